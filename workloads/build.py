@@ -1,0 +1,148 @@
+"""build: a model's name and a shape become an OpGraph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from workloads.errors import GraphError, nearest
+from workloads.graph import OpGraph
+from workloads.models import TRANSFORMERS, BlockBuilder, ResNetConfig, Shape, TransformerConfig
+from workloads.sources import load_config
+from workloads.tensor import Bits
+
+PHASES = ("prefill", "decode")
+
+MAX_TOKENS = 2**31
+"""Largest sequence, context or batch accepted."""
+
+
+def build(
+    model: str | Path | Mapping[str, object],
+    *,
+    seq: int | None = None,
+    phase: str = "prefill",
+    context: int | None = None,
+    batch: int = 1,
+    bits: Bits | None = None,
+    heads: int | None = None,
+    strict_positions: bool = False,
+    overrides: Mapping[str, object] | None = None,
+) -> OpGraph:
+    """Return the graph of one block of ``model``, repeated once per layer (ResNet: the whole network).
+
+    Embedding, pooler and LM head are not part of it.
+
+    Parameters
+    ----------
+    model
+        A shipped name (see `available`), the path of a Hugging Face ``config.json``, or a mapping of
+        configuration keys.
+    seq
+        New tokens per sequence. Needed for prefill of text models; fixed by the image for ViT and ResNet;
+        always 1 in decode.
+    phase
+        ``"prefill"``, or ``"decode"``: one new token per sequence attends to ``context + 1`` positions.
+    context
+        Positions already in the KV cache. In prefill, the prompt then continues a cached prefix.
+    batch
+        Sequences or images processed together.
+    bits
+        Element widths; int8 with int32 biases by default.
+    heads
+        Replaces the model's query heads (key heads too if they were equally many); d_model stays.
+    strict_positions
+        Refuse more positions than the model was made for. Off, as in the paper, which runs BERT at 4096.
+    overrides
+        Further configuration keys to replace, such as ``{"layers": 6, "head_dim": 64}``.
+
+    Raises
+    ------
+    GraphError
+        Unknown model, unreadable file, or a shape the model cannot have.
+
+    Examples
+    --------
+    >>> graph = build("bert-base", seq=512)
+    >>> graph.repeat, len(graph.operators), graph.macs
+    (12, 14, 48318382080)
+    """
+    replaced = dict(overrides or {})
+    if heads is not None:
+        replaced["heads"] = heads
+    config = load_config(model, replaced)
+    if phase not in PHASES:
+        raise GraphError(f"phase {phase!r} is unknown; choose from {', '.join(PHASES)}{nearest(str(phase), PHASES)}")
+    _check_size("batch", batch, 1)
+    if bits is not None and not isinstance(bits, Bits):
+        raise GraphError(f"bits must be a workloads.Bits, not {type(bits).__name__}")
+    bits = bits or Bits()
+    if isinstance(config, ResNetConfig):
+        raise GraphError("resnet is not available")
+    shape = _shape(config, seq, phase, context, batch, bits)
+    positions = shape.attended
+    if strict_positions and config.max_positions is not None and positions > config.max_positions:
+        raise GraphError(f"{config.name}: {positions} positions exceed max_positions={config.max_positions}")
+    return _transformer(config, shape)
+
+
+def _shape(
+    config: TransformerConfig, seq: int | None, phase: str, context: int | None, batch: int, bits: Bits
+) -> Shape:
+    """Return the checked shape, with what the model fixes filled in."""
+    if phase == "decode":
+        if not config.is_decoder:
+            raise GraphError(f"{config.name}: family {config.family} has no decode phase; use phase='prefill'")
+        if seq not in (None, 1):
+            raise GraphError(f"decode makes one token per sequence, so seq={seq!r} must be left out; give context")
+        if context is None:
+            raise GraphError("decode needs context, the number of positions already cached (0 or more)")
+        seq = 1
+    elif seq is None:
+        seq = config.tokens
+        if seq is None:
+            raise GraphError(f"{config.name}: prefill needs seq, the number of tokens per sequence")
+    _check_size("seq", seq, 1)
+    if context is not None:
+        _check_size("context", context, 0)
+    if context and not config.is_decoder:
+        raise GraphError(f"{config.name}: family {config.family} keeps no cache; context={context} must be left out")
+    return Shape(phase, seq, context or 0, batch, bits)
+
+
+def _check_size(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_TOKENS:
+        raise GraphError(f"{name}={value!r} must be a whole number in {least}..{MAX_TOKENS}")
+
+
+def _transformer(config: TransformerConfig, shape: Shape) -> OpGraph:
+    builder = BlockBuilder(config, shape)
+    TRANSFORMERS[config.family](builder)
+    size = f"context {shape.context}" if shape.phase == "decode" else f"seq {shape.seq}"
+    asked: dict[str, object] = {
+        "model": config.name, "family": config.family, "phase": shape.phase, "seq": shape.seq,
+        "context": shape.context, "batch": shape.batch, "layers": config.layers, "d_model": config.d_model,
+        "heads": config.heads, "kv_heads": config.key_value_heads, "head_dim": config.head_size,
+        "d_ffn": config.d_ffn, "max_positions": config.max_positions,
+        "bits": _bits_dict(shape.bits),
+    }  # fmt: skip
+    graph = OpGraph(
+        f"{config.name} {shape.phase} {size}", builder.operators,
+        repeat=config.layers, config=asked, appends=builder.appends,
+    )  # fmt: skip
+    check_bits(graph, shape.bits)
+    return graph
+
+
+def _bits_dict(bits: Bits) -> dict[str, object]:
+    widths: dict[str, object] = {
+        "weight": bits.weight, "activation": bits.activation, "kv": bits.kv, "bias": bits.bias
+    }  # fmt: skip
+    return {**widths, **({"tensors": dict(bits.tensors)} if bits.tensors else {})}
+
+
+def check_bits(graph: OpGraph, bits: Bits) -> None:
+    """Refuse widths for tensors that the graph does not have."""
+    for name in bits.tensors:
+        if name not in graph.tensors:
+            raise GraphError(f"bits: {graph.name} has no tensor {name!r}{nearest(name, graph.tensors)}")

@@ -1,0 +1,178 @@
+"""OpGraph: the operators of one block and the tensors that flow between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import networkx as nx
+
+from workloads.errors import GraphError, nearest
+from workloads.ops.operator import Operator
+from workloads.tensor import Role, Tensor
+from workloads.totals import Convention, Total, totals
+
+
+class OpGraph:
+    """A directed acyclic graph of operators, repeated ``repeat`` times.
+
+    An edge runs from the operator that makes a tensor to each operator that reads it.
+
+    Parameters
+    ----------
+    name
+        For people.
+    operators
+        In any order; edges follow from the tensors they name.
+    repeat
+        Identical blocks, for instance encoder layers.
+    config
+        What was asked for: model, phase, seq, context, batch ...
+    appends
+        Cache tensor -> tensor that is written into it before it is read (a decoder's new key). The append
+        itself is free: the operator that makes the new tensor writes it in place. It orders the graph.
+
+    Raises
+    ------
+    GraphError
+        If a name is used twice, a tensor is described in two ways, or the graph has a cycle.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        operators: Iterable[Operator],
+        *,
+        repeat: int = 1,
+        config: Mapping[str, object] | None = None,
+        appends: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.repeat = repeat
+        self.config: dict[str, object] = dict(config or {})
+        self.appends: dict[str, str] = dict(appends or {})
+        given = tuple(operators)
+        self._tensors = _collect_tensors(given)
+        self._graph = self._connect(given)
+        if not nx.is_directed_acyclic_graph(self._graph):
+            cycle = " -> ".join(edge[0] for edge in nx.find_cycle(self._graph))
+            raise GraphError(f"graph {name}: operators form a cycle: {cycle}")
+        position = {op.name: index for index, op in enumerate(given)}
+        order = nx.lexicographical_topological_sort(self._graph, key=position.__getitem__)
+        self._operators: tuple[Operator, ...] = tuple(self._graph.nodes[node]["operator"] for node in order)
+
+    def _connect(self, operators: tuple[Operator, ...]) -> nx.DiGraph[str]:
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        producer: dict[str, str] = {}
+        for op in operators:
+            if op.name in graph:
+                raise GraphError(f"graph {self.name}: two operators are called {op.name!r}")
+            if op.output.name in producer:
+                other = producer[op.output.name]
+                raise GraphError(f"graph {self.name}: {other!r} and {op.name!r} both write {op.output.name!r}")
+            graph.add_node(op.name, operator=op)
+            producer[op.output.name] = op.name
+        for op in operators:
+            for tensor in op.inputs:
+                made = tensor.name if tensor.name in producer else self.appends.get(tensor.name)
+                if made is None:
+                    continue
+                if made not in producer:
+                    raise GraphError(f"graph {self.name}: nothing writes {made!r}, appended to {tensor.name!r}")
+                edge = producer[made], op.name
+                carried = graph.edges[edge]["tensors"] if graph.has_edge(*edge) else ()
+                graph.add_edge(*edge, tensors=(*carried, self._tensors[made]))
+        return graph
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """All operators in topological order, ties in the order given."""
+        return self._operators
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """All tensors by name, in order of first use."""
+        return self._tensors
+
+    @property
+    def phase(self) -> str:
+        """``"prefill"`` or ``"decode"``."""
+        return str(self.config.get("phase", "prefill"))
+
+    def operator(self, name: str) -> Operator:
+        """Return the operator called ``name``."""
+        if name not in self._graph:
+            raise GraphError(f"graph {self.name}: no operator {name!r}{nearest(name, self._graph)}")
+        found: Operator = self._graph.nodes[name]["operator"]
+        return found
+
+    def producers(self, name: str) -> tuple[Operator, ...]:
+        """Return the operators whose outputs operator ``name`` reads, in topological order."""
+        before = set(self._graph.predecessors(self.operator(name).name))
+        return tuple(op for op in self._operators if op.name in before)
+
+    def consumers(self, name: str) -> tuple[Operator, ...]:
+        """Return the operators that read the output of operator ``name``, in topological order."""
+        after = set(self._graph.successors(self.operator(name).name))
+        return tuple(op for op in self._operators if op.name in after)
+
+    def between(self, producer: str, consumer: str) -> tuple[Tensor, ...]:
+        """Return the tensors on the edge from one operator to another, () without an edge."""
+        if not self._graph.has_edge(producer, consumer):
+            return ()
+        carried: tuple[Tensor, ...] = self._graph.edges[producer, consumer]["tensors"]
+        return carried
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Activations that enter the block from outside."""
+        made = {op.output.name for op in self._operators}
+        return tuple(t for t in self._tensors.values() if t.role == "activation" and t.name not in made)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Tensors that no operator of the block reads."""
+        return tuple(op.output for op in self._operators if not self.consumers(op.name))
+
+    def bytes_of(self, role: Role) -> int:
+        """Return the size of all tensors of one role, all blocks. [bytes]"""
+        return self.repeat * sum(tensor.bytes for tensor in self._tensors.values() if tensor.role == role)
+
+    @property
+    def parameters(self) -> int:
+        """Weights of all blocks (biases and normalisation gains not counted)."""
+        return self.repeat * sum(tensor.elements for tensor in self._tensors.values() if tensor.role == "weight")
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all blocks."""
+        return self.repeat * sum(op.macs for op in self._operators)
+
+    def totals(self, convention: Convention = "natural") -> dict[str, Total]:
+        """Return MACs, FLOPs, bytes and intensity by operator class, and their sum as ``"total"``.
+
+        Parameters
+        ----------
+        convention
+            ``"natural"``, or ``"paper"`` for the counting of arXiv:2302.14017 (see `workloads.totals`).
+        """
+        return totals(self._operators, self.repeat, convention, self.phase)
+
+    def to_networkx(self) -> nx.DiGraph[str]:
+        """Return a copy as networkx graph: nodes carry ``operator``, edges ``tensors``."""
+        return self._graph.copy()
+
+    def __repr__(self) -> str:
+        return f"OpGraph({self.name!r}, {len(self._operators)} operators, repeat={self.repeat})"
+
+
+def _collect_tensors(operators: tuple[Operator, ...]) -> dict[str, Tensor]:
+    """Return all tensors by name; one name must mean one tensor."""
+    found: dict[str, Tensor] = {}
+    for op in operators:
+        viewed: list[Any] = [view.tensor for view in op.views]
+        for tensor in (*op.inputs, op.output, *viewed):
+            known = found.setdefault(tensor.name, tensor)
+            if known != tensor:
+                raise GraphError(f"operator {op.name}: tensor {tensor.name!r} is {tensor}, elsewhere {known}")
+    return found

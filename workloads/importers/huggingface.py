@@ -1,0 +1,117 @@
+"""Hugging Face ``config.json``, read as plain JSON.
+
+Only the shape of the network is taken; weights are never needed. Keys are those of the transformers
+library's configuration classes, with their documented defaults where a key may be absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from workloads.errors import GraphError, nearest
+
+Raw = Mapping[str, object]
+
+
+def convert(raw: Raw, origin: str) -> dict[str, object]:
+    """Translate a ``config.json`` into the keys of `TransformerConfig`.
+
+    Parameters
+    ----------
+    raw
+        The parsed JSON object.
+    origin
+        File name for messages and for the ``source`` of the result.
+
+    Raises
+    ------
+    GraphError
+        If ``model_type`` is missing or not supported, or a needed key is missing.
+    """
+    model_type = raw.get("model_type")
+    if model_type is None:
+        raise GraphError(f"{origin}: key 'model_type' is missing; is this a Hugging Face config.json?")
+    if not isinstance(model_type, str) or model_type not in READERS:
+        hint = nearest(str(model_type), READERS)
+        raise GraphError(f"{origin}: model_type {model_type!r} is not supported ({', '.join(READERS)}){hint}")
+    config = READERS[model_type](raw, origin)
+    name = raw.get("_name_or_path") or model_type
+    return {"name": str(name), "source": f"Hugging Face configuration {origin}", **config}
+
+
+def _need(raw: Raw, origin: str, *keys: str) -> list[object]:
+    missing = [key for key in keys if raw.get(key) is None]
+    if missing:
+        hints = "".join(nearest(key, raw) for key in missing[:1])
+        raise GraphError(f"{origin}: key {', '.join(map(repr, missing))} is missing{hints}")
+    return [raw[key] for key in keys]
+
+
+def _activation(raw: Raw, origin: str, key: str) -> str | None:
+    name = raw.get(key)
+    if name is None:
+        return None
+    kind = ACTIVATIONS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise GraphError(f"{origin}: {key}={name!r} is not supported ({', '.join(ACTIVATIONS)})")
+    return kind
+
+
+def _encoder(raw: Raw, origin: str, family: str) -> dict[str, object]:
+    layers, width, heads, ffn = _need(
+        raw, origin, "num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size"
+    )
+    return {
+        "family": family, "layers": layers, "d_model": width, "heads": heads, "d_ffn": ffn,
+        "activation": _activation(raw, origin, "hidden_act"), "norm_epsilon": raw.get("layer_norm_eps", 1e-12),
+    }  # fmt: skip
+
+
+def _bert(raw: Raw, origin: str) -> dict[str, object]:
+    return {**_encoder(raw, origin, "bert"), "max_positions": raw.get("max_position_embeddings")}
+
+
+def _vit(raw: Raw, origin: str) -> dict[str, object]:
+    image, patch = _need(raw, origin, "image_size", "patch_size")
+    if not isinstance(image, int) or not isinstance(patch, int) or patch < 1 or image % patch:
+        raise GraphError(f"{origin}: image_size={image!r} must be a multiple of patch_size={patch!r}")
+    return {
+        **_encoder(raw, origin, "vit"), "tokens": (image // patch) ** 2 + 1, "attention_bias": raw.get("qkv_bias", True)
+    }  # fmt: skip
+
+
+def _gpt2(raw: Raw, origin: str) -> dict[str, object]:
+    layers, width, heads = _need(raw, origin, "n_layer", "n_embd", "n_head")
+    inner = raw.get("n_inner")
+    if inner is None and isinstance(width, int):
+        inner = 4 * width
+    return {
+        "family": "gpt", "layers": layers, "d_model": width, "heads": heads, "d_ffn": inner,
+        "activation": _activation(raw, origin, "activation_function"), "max_positions": raw.get("n_positions"),
+        "norm_epsilon": raw.get("layer_norm_epsilon", 1e-5),
+    }  # fmt: skip
+
+
+def _llama(raw: Raw, origin: str) -> dict[str, object]:
+    layers, width, heads, ffn = _need(
+        raw, origin, "num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size"
+    )
+    return {
+        "family": "llama", "layers": layers, "d_model": width, "heads": heads, "d_ffn": ffn,
+        "kv_heads": raw.get("num_key_value_heads"), "head_dim": raw.get("head_dim"),
+        "activation": _activation(raw, origin, "hidden_act"), "attention_bias": raw.get("attention_bias", False),
+        "max_positions": raw.get("max_position_embeddings"), "rope_theta": raw.get("rope_theta", 10000.0),
+        "norm_epsilon": raw.get("rms_norm_eps", 1e-6),
+    }  # fmt: skip
+
+
+ACTIVATIONS: Mapping[str, str] = MappingProxyType(
+    {"gelu": "gelu", "gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "relu": "relu", "silu": "silu", "swish": "silu"}
+)
+"""Their name -> ours; the approximations of GELU count as GELU."""
+
+READERS: Mapping[str, Callable[[Raw, str], dict[str, object]]] = MappingProxyType(
+    {"bert": _bert, "gpt2": _gpt2, "llama": _llama, "mistral": _llama, "vit": _vit}
+)
+"""model_type -> reader."""

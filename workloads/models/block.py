@@ -1,0 +1,112 @@
+"""Builds a Transformer block operator by operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from workloads.models.config import TransformerConfig
+from workloads.ops import Add, Gelu, LayerNorm, Matmul, Mul, Operator, Relu, RmsNorm, Rope, Silu
+from workloads.ops.operator import OpClass
+from workloads.ops.rowwise import RowwiseOperator
+from workloads.tensor import Bits, Role, Tensor, View
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a model is asked to process."""
+
+    phase: str
+    seq: int
+    """New tokens per sequence; 1 in decode."""
+    context: int
+    """Tokens per sequence whose keys and values are cached."""
+    batch: int
+    bits: Bits
+
+    @property
+    def tokens(self) -> int:
+        """New tokens of the whole batch."""
+        return self.batch * self.seq
+
+    @property
+    def attended(self) -> int:
+        """Positions a token attends to; the causal mask is not exploited."""
+        return self.context + self.seq
+
+
+@dataclass(slots=True)
+class BlockBuilder:
+    """Collects the operators of one block; every method adds one and returns its output tensor.
+
+    Output tensors carry the operator's name.
+    """
+
+    config: TransformerConfig
+    shape: Shape
+    operators: list[Operator] = field(default_factory=list)
+    appends: dict[str, str] = field(default_factory=dict)
+
+    def tensor(self, name: str, shape: tuple[int, ...], dims: tuple[str, ...], role: Role = "activation") -> Tensor:
+        """Return a tensor with the width asked for its name or role."""
+        return Tensor(name, shape, dims, self.shape.bits.of(name, role), role)
+
+    def block_input(self) -> Tensor:
+        """Return the residual stream that enters the block, (tokens, d)."""
+        return self.tensor("x", (self.shape.tokens, self.config.d_model), ("tokens", "d"))
+
+    def add(self, operator: Operator) -> Tensor:
+        """Append ``operator`` and return its output."""
+        self.operators.append(operator)
+        return operator.output
+
+    def linear(self, name: str, x: Tensor, n: int, op_class: OpClass, *, bias: bool, kv: bool = False) -> Tensor:
+        """Project the rows of ``x`` to ``n`` channels; ``kv`` results have the width of keys and values."""
+        m, k = x.shape
+        weight = self.tensor(f"{name}.weight", (k, n), ("k", "n"), "weight")
+        row_bias = self.tensor(f"{name}.bias", (n,), ("n",), "bias") if bias else None
+        bits = self.shape.bits.of(name, "kv_cache" if kv else "activation")
+        out = Tensor(name, (m, n), ("tokens", "d" if n == self.config.d_model else "channels"), bits)
+        inputs = (x, weight) if row_bias is None else (x, weight, row_bias)
+        views = (View(x, k), View(weight, n), View(out, n))
+        return self.add(
+            Matmul(name=name, inputs=inputs, output=out, op_class=op_class, views=views, bias=row_bias, m=m, k=k, n=n)
+        )
+
+    def norm(self, name: str, x: Tensor) -> Tensor:
+        """LayerNorm, or RMSNorm in the llama family."""
+        kind = RmsNorm if self.config.family == "llama" else LayerNorm
+        rows, cols = x.shape
+        out = self.like(x, name)
+        return self.add(
+            kind(name=name, inputs=(x,), output=out, rows=rows, cols=cols, epsilon=self.config.norm_epsilon)
+        )
+
+    def activation(self, name: str, x: Tensor) -> Tensor:
+        """Apply the configured nonlinearity, the family's own unless the configuration names one."""
+        kinds: dict[str, type[RowwiseOperator]] = {"gelu": Gelu, "relu": Relu, "silu": Silu}
+        default = "silu" if self.config.family == "llama" else "gelu"
+        kind = kinds[self.config.activation or default]
+        return self.add(kind(name=name, inputs=(x,), output=self.like(x, name), rows=x.shape[0], cols=x.shape[1]))
+
+    def residual(self, name: str, x: Tensor, y: Tensor) -> Tensor:
+        """Add two tensors."""
+        return self.add(Add(name=name, inputs=(x, y), output=self.like(x, name), rows=x.shape[0], cols=x.shape[1]))
+
+    def product(self, name: str, x: Tensor, y: Tensor) -> Tensor:
+        """Multiply two tensors element by element."""
+        return self.add(Mul(name=name, inputs=(x, y), output=self.like(x, name), rows=x.shape[0], cols=x.shape[1]))
+
+    def rope(self, name: str, x: Tensor) -> Tensor:
+        """Turn queries or keys by their position; keeps the width of ``x``."""
+        bits = self.shape.bits.tensors.get(name, x.bits)
+        return self.add(
+            Rope(
+                name=name, inputs=(x,), output=Tensor(name, x.shape, x.dims, bits), rows=x.shape[0], cols=x.shape[1],
+                head_dim=self.config.head_size, tokens=self.shape.seq, first_position=self.shape.context,
+                theta=self.config.rope_theta,
+            )
+        )  # fmt: skip
+
+    def like(self, x: Tensor, name: str) -> Tensor:
+        """Return an activation of the shape of ``x``."""
+        return self.tensor(name, x.shape, x.dims)

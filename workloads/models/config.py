@@ -1,0 +1,93 @@
+"""Model configurations: what a preset, a mapping or an imported config.json must say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Size = Annotated[int, Field(ge=1, le=2**31, strict=True)]
+
+
+class ModelConfig(BaseModel):
+    """Common to all families."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str
+    """Name of the model."""
+    source: str
+    """Where the numbers come from."""
+
+
+class TransformerConfig(ModelConfig):
+    """A stack of identical Transformer blocks."""
+
+    family: Literal["bert", "gpt", "llama", "vit"]
+    """Which block: post-norm encoder, pre-norm decoder, LLaMA-style decoder, pre-norm encoder."""
+    layers: Size
+    """Identical blocks."""
+    d_model: Size
+    """Channels of a token."""
+    heads: Size
+    """Query heads."""
+    kv_heads: Size | None = None
+    """Key and value heads; as many as ``heads`` if left out."""
+    head_dim: Size | None = None
+    """Channels of one head; d_model / heads if left out, but free."""
+    d_ffn: Size
+    """Channels between the two feed-forward layers."""
+    activation: Literal["gelu", "relu", "silu"] | None = None
+    """Nonlinearity of the feed-forward layers; gelu, and silu for llama, if left out."""
+    attention_bias: bool | None = None
+    """Whether Q, K, V (and in bert, gpt, vit the output projection) add a bias; the family's habit if left out."""
+    max_positions: Size | None = None
+    """Longest sequence the model was made for."""
+    rope_theta: Annotated[float, Field(gt=1)] = 10000.0
+    """Base of the rotary embedding (llama)."""
+    norm_epsilon: Annotated[float, Field(gt=0)] = 1e-5
+    """Added to the variance by the normalisations."""
+    tokens: Size | None = None
+    """Tokens of one input when the model fixes them (vit: patches plus class token)."""
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> TransformerConfig:
+        if self.kv_heads is not None and self.heads % self.kv_heads:
+            raise ValueError(f"heads={self.heads} must be a multiple of kv_heads={self.kv_heads}")
+        if self.head_dim is None and self.d_model % self.heads:
+            raise ValueError(f"d_model={self.d_model} is not a multiple of heads={self.heads}; give head_dim")
+        if self.family == "llama" and self.head_size % 2:
+            raise ValueError(f"head_dim={self.head_size} must be even for the rotary embedding")
+        return self
+
+    @property
+    def head_size(self) -> int:
+        """Channels of one head."""
+        return self.head_dim or self.d_model // self.heads
+
+    @property
+    def key_value_heads(self) -> int:
+        """Key and value heads."""
+        return self.kv_heads or self.heads
+
+    @property
+    def is_decoder(self) -> bool:
+        """Whether tokens are generated one by one, with a cache."""
+        return self.family in ("gpt", "llama")
+
+
+class ResNetConfig(ModelConfig):
+    """A residual convolutional network of bottleneck blocks."""
+
+    family: Literal["resnet"]
+    """Always resnet."""
+    image_size: Size
+    """Height and width of the input. [pixels]"""
+    stem_channels: Size
+    """Channels of the 7x7 stem and of the first stage's inner layers; doubled in every stage."""
+    blocks: tuple[Size, ...] = Field(min_length=1)
+    """Bottleneck blocks per stage."""
+    expansion: Size
+    """Output channels of a block over its inner channels."""
+    classes: Size
+    """Outputs of the classifier."""

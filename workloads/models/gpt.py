@@ -1,0 +1,33 @@
+"""GPT-2 decoder block (pre-norm, learned positions) [1]_.
+
+Embeddings, the final LayerNorm and the LM head are not part of the block.
+
+References
+----------
+.. [1] A. Radford et al., "Language Models are Unsupervised Multitask Learners", OpenAI, 2019, section 2.3.
+"""
+
+from __future__ import annotations
+
+from workloads.models.attention import attention
+from workloads.models.block import BlockBuilder
+
+
+def add_block(block: BlockBuilder) -> None:
+    """Add LayerNorm, attention, residual, LayerNorm, feed-forward, residual."""
+    config = block.config
+    kv = config.is_decoder
+    bias = config.attention_bias is not False
+    width = config.heads * config.head_size
+    kv_width = config.key_value_heads * config.head_size
+    x = block.block_input()
+    normed = block.norm("attention_norm", x)
+    q = block.linear("q", normed, width, "mha_projection", bias=bias)
+    k = block.linear("k", normed, kv_width, "mha_projection", bias=bias, kv=kv)
+    v = block.linear("v", normed, kv_width, "mha_projection", bias=bias, kv=kv)
+    context = attention(block, q, k, v)
+    out = block.linear("out", context, config.d_model, "mha_projection", bias=bias)
+    attended = block.residual("attention_add", out, x)
+    inner = block.linear("ffn1", block.norm("ffn_norm", attended), config.d_ffn, "ffn_projection", bias=True)
+    ffn = block.linear("ffn2", block.activation("ffn_activation", inner), config.d_model, "ffn_projection", bias=True)
+    block.residual("ffn_add", ffn, attended)

@@ -1,0 +1,35 @@
+"""LLaMA decoder block [1]_: RMSNorm, rotary positions, grouped-query attention [2]_, SwiGLU; no biases.
+
+Embedding, the final RMSNorm and the LM head are not part of the block. Mistral's block is the same; its
+sliding window is not modelled.
+
+References
+----------
+.. [1] H. Touvron et al., "Llama 2: Open Foundation and Fine-Tuned Chat Models", arXiv:2307.09288, section 2.2.
+.. [2] J. Ainslie et al., "GQA: Training Generalized Multi-Query Transformer Models", arXiv:2305.13245.
+"""
+
+from __future__ import annotations
+
+from workloads.models.attention import attention
+from workloads.models.block import BlockBuilder
+
+
+def add_block(block: BlockBuilder) -> None:
+    """Add RMSNorm, attention on turned queries and keys, residual, RMSNorm, gated feed-forward, residual."""
+    config = block.config
+    bias = config.attention_bias is True
+    kv_width = config.key_value_heads * config.head_size
+    x = block.block_input()
+    normed = block.norm("attention_norm", x)
+    q = block.linear("q", normed, config.heads * config.head_size, "mha_projection", bias=bias)
+    k = block.linear("k", normed, kv_width, "mha_projection", bias=bias, kv=True)
+    v = block.linear("v", normed, kv_width, "mha_projection", bias=bias, kv=True)
+    context = attention(block, block.rope("rope_q", q), block.rope("rope_k", k), v)
+    out = block.linear("out", context, config.d_model, "mha_projection", bias=bias)
+    attended = block.residual("attention_add", out, x)
+    normed = block.norm("ffn_norm", attended)
+    gate = block.activation("ffn_activation", block.linear("gate", normed, config.d_ffn, "ffn_projection", bias=False))
+    up = block.linear("up", normed, config.d_ffn, "ffn_projection", bias=False)
+    down = block.linear("down", block.product("ffn_mul", gate, up), config.d_model, "ffn_projection", bias=False)
+    block.residual("ffn_add", down, attended)

@@ -1,0 +1,52 @@
+"""Rotary position embedding of queries or keys.
+
+Channels i and i + head_dim/2 of each head form a plane, turned by position * theta^(-2i/head_dim) [1]_;
+this pairing of halves is the one of the published LLaMA checkpoints in Hugging Face form. The table of
+sines and cosines is a constant of the kernel and is not counted.
+
+References
+----------
+.. [1] J. Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", arXiv:2104.09864, section 3.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from workloads.ops.operator import Array
+from workloads.ops.rowwise import RowwiseOperator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rope(RowwiseOperator):
+    """Rotation of each head by the token's position; rows are tokens, sequences one after the other."""
+
+    kind: ClassVar[str] = "rope"
+    flops_per_element: ClassVar[int] = 3
+    """Two products and a sum."""
+
+    head_dim: int
+    tokens: int
+    """Rows per sequence."""
+    first_position: int = 0
+    """Position of each sequence's first row: the length of its cache."""
+    theta: float = 10000.0
+
+    def __post_init__(self) -> None:
+        self.require(self.head_dim % 2 == 0, f"head_dim={self.head_dim} must be even")
+        self.require(self.cols % self.head_dim == 0, f"head_dim={self.head_dim} must divide cols={self.cols}")
+        self.require(self.rows % self.tokens == 0, f"tokens={self.tokens} must divide rows={self.rows}")
+        RowwiseOperator.__post_init__(self)
+
+    def reference(self, *arrays: Array) -> Array:
+        half = self.head_dim // 2
+        x = self.matrix(arrays[0]).astype(np.float64).reshape(self.rows, -1, self.head_dim)
+        position = self.first_position + np.arange(self.rows) % self.tokens
+        angle = position[:, None] * self.theta ** (-2.0 * np.arange(half) / self.head_dim)
+        cosine, sine = np.cos(angle)[:, None, :], np.sin(angle)[:, None, :]
+        low, high = x[..., :half], x[..., half:]
+        turned = np.concatenate([low * cosine - high * sine, high * cosine + low * sine], axis=-1)
+        return turned.reshape(self.output.shape)

@@ -1,0 +1,126 @@
+"""Finds a model's configuration: shipped preset, file, or mapping."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from workloads.errors import GraphError, nearest
+from workloads.importers import huggingface
+from workloads.models import FAMILIES, ResNetConfig, TransformerConfig
+
+AnyConfig = TransformerConfig | ResNetConfig
+
+
+def available() -> tuple[str, ...]:
+    """Return the names of the shipped models, sorted."""
+    entries = resources.files("workloads").joinpath("configs").iterdir()
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml")))
+
+
+def load_config(model: str | Path | Mapping[str, object], overrides: Mapping[str, object] | None = None) -> AnyConfig:
+    """Return the validated configuration of ``model``.
+
+    Parameters
+    ----------
+    model
+        A shipped name (see `available`), a path to a Hugging Face ``config.json`` or to a YAML/JSON file with
+        our own keys, or such a mapping. A mapping or file with ``model_type`` is read as Hugging Face's.
+    overrides
+        Keys of the configuration to replace.
+
+    Raises
+    ------
+    GraphError
+        One line per problem.
+    """
+    raw, origin = _read(model)
+    if "model_type" in raw or ("family" not in raw and origin.endswith(".json")):
+        raw = huggingface.convert(raw, origin)
+    if not isinstance(model, str | Path):
+        raw = {"name": "custom", "source": "mapping given by the caller", **raw}
+    return _validate({**raw, **(overrides or {})}, origin)
+
+
+def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], str]:
+    """Return the raw keys and what to call their origin."""
+    if isinstance(model, Mapping):
+        return dict(model), "model"
+    if not isinstance(model, str | Path):
+        raise GraphError(f"model must be a name, a path or a mapping, not {type(model).__name__}")
+    if isinstance(model, str) and model in available():
+        text = resources.files("workloads").joinpath("configs", f"{model}.yaml").read_text("utf-8")
+        return _parse(text, f"{model}.yaml"), f"{model}.yaml"
+    path = Path(model)
+    if isinstance(model, str) and path.suffix not in (".json", ".yaml", ".yml") and "/" not in model:
+        known = available()
+        raise GraphError(f"unknown model {model!r}{nearest(model, known)} (available: {', '.join(known)})")
+    if path.is_dir():
+        path /= "config.json"
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise GraphError(f"{path}: cannot read the model: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise GraphError(f"{path}: not a UTF-8 text file") from error
+    return _parse(text, str(path)), str(path)
+
+
+def _parse(text: str, origin: str) -> dict[str, object]:
+    try:
+        raw = json.loads(text) if origin.endswith(".json") else yaml.load(text, Loader=_Loader)
+    except json.JSONDecodeError as error:
+        raise GraphError(f"{origin}: line {error.lineno}: not valid JSON, perhaps truncated: {error.msg}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        what = getattr(error, "problem", None) or "malformed"
+        raise GraphError(f"{origin}: {where}not valid YAML: {what}") from error
+    except RecursionError as error:
+        raise GraphError(f"{origin}: nested too deeply") from error
+    if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
+        raise GraphError(f"{origin}: must hold one object with text keys, not {type(raw).__name__}")
+    return raw
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loader that refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
+            seen.add(str(key.value))
+        return dict(super().construct_mapping(node, deep))
+
+
+def _validate(raw: Mapping[str, object], origin: str) -> AnyConfig:
+    family = raw.get("family")
+    if family not in FAMILIES:
+        hint = nearest(str(family), FAMILIES)
+        raise GraphError(f"{origin}: family {family!r} is unknown ({', '.join(FAMILIES)}){hint}")
+    kind: type[AnyConfig] = ResNetConfig if family == "resnet" else TransformerConfig
+    try:
+        return TypeAdapter(kind).validate_python(raw)
+    except ValidationError as error:
+        raise GraphError("\n".join(_explain(dict(issue), kind, origin) for issue in error.errors())) from error
+
+
+def _explain(issue: Mapping[str, object], kind: type[AnyConfig], origin: str) -> str:
+    """Return one line for one pydantic problem."""
+    location = issue["loc"]
+    key = ".".join(map(str, location)) if isinstance(location, tuple) else str(location)
+    if issue["type"] == "extra_forbidden":
+        return f"{origin}: {key}: unknown key{nearest(key, kind.model_fields)}"
+    if issue["type"] == "missing":
+        return f"{origin}: {key}: missing"
+    message = str(issue["msg"]).removeprefix("Value error, ")
+    if not key:
+        return f"{origin}: {message}"
+    return f"{origin}: {key}={issue['input']!r}: {message[0].lower()}{message[1:]}"

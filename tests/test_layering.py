@@ -1,0 +1,116 @@
+"""Who may import whom: the table of layers, read from the imports of every file.
+
+A machine that does not know its compiler can run recorded command streams, and the cost model can share the units'
+formulas without a circle. Both are lost silently with one wrong import, so every file is parsed here.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("simulator", "mapper", "workloads", "hwconfigs")
+MAY_IMPORT = {
+    "hwconfigs": {"hwconfigs"},
+    "workloads": {"workloads"},
+    "simulator": {"simulator", "hwconfigs"},
+    "mapper": {"mapper", "simulator", "workloads", "hwconfigs"},
+}
+EVENT_ROOMS = ("simulator/machine.py", "simulator/units/", "simulator/memory/")
+"""Where processes live: the only files that may import simpy."""
+
+DOOR = ("mapper/__init__.py", "mapper/version.py", "mapper/cli.py", "mapper/__main__.py", "mapper/commands/__init__.py")
+"""What ``tilewright --help`` loads: the standard library only."""
+
+NAMELESS = {"utils", "util", "common", "helpers", "helper", "base", "misc"}
+STANDARD_LIBRARY_OF_THE_DOOR = {"__future__", "argparse", "collections", "importlib", "os", "signal", "sys", "typing"}
+
+FILES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def imports(tree: ast.AST, *, inside_functions: bool = True) -> Iterator[str]:
+    """Dotted names that a file imports; optionally only those executed when it is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+        elif isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+            if inside_functions:
+                yield from imports(node)
+        elif inside_functions or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield from imports(node, inside_functions=inside_functions)
+
+
+def parsed(file: str) -> ast.Module:
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"), file)
+
+
+def top(names: Iterator[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def test_finds_the_four_packages() -> None:
+    assert {file.split("/")[0] for file in FILES} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_only_its_own_layer_and_below(file: str) -> None:
+    ours = top(imports(parsed(file))) & {*PACKAGES, "tests", "notebooks"}
+    assert ours <= MAY_IMPORT[file.split("/")[0]]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_are_absolute(file: str) -> None:
+    assert [name for name in imports(parsed(file)) if name.startswith(".")] == []
+
+
+def test_simpy_stays_in_the_rooms_of_processes() -> None:
+    users = {file for file in FILES if "simpy" in top(imports(parsed(file)))}
+    assert {file for file in users if not file.startswith(EVENT_ROOMS)} == set()
+    assert "simulator/machine.py" in users
+
+
+def test_matplotlib_is_imported_only_while_drawing() -> None:
+    assert [file for file in FILES if "matplotlib" in top(imports(parsed(file), inside_functions=False))] == []
+
+
+@pytest.mark.parametrize("file", [file for file in DOOR if file in FILES])
+def test_the_door_of_the_command_is_light(file: str) -> None:
+    names = set(imports(parsed(file), inside_functions=False)) - set(DOOR_MODULES)
+    assert {name.split(".")[0] for name in names} <= STANDARD_LIBRARY_OF_THE_DOOR
+
+
+DOOR_MODULES = tuple(PurePosixPath(file).with_suffix("").as_posix().replace("/", ".") for file in DOOR)
+
+
+def test_every_module_has_a_name_that_says_something() -> None:
+    at_package_level = [PurePosixPath(file) for file in FILES if file.count("/") == 1]
+    assert [str(path) for path in at_package_level if path.stem in NAMELESS] == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_files_and_functions_stay_short(file: str) -> None:
+    """A file above 400 lines or a function above 50 is split, or its reason is argued in review."""
+    tree = parsed(file)
+    assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= 400
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (node.end_lineno or 0) - node.lineno + 1 > 50
+    ]
+    assert long == []
+
+
+def test_only_the_command_prints() -> None:
+    printing = {
+        file
+        for file in FILES
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
+    assert {file for file in printing if not file.startswith(("mapper/cli.py", "mapper/commands/"))} == set()

@@ -1,0 +1,149 @@
+"""Pictures of one run. An info function makes the numbers, a draw function the picture of these numbers.
+
+Matplotlib is imported inside the draw functions, and figures are built without pyplot: no window, no global state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simulator.report import BOUNDS, UNITS, Report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BOUND_COLOURS = dict(zip(BOUNDS, ("#4477aa", "#ee6677", "#ccbb44", "#228833", "#aa3377"), strict=True))
+UNIT_COLOURS = (
+    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#222222", "#999933", "#882255"
+)  # fmt: skip
+"""Tol's bright scheme and two of his muted one: distinct for colour-blind readers as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Latency and energy by operator, in program order."""
+
+    title: str
+    operators: tuple[str, ...]
+    latency_us: tuple[float, ...]
+    estimate_us: tuple[float, ...] | None
+    """The estimate beside the simulation, if it was given."""
+    bounds: tuple[str, ...]
+    energy_uj: dict[str, tuple[float, ...]]
+    """Energy of each operator by unit; the unit that needs most comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When each unit was busy."""
+
+    title: str
+    units: tuple[str, ...]
+    busy_us: dict[str, tuple[tuple[float, float], ...]]
+    """(start, length) of each stretch, by unit."""
+    end_us: float
+
+
+def breakdown(report: Report, estimate: Report | None = None) -> Breakdown:
+    """Numbers of the breakdown of ``report`` by operator, with the estimate's latencies if given."""
+    parts = report.by_op or (report,)
+    by_unit = [part.energy_pj_by_unit for part in parts]
+    totals = {unit: sum(row.get(unit, 0.0) for row in by_unit) for row in by_unit for unit in row}
+    order = sorted(totals, key=lambda unit: (-totals[unit], unit))
+    other = {part.name: part.latency_s * 1e6 for part in estimate.by_op or (estimate,)} if estimate else {}
+    return Breakdown(
+        title=f"{report.name} on {report.machine}",
+        operators=tuple(_label(part) for part in parts),
+        latency_us=tuple(part.latency_s * 1e6 for part in parts),
+        estimate_us=tuple(other.get(part.name, 0.0) for part in parts) if estimate else None,
+        bounds=tuple(part.bound for part in parts),
+        energy_uj={unit: tuple(row.get(unit, 0.0) * 1e-6 for row in by_unit) for unit in order},
+    )
+
+
+def timeline(report: Report) -> Timeline:
+    """Busy stretches of each unit in ``report.spans``, neighbours joined."""
+    found = {span.unit for span in report.spans}
+    units = tuple(unit for unit in UNITS if unit in found) + tuple(sorted(found.difference(UNITS)))
+    busy = {
+        unit: tuple(
+            (start / report.clock_mhz, (end - start) / report.clock_mhz)
+            for start, end in _joined(sorted((span.start, span.end) for span in report.spans if span.unit == unit))
+        )
+        for unit in units
+    }
+    return Timeline(f"{report.name} on {report.machine}", units, busy, report.cycles / report.clock_mhz)
+
+
+def draw_breakdown(info: Breakdown) -> Figure:
+    """Two panels side by side: latency of each operator, coloured by what bounds it, and energy stacked by unit."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11.0, 1.6 + 0.3 * max(4, len(info.operators))), layout="constrained")
+    latency, energy = figure.subplots(1, 2, sharey=True)
+    figure.suptitle(info.title)
+    _draw_latency(latency, info)
+    _draw_energy(energy, info)
+    return figure
+
+
+def draw_timeline(info: Timeline) -> Figure:
+    """One row per unit, filled while it is busy."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11.0, 1.4 + 0.45 * max(2, len(info.units))), layout="constrained")
+    axes = figure.subplots()
+    for row, unit in enumerate(info.units):
+        axes.broken_barh(info.busy_us[unit], (row - 0.35, 0.7), facecolors=UNIT_COLOURS[row % len(UNIT_COLOURS)])
+    axes.set_yticks(range(len(info.units)), info.units)
+    axes.invert_yaxis()
+    axes.set_xlim(0.0, max(info.end_us, 1e-9))
+    axes.set_xlabel("simulated time [µs]")
+    axes.set_title(info.title)
+    return figure
+
+
+def _draw_latency(axes: Axes, info: Breakdown) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    rows = range(len(info.operators))
+    axes.barh(rows, info.latency_us, color=[BOUND_COLOURS.get(bound, "#bbbbbb") for bound in info.bounds])
+    legend: list[Patch | Line2D] = [
+        Patch(color=colour, label=bound) for bound, colour in BOUND_COLOURS.items() if bound in info.bounds
+    ]
+    if info.estimate_us is not None:
+        (marks,) = axes.plot(info.estimate_us, rows, "k|", markersize=11, label="estimate")
+        legend.append(marks)
+    axes.set_yticks(rows, info.operators)
+    axes.invert_yaxis()
+    axes.set_xlabel("latency [µs]")
+    axes.legend(handles=legend, title="bound by", fontsize="small", title_fontsize="small")
+
+
+def _draw_energy(axes: Axes, info: Breakdown) -> None:
+    rows = range(len(info.operators))
+    left = [0.0] * len(info.operators)
+    for number, (unit, values) in enumerate(info.energy_uj.items()):
+        axes.barh(rows, values, left=left, label=unit, color=UNIT_COLOURS[number % len(UNIT_COLOURS)])
+        left = [start + value for start, value in zip(left, values, strict=True)]
+    axes.set_xlabel("energy [µJ]")
+    if info.energy_uj:
+        axes.legend(title="unit", fontsize="small", title_fontsize="small")
+
+
+def _label(part: Report) -> str:
+    return part.name if part.repeat == 1 else f"{part.name} ×{part.repeat}"
+
+
+def _joined(stretches: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in stretches:
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined

@@ -1,0 +1,108 @@
+"""Spans of a report as a Chrome trace, which Perfetto (ui.perfetto.dev) opens.
+
+    process = machine
+      thread 0 = operators, one slice each, one after another
+      thread 1.. = units, the slices of each operator's first instance
+
+Times are microseconds of simulated time. An operator that runs several times is simulated once: its slice has the whole
+length and its units are drawn for the part that was recorded.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from simulator.report import UNITS, Report
+
+Event: TypeAlias = dict[str, object]
+
+SCHEMA = "tilewright.trace/1"
+PROCESS = 1
+OPERATORS = 0
+"""Thread of the operators, above the units."""
+
+
+def trace_events(report: Report) -> Iterator[Event]:
+    """Events of one run: names first, then the operators in order, each followed by its units' spans."""
+    parts = report.by_op or (report,)
+    threads = {unit: number for number, unit in enumerate(_unit_names(parts), start=1)}
+    yield from _names(report.machine, threads)
+    start = 0
+    for part in parts:
+        yield _operator(part, start)
+        for span in part.spans:
+            yield {
+                "name": span.name,
+                "cat": span.unit,
+                "ph": "X",
+                "pid": PROCESS,
+                "tid": threads[span.unit],
+                "ts": _microseconds(start + span.start, report),
+                "dur": _microseconds(span.end - span.start, report),
+                "args": {"operator": part.name, "start_cycle": start + span.start, "cycles": span.end - span.start},
+            }
+        start += part.cycles
+
+
+def trace_text(report: Report) -> Iterator[str]:
+    """The trace file in pieces, one event a line: the same text for the same report."""
+    about = {"schema": SCHEMA, "machine": report.machine, "workload": report.name, "clock_mhz": report.clock_mhz}
+    yield f'{{"displayTimeUnit": "ns", "otherData": {json.dumps(about)},\n"traceEvents": [\n'
+    separator = ""
+    for event in trace_events(report):
+        yield separator + json.dumps(event, ensure_ascii=False)
+        separator = ",\n"
+    yield "\n]}\n"
+
+
+def write_trace(report: Report, path: Path, *, compressed: bool | None = None) -> None:
+    """Write the trace to ``path``; compressed if its name ends with ``.gz`` and nothing else was asked."""
+    if compressed if compressed is not None else path.suffix == ".gz":
+        # Neither name nor time enter the header, so that equal reports give equal files.
+        with path.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:
+            for piece in trace_text(report):
+                file.write(piece.encode())
+    else:
+        with path.open("w", encoding="utf-8", newline="\n") as text:
+            text.writelines(trace_text(report))
+
+
+def _unit_names(parts: tuple[Report, ...]) -> list[str]:
+    """Units with spans: the known ones in pipeline order, then any other by name."""
+    found = {span.unit for part in parts for span in part.spans}
+    return [unit for unit in UNITS if unit in found] + sorted(found.difference(UNITS))
+
+
+def _names(machine: str, threads: dict[str, int]) -> Iterator[Event]:
+    yield {"name": "process_name", "ph": "M", "pid": PROCESS, "args": {"name": machine}}
+    for name, number in {"operators": OPERATORS, **threads}.items():
+        yield {"name": "thread_name", "ph": "M", "pid": PROCESS, "tid": number, "args": {"name": name}}
+        yield {"name": "thread_sort_index", "ph": "M", "pid": PROCESS, "tid": number, "args": {"sort_index": number}}
+
+
+def _operator(part: Report, start: int) -> Event:
+    return {
+        "name": part.name,
+        "cat": "operator",
+        "ph": "X",
+        "pid": PROCESS,
+        "tid": OPERATORS,
+        "ts": _microseconds(start, part),
+        "dur": _microseconds(part.cycles, part),
+        "args": {
+            "cycles": part.cycles,
+            "repeat": part.repeat,
+            "bound": part.bound,
+            "macs": part.macs,
+            "dram_bytes": part.dram_bytes,
+            "utilisation": round(part.utilisation, 6),
+        },
+    }
+
+
+def _microseconds(cycles: int, report: Report) -> float:
+    return cycles / report.clock_mhz

@@ -1,0 +1,76 @@
+"""The trace is a faithful picture of the spans: every cycle in its place, on the thread of its unit."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from simulator.report import Counts, Report, Span, UnitTime
+from simulator.trace import trace_events, trace_text, write_trace
+
+SPANS = (Span("load", "mvin A", 0, 40), Span("execute", "16x16x16", 40, 72), Span("odd", "other", 5, 6))
+
+
+def part(name: str, cycles: int, spans: tuple[Span, ...] = (), repeat: int = 1) -> Report:
+    units = {"load": UnitTime(40, {}, cycles - 40)}
+    counts = Counts({("array", "mac"): 4096, ("dram", "read_byte"): 512})
+    return Report(name, "simulate", "tiny", 500.0, cycles, counts, units, 256, spans=spans, repeat=repeat)
+
+
+@pytest.fixture
+def report() -> Report:
+    by_op = (part("query", 100, SPANS), part("scores", 300, SPANS, repeat=3))
+    return Report("block", "simulate", "tiny", 500.0, 400, Counts(), {}, 256, by_op=by_op)
+
+
+def slices(report: Report) -> list[dict[str, object]]:
+    return [event for event in trace_events(report) if event["ph"] == "X"]
+
+
+def test_operators_follow_each_other_on_their_own_row(report: Report) -> None:
+    """At 500 MHz a cycle is 2 ns: 100 cycles are 0.2 µs and 300 cycles 0.6 µs."""
+    rows = [(event["name"], event["ts"], event["dur"]) for event in slices(report) if event["tid"] == 0]
+    assert rows == [("query", 0.0, 0.2), ("scores", 0.2, 0.6)]
+
+
+def test_spans_start_with_their_operator(report: Report) -> None:
+    """A span at cycle 40 of the second operator starts at cycle 140 = 0.28 µs and lasts 32 cycles = 0.064 µs."""
+    (span,) = (
+        event
+        for event in slices(report)
+        if event["cat"] == "execute" and event["args"] == {"operator": "scores", "start_cycle": 140, "cycles": 32}
+    )
+    assert (span["ts"], span["dur"], span["name"]) == (pytest.approx(0.28), pytest.approx(0.064), "16x16x16")
+
+
+def test_each_unit_has_a_named_thread_in_pipeline_order(report: Report) -> None:
+    names = {
+        event["tid"]: event["args"]["name"]  # type: ignore[index]
+        for event in trace_events(report)
+        if event["name"] == "thread_name"
+    }
+    assert names == {0: "operators", 1: "load", 2: "execute", 3: "odd"}
+
+
+def test_a_report_without_operators_is_one_operator() -> None:
+    assert [event["name"] for event in slices(part("alone", 100))] == ["alone"]
+
+
+@pytest.mark.parametrize("name", ["trace.json", "trace.json.gz"])
+def test_file_is_json_and_the_same_every_time(report: Report, tmp_path: Path, name: str) -> None:
+    first, second = tmp_path / name, tmp_path / f"again-{name}"
+    write_trace(report, first)
+    write_trace(report, second)
+    assert first.read_bytes() == second.read_bytes()
+    text = gzip.decompress(first.read_bytes()) if name.endswith(".gz") else first.read_bytes()
+    loaded = json.loads(text)
+    assert loaded["traceEvents"] == list(trace_events(report))
+    assert loaded["otherData"]["machine"] == "tiny"
+
+
+def test_text_has_one_event_a_line(report: Report) -> None:
+    lines = "".join(trace_text(report)).splitlines()
+    assert len(lines) == len(list(trace_events(report))) + 3

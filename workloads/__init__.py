@@ -8,16 +8,18 @@
 
 from __future__ import annotations
 
-from workloads.build import build
+from workloads.building import build
 from workloads.errors import GraphError
+from workloads.generation import generation_totals
 from workloads.graph import OpGraph
-from workloads.ops import Matmul, Operator, matmul
+from workloads.ops import Conv2d, Matmul, Operator, conv2d, matmul
 from workloads.sources import available, load_config
 from workloads.tensor import Bits, Tensor, View
 from workloads.totals import Total
 
 __all__ = [
     "Bits",
+    "Conv2d",
     "GraphError",
     "Matmul",
     "OpGraph",
@@ -27,6 +29,8 @@ __all__ = [
     "View",
     "available",
     "build",
+    "conv2d",
+    "generation_totals",
     "load_config",
     "matmul",
 ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from workloads.ops.add import Add
+from workloads.ops.avgpool import AvgPool
+from workloads.ops.conv2d import Conv2d, conv2d
 from workloads.ops.gelu import Gelu
 from workloads.ops.layernorm import LayerNorm
 from workloads.ops.matmul import Matmul, matmul
+from workloads.ops.maxpool import MaxPool
 from workloads.ops.mul import Mul
 from workloads.ops.operator import OP_CLASSES, OpClass, Operator
 from workloads.ops.relu import Relu
@@ -18,9 +21,12 @@ from workloads.ops.softmax import Softmax
 __all__ = [
     "OP_CLASSES",
     "Add",
+    "AvgPool",
+    "Conv2d",
     "Gelu",
     "LayerNorm",
     "Matmul",
+    "MaxPool",
     "Mul",
     "OpClass",
     "Operator",
@@ -30,5 +36,6 @@ __all__ = [
     "RowwiseOperator",
     "Silu",
     "Softmax",
+    "conv2d",
     "matmul",
 ]

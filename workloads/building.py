@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workloads.errors import GraphError, nearest
 from workloads.graph import OpGraph
-from workloads.models import TRANSFORMERS, BlockBuilder, ResNetConfig, Shape, TransformerConfig
+from workloads.models import TRANSFORMERS, BlockBuilder, ResNetConfig, Shape, TransformerConfig, resnet
 from workloads.sources import load_config
 from workloads.tensor import Bits
 
@@ -78,7 +78,7 @@ def build(
         raise GraphError(f"bits must be a workloads.Bits, not {type(bits).__name__}")
     bits = bits or Bits()
     if isinstance(config, ResNetConfig):
-        raise GraphError("resnet is not available")
+        return _convolutional(config, seq, phase, context, batch, bits)
     shape = _shape(config, seq, phase, context, batch, bits)
     positions = shape.attended
     if strict_positions and config.max_positions is not None and positions > config.max_positions:
@@ -130,7 +130,22 @@ def _transformer(config: TransformerConfig, shape: Shape) -> OpGraph:
         f"{config.name} {shape.phase} {size}", builder.operators,
         repeat=config.layers, config=asked, appends=builder.appends,
     )  # fmt: skip
-    check_bits(graph, shape.bits)
+    _check_bits(graph, shape.bits)
+    return graph
+
+
+def _convolutional(
+    config: ResNetConfig, seq: int | None, phase: str, context: int | None, batch: int, bits: Bits
+) -> OpGraph:
+    if seq is not None or context is not None or phase != "prefill":
+        raise GraphError(f"{config.name}: images have no sequence; leave out seq, context and phase (batch is allowed)")
+    asked: dict[str, object] = {
+        "model": config.name, "family": config.family, "phase": phase, "batch": batch, "layers": 1,
+        "image_size": config.image_size, "bits": _bits_dict(bits),
+    }  # fmt: skip
+    operators = resnet.network(config, batch, bits)
+    graph = OpGraph(f"{config.name} batch {batch}", operators, config=asked)
+    _check_bits(graph, bits)
     return graph
 
 
@@ -141,7 +156,7 @@ def _bits_dict(bits: Bits) -> dict[str, object]:
     return {**widths, **({"tensors": dict(bits.tensors)} if bits.tensors else {})}
 
 
-def check_bits(graph: OpGraph, bits: Bits) -> None:
+def _check_bits(graph: OpGraph, bits: Bits) -> None:
     """Refuse widths for tensors that the graph does not have."""
     for name in bits.tensors:
         if name not in graph.tensors:

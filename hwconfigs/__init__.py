@@ -1,0 +1,41 @@
+"""The data sheets: machines and energy tables, each value with its source.
+
+>>> import hwconfigs
+>>> spec = hwconfigs.load("gemmini", {"scratchpad.capacity": "64 KiB"})
+>>> spec.array.rows, spec.scratchpad.rows_per_bank
+(16, 1024)
+"""
+
+from __future__ import annotations
+
+from hwconfigs.errors import SpecError
+from hwconfigs.levels import Level
+from hwconfigs.loader import available, available_energy, load
+from hwconfigs.parts import (
+    ArraySpec,
+    CacheSpec,
+    DmaSpec,
+    DramSpec,
+    FrontEndSpec,
+    HostSpec,
+    SramSpec,
+    VectorSpec,
+)
+from hwconfigs.spec import HardwareSpec
+
+__all__ = [
+    "ArraySpec",
+    "CacheSpec",
+    "DmaSpec",
+    "DramSpec",
+    "FrontEndSpec",
+    "HardwareSpec",
+    "HostSpec",
+    "Level",
+    "SpecError",
+    "SramSpec",
+    "VectorSpec",
+    "available",
+    "available_energy",
+    "load",
+]

@@ -1,0 +1,69 @@
+"""Finding a YAML by name (shipped with the package) or by path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from hwconfigs.errors import SpecError, suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A YAML file as read."""
+
+    name: str
+    """File name without its suffix."""
+    label: str
+    """How messages call it."""
+    content: str
+    directory: Path | None
+    """Where relative paths in it start; None for shipped files."""
+
+
+def folder(*parts: str) -> Traversable:
+    """A folder of shipped YAML files."""
+    place = files("hwconfigs")
+    for part in parts:
+        place = place / part
+    return place
+
+
+def names(place: Traversable) -> tuple[str, ...]:
+    """Shipped files of a folder, sorted, without suffix."""
+    return tuple(sorted(entry.name[:-5] for entry in place.iterdir() if entry.name.endswith(".yaml")))
+
+
+def is_path(name_or_path: str | Path) -> bool:
+    """Whether the text means a file rather than a shipped name."""
+    text = str(name_or_path)
+    return isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or "\\" in text
+
+
+def find(name_or_path: str | Path, place: Traversable, what: str, start: Path | None = None) -> Text:
+    """Read a shipped file by name or any file by path (relative to ``start``).
+
+    Raises
+    ------
+    SpecError
+        If there is none, or it cannot be read as text.
+    """
+    if not is_path(name_or_path):
+        name = str(name_or_path)
+        shipped = names(place)
+        if name not in shipped:
+            raise SpecError(f"{name or repr(name)}: no such {what}{suggestion(name, shipped)}")
+        return Text(name, f"{name}.yaml", (place / f"{name}.yaml").read_text(encoding="utf-8"), None)
+    path = Path(name_or_path)
+    if start is not None and not path.is_absolute():
+        path = start / path
+    try:
+        content = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not a text file ({error.reason} at byte {error.start})") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecError(f"{path}: cannot be read: {reason}") from error
+    return Text(path.stem, str(path), content, path.parent)

@@ -1,0 +1,180 @@
+"""Machines from YAML: inheritance, provenance, overrides, and all problems of a file at once.
+
+    machine.yaml ── strict_yaml ──► keys by field name ── extends ──► + overrides ──► + derived values ──► HardwareSpec
+
+Each file's values stay together with their sources and line numbers in a draft until the end, so a message about an
+inherited value names the file it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from hwconfigs import catalogue, quantity
+from hwconfigs.checks import cross_problems
+from hwconfigs.draft import Draft, apply_override, read_layer
+from hwconfigs.errors import SpecError, suggestion
+from hwconfigs.shape import leaves, location, wording
+from hwconfigs.spec import SECTIONS, HardwareSpec
+
+OVERRIDE = "override"
+"""Source of a value that the user changed."""
+
+_DERIVED = "derived: "
+
+
+def available() -> tuple[str, ...]:
+    """Names of the machines that come with the package."""
+    return catalogue.names(catalogue.folder())
+
+
+def available_energy() -> tuple[str, ...]:
+    """Names of the energy tables that come with the package."""
+    return catalogue.names(catalogue.folder("energy"))
+
+
+def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None) -> HardwareSpec:
+    """Read a machine.
+
+    Parameters
+    ----------
+    name_or_path
+        A name of :func:`available`, or the path of a YAML file.
+    overrides
+        Dotted path to value, see :meth:`HardwareSpec.override`. Text is read as a YAML value: ``"64 KiB"``,
+        ``"[softmax]"``, ``"none"``.
+
+    Raises
+    ------
+    SpecError
+        With all problems of the file and of the overrides, one line each.
+    """
+    draft = _read(name_or_path, None, ())
+    for path, value in (overrides or {}).items():
+        apply_override(draft, path, value, OVERRIDE)
+    return _finish(draft)
+
+
+def changed(spec: HardwareSpec, overrides: Mapping[str, object]) -> HardwareSpec:
+    """``spec`` with overrides; values that were derived are derived anew."""
+    values = spec.model_dump(exclude={"sources"})
+    sources = dict(spec.sources)
+    for path in [path for path, text in sources.items() if text.startswith(_DERIVED)]:
+        section, key = path.split(".")
+        del values[section][key]
+        del sources[path]
+    draft = Draft(spec.name, values, sources)
+    for path, value in overrides.items():
+        apply_override(draft, path, value, OVERRIDE)
+    return _finish(draft)
+
+
+def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) -> Draft:
+    """The draft of a machine, on top of those it extends."""
+    text = catalogue.find(name_or_path, catalogue.folder(), "machine", start)
+    if text.label in chain:
+        raise SpecError(f"{text.label}: extends itself: {' -> '.join((*chain, text.label))}")
+    layer, parent = read_layer(text)
+    if parent is None:
+        return layer
+    try:
+        below = _read(parent, text.directory, (*chain, text.label))
+    except SpecError as error:
+        raise SpecError((*layer.problems, *(f"{text.label}: extends: {line}" for line in error.problems))) from error
+    below.put_on_top(layer)
+    return below
+
+
+def _finish(draft: Draft) -> HardwareSpec:
+    clock = _clock(draft.values.get("clock_mhz", 1000.0))
+    unknown = _derive(draft)
+    _check_energy(draft)
+    try:
+        spec = HardwareSpec.model_validate(draft.values, context={"clock_mhz": clock})
+    except ValidationError as error:
+        _collect(draft, error, clock, unknown)
+        raise SpecError(draft.problems) from None
+    if draft.problems:
+        raise SpecError(draft.problems)
+    values = spec.model_dump(exclude={"sources"})
+    default = "default of hwconfigs.parts, see the text of the field there"
+    return spec.model_copy(update={"sources": {path: draft.sources.get(path, default) for path in leaves(values)}})
+
+
+def _clock(value: object) -> float | None:
+    """The clock for converting times, or None if it is itself wrong (that is reported elsewhere)."""
+    try:
+        number = quantity.frequency_mhz(value)
+    except ValueError:
+        return None
+    return float(number) if isinstance(number, int | float) and 0 < number < float("inf") else None
+
+
+def _derive(draft: Draft) -> set[str]:
+    """Fill in what follows from other values; returns the paths for which those are unusable."""
+    rules = (
+        ("scratchpad.row_bytes", ("array.cols", "array.input_bits"), "array.cols x array.input_bits / 8"),
+        ("accumulator.row_bytes", ("array.cols", "array.accumulator_bits"), "array.cols x array.accumulator_bits / 8"),
+        (
+            "dma.max_commands_in_flight",
+            ("dma.max_in_flight", "array.rows"),
+            "dma.max_in_flight // array.rows + 1",
+        ),
+    )
+    defaults = {"array.input_bits": 8, "array.accumulator_bits": 32, "dma.max_in_flight": 16}
+    unknown: set[str] = set()
+    for path, needs, formula in rules:
+        section, key = path.split(".")
+        place = draft.values.get(section)
+        if not isinstance(place, dict) or key in place:
+            continue
+        first, second = (_positive(draft.get(need, defaults.get(need))) for need in needs)
+        if first is None or second is None:
+            unknown.add(path)
+            continue
+        place[key] = first // second + 1 if section == "dma" else -(-first * second // 8)
+        draft.sources[path] = _DERIVED + formula
+    return unknown
+
+
+def _positive(value: object) -> int | None:
+    try:
+        number = quantity.width_bits(value)
+    except ValueError:
+        return None
+    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None
+
+
+def _check_energy(draft: Draft) -> None:
+    name = draft.values.get("energy")
+    if isinstance(name, str) and not catalogue.is_path(name) and name not in available_energy():
+        draft.complain("energy", f"no such energy table: {name!r}{suggestion(name, available_energy())}")
+
+
+def _collect(draft: Draft, error: ValidationError, clock: float | None, unknown: set[str]) -> None:
+    """Turn pydantic's errors into our lines, and look for contradictions between the sections that are fine."""
+    contradictions_seen = False
+    for detail in error.errors():
+        path = location(detail)
+        if not path:
+            contradictions_seen = True
+            for line in wording(detail).split("\n"):
+                draft.complain_line(line)
+        elif not (path in unknown and detail["type"] == "missing"):
+            draft.complain(path, wording(detail))
+    if not contradictions_seen:
+        sections: dict[str, BaseModel] = {}
+        for name in SECTIONS:
+            annotation: Any = HardwareSpec.model_fields[name].annotation
+            try:
+                part = TypeAdapter(annotation).validate_python(draft.values.get(name), context={"clock_mhz": clock})
+            except ValidationError:
+                continue
+            if isinstance(part, BaseModel):
+                sections[name] = part
+        for path, text in cross_problems(sections):
+            draft.complain_line(f"{path}{text if text[0] == '=' else ': ' + text}")

@@ -1,0 +1,234 @@
+"""The sections of a machine: one frozen model each, with units in the names.
+
+A default stands for a constant of Gemmini's design, not of one build, and its field text says where it comes from.
+"RTL" is ucb-bar/gemmini 8c3f992 (2025) as read; "measured" is Gemmini v0.7.1 in Verilator, DIM = 16 [1]_.
+
+References
+----------
+.. [1] Cycle counts of the public generated SoC asmara30/Chipyard-Generated-Files f9fb3012 (default 16x16 build) and of
+   Lefteris-B/Single_inorder_Core_Neural_Accel_BF16 (chip build), 1,622 rows, and an event model fitted to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from hwconfigs import quantity
+
+Dataflow = Literal["weight_stationary", "output_stationary"]
+VectorKernel = Literal["softmax", "layernorm", "gelu", "rmsnorm", "silu"]
+HostKernel = Literal[
+    "softmax", "layernorm", "rmsnorm", "gelu", "silu", "relu", "add", "mul", "rope", "maxpool", "avgpool", "quantise"
+]
+
+
+def _clock(info: ValidationInfo) -> float | None:
+    return info.context.get("clock_mhz") if isinstance(info.context, dict) else None
+
+
+def _to_cycles(value: object, info: ValidationInfo) -> object:
+    return quantity.duration_cycles(value, _clock(info))
+
+
+def _to_bandwidth(value: object, info: ValidationInfo) -> object:
+    return quantity.bandwidth_bytes_per_cycle(value, _clock(info))
+
+
+def _to_whole_bandwidth(value: object, info: ValidationInfo) -> object:
+    return quantity.whole(quantity.bandwidth_bytes_per_cycle(value, _clock(info)))
+
+
+def _to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Count = Annotated[int, BeforeValidator(quantity.whole), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(quantity.size_bytes), Field(gt=0)]
+Bits = Annotated[int, BeforeValidator(quantity.width_bits), Field(gt=0)]
+Cycles = Annotated[int, BeforeValidator(_to_cycles), Field(ge=0)]
+FractionalCycles = Annotated[float, BeforeValidator(quantity.fractional_cycles), Field(ge=0)]
+Rate = Annotated[float, BeforeValidator(quantity.fractional_cycles), Field(gt=0)]
+
+
+class Part(BaseModel):
+    """Frozen, strict about types, no unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class ArraySpec(Part):
+    """The systolic array and its step times."""
+
+    rows: Count
+    """Rows of PEs (the reduction dimension in the weight-stationary flow)."""
+    cols: Count
+    """Columns of PEs; equal to ``rows`` in every Gemmini."""
+    input_bits: Bits = 8
+    """Width of an activation and of a weight. [bits]"""
+    accumulator_bits: Bits = 32
+    """Width of an accumulated result. [bits]"""
+    dataflows: Annotated[tuple[Dataflow, ...], BeforeValidator(_to_tuple), Field(min_length=1)]
+    """Dataflows the build supports; the first is the preferred one."""
+    min_step_rows: Count = 4
+    """Floor of a step whose weights are reused; protects accumulator write-after-write (RTL). [rows = cycles]"""
+    output_delay_cycles: Cycles = 5
+    """A result row is written ``2 rows + this`` cycles after its input row was fed (measured 37 at DIM 16)."""
+    completion_delay_cycles: Cycles = 6
+    """A preload/compute pair is complete ``2 rows + this`` cycles after its step ended (measured 38 at DIM 16)."""
+    transpose_factor: Count = 2
+    """A step with new transposed weights costs this many times ``rows`` (measured 32 at DIM 16)."""
+
+
+class SramSpec(Part):
+    """A local memory of full-width rows."""
+
+    capacity_bytes: Bytes
+    """Bytes in all banks. [bytes]"""
+    banks: Count
+    """Banks that are accessed independently."""
+    row_bytes: Bytes
+    """Bytes of a row; derived from the array's columns if not given. [bytes]"""
+    ports: Annotated[int, BeforeValidator(quantity.whole), Field(ge=1, le=2)]
+    """1: a write stops the reads of its bank; 2: one read and one write per cycle and bank."""
+
+    @property
+    def rows(self) -> int:
+        """Rows in all banks."""
+        return self.capacity_bytes // self.row_bytes
+
+    @property
+    def rows_per_bank(self) -> int:
+        """Rows in one bank."""
+        return self.rows // self.banks
+
+
+class DmaSpec(Part):
+    """Load and store engines between the local memories and the memory system."""
+
+    bus_bytes_per_cycle: Annotated[int, BeforeValidator(_to_whole_bandwidth), Field(gt=0)]
+    """Width of the port in each direction: one beat per cycle. [bytes/cycle]"""
+    min_request_bytes: Bytes = 16
+    """Smallest request; sizes double up to the largest (RTL). [bytes]"""
+    max_request_bytes: Bytes = 64
+    """Largest request (RTL). [bytes]"""
+    max_in_flight: Count = 16
+    """Outstanding requests, of reads and of writes each (RTL)."""
+    max_commands_in_flight: Count
+    """Incomplete commands of a kind; derived as ``max_in_flight // array.rows + 1`` if not given (RTL)."""
+    issue_cycles: Cycles = 3
+    """Start of a load command to its first request (RTL, counted)."""
+    completion_cycles: Cycles = 6
+    """Last beat to completion of a load command (measured)."""
+    scale_cycles_per_row: FractionalCycles = 4.0
+    """Cycles per loaded row of int8 when the load scale is not 1: 16 lanes on 4 multipliers (measured). [cycles/row]"""
+    store_first_cycles: Cycles = 12
+    """Row read to first write on the bus (measured)."""
+    store_completion_cycles: Cycles = 22
+    """Start of the last row to completion of the store command (measured)."""
+    store_command_cycles: Cycles = 11
+    """Least distance of two store commands (measured on one-row commands)."""
+    store_row_cycles: Annotated[tuple[Rate, Rate, Rate, Rate], BeforeValidator(_to_tuple)] = (1.6, 3.33, 5.73, 7.0)
+    """Cycles per row of 1, 2, 3, 4 int8 blocks from the accumulator (measured). [cycles/row]"""
+    store_full_row_cycles: Rate = 4.0
+    """Cycles per row of one block of full-width results (measured). [cycles/row]"""
+    write_ack_cycles: Cycles = 4
+    """A write slot is freed this long after the memory accepted the write (fitted)."""
+
+
+class FrontEndSpec(Part):
+    """Reservation station and the unroller of the hardware loop."""
+
+    load_entries: Count = 8
+    """Loads outstanding until completion (RTL)."""
+    store_entries: Count = 4
+    """Stores outstanding until completion (RTL)."""
+    execute_entries: Count = 16
+    """Preloads and computes outstanding, shared by all loops in flight (RTL)."""
+    loops_in_flight: Count = 2
+    """Hardware loops configured at once; each owns an equal part of both local memories (RTL)."""
+    loop_config_cycles: Cycles = 7
+    """Release of a loop slot to the next loop's configuration (RTL; 20 changes little)."""
+    first_command_cycles: Cycles = 2
+    """Configuration of a loop to its first load at the controller (fitted)."""
+    keeps_operands: bool = False
+    """Whether the library can tell the loop to keep A or B on chip between loops."""
+
+
+class CacheSpec(Part):
+    """A set-associative cache on the path to DRAM."""
+
+    capacity_bytes: Bytes
+    """Bytes of data. [bytes]"""
+    ways: Count
+    """Associativity; the victim is random."""
+    line_bytes: Bytes
+    """Line size. [bytes]"""
+    mshrs: Count
+    """Outstanding misses."""
+    hit_cycles: Cycles
+    """Request to first beat on a hit; of the last-level cache: on top of the miss of the cache before it."""
+    mshr_release_cycles: Cycles = 0
+    """A miss entry is reusable this long after its line arrived."""
+
+    @property
+    def sets(self) -> int:
+        """Number of sets."""
+        return self.capacity_bytes // (self.ways * self.line_bytes)
+
+
+class DramSpec(Part):
+    """Main memory as seen from the accelerator."""
+
+    kind: Annotated[str, Field(min_length=1)]
+    """Picks the energy per byte in the energy table, e.g. ``lpddr4``. No influence on time."""
+    bytes_per_cycle: Annotated[float, BeforeValidator(_to_bandwidth), Field(gt=0)]
+    """Peak of reads and writes together. [bytes/cycle]"""
+    latency_cycles: Cycles
+    """Request at the memory port to its first beat."""
+    request_cycles: Cycles = 2
+    """Cache miss to request at the memory port."""
+    evict_cycles: FractionalCycles = 0.0
+    """Extra bus time when a line fill evicts a valid line. [cycles]"""
+
+
+class VectorSpec(Part):
+    """Normalisation and activation units behind the accumulator (Gemmini's I-BERT build)."""
+
+    kernels: Annotated[tuple[VectorKernel, ...], BeforeValidator(_to_tuple), Field(min_length=1)]
+    """Operators the units evaluate on chip."""
+    lanes: Count = 16
+    """Elements per cycle."""
+    statistics_slots: Count
+    """Rows whose statistics are kept at once."""
+    max_cycles_per_block: Count = 2
+    """Cycles per accumulator row of the max pass; the other passes take one (RTL)."""
+    mean_cycles: Cycles = 26
+    """Last block of a sum pass to the mean (RTL, counted)."""
+    inverse_deviation_cycles: Cycles = 65
+    """Last block of a variance pass to the inverse deviation (RTL, counted)."""
+    inverse_sum_cycles: Cycles = 25
+    """Last block of an exponential pass to the inverse sum (RTL, counted)."""
+    drain_cycles: Cycles = 6
+    """Lanes blocked while a mean or variance pass drains (RTL, counted)."""
+
+
+class HostSpec(Part):
+    """The in-order core: command issue, library software and the operators without a unit."""
+
+    command_cycles: FractionalCycles
+    """One accelerator command issued from a C loop. [cycles]"""
+    loop_cycles: FractionalCycles
+    """One hardware-loop call. [cycles]"""
+    call_cycles: FractionalCycles
+    """Library call until its first loop. [cycles]"""
+    search_round_cycles: FractionalCycles
+    """Each round of the library's tile search, the last and fruitless one included. [cycles]"""
+    line_cycles: FractionalCycles
+    """One L2 access of the blocking data cache, per 64-byte line. [cycles]"""
+    kernel_cycles: Mapping[HostKernel, FractionalCycles]
+    """Cycles per output element of a kernel, (de)quantisation included; pools: per window element. [cycles/element]"""

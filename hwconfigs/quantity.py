@@ -1,0 +1,137 @@
+"""Text with a unit becomes a number here and nowhere else: ``"256 KiB"``, ``"1 GHz"``, ``"16 GB/s"``, ``"40 ns"``.
+
+Arithmetic is exact (fractions), so ``"0.5 KiB"`` is 512 and ``"0.3 B"`` is refused. A value that is not
+text passes through untouched: the type check behind it decides. Capacities need binary units; ``KB`` means 1000 to some
+and 1024 to others, so it is refused instead of guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from math import ceil
+
+_QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*)?")
+
+_SIZES: Mapping[str, Fraction] = {
+    "B": Fraction(1),
+    "KiB": Fraction(1024),
+    "MiB": Fraction(1024**2),
+    "GiB": Fraction(1024**3),
+}
+_FREQUENCIES: Mapping[str, Fraction] = {
+    "Hz": Fraction(1, 10**6),
+    "kHz": Fraction(1, 1000),
+    "MHz": Fraction(1),
+    "GHz": Fraction(1000),
+}
+_CYCLES: Mapping[str, Fraction] = {"cycle": Fraction(1), "cycles": Fraction(1)}
+_SECONDS: Mapping[str, Fraction] = {
+    "ps": Fraction(1, 10**12),
+    "ns": Fraction(1, 10**9),
+    "us": Fraction(1, 10**6),
+    "ms": Fraction(1, 1000),
+}
+_BYTES_PER_CYCLE: Mapping[str, Fraction] = {"B/cycle": Fraction(1)}
+_BYTES_PER_SECOND: Mapping[str, Fraction] = {
+    "MB/s": Fraction(10**6),
+    "GB/s": Fraction(10**9),
+    "MiB/s": Fraction(1024**2),
+    "GiB/s": Fraction(1024**3),
+}
+_BITS: Mapping[str, Fraction] = {"bit": Fraction(1), "bits": Fraction(1), "b": Fraction(1)}
+_ENERGIES: Mapping[str, Fraction] = {"fJ": Fraction(1, 1000), "pJ": Fraction(1), "nJ": Fraction(1000)}
+
+
+def _split(text: str, kind: str, units: Mapping[str, Fraction], example: str) -> tuple[Fraction, str]:
+    """Number and unit of ``text``; a bare number has the unit ``""``."""
+    match = _QUANTITY.fullmatch(text.strip())
+    unit = (match.group(2) or "").strip() if match else ""
+    if match is None or (unit and unit not in units):
+        hint = next((f"; did you mean '{u}'?" for u in units if u.lower() == unit.lower()), "")
+        if not hint and unit.lower() in ("k", "kb", "mb", "gb", "m", "g") and "KiB" in units:
+            hint = f"; did you mean '{unit[0].upper()}iB'? (1024-based)"
+        raise ValueError(f"{text!r} is not a {kind}; write e.g. '{example}' (units: {', '.join(units)}){hint}")
+    return Fraction(match.group(1)), unit
+
+
+def _whole(value: Fraction, text: str, unit: str) -> int:
+    if value.denominator != 1:
+        raise ValueError(f"{text!r} is {float(value):g} {unit}, not a whole number of them")
+    return int(value)
+
+
+def whole(value: object) -> object:
+    """An integral float (``1e3`` in YAML) as the integer it is; text is refused."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        raise ValueError(f"{value!r} is text, not a whole number")
+    return value
+
+
+def size_bytes(value: object) -> object:
+    """``"256 KiB"`` as 262144. [bytes]"""
+    if not isinstance(value, str):
+        return whole(value)
+    number, unit = _split(value, "size", _SIZES, "256 KiB")
+    return _whole(number * _SIZES.get(unit, Fraction(1)), value, "bytes")
+
+
+def width_bits(value: object) -> object:
+    """``"8 bits"`` as 8. [bits]"""
+    if not isinstance(value, str):
+        return whole(value)
+    return _whole(_split(value, "width", _BITS, "8 bits")[0], value, "bits")
+
+
+def frequency_mhz(value: object) -> object:
+    """``"1 GHz"`` as 1000.0; text must carry its unit. [MHz]"""
+    if not isinstance(value, str):
+        return value
+    number, unit = _split(value, "frequency", _FREQUENCIES, "1 GHz")
+    if not unit:
+        raise ValueError(f"{value!r} has no unit; write e.g. '{value.strip()} MHz'")
+    return float(number * _FREQUENCIES[unit])
+
+
+def duration_cycles(value: object, clock_mhz: float | None) -> object:
+    """``"40 ns"`` as cycles of the clock, rounded up to whole ones; ``"40 cycles"`` and plain numbers as they are."""
+    if not isinstance(value, str):
+        return whole(value)
+    number, unit = _split(value, "duration", {**_CYCLES, **_SECONDS}, "40 cycles")
+    if unit not in _SECONDS:
+        return _whole(number, value, "cycles")
+    return ceil(number * _SECONDS[unit] * _cycles_per_second(value, clock_mhz))
+
+
+def fractional_cycles(value: object) -> object:
+    """``"3.6 cycles"`` as 3.6; for rates that are not whole numbers. [cycles]"""
+    if not isinstance(value, str):
+        return value
+    return float(_split(value, "number of cycles", _CYCLES, "3.6 cycles")[0])
+
+
+def bandwidth_bytes_per_cycle(value: object, clock_mhz: float | None) -> object:
+    """``"16 GB/s"`` or ``"8 B/cycle"`` as bytes per cycle of the clock."""
+    if not isinstance(value, str):
+        return value
+    number, unit = _split(value, "bandwidth", {**_BYTES_PER_CYCLE, **_BYTES_PER_SECOND}, "8 B/cycle")
+    if unit not in _BYTES_PER_SECOND:
+        return float(number)
+    return float(number * _BYTES_PER_SECOND[unit] / _cycles_per_second(value, clock_mhz))
+
+
+def energy_pj(value: object) -> object:
+    """``"0.3 pJ"`` as 0.3. [pJ]"""
+    if not isinstance(value, str):
+        return value
+    number, unit = _split(value, "energy", _ENERGIES, "0.3 pJ")
+    return float(number * _ENERGIES.get(unit, Fraction(1)))
+
+
+def _cycles_per_second(text: str, clock_mhz: float | None) -> Fraction:
+    if clock_mhz is None:
+        raise ValueError(f"{text!r} is in seconds, which needs a valid clock; give it in cycles")
+    return Fraction(str(clock_mhz)) * 10**6

@@ -1,0 +1,108 @@
+"""HardwareSpec: everything the other packages may know about a machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from hwconfigs import quantity
+from hwconfigs.checks import cross_problems
+from hwconfigs.levels import Level, memory_levels
+from hwconfigs.parts import (
+    ArraySpec,
+    CacheSpec,
+    DmaSpec,
+    DramSpec,
+    FrontEndSpec,
+    HostSpec,
+    Part,
+    SramSpec,
+    VectorSpec,
+)
+
+
+class HardwareSpec(Part):
+    """A machine, validated once and frozen; read one with :func:`hwconfigs.load`."""
+
+    name: str
+    """Name of the machine, that of its file."""
+    description: str
+    """One or two sentences for people."""
+    source: str
+    """Where the machine as a whole comes from."""
+    clock_mhz: Annotated[float, BeforeValidator(quantity.frequency_mhz), Field(gt=0)] = 1000.0
+    """The one clock in which every cycle count is meant. [MHz]"""
+    array: ArraySpec
+    scratchpad: SramSpec
+    accumulator: SramSpec
+    dma: DmaSpec
+    front_end: FrontEndSpec
+    l2: CacheSpec | None
+    """The shared cache, or None: requests go to DRAM."""
+    llc: CacheSpec | None = None
+    """A further cache in front of DRAM."""
+    dram: DramSpec
+    vector: VectorSpec | None
+    """Normalisation units, or None: those operators run on the host."""
+    host: HostSpec
+    energy: str
+    """Name or path of the default energy table."""
+    sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    """Where each value comes from: dotted path to text."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = cross_problems({name: getattr(self, name) for name in SECTIONS})
+        if problems:
+            raise ValueError("\n".join(f"{path}{text if text[0] == '=' else ': ' + text}" for path, text in problems))
+        return self
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything that can change a result; texts and provenance are left out."""
+        values = self.model_dump(mode="json", exclude={"name", "description", "source", "sources"})
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def levels(self) -> tuple[Level, ...]:
+        """The memories as the loop-nest model sees them, outermost first."""
+        return memory_levels(self)
+
+    def override(self, changes: Mapping[str, object]) -> HardwareSpec:
+        """A machine with some values changed; derived values follow.
+
+        Parameters
+        ----------
+        changes
+            Dotted path to value, as in ``{"scratchpad.capacity": "64 KiB", "l2": None, "array.size": 8}``.
+
+        Raises
+        ------
+        SpecError
+            With every problem of the changed machine.
+        """
+        from hwconfigs.loader import changed  # the loader builds on this class
+
+        return changed(self, changes)
+
+
+SECTIONS: tuple[str, ...] = (
+    "array",
+    "scratchpad",
+    "accumulator",
+    "dma",
+    "front_end",
+    "l2",
+    "llc",
+    "dram",
+    "vector",
+    "host",
+)
+"""Fields of HardwareSpec that are models of their own."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.report import BOUNDS, UNITS, Report
@@ -104,6 +105,15 @@ def draw_timeline(info: Timeline) -> Figure:
     axes.set_xlabel("simulated time [µs]")
     axes.set_title(info.title)
     return figure
+
+
+def save(figure: Figure, path: Path, kind: str) -> None:
+    """Write ``figure`` as ``"png"``, ``"svg"`` or ``"pdf"``, without dates: equal figures give equal files."""
+    import matplotlib
+
+    undated: dict[str, dict[str, str | None]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with matplotlib.rc_context({"svg.hashsalt": "tilewright"}):
+        figure.savefig(path, format=kind, dpi=100, metadata=undated[kind])
 
 
 def _draw_latency(axes: Axes, info: Breakdown) -> None:

@@ -1,0 +1,134 @@
+"""The command ``tilewright``: parses arguments, calls one subcommand, turns problems into one clear line.
+
+Nothing but the standard library is imported here, so that ``--help`` and mistyped options answer at once; a subcommand
+brings what it needs.
+
+Exit codes: 0 done, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+DESCRIPTION = "Map Transformer inference onto Gemmini-like accelerators and simulate it, cycle by cycle."
+EPILOG = """examples:
+  tilewright run bert-base --hw gemmini_ibert --seq 512
+  tilewright run gpt2 --phase decode --context 512 --hw gemmini_ibert
+  tilewright run path/to/config.json --seq 128 --set scratchpad.capacity="64 KiB" --json report.json
+  tilewright map 512x768x768 --hw gemmini --objective edp
+  tilewright list
+  tilewright show hw gemmini
+"""
+COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show")}
+OBJECTIVES = ("latency", "energy", "edp")
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong argument in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; ``arguments`` default to those of the process."""
+    options = parser().parse_args(arguments)
+    try:
+        importlib.import_module(COMMANDS[options.command]).execute(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("tilewright: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (``| head``); the interpreter must not complain again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as problem:
+        from mapper.commands.problems import explanation
+
+        lines = explanation(problem)
+        if not lines:
+            raise
+        for line in lines:
+            print(f"tilewright: {line}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def parser() -> Parser:
+    """The whole command line."""
+    whole = Parser("tilewright", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawTextHelpFormatter)
+    whole.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    _add_run(commands.add_parser("run", help="map and simulate a model", description="Map and simulate a model."))
+    _add_map(commands.add_parser("map", help="map and simulate one matmul", description="Map and simulate one matmul."))
+    text = "list the models, machines and energy presets"
+    commands.add_parser("list", help=text, description=f"{text.capitalize()}.")
+    show = commands.add_parser("show", help="show a machine, a model or a mapping", description="Show one thing whole.")
+    show.add_argument("kind", choices=("hw", "model", "mapping"))
+    show.add_argument("name", help="a name from 'tilewright list', or the path of a file")
+    _add_shape(show)
+    _add_set(show)
+    return whole
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from mapper.version import __version__
+
+        parser.exit(0, f"tilewright {__version__}\n")
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("model", metavar="MODEL", help="a preset, or the path of a Hugging Face config.json")
+    _add_shape(run)
+    _add_machine(run)
+    _add_outputs(run)
+
+
+def _add_map(one: argparse.ArgumentParser) -> None:
+    one.add_argument("shape", metavar="MxKxN", help="rows of A, columns of A, columns of B: 512x768x768")
+    one.add_argument("--yaml", metavar="FILE", help="write the mapping as YAML")
+    _add_machine(one)
+    _add_outputs(one)
+
+
+def _add_shape(to: argparse.ArgumentParser) -> None:
+    group = to.add_argument_group("what to compute")
+    group.add_argument("--seq", type=int, metavar="N", help="tokens per sequence (prefill)")
+    group.add_argument("--phase", default="prefill", choices=("prefill", "decode"), help="default: %(default)s")
+    group.add_argument("--context", type=int, metavar="N", help="tokens already in the KV cache (decode)")
+    group.add_argument("--batch", type=int, default=1, metavar="N", help="sequences at once; default: %(default)s")
+
+
+def _add_set(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",
+        help='change one value of the machine, e.g. scratchpad.capacity="64 KiB"; may be repeated',
+    )  # fmt: skip
+
+
+def _add_machine(to: argparse.ArgumentParser) -> None:
+    group = to.add_argument_group("on which machine")
+    group.add_argument("--hw", default="gemmini", metavar="NAME", help="a preset or a YAML file; default: %(default)s")
+    group.add_argument("--energy", metavar="PRESET", help="energy table; default: the machine's own")
+    group.add_argument("--objective", default="latency", choices=OBJECTIVES, help="default: %(default)s")
+    group.add_argument("--exact", action="store_true", help="simulate every repetition instead of multiplying")
+    _add_set(to)
+
+
+def _add_outputs(to: argparse.ArgumentParser) -> None:
+    group = to.add_argument_group("files to write")
+    group.add_argument("--json", metavar="FILE", help="the report, as JSON")
+    group.add_argument("--trace", metavar="FILE", help="Chrome trace for ui.perfetto.dev; .gz compresses it")
+    group.add_argument("--plot", metavar="FILE", help="latency and energy breakdown: .png, .svg or .pdf")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Problems a user can cause, and how they are told."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from hwconfigs.errors import SpecError
+from mapper.errors import MappingError
+from simulator.program import ProgramError
+from workloads.errors import GraphError
+
+
+class CommandError(ValueError):
+    """A wrong argument, or a file that cannot be read or written."""
+
+
+def explanation(problem: BaseException) -> list[str]:
+    """Lines that explain bad input; empty if ``problem`` is a fault of the program itself."""
+    if isinstance(problem, OSError):
+        where = f"{problem.filename}: " if problem.filename else ""
+        return [f"{where}{problem.strerror or problem}"]
+    if isinstance(problem, (CommandError, SpecError, GraphError, ProgramError, MappingError)):
+        return [line for line in str(problem).splitlines() if line.strip()] or [type(problem).__name__]
+    return []
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the closest of ``names``, or nothing."""
+    found = difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""

@@ -1,0 +1,49 @@
+"""A result as text on the screen and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mapper import tables
+from mapper.bounds import sentence
+from mapper.report_json import run_text
+
+if TYPE_CHECKING:
+    from mapper.commands.outputs import Output
+    from mapper.pipeline import RunResult
+
+
+def summary(result: RunResult) -> str:
+    """What ``run`` and ``map`` print: the table, the units' time, totals, and what bounds the run."""
+    graph, spec, simulation = result.graph, result.spec, result.simulation
+    return "\n".join(
+        [
+            f"{graph.name} on {spec.name}: {graph.repeat} x {len(graph.operators)} operators, {graph.macs:,} MACs",
+            "",
+            tables.run_table(simulation, result.estimate, graph.repeat),
+            "",
+            *tables.time_lines(simulation),
+            "",
+            *tables.energy_lines(simulation),
+            tables.total_line(simulation),
+            sentence(graph, spec, simulation),
+        ]
+    )
+
+
+def write_outputs(result: RunResult, objective: str, outputs: Mapping[str, Output]) -> None:
+    """Write the files that were asked for."""
+    if "json" in outputs:
+        outputs["json"].finish(lambda path: path.write_text(run_text(result, objective), encoding="utf-8"))
+    if "trace" in outputs:
+        from simulator.trace import write_trace
+
+        packed = outputs["trace"].path.suffix == ".gz"
+        outputs["trace"].finish(lambda path: write_trace(result.simulation, path, compressed=packed))
+    if "plot" in outputs:
+        from simulator.plots import breakdown, draw_breakdown, save
+
+        figure = draw_breakdown(breakdown(result.simulation, result.estimate))
+        kind = outputs["plot"].path.suffix[1:].lower()
+        outputs["plot"].finish(lambda path: save(figure, path, kind))

@@ -1,0 +1,36 @@
+"""``tilewright run``: a model on a machine, from its name to the table, and to files if asked."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+
+from mapper import pipeline
+from mapper.commands.machine import overrides
+from mapper.commands.outputs import open_outputs
+from mapper.commands.progress import Progress
+from mapper.commands.reporting import summary, write_outputs
+
+
+def execute(options: argparse.Namespace) -> None:
+    """Map, simulate and print; an interrupted run prints the operators it finished."""
+    changes = overrides(options.overrides)
+    with ExitStack() as stack:
+        outputs = open_outputs(stack, {"json": options.json, "trace": options.trace, "plot": options.plot})
+        with Progress() as progress:
+            result = pipeline.run(
+                options.model,
+                options.hw,
+                seq=options.seq,
+                phase=options.phase,
+                context=options.context,
+                batch=options.batch,
+                objective=options.objective,
+                overrides=changes or None,
+                energy=options.energy,
+                spans="trace" in outputs,
+                exact=options.exact,
+                progress=progress,
+            )
+        print(summary(result))
+        write_outputs(result, options.objective, outputs)

@@ -1,0 +1,105 @@
+"""``tilewright show``: a machine with the sources of its values, a model with its operators, a mapping as loops."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import hwconfigs
+import workloads
+from hwconfigs import HardwareSpec
+from mapper.commands.machine import overrides
+from mapper.commands.problems import CommandError
+from mapper.mapping_file import read_mapping
+from mapper.tables import WIDTH, columns, size
+from workloads import OpGraph
+
+DEFAULT_SEQ = 512
+"""Tokens, or cached tokens, of ``show model`` when none are given."""
+
+
+def execute(options: argparse.Namespace) -> None:
+    """Print the thing asked for."""
+    if options.overrides and options.kind != "hw":
+        raise CommandError(f"--set changes a machine; it has no meaning for 'show {options.kind}'")
+    if options.kind == "hw":
+        print(machine_text(hwconfigs.load(options.name, overrides(options.overrides) or None)))
+    elif options.kind == "model":
+        print(model_text(_graph(options)))
+    else:
+        print(read_mapping(Path(options.name)).loop_nest())
+
+
+def machine_text(spec: HardwareSpec) -> str:
+    """Every value with the number of its source, then the sources."""
+    numbers: dict[str, int] = {}
+    rows: list[tuple[str, str, str]] = [("key", "value", "source")]
+    values = spec.model_dump(mode="json", exclude={"name", "description", "source", "sources"})
+    for path, value in _leaves("", values):
+        text = _source(spec, path)
+        mark = f"[{numbers.setdefault(text, len(numbers) + 1)}]" if text else ""
+        rows.append((path, value, mark))
+    lines = [*_wrapped(f"{spec.name}: {spec.description}"), *_wrapped(f"source: {spec.source}"), ""]
+    lines += [*columns(rows, rules=(1,)), ""]
+    for text, number in numbers.items():
+        lines += _wrapped(f"[{number}] {text}")
+    return "\n".join(lines)
+
+
+def model_text(graph: OpGraph) -> str:
+    """Operators of one block, then totals by class of the whole model."""
+    rows: list[tuple[str, ...]] = [("operator", "kind", "class", "dimensions", "x", "MACs", "read", "written")]
+    for op in graph.operators:
+        dims = " ".join(f"{name}={extent}" for name, extent in op.dims.items())
+        moved = size(op.bytes_read), size(op.bytes_written)
+        rows.append((op.name, op.kind, op.op_class, dims, str(op.repeat), f"{op.macs:,}", *moved))
+    sums: list[tuple[str, ...]] = [("class", "MACs", "FLOPs", "bytes", "FLOPs/byte")]
+    for name, part in graph.totals().items():
+        sums.append((name, f"{part.macs:,}", f"{part.flops:,}", f"{part.bytes:,}", f"{part.intensity:.2f}"))
+    return "\n".join(
+        [
+            f"{graph.name}: {graph.repeat} x one block of",
+            *columns(rows, rules=(1,), right=range(4, 8)),
+            "",
+            f"all {graph.repeat} blocks:" if graph.repeat > 1 else "all:",
+            *columns(sums, rules=(1, len(sums) - 1), right=range(1, 5)),
+        ]
+    )
+
+
+def _graph(options: argparse.Namespace) -> OpGraph:
+    seq, context = options.seq, options.context
+    if options.phase == "decode":
+        context = DEFAULT_SEQ if context is None else context
+    elif seq is None:
+        seq = _default_seq(options.name)
+    return workloads.build(options.name, seq=seq, phase=options.phase, context=context, batch=options.batch)
+
+
+def _default_seq(name: str) -> int | None:
+    """Image models fix their own sequence."""
+    return DEFAULT_SEQ if getattr(workloads.load_config(name), "family", None) in {"bert", "gpt", "llama"} else None
+
+
+def _leaves(path: str, value: object) -> Iterator[tuple[str, str]]:
+    """Dotted paths and the text of their values."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _leaves(f"{path}.{key}" if path else key, part)
+    elif isinstance(value, list):
+        yield path, ", ".join(map(str, value))
+    else:
+        yield path, "-" if value is None else str(value)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+
+
+def _source(spec: HardwareSpec, path: str) -> str:
+    """The text that covers ``path``: its own, or that of the nearest section around it."""
+    while path not in spec.sources and "." in path:
+        path = path.rpartition(".")[0]
+    return str(spec.sources.get(path, ""))

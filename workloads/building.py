@@ -36,11 +36,9 @@ def build(
     Parameters
     ----------
     model
-        A shipped name (see `available`), the path of a Hugging Face ``config.json``, or a mapping of
-        configuration keys.
+        A shipped name (see `available`), the path of a Hugging Face ``config.json``, or a mapping of its or our keys.
     seq
-        New tokens per sequence. Needed for prefill of text models; fixed by the image for ViT and ResNet;
-        always 1 in decode.
+        New tokens per sequence. Needed for prefill of text models, fixed by the image for others, 1 in decode.
     phase
         ``"prefill"``, or ``"decode"``: one new token per sequence attends to ``context + 1`` positions.
     context
@@ -49,17 +47,10 @@ def build(
         Sequences or images processed together.
     bits
         Element widths; int8 with int32 biases by default.
-    heads
-        Replaces the model's query heads (key heads too if they were equally many); d_model stays.
+    heads, overrides
+        Configuration keys to replace, such as ``{"layers": 6, "head_dim": 64}``; key heads follow equally many heads.
     strict_positions
         Refuse more positions than the model was made for. Off, as in the paper, which runs BERT at 4096.
-    overrides
-        Further configuration keys to replace, such as ``{"layers": 6, "head_dim": 64}``.
-
-    Raises
-    ------
-    GraphError
-        Unknown model, unreadable file, or a shape the model cannot have.
 
     Examples
     --------
@@ -67,23 +58,24 @@ def build(
     >>> graph.repeat, len(graph.operators), graph.macs
     (12, 14, 48318382080)
     """
-    replaced = dict(overrides or {})
-    if heads is not None:
-        replaced["heads"] = heads
-    config = load_config(model, replaced)
-    if phase not in PHASES:
-        raise GraphError(f"phase {phase!r} is unknown; choose from {', '.join(PHASES)}{nearest(str(phase), PHASES)}")
-    _check_size("batch", batch, 1)
-    if bits is not None and not isinstance(bits, Bits):
-        raise GraphError(f"bits must be a workloads.Bits, not {type(bits).__name__}")
-    bits = bits or Bits()
+    config = load_config(model, {**(overrides or {}), **({} if heads is None else {"heads": heads})})
+    bits = Bits() if bits is None else bits
+    _check_common(phase, batch, bits)
     if isinstance(config, ResNetConfig):
         return _convolutional(config, seq, phase, context, batch, bits)
     shape = _shape(config, seq, phase, context, batch, bits)
-    positions = shape.attended
-    if strict_positions and config.max_positions is not None and positions > config.max_positions:
-        raise GraphError(f"{config.name}: {positions} positions exceed max_positions={config.max_positions}")
+    if strict_positions and shape.attended > (config.max_positions or shape.attended):
+        raise GraphError(f"{config.name}: {shape.attended} positions exceed max_positions={config.max_positions}")
     return _transformer(config, shape)
+
+
+def _check_common(phase: str, batch: int, bits: Bits) -> None:
+    """Check what every family is asked for."""
+    if phase not in PHASES:
+        raise GraphError(f"phase {phase!r} is unknown; choose from {', '.join(PHASES)}{nearest(str(phase), PHASES)}")
+    _check_size("batch", batch, 1)
+    if not isinstance(bits, Bits):
+        raise GraphError(f"bits must be a workloads.Bits, not {type(bits).__name__}")
 
 
 def _shape(

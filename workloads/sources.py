@@ -16,6 +16,9 @@ from workloads.models import FAMILIES, ResNetConfig, TransformerConfig
 
 AnyConfig = TransformerConfig | ResNetConfig
 
+SHOWN_CHARACTERS = 60
+"""Longest piece of a wrong value that a message repeats."""
+
 
 def available() -> tuple[str, ...]:
     """Return the names of the shipped models, sorted."""
@@ -32,7 +35,7 @@ def load_config(model: str | Path | Mapping[str, object], overrides: Mapping[str
         A shipped name (see `available`), a path to a Hugging Face ``config.json`` or to a YAML/JSON file with
         our own keys, or such a mapping. A mapping or file with ``model_type`` is read as Hugging Face's.
     overrides
-        Keys of the configuration to replace.
+        Keys of the configuration to replace. New ``heads`` take the key heads along if they were equally many.
 
     Raises
     ------
@@ -44,7 +47,10 @@ def load_config(model: str | Path | Mapping[str, object], overrides: Mapping[str
         raw = huggingface.convert(raw, origin)
     if not isinstance(model, str | Path):
         raw = {"name": "custom", "source": "mapping given by the caller", **raw}
-    return _validate({**raw, **(overrides or {})}, origin)
+    changed = dict(overrides or {})
+    if "heads" in changed and raw.get("kv_heads") is not None and raw["kv_heads"] == raw.get("heads"):
+        changed.setdefault("kv_heads", changed["heads"])
+    return _validate({**raw, **changed}, origin)
 
 
 def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], str]:
@@ -64,10 +70,10 @@ def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], 
         path /= "config.json"
     try:
         text = path.read_text("utf-8")
-    except OSError as error:
-        raise GraphError(f"{path}: cannot read the model: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise GraphError(f"{path}: not a UTF-8 text file") from error
+    except (OSError, ValueError) as error:
+        raise GraphError(f"{path}: cannot read the model: {getattr(error, 'strerror', None) or error}") from error
     return _parse(text, str(path)), str(path)
 
 
@@ -83,6 +89,8 @@ def _parse(text: str, origin: str) -> dict[str, object]:
         raise GraphError(f"{origin}: {where}not valid YAML: {what}") from error
     except RecursionError as error:
         raise GraphError(f"{origin}: nested too deeply") from error
+    except ValueError as error:  # a number or date beyond what Python converts
+        raise GraphError(f"{origin}: holds a value that cannot be read: {error}") from error
     if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
         raise GraphError(f"{origin}: must hold one object with text keys, not {type(raw).__name__}")
     return raw
@@ -123,4 +131,10 @@ def _explain(issue: Mapping[str, object], kind: type[AnyConfig], origin: str) ->
     message = str(issue["msg"]).removeprefix("Value error, ")
     if not key:
         return f"{origin}: {message}"
-    return f"{origin}: {key}={issue['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"{origin}: {key}={_short(issue['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def _short(value: object) -> str:
+    """Return ``repr`` cut to a length that fits a message."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."

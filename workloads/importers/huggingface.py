@@ -40,12 +40,23 @@ def convert(raw: Raw, origin: str) -> dict[str, object]:
     return {"name": str(name), "source": f"Hugging Face configuration {origin}", **config}
 
 
-def _need(raw: Raw, origin: str, *keys: str) -> list[object]:
+def _need(raw: Raw, origin: str, *keys: str) -> list[int]:
+    """Return the values of ``keys``, which must all be there and be positive whole numbers."""
     missing = [key for key in keys if raw.get(key) is None]
     if missing:
-        hints = "".join(nearest(key, raw) for key in missing[:1])
-        raise GraphError(f"{origin}: key {', '.join(map(repr, missing))} is missing{hints}")
-    return [raw[key] for key in keys]
+        hint = nearest(missing[0], raw)
+        raise GraphError(f"{origin}: key {', '.join(map(repr, missing))} is missing{hint}")
+    return [number for key in keys if (number := _size(raw, origin, key)) is not None]
+
+
+def _size(raw: Raw, origin: str, key: str) -> int | None:
+    """Return the positive whole number under ``key``, None if it is absent or null."""
+    number = raw.get(key)
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise GraphError(f"{origin}: {key}={number!r} must be a positive whole number")
+    return number
 
 
 def _activation(raw: Raw, origin: str, key: str) -> str | None:
@@ -69,13 +80,13 @@ def _encoder(raw: Raw, origin: str, family: str) -> dict[str, object]:
 
 
 def _bert(raw: Raw, origin: str) -> dict[str, object]:
-    return {**_encoder(raw, origin, "bert"), "max_positions": raw.get("max_position_embeddings")}
+    return {**_encoder(raw, origin, "bert"), "max_positions": _size(raw, origin, "max_position_embeddings")}
 
 
 def _vit(raw: Raw, origin: str) -> dict[str, object]:
     image, patch = _need(raw, origin, "image_size", "patch_size")
-    if not isinstance(image, int) or not isinstance(patch, int) or patch < 1 or image % patch:
-        raise GraphError(f"{origin}: image_size={image!r} must be a multiple of patch_size={patch!r}")
+    if image % patch:
+        raise GraphError(f"{origin}: image_size={image} must be a multiple of patch_size={patch}")
     return {
         **_encoder(raw, origin, "vit"), "tokens": (image // patch) ** 2 + 1, "attention_bias": raw.get("qkv_bias", True)
     }  # fmt: skip
@@ -83,13 +94,11 @@ def _vit(raw: Raw, origin: str) -> dict[str, object]:
 
 def _gpt2(raw: Raw, origin: str) -> dict[str, object]:
     layers, width, heads = _need(raw, origin, "n_layer", "n_embd", "n_head")
-    inner = raw.get("n_inner")
-    if inner is None and isinstance(width, int):
-        inner = 4 * width
     return {
-        "family": "gpt", "layers": layers, "d_model": width, "heads": heads, "d_ffn": inner,
-        "activation": _activation(raw, origin, "activation_function"), "max_positions": raw.get("n_positions"),
-        "norm_epsilon": raw.get("layer_norm_epsilon", 1e-5),
+        "family": "gpt", "layers": layers, "d_model": width, "heads": heads,
+        "d_ffn": _size(raw, origin, "n_inner") or 4 * width,
+        "activation": _activation(raw, origin, "activation_function"),
+        "max_positions": _size(raw, origin, "n_positions"), "norm_epsilon": raw.get("layer_norm_epsilon", 1e-5),
     }  # fmt: skip
 
 
@@ -99,9 +108,9 @@ def _llama(raw: Raw, origin: str) -> dict[str, object]:
     )
     return {
         "family": "llama", "layers": layers, "d_model": width, "heads": heads, "d_ffn": ffn,
-        "kv_heads": raw.get("num_key_value_heads"), "head_dim": raw.get("head_dim"),
+        "kv_heads": _size(raw, origin, "num_key_value_heads"), "head_dim": _size(raw, origin, "head_dim"),
         "activation": _activation(raw, origin, "hidden_act"), "attention_bias": raw.get("attention_bias", False),
-        "max_positions": raw.get("max_position_embeddings"), "rope_theta": raw.get("rope_theta", 10000.0),
+        "max_positions": _size(raw, origin, "max_position_embeddings"), "rope_theta": raw.get("rope_theta", 10000.0),
         "norm_epsilon": raw.get("rms_norm_eps", 1e-6),
     }  # fmt: skip
 

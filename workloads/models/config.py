@@ -85,7 +85,7 @@ class ResNetConfig(ModelConfig):
     """Height and width of the input. [pixels]"""
     stem_channels: Size
     """Channels of the 7x7 stem and of the first stage's inner layers; doubled in every stage."""
-    blocks: tuple[Size, ...] = Field(min_length=1)
+    blocks: tuple[Annotated[int, Field(ge=1, le=1000, strict=True)], ...] = Field(min_length=1, max_length=8)
     """Bottleneck blocks per stage."""
     expansion: Size
     """Output channels of a block over its inner channels."""

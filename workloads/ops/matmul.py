@@ -127,14 +127,11 @@ def matmul(
     a = a or Tensor(f"{name}.a", (*lead, m, k), (*lead_dims, "m", "k"))
     b = b or Tensor(f"{name}.b", (*lead, *b_shape), (*lead_dims, *b_dims), role="weight")
     c = Tensor(name, (*lead, m, n), (*lead_dims, "m", "n"), output_bits)
-    if isinstance(bias, bool):
-        bias_tensor = Tensor(f"{name}.bias", (n,), ("n",), 32, "bias") if bias else None
-    else:
-        bias_tensor = bias
+    row_bias = Tensor(f"{name}.bias", (n,), ("n",), 32, "bias") if bias is True else bias or None
     count = ((repeat, m * k),), ((repeat, k * n),), ((repeat, m * n),)
     views = (View(a, k, count[0]), View(b, b_shape[1], count[1]), View(c, n, count[2]))
-    inputs = (a, b) if bias_tensor is None else (a, b, bias_tensor)
+    inputs = (a, b) if row_bias is None else (a, b, row_bias)
     return Matmul(
         name=name, inputs=inputs, output=c, op_class=op_class, repeat=repeat, views=views,
-        b_transposed=b_transposed, bias=bias_tensor, m=m, k=k, n=n,
+        b_transposed=b_transposed, bias=row_bias, m=m, k=k, n=n,
     )  # fmt: skip

@@ -1,0 +1,105 @@
+"""The analytical cost of matmul mappings: counts, cycles, energy, for columns of candidates.
+
+    counts    exact, `mapper.counts` and `mapper.traffic`
+    lines     what the caches in front of DRAM fetch, estimated from reuse distances: `mapper.residency`
+    cycles    classes of hardware loops: `mapper.timing`
+    energy    counts and lines times the prices of the machine
+
+A single mapping is a batch of one (`mapper.estimate`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import EnergyModel, HardwareSpec
+from mapper import counts, residency, timing
+from mapper.mapspace import Batch, MapSpace
+from mapper.problem import MatmulProblem
+from mapper.traffic import Traffic
+from simulator.report import Action
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+Objective: TypeAlias = Literal["latency", "energy", "edp"]
+OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Costs:
+    """What a search compares (columns)."""
+
+    cycles: Floats
+    energy_pj: Floats
+    footprint_bytes: Ints
+    """On-chip bytes that the tiles occupy."""
+
+    def keys(self, objective: Objective) -> tuple[Floats, ...]:
+        """Return the columns to minimise, most important first: the objective, the other metrics, the footprint."""
+        edp = self.cycles * self.energy_pj
+        footprint = self.footprint_bytes.astype(np.float64)
+        order = {
+            "latency": (self.cycles, self.energy_pj, footprint),
+            "energy": (self.energy_pj, self.cycles, footprint),
+            "edp": (edp, self.cycles, self.energy_pj, footprint),
+        }
+        return order[objective]
+
+
+@dataclass(frozen=True, slots=True)
+class CostModel:
+    """Everything about a problem on a machine that its mappings share."""
+
+    problem: MatmulProblem
+    spec: HardwareSpec
+    energy: EnergyModel
+    traffic: Traffic
+
+    @classmethod
+    def of(cls, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> CostModel:
+        """Return the model for all mappings of ``problem``."""
+        space = MapSpace(problem, spec)
+        _, k, n = space.blocks
+        scratchpad, accumulator = space.capacity_blocks(double_buffered=False)
+        traffic = Traffic(problem, spec, max(1, min(k, scratchpad)), max(1, min(n, accumulator)))
+        return cls(problem, spec, energy, traffic)
+
+    def costs(self, batch: Batch) -> Costs:
+        """Return cycles, energy and footprint of every candidate."""
+        seen = counts.visits(batch, self.problem, self.spec)
+        lines = residency.lines(batch, seen, self.traffic) if self.spec.l2 else None
+        times = timing.cycles(batch, seen, self.traffic, lines)
+        numbers: dict[Action, Ints | Floats] = {**counts.count(batch, self.traffic)}
+        if lines is not None:
+            numbers.update(memory_actions(lines, self.spec))
+        pj = self.energy.pj
+        energy = np.zeros(len(batch), dtype=np.float64)
+        for action, number in numbers.items():
+            energy += number * pj[action]
+        return Costs(times.cycles, energy, self._footprint(batch))
+
+    def _footprint(self, batch: Batch) -> Ints:
+        spec, dim = self.spec, self.spec.array.rows
+        operands = batch.tile_k * (batch.tile_m + batch.tile_n) * dim * spec.scratchpad.row_bytes
+        results = batch.tile_m * batch.tile_n * dim * spec.accumulator.row_bytes
+        footprint: Ints = (operands + results) * (2 if batch.double_buffered else 1)
+        return footprint
+
+
+def memory_actions(lines: residency.Lines, spec: HardwareSpec) -> dict[Action, Floats]:
+    """Return the actions behind the L2 for estimated line counts; a last-level cache is taken to hold nothing."""
+    assert spec.l2 is not None
+    line = spec.l2.line_bytes
+    actions: dict[Action, Floats] = {
+        ("l2", "fill"): lines.fetched,
+        ("dram", "read_byte"): lines.fetched * line,
+        ("dram", "write_byte"): lines.written * line,
+    }
+    if spec.llc is not None:
+        actions["llc", "read"] = actions["llc", "fill"] = lines.fetched
+    return actions

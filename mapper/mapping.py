@@ -1,0 +1,237 @@
+"""Mapping: how one operator (later: one fusion group) runs on the levels of a machine.
+
+The general form is a loop nest, as in Timeloop and ZigZag: per memory level the temporal loops above the next level's
+tile, the spatial loops, and which tensors have a copy there. The hardware-loop form of Gemmini is one shape of it:
+
+    dram         [input weight output]
+      for m in steps of 128            tiles of the scratchpad, in any order: one LOOP_WS call each
+        for n in steps of 64
+          for k in steps of 768
+    scratchpad   [input weight], double-buffered
+    accumulator  [output], double-buffered
+            for k, for n, for m in steps of the array
+    array        [weight]
+              for m in steps of 1, spatial k over the rows, n over the columns
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mapper.errors import MappingError
+
+Tensor: TypeAlias = Literal["input", "weight", "output"]
+"""Roles of a matmul's operands: A, B and C."""
+
+DIMS = ("m", "k", "n")
+"""Dimensions of a matmul C[m, n] = sum over k of A[m, k] B[k, n]."""
+
+DIMS_OF: Dictionary[str, tuple[str, str]] = {"input": ("m", "k"), "weight": ("k", "n"), "output": ("m", "n")}
+
+
+@dataclass(frozen=True, slots=True)
+class TemporalLoop:
+    """Walk ``dim`` in steps of ``tile`` elements; the last step may be smaller."""
+
+    dim: str
+    tile: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpatialLoop:
+    """Spread ``size`` consecutive elements of ``dim`` over one axis of the array."""
+
+    dim: str
+    size: int
+    axis: Literal["rows", "cols"]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelMapping:
+    """What happens at one memory level; loops outer to inner."""
+
+    memory: str
+    kept: frozenset[str] = frozenset()
+    """Tensors with a copy at this level."""
+    temporal: tuple[TemporalLoop, ...] = ()
+    spatial: tuple[SpatialLoop, ...] = ()
+    double_buffered: frozenset[str] = frozenset()
+    """Tensors with two copies, one in use while the other is filled or drained."""
+    held: frozenset[str] = frozenset()
+    """Tensors whose tiles stay for the whole run: loaded the first time only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A loop nest for a problem on a machine; levels outermost first."""
+
+    ops: tuple[str, ...]
+    """Names of the operators that run together; one for now."""
+    problem: tuple[tuple[str, int], ...]
+    """Size of each dimension [elements]."""
+    machine: str
+    levels: tuple[LevelMapping, ...]
+
+    def __post_init__(self) -> None:
+        problem = dict(self.problem)
+        for level in self.levels:
+            for dim, size in [(loop.dim, loop.tile) for loop in level.temporal] + [
+                (loop.dim, loop.size) for loop in level.spatial
+            ]:
+                if dim not in problem:
+                    raise MappingError(
+                        f"{level.memory}: unknown dimension {dim!r}; the problem has {', '.join(problem)}"
+                    )
+                if size < 1:
+                    raise MappingError(f"{level.memory}: loop over {dim} in steps of {size}; must be at least 1")
+            unknown = sorted((level.kept | level.double_buffered | level.held) - DIMS_OF.keys())
+            if unknown:
+                raise MappingError(f"{level.memory}: unknown tensors {unknown}; use {', '.join(DIMS_OF)}")
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Problem size by dimension [elements]."""
+        return dict(self.problem)
+
+    def level(self, memory: str) -> LevelMapping:
+        """Return the level of one memory."""
+        for level in self.levels:
+            if level.memory == memory:
+                return level
+        raise MappingError(f"mapping has no level {memory!r}; it has {', '.join(lv.memory for lv in self.levels)}")
+
+    @property
+    def hardware_loop(self) -> HardwareLoop:
+        """Back to tile, order and buffering of Gemmini's hardware loop.
+
+        Raises
+        ------
+        MappingError
+            When the nest is not of that form.
+        """
+        dram, scratchpad, array = self.level("dram"), self.level("scratchpad"), self.level("array")
+        size = {loop.dim: loop.size for loop in array.spatial}
+        dim = size.get("k", 0)
+        steps = {loop.dim: loop.tile for loop in dram.temporal}
+        if set(steps) != set(DIMS) or len(dram.temporal) != 3 or size != {"k": dim, "n": dim}:
+            raise MappingError(
+                "not a hardware loop: needs one DRAM loop each over m, k and n, and k, n spread over the array"
+            )
+        if any(tile % dim for tile in steps.values()):
+            raise MappingError(f"not a hardware loop: DRAM tiles {steps} are no multiples of the array's {dim}")
+        loop = HardwareLoop(
+            steps["m"] // dim,
+            steps["k"] // dim,
+            steps["n"] // dim,
+            order="".join(loop.dim for loop in dram.temporal),
+            double_buffered=bool(scratchpad.double_buffered),
+            held=scratchpad.held,
+        )
+        if loop.mapping(self.ops, self.dims, self.machine, dim) != self:
+            raise MappingError("not a hardware loop: inner levels differ from LOOP_WS (k, n, m over array blocks)")
+        return loop
+
+    def loop_nest(self) -> str:
+        """Return the nest as text, one loop per line, as Timeloop and ZigZag print it.
+
+        Examples
+        --------
+        >>> loop = HardwareLoop(8, 48, 4, order="mnk")
+        >>> print(loop.mapping(("q",), {"m": 512, "k": 768, "n": 768}, "gemmini", 16).loop_nest())
+        dram         [ input weight output ]
+        | for m in [0:4)      step 128
+        |   for n in [0:12)     step 64
+        |     for k in [0:1)      step 768
+        scratchpad   [ input weight ] double-buffered
+        accumulator  [ output ] double-buffered
+        |       for k in [0:48)     step 16
+        |         for n in [0:4)      step 16
+        |           for m in [0:8)      step 16
+        array        [ weight ]
+        |             for m in [0:16)     step 1
+        |               for k in [0:16)     spatial rows
+        |               for n in [0:16)     spatial cols
+        """
+        lines: list[str] = []
+        extent = self.dims
+        depth = 0
+        for level in self.levels:
+            lines.append(_heading(level))
+            for loop in level.temporal:
+                trips = -(-extent[loop.dim] // loop.tile)
+                lines.append(f"| {'  ' * depth}for {loop.dim} in {_range(trips)}step {loop.tile}")
+                extent[loop.dim] = min(loop.tile, extent[loop.dim])
+                depth += 1
+            for spread in level.spatial:
+                lines.append(f"| {'  ' * depth}for {spread.dim} in {_range(spread.size)}spatial {spread.axis}")
+        return "\n".join(lines)
+
+
+def _range(trips: int) -> str:
+    return f"[0:{trips})".ljust(11)
+
+
+def _heading(level: LevelMapping) -> str:
+    names = " ".join(name for name in DIMS_OF if name in level.kept)
+    text = f"{level.memory:<12} [ {names} ]"
+    if level.double_buffered:
+        text += " double-buffered"
+    if level.held:
+        text += " held: " + " ".join(name for name in DIMS_OF if name in level.held)
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareLoop:
+    """The free choices of Gemmini's hardware loop: tile, order of tiles, buffering, operands that stay."""
+
+    tile_m: int
+    """Tile extent along m [array blocks]."""
+    tile_k: int
+    tile_n: int
+    order: str = "mnk"
+    """DRAM loops outer to inner."""
+    double_buffered: bool = True
+    """Two tiles, each in one half of the memories; otherwise one tile in the whole memories."""
+    held: frozenset[str] = frozenset()
+    """Operands ("input", "weight") that are loaded once and stay."""
+
+    def __post_init__(self) -> None:
+        if sorted(self.order) != sorted(DIMS):
+            raise MappingError(f"order {self.order!r} must be a permutation of {''.join(DIMS)}")
+        if min(self.tiles) < 1:
+            raise MappingError(f"tile {self.tiles} must be at least one block in every dimension")
+        if not self.held <= {"input", "weight"}:
+            raise MappingError(f"only input and weight can be held, not {sorted(self.held)}")
+
+    @property
+    def tiles(self) -> tuple[int, int, int]:
+        """Tile extents along m, k, n [array blocks]."""
+        return self.tile_m, self.tile_k, self.tile_n
+
+    def mapping(self, ops: Sequence[str], problem: Dictionary[str, int], machine: str, dim: int) -> Mapping:
+        """Return the loop nest this stands for on an array of ``dim`` x ``dim``."""
+        tile = dict(zip(DIMS, self.tiles, strict=True))
+        both = frozenset({"input", "weight"})
+        output = frozenset({"output"})
+        nobody: frozenset[str] = frozenset()
+        levels = (
+            LevelMapping("dram", both | output, tuple(TemporalLoop(name, tile[name] * dim) for name in self.order)),
+            LevelMapping("scratchpad", both, double_buffered=both if self.double_buffered else nobody, held=self.held),
+            LevelMapping(
+                "accumulator",
+                output,
+                tuple(TemporalLoop(name, dim) for name in "knm"),
+                double_buffered=output if self.double_buffered else nobody,
+            ),
+            LevelMapping(
+                "array",
+                frozenset({"weight"}),
+                (TemporalLoop("m", 1),),
+                (SpatialLoop("k", dim, "rows"), SpatialLoop("n", dim, "cols")),
+            ),
+        )
+        return Mapping(tuple(ops), tuple((name, problem[name]) for name in DIMS), machine, levels)

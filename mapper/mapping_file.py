@@ -1,0 +1,162 @@
+"""Mappings as YAML: written so that reading gives back the same value, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dictionary
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mapper.errors import MappingError
+from mapper.mapping import LevelMapping, Mapping, SpatialLoop, TemporalLoop
+
+SCHEMA = "tilewright-mapping-1"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Temporal(_Strict):
+    dim: str
+    tile: int = Field(ge=1)
+
+
+class _Spatial(_Strict):
+    dim: str
+    size: int = Field(ge=1)
+    axis: Literal["rows", "cols"]
+
+
+class _Level(_Strict):
+    memory: str
+    kept: list[str] = []
+    temporal: list[_Temporal] = []
+    spatial: list[_Spatial] = []
+    double_buffered: list[str] = []
+    held: list[str] = []
+
+    def level(self) -> LevelMapping:
+        return LevelMapping(
+            self.memory,
+            frozenset(self.kept),
+            tuple(TemporalLoop(loop.dim, loop.tile) for loop in self.temporal),
+            tuple(SpatialLoop(loop.dim, loop.size, loop.axis) for loop in self.spatial),
+            frozenset(self.double_buffered),
+            frozenset(self.held),
+        )
+
+
+class _File(_Strict):
+    schema_version: Literal["tilewright-mapping-1"] = Field(alias="schema")
+    ops: list[str] = Field(min_length=1)
+    problem: dict[str, int]
+    machine: str
+    levels: list[_Level] = Field(min_length=1)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loader that refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
+            seen.add(str(key.value))
+        return dict(super().construct_mapping(node, deep))
+
+
+def dump_mapping(mapping: Mapping) -> str:
+    """Return ``mapping`` as YAML text."""
+    levels: list[dict[str, object]] = []
+    for level in mapping.levels:
+        entry: dict[str, object] = {"memory": level.memory, "kept": sorted(level.kept)}
+        if level.temporal:
+            entry["temporal"] = [{"dim": loop.dim, "tile": loop.tile} for loop in level.temporal]
+        if level.spatial:
+            entry["spatial"] = [{"dim": loop.dim, "size": loop.size, "axis": loop.axis} for loop in level.spatial]
+        if level.double_buffered:
+            entry["double_buffered"] = sorted(level.double_buffered)
+        if level.held:
+            entry["held"] = sorted(level.held)
+        levels.append(entry)
+    document = {
+        "schema": SCHEMA,
+        "ops": list(mapping.ops),
+        "problem": dict(mapping.problem),
+        "machine": mapping.machine,
+        "levels": levels,
+    }
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def read_mapping(
+    source: Path | str, *, problem: Dictionary[str, int] | None = None, machine: str | None = None
+) -> Mapping:
+    """Read a mapping from a file (a `Path`) or from YAML text (a string).
+
+    Parameters
+    ----------
+    source
+        Where it comes from.
+    problem, machine
+        What it must be for, if that matters.
+
+    Raises
+    ------
+    MappingError
+        When it cannot be read, breaks the schema, or is for another problem or machine; all problems of the file at
+        once.
+    """
+    origin = str(source) if isinstance(source, Path) else "mapping"
+    try:
+        raw = yaml.load(_text(source), Loader=_Loader)
+        document = _File.model_validate(raw)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise MappingError(
+            f"{origin}: {where}not valid YAML: {getattr(error, 'problem', None) or 'malformed'}"
+        ) from error
+    except RecursionError as error:
+        raise MappingError(f"{origin}: nested too deeply") from error
+    except ValidationError as error:
+        lines = [f"{origin}: {'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors()]
+        raise MappingError("\n".join(lines)) from error
+    found = Mapping(
+        tuple(document.ops),
+        tuple(document.problem.items()),
+        document.machine,
+        tuple(level.level() for level in document.levels),
+    )
+    require_for(found, problem=problem, machine=machine, origin=origin)
+    return found
+
+
+def require_for(
+    mapping: Mapping, *, problem: Dictionary[str, int] | None, machine: str | None, origin: str = "mapping"
+) -> None:
+    """Raise a `MappingError` that names both sides when ``mapping`` is for another problem or machine."""
+    if problem is not None and mapping.dims != dict(problem):
+        raise MappingError(f"{origin}: is for the problem {_sizes(mapping.dims)}, not {_sizes(problem)}")
+    if machine is not None and mapping.machine != machine:
+        raise MappingError(f"{origin}: is for the machine {mapping.machine!r}, not {machine!r}")
+
+
+def _text(source: Path | str) -> str:
+    if isinstance(source, str):
+        return source
+    try:
+        return source.read_text("utf-8")
+    except OSError as error:
+        raise MappingError(f"{source}: cannot read the mapping: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise MappingError(f"{source}: not a UTF-8 text file") from error
+
+
+def _sizes(problem: Dictionary[str, int]) -> str:
+    return " ".join(f"{dim}={size}" for dim, size in problem.items())

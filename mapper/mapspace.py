@@ -1,0 +1,258 @@
+"""The mapspace of one matmul on Gemmini's hardware loop: what may be chosen, and what does not fit.
+
+Axes: tile extents in array blocks (every integer, so that last tiles may be ragged), the six orders of the DRAM
+loops, tiles in halves (double-buffered) or in the whole memories, and operands held on chip on machines that can.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import HardwareSpec
+from mapper.errors import MappingError, Violation
+from mapper.mapping import DIMS, HardwareLoop
+from mapper.problem import MatmulProblem
+
+Ints = NDArray[np.int64]
+
+ORDERS = ("mnk", "nmk", "mkn", "nkm", "kmn", "knm")
+"""DRAM loop orders, outer to inner; the ones that keep partial sums on chip first."""
+
+HELD_TILES = 2
+"""An operand can be held if it has at most this many tiles, one per scratchpad half [1]_.
+
+.. [1] Gemmini's library as of v0.7.2: null addresses for A when tiles along m x tiles along k <= 2, alike for B.
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Candidates that differ only in their tiles (columns of equal length)."""
+
+    order: str
+    double_buffered: bool
+    held: frozenset[str]
+    tile_m: Ints
+    tile_k: Ints
+    tile_n: Ints
+
+    def __len__(self) -> int:
+        return len(self.tile_m)
+
+    def loop(self, row: int) -> HardwareLoop:
+        """Return candidate ``row``."""
+        tiles = int(self.tile_m[row]), int(self.tile_k[row]), int(self.tile_n[row])
+        return HardwareLoop(*tiles, self.order, self.double_buffered, self.held)
+
+    def take(self, rows: slice | NDArray[np.bool_]) -> Batch:
+        """Return the chosen rows."""
+        columns = self.tile_m[rows], self.tile_k[rows], self.tile_n[rows]
+        return Batch(self.order, self.double_buffered, self.held, *columns)
+
+
+def batch_of(loop: HardwareLoop) -> Batch:
+    """Return a batch of one."""
+    columns = (np.array([tile], dtype=np.int64) for tile in loop.tiles)
+    return Batch(loop.order, loop.double_buffered, loop.held, *columns)
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpace:
+    """All hardware-loop mappings of a problem on a machine."""
+
+    problem: MatmulProblem
+    spec: HardwareSpec
+
+    @property
+    def dim(self) -> int:
+        """Width of the array [elements]."""
+        return self.spec.array.rows
+
+    @property
+    def blocks(self) -> tuple[int, int, int]:
+        """Array blocks along m, k, n."""
+        m, k, n = (-(-self.problem.dims[name] // self.dim) for name in DIMS)
+        return m, k, n
+
+    @property
+    def axes(self) -> dict[str, int]:
+        """Number of choices on each axis."""
+        m, k, n = self.blocks
+        return {"tile_m": m, "tile_k": k, "tile_n": n, "order": len(ORDERS), "buffering": 2}
+
+    @property
+    def size(self) -> int:
+        """Number of candidates, legal or not. Holding an operand is no choice: it is done whenever it can be."""
+        return int(np.prod([*self.axes.values()], dtype=object))
+
+    def describe(self) -> str:
+        """Return the axes, their sizes and the product as one line."""
+        return " x ".join(f"{name} {count:,}" for name, count in self.axes.items()) + f" = {self.size:,}"
+
+    def capacity_blocks(self, double_buffered: bool) -> tuple[int, int]:
+        """Return the array blocks that fit the scratchpad and the accumulator, or half of each."""
+        parts = 2 if double_buffered else 1
+        return self.spec.scratchpad.rows // parts // self.dim, self.spec.accumulator.rows // parts // self.dim
+
+    def tiles(self, double_buffered: bool) -> tuple[Ints, Ints, Ints]:
+        """Return every tile (columns m, k, n in blocks) that fits."""
+        m, k, n = self.blocks
+        scratchpad, accumulator = self.capacity_blocks(double_buffered)
+        pairs = [
+            (tile_m, tile_n)
+            for tile_m in range(1, min(m, accumulator) + 1)
+            for tile_n in range(1, min(n, accumulator // tile_m) + 1)
+        ]
+        if not pairs:
+            empty = np.zeros(0, dtype=np.int64)
+            return empty, empty, empty
+        columns = np.array(pairs, dtype=np.int64)
+        depth = np.minimum(k, scratchpad // columns.sum(axis=1))
+        tile_m, tile_n = (np.repeat(columns[:, side], depth) for side in (0, 1))
+        tile_k = np.arange(len(tile_m), dtype=np.int64) - np.repeat(np.cumsum(depth) - depth, depth) + 1
+        return tile_m, tile_k, tile_n
+
+    @property
+    def legal(self) -> int:
+        """Number of candidates that fit."""
+        return len(ORDERS) * sum(len(self.tiles(buffered)[0]) for buffered in (True, False))
+
+    def holdable(self, tiles: tuple[Ints, Ints, Ints]) -> dict[str, NDArray[np.bool_]]:
+        """Return, per operand, which double-buffered candidates can hold it."""
+        trips_m, trips_k, trips_n = self.trips(tiles)
+        can = self.spec.front_end.keeps_operands
+        return {
+            "input": can & (trips_m * trips_k <= HELD_TILES),
+            "weight": can & (trips_k * trips_n <= HELD_TILES),
+        }
+
+    def trips(self, tiles: tuple[Ints, Ints, Ints]) -> tuple[Ints, Ints, Ints]:
+        """Return the number of tiles along m, k, n."""
+        m, k, n = (-(-blocks // tile) for blocks, tile in zip(self.blocks, tiles, strict=True))
+        return m, k, n
+
+    def batches(self, rows: int = 8192) -> Iterator[Batch]:
+        """Yield the candidates worth evaluating, at most ``rows`` at a time.
+
+        Left out are only candidates that cannot be better than one that stays: orders that differ by loops of one
+        tile (equal programs), whole memories for a tile that fits a half (same traffic, no overlap), an operand that
+        is not held although it could be (more loads).
+        """
+        for buffered in (True, False):
+            tiles = self.tiles(buffered)
+            if not buffered:
+                fits = _fits(tiles, *self.capacity_blocks(True))
+                tiles = tiles[0][~fits], tiles[1][~fits], tiles[2][~fits]
+            trips = self.trips(tiles)
+            pattern = (trips[0] > 1) * 4 + (trips[1] > 1) * 2 + (trips[2] > 1)
+            holdable = self.holdable(tiles)
+            for order, held in itertools.product(ORDERS, _subsets(buffered and self.spec.front_end.keeps_operands)):
+                mask = _CANONICAL[order][pattern]
+                for name in ("input", "weight"):
+                    if buffered:
+                        mask = mask & (holdable[name] == (name in held))
+                chosen = Batch(order, buffered, held, tiles[0][mask], tiles[1][mask], tiles[2][mask])
+                yield from (chosen.take(slice(at, at + rows)) for at in range(0, len(chosen), rows))
+
+    def violations(self, loop: HardwareLoop) -> tuple[Violation, ...]:
+        """Return every inequality that ``loop`` breaks."""
+        found: list[Violation] = []
+        for name, tile, most in zip(DIMS, loop.tiles, self.blocks, strict=True):
+            if tile > most:
+                found.append(Violation(f"tile_{name}", "problem", tile, most, "blocks", f"{name} has {most} blocks"))
+        found += self._capacity(loop)
+        found += self._held(loop)
+        return tuple(found)
+
+    def _capacity(self, loop: HardwareLoop) -> Iterator[Violation]:
+        m, k, n = loop.tiles
+        parts = 2 if loop.double_buffered else 1
+        shape = f"tile m={m * self.dim} k={k * self.dim} n={n * self.dim}"
+        place = "half of the memory" if loop.double_buffered else "the whole memory"
+        for resource, memory, demand_blocks, hint in (
+            ("scratchpad", self.spec.scratchpad, k * (m + n), "reduce the k, m or n extent"),
+            ("accumulator", self.spec.accumulator, m * n, "reduce the m or n extent"),
+        ):
+            demand = demand_blocks * self.dim * memory.row_bytes
+            bound = memory.rows // parts * memory.row_bytes
+            if demand > bound:
+                rule = f"{shape} in {place}"
+                yield Violation(
+                    rule, resource, demand, bound, "bytes", hint + (", or drop double buffering" if parts == 2 else "")
+                )
+
+    def _held(self, loop: HardwareLoop) -> Iterator[Violation]:
+        if not loop.held:
+            return
+        if not self.spec.front_end.keeps_operands:
+            yield Violation(
+                "held operand", self.spec.name, len(loop.held), 0, "operands", "this machine reloads every tile"
+            )
+        if not loop.double_buffered:
+            yield Violation("held operand", "whole memory", len(loop.held), 0, "operands", "hold only in halves")
+        m, k, n = (-(-blocks // tile) for blocks, tile in zip(self.blocks, loop.tiles, strict=True))
+        for name, tiles in (("input", m * k), ("weight", k * n)):
+            if name in loop.held and tiles > HELD_TILES:
+                yield Violation(f"held {name}", "scratchpad halves", tiles, HELD_TILES, "tiles", "use larger tiles")
+
+    def census(self) -> dict[str, int]:
+        """Return how many candidates break each memory's capacity; ``"legal"`` counts those that break none."""
+        m, k, n = self.blocks
+        found: Counter[str] = Counter()
+        for buffered in (True, False):
+            scratchpad, accumulator = self.capacity_blocks(buffered)
+            tile_m, tile_n = np.arange(1, m + 1)[:, None], np.arange(1, n + 1)[None, :]
+            depth = np.clip(scratchpad // (tile_m + tile_n), 0, k)
+            narrow = tile_m * tile_n > accumulator
+            found["scratchpad"] += int((k - depth).sum()) * len(ORDERS)
+            found["accumulator"] += int(narrow.sum()) * k * len(ORDERS)
+            found["legal"] += int(depth[~narrow].sum()) * len(ORDERS)
+        return dict(found)
+
+
+def check(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec) -> None:
+    """Raise a `MappingError` with every violation of ``loop``."""
+    found = MapSpace(problem, spec).violations(loop)
+    if found:
+        raise MappingError(f"{problem.name}: mapping does not fit {spec.name}", found)
+
+
+def nothing_fits(space: MapSpace) -> MappingError:
+    """Return the error for an empty space: the smallest tile's inequalities and the census."""
+    found = space.violations(HardwareLoop(1, 1, 1, double_buffered=False))
+    census = ", ".join(f"{name}: {count:,}" for name, count in space.census().items())
+    return MappingError(
+        f"{space.problem.name}: no tile fits {space.spec.name} (candidates by broken rule: {census})", found
+    )
+
+
+def _fits(tiles: tuple[Ints, Ints, Ints], scratchpad: int, accumulator: int) -> NDArray[np.bool_]:
+    m, k, n = tiles
+    return (k * (m + n) <= scratchpad) & (m * n <= accumulator)
+
+
+def _subsets(allowed: bool) -> tuple[frozenset[str], ...]:
+    names: tuple[tuple[str, ...], ...] = ((), ("input",), ("weight",), ("input", "weight")) if allowed else ((),)
+    return tuple(frozenset(chosen) for chosen in names)
+
+
+def _canonical() -> dict[str, NDArray[np.bool_]]:
+    """Per order and pattern of real loops (bits m, k, n): no earlier order visits the tiles in the same sequence."""
+    table = {order: np.zeros(8, dtype=bool) for order in ORDERS}
+    for pattern in range(8):
+        real = {name for name, bit in zip(DIMS, (4, 2, 1), strict=True) if pattern & bit}
+        seen: set[str] = set()
+        for order in ORDERS:
+            visited = "".join(name for name in order if name in real)
+            table[order][pattern] = visited not in seen
+            seen.add(visited)
+    return table
+
+
+_CANONICAL = _canonical()

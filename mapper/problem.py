@@ -1,0 +1,131 @@
+"""MatmulProblem: one matmul as the machine meets it, with its matrices at their places in DRAM.
+
+What a mapping may choose is in `Mapping`; everything it must take as given is here: sizes, row strides and addresses
+(they decide how row segments split into DMA requests), transposition, the width of the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from simulator.program import Activation, Matrix, Region
+
+PAGE_BYTES = 4096
+"""Tensors start on page boundaries, as the library's static arrays and malloc'd buffers do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatmulProblem:
+    """C[m, n] = activation(sum over k of A[m, k] B[k, n] + bias[n])."""
+
+    name: str = "matmul"
+    m: int
+    k: int
+    n: int
+    a: Matrix
+    b: Matrix
+    c: Matrix
+    bias_address: int | None = None
+    """int32 row bias, added to every row."""
+    partial: Matrix
+    """Workspace for int32 partial sums, used when k is not the innermost loop; C itself if ``c_full``."""
+    b_transposed: bool = False
+    """B is stored n x k."""
+    c_full: bool = False
+    """The result is stored as int32."""
+    activation: Activation = "none"
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Sizes by dimension name [elements]."""
+        return {"m": self.m, "k": self.k, "n": self.n}
+
+    @property
+    def macs(self) -> int:
+        return self.m * self.k * self.n
+
+    @property
+    def b_rows(self) -> int:
+        """Rows of B as stored."""
+        return self.n if self.b_transposed else self.k
+
+    @property
+    def b_cols(self) -> int:
+        """Columns of B as stored."""
+        return self.k if self.b_transposed else self.n
+
+    def signature(self, line_bytes: int) -> MatmulProblem:
+        """Return the problem without name, addresses reduced to their place in a line: equal if the cost is equal."""
+        return replace(
+            self,
+            name="",
+            a=_reduced(self.a, line_bytes),
+            b=_reduced(self.b, line_bytes),
+            c=_reduced(self.c, line_bytes),
+            bias_address=None if self.bias_address is None else self.bias_address % line_bytes,
+            partial=_reduced(self.partial, line_bytes),
+        )
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The DRAM ranges of the operands."""
+        c_bytes = 4 if self.c_full else 1
+        spans = [
+            ("A", self.a, self.m, self.k),
+            ("B", self.b, self.b_rows, self.b_cols),
+            ("C", self.c, self.m, self.n * c_bytes),
+        ]
+        return tuple(
+            Region(f"{self.name}.{label}", matrix.address, (rows - 1) * matrix.row_stride_bytes + row_bytes)
+            for label, matrix, rows, row_bytes in spans
+        )
+
+
+def _reduced(matrix: Matrix, line_bytes: int) -> Matrix:
+    return Matrix(matrix.address % line_bytes, matrix.row_stride_bytes)
+
+
+def page_aligned(address: int) -> int:
+    """Round up to a page."""
+    return -(-address // PAGE_BYTES) * PAGE_BYTES
+
+
+def partial_matrix(address: int, n: int) -> Matrix:
+    """Workspace of int32 partial sums whose rows start on 64-byte lines."""
+    return Matrix(address, -(-n * 4 // 64) * 64)
+
+
+def contiguous(
+    m: int,
+    k: int,
+    n: int,
+    *,
+    name: str = "matmul",
+    bias: bool = False,
+    b_transposed: bool = False,
+    c_full: bool = False,
+    activation: Activation = "none",
+    address: int = PAGE_BYTES,
+) -> MatmulProblem:
+    """Return a problem on dense matrices, one page-aligned after the other: A, B, C, bias, workspace."""
+    b_stride = k if b_transposed else n
+    c_stride = n * (4 if c_full else 1)
+    a = Matrix(address, k)
+    b = Matrix(page_aligned(a.address + m * k), b_stride)
+    c = Matrix(page_aligned(b.address + k * n), c_stride)
+    after_c = page_aligned(c.address + m * c_stride)
+    work = page_aligned(after_c + 4 * n)
+    return MatmulProblem(
+        name=name,
+        m=m,
+        k=k,
+        n=n,
+        a=a,
+        b=b,
+        c=c,
+        bias_address=after_c if bias else None,
+        partial=c if c_full else partial_matrix(work, n),
+        b_transposed=b_transposed,
+        c_full=c_full,
+        activation=activation,
+    )

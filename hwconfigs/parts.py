@@ -155,6 +155,10 @@ class FrontEndSpec(Part):
     """Release of a loop slot to the next loop's configuration (RTL; 20 changes little)."""
     first_command_cycles: Cycles = 2
     """Configuration of a loop to its first load at the controller (fitted)."""
+    command_path_cycles: Cycles = 8
+    """A command issued by the core to its controller: six two-entry queues and the reservation station (RTL, counted)."""
+    fence_cycles: Cycles = 5
+    """Accelerator idle to the core going on after a fence (fitted to single commands)."""
     keeps_operands: bool = False
     """Whether the library can tell the loop to keep A or B on chip between loops."""
 

@@ -1,0 +1,33 @@
+"""What bounds a run: the unit whose own work, or whose lateness, takes most of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from simulator.report import UnitTime
+
+
+def bound_of(units: Mapping[str, UnitTime]) -> str:
+    """One of ``simulator.report.BOUNDS``.
+
+    The array's time is divided by what it did: stepping (compute, bank conflicts included), waiting for mvins (load) or for mvouts (store).
+    Time in which it had nothing to do goes to the unit that worked most meanwhile.
+    """
+    execute = units["execute"]
+    stalls = execute.stall_cycles
+    shares = {
+        "compute": execute.busy_cycles + stalls.get("bank conflict", 0),
+        "load": stalls.get("load", 0),
+        "store": stalls.get("store", 0),
+        "normaliser": 0,
+        "host": stalls.get("issue", 0),
+    }
+    normaliser = units["normaliser"].busy_cycles
+    others = {
+        "host": units["host"].busy_cycles,
+        "load": units["load"].busy_cycles + units["load"].stall_cycles.get("memory", 0),
+        "store": units["store"].busy_cycles - normaliser,
+        "normaliser": normaliser,
+    }
+    shares[max(others, key=lambda name: others[name])] += execute.idle_cycles
+    return max(shares, key=lambda name: shares[name])

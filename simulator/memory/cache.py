@@ -1,0 +1,114 @@
+"""Set-associative cache tags with random replacement: which accesses hit, and what they evict.
+
+Outcomes depend only on the order of accesses, never on their timing, so an estimate and a simulation that replay
+the same stream see the same traffic. The victim is random among *all* ways: Gemmini's L2 does not prefer an invalid way, so that even
+a half-empty cache evicts [1]_. "Random" is a hash of the set and of how many fills it has had: reproducible.
+
+.. [1] rocket-chip inclusive cache as generated for the measured SoC; project notes on calibration, section 1.7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import CacheSpec
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_INVALID = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Per access: did it hit, was a line fetched, was a valid line evicted, did its line turn dirty."""
+
+    hit: Bools
+    fetched: Bools
+    evicted: Bools
+    dirtied: Bools
+
+
+class CacheState:
+    """Tags and dirty bits of one cache; ``replay`` advances them."""
+
+    def __init__(self, spec: CacheSpec) -> None:
+        self.spec = spec
+        self.sets = max(1, spec.capacity_bytes // (spec.line_bytes * spec.ways))
+        self._tags = np.full((self.sets, spec.ways), _INVALID, dtype=np.int64)
+        self._dirty = np.zeros((self.sets, spec.ways), dtype=bool)
+        self._fills = np.zeros(self.sets, dtype=np.int64)
+
+    def copy(self) -> CacheState:
+        """An independent cache in the same state."""
+        other = CacheState(self.spec)
+        other._tags = self._tags.copy()
+        other._dirty = self._dirty.copy()
+        other._fills = self._fills.copy()
+        return other
+
+    def resident_lines(self) -> int:
+        """Valid lines."""
+        return int((self._tags != _INVALID).sum())
+
+    def replay(self, lines: Ints, writes: Bools, whole: Bools) -> Outcome:
+        """Run accesses through the tags, in order.
+
+        Parameters
+        ----------
+        lines
+            Line number of each access (address // line size).
+        writes
+            The access is a write.
+        whole
+            The write covers its whole line, so that a miss needs no fetch.
+
+        Notes
+        -----
+        Sets are independent: the j-th accesses of all sets are processed together, so the cost is one vector
+        operation per access of the busiest set.
+        """
+        sets = lines % self.sets
+        order = np.argsort(sets, kind="stable")
+        sorted_sets = sets[order]
+        first = (
+            np.flatnonzero(np.r_[True, sorted_sets[1:] != sorted_sets[:-1]]) if len(lines) else np.zeros(0, np.int64)
+        )
+        length = np.diff(np.r_[first, len(lines)])
+        flags = np.zeros((4, len(lines)), dtype=bool)
+        by_length = np.argsort(-length, kind="stable")
+        first, length = first[by_length], length[by_length]
+        alive = len(first)
+        for rank in range(int(length[0]) if alive else 0):
+            while alive and length[alive - 1] <= rank:
+                alive -= 1
+            at = order[first[:alive] + rank]
+            flags[:, at] = self._step(sets[at], lines[at], writes[at], whole[at])
+        return Outcome(hit=flags[0], fetched=flags[1], evicted=flags[2], dirtied=flags[3])
+
+    def _step(self, sets: Ints, lines: Ints, writes: Bools, whole: Bools) -> NDArray[np.bool_]:
+        """One access to each of several different sets."""
+        match = self._tags[sets] == lines[:, None]
+        hit = match.any(axis=1)
+        way = np.where(hit, match.argmax(axis=1), _victim(sets, self._fills[sets], self.spec.ways))
+        evicted = ~hit & (self._tags[sets, way] != _INVALID)
+        was_dirty = self._dirty[sets, way] & hit
+        dirty = was_dirty | writes
+        self._tags[sets, way] = lines
+        self._dirty[sets, way] = dirty
+        self._fills[sets] += ~hit
+        return np.stack([hit, ~hit & ~(writes & whole), evicted, writes & ~was_dirty])
+
+
+def _victim(sets: Ints, fills: Ints, ways: int) -> Ints:
+    """Pseudo-random way: a 64-bit multiplicative mix of set number and fill count."""
+    mixed = sets.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + fills.astype(np.uint64) * np.uint64(
+        0xD1B54A32D192ED03
+    )
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(32)
+    return (mixed % np.uint64(ways)).astype(np.int64)

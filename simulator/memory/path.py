@@ -1,0 +1,209 @@
+"""Timed memory path behind the DMA: request slots, L2 hits and misses, MSHRs, DRAM bus.
+
+    request ──► slot (16) ──► L2 tags ── hit ───────────────► beats on the 16-byte response bus
+                                  └─ miss: MSHR (10) ─► DRAM latency ─► 8-byte beats ─► line
+
+All requests of one command are handled in one call by recurrences over these resources; no event per request. Whether a request hits was decided
+by ``simulator.memory.traffic``. Mechanism and values: project notes on calibration, sections 1.2 and 1.7.
+"""
+
+from __future__ import annotations
+
+import math
+from heapq import heapreplace
+
+from hwconfigs import HardwareSpec
+from simulator.memory.traffic import EVICT, FETCH, LLC_HIT, MISS, CommandTraffic
+
+RowLog = list[tuple[int, int]]
+"""(time, on-chip rows written) in time order."""
+
+
+class MemoryPath:
+    """Shared resources of the memory system and the times at which they are free again [cycles]."""
+
+    def __init__(self, spec: HardwareSpec) -> None:
+        dma, dram, l2 = spec.dma, spec.dram, spec.l2
+        self._dma = dma
+        self._hit = l2.hit_cycles if l2 is not None else 0
+        self._line_bytes = l2.line_bytes if l2 is not None else dma.max_request_bytes
+        self._sets = max(1, l2.capacity_bytes // (l2.line_bytes * l2.ways)) if l2 is not None else 0
+        self._release = l2.mshr_release_cycles if l2 is not None else 0
+        self._latency = dram.request_cycles + dram.latency_cycles
+        self._llc_latency = dram.request_cycles + spec.llc.hit_cycles if spec.llc is not None else self._latency
+        self._cycles_per_byte = 1.0 / dram.bytes_per_cycle
+        self._evict = dram.evict_cycles
+        self._slots = [0] * dma.max_in_flight
+        self._write_slots = [0] * dma.max_in_flight
+        self._mshrs = [0] * (l2.mshrs if l2 is not None else dma.max_in_flight)
+        self._pending: dict[int, int] = {}
+        self._next_request = 0
+        self._bus_free = 0
+        self._dram_free = 0.0
+        self.dram_busy = 0.0
+        """DRAM bus cycles used so far."""
+
+    def read(
+        self, start: int, traffic: CommandTraffic, command: int, row_bytes: int, cycles_per_row: int, log: RowLog | None
+    ) -> tuple[int, int]:
+        """Handle all requests of one mvin.
+
+        Parameters
+        ----------
+        start
+            When the load controller starts the command [cycles].
+        traffic, command
+            Requests, and which command of them.
+        row_bytes
+            Bytes of one on-chip row: a request that fills several rows occupies the write port that long.
+        cycles_per_row
+            Write-port cycles per on-chip row; above 1 when the data are scaled.
+        log
+            Receives the rows written, for bank conflicts; None when nobody looks.
+
+        Returns
+        -------
+        When the last byte is on chip and the data-bus cycles used. [cycles]
+        """
+        low, high = traffic.first[command], traffic.first[command + 1]
+        if low == high:
+            return start + self._dma.issue_cycles, 0
+        request = max(self._next_request, start + self._dma.issue_cycles)
+        if traffic.hits_only[command] and self._hit:
+            last, busy = self._read_hits(request, traffic, low, high, row_bytes, cycles_per_row, log)
+        else:
+            last, busy = self._read_mixed(request, traffic, low, high, row_bytes, cycles_per_row, log)
+        return last + self._dma.completion_cycles, busy
+
+    def _read_hits(
+        self,
+        request: int,
+        traffic: CommandTraffic,
+        low: int,
+        high: int,
+        row_bytes: int,
+        per_row: int,
+        log: RowLog | None,
+    ) -> tuple[int, int]:
+        """All hits: the response bus, or one slot per request, is the only limit."""
+        slots = self._slots
+        if self._pending:
+            horizon = max(self._pending.values())
+            if horizon > request:
+                return self._read_mixed(request, traffic, low, high, row_bytes, per_row, log)
+            self._pending.clear()
+        bus, hit, total = self._bus_free, self._hit, 0
+        for size in traffic.size_bytes[low:high]:
+            slot = slots[0]
+            if slot > request:
+                request = slot
+            rows = -(-size // row_bytes)
+            occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1)
+            first = request + hit
+            if bus > first:
+                first = bus
+            bus = first + occupied
+            total += occupied
+            heapreplace(slots, bus)
+            request += 1
+            if log is not None:
+                log.append((bus, rows))
+        self._bus_free, self._next_request = bus, request
+        return bus - 1, total
+
+    def _read_mixed(
+        self,
+        request: int,
+        traffic: CommandTraffic,
+        low: int,
+        high: int,
+        row_bytes: int,
+        per_row: int,
+        log: RowLog | None,
+    ) -> tuple[int, int]:
+        slots, mshrs, pending = self._slots, self._mshrs, self._pending
+        bus, hit, latest, total = self._bus_free, self._hit, 0, 0
+        if len(pending) > 4 * len(mshrs):
+            self._pending = pending = {key: time for key, time in pending.items() if time > request}
+        for at in range(low, high):
+            if slots[0] > request:
+                request = slots[0]
+            size = traffic.size_bytes[at]
+            rows = -(-size // row_bytes)
+            occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1)
+            code = traffic.code[at]
+            key = traffic.line[at] % self._sets if self._sets else -1
+            if code & MISS:
+                if self._sets and pending.get(key, 0) > request:
+                    request = pending[key]
+                if mshrs[0] > request:
+                    request = mshrs[0]
+                end = self._fetch(request, code, size)
+                last = max(end - 1, request + hit + occupied - 1)
+                heapreplace(mshrs, end + self._release)
+                if self._sets:
+                    pending[key] = end
+                bus = max(bus, request) + occupied if self._sets else bus
+            else:
+                first = max(request, pending.get(key, 0)) + hit
+                first = max(first, bus)
+                bus = first + occupied
+                last = bus - 1
+            heapreplace(slots, last + 1)
+            latest = max(latest, last)
+            total += occupied
+            if log is not None:
+                log.append((last + 1, rows))
+            request += 1
+        if log is not None:
+            log.sort()
+        self._bus_free, self._next_request = bus, request
+        return latest, total
+
+    def _fetch(self, request: int, code: int, size: int) -> int:
+        """Bring one line (or, without an L2, one request) from DRAM; when its last beat reaches the requester."""
+        latency = self._llc_latency if code & LLC_HIT else self._latency
+        wanted = self._line_bytes if self._sets else size
+        transfer = wanted * self._cycles_per_byte
+        first = max(float(request + latency), self._dram_free)
+        self._dram_free = first + transfer + (self._evict if code & EVICT else 0.0)
+        self.dram_busy += transfer
+        return math.ceil(first + transfer) + self._hit
+
+    def write(self, start: int, traffic: CommandTraffic, command: int, duration: int) -> tuple[int, int]:
+        """Handle all writes of one mvout whose data leave between ``start`` and ``start + duration``.
+
+        A write that covers its line needs no fetch; its eviction takes DRAM bus time. A narrower one that misses
+        fetches the line first.
+
+        Returns
+        -------
+        When the last data left the DMA and when the last write is acknowledged. [cycles]
+        """
+        low, high = traffic.first[command], traffic.first[command + 1]
+        if low == high:
+            return start + duration, start + duration
+        slots, pace = self._write_slots, duration / (high - low)
+        now, acknowledged = start, start
+        for index, at in enumerate(range(low, high)):
+            now = max(math.ceil(start + (index + 1) * pace), now, slots[0])
+            acknowledged = max(acknowledged, self._accept(now, traffic.code[at], traffic.size_bytes[at]))
+            heapreplace(slots, acknowledged)
+        return now, acknowledged
+
+    def _accept(self, now: int, code: int, size: int) -> int:
+        acknowledge = now + self._hit + self._dma.write_ack_cycles
+        if not code & MISS:
+            return acknowledge
+        if not self._sets:
+            first = max(float(now), self._dram_free)
+            self._dram_free = first + size * self._cycles_per_byte
+            self.dram_busy += size * self._cycles_per_byte
+            return math.ceil(self._dram_free) + self._dma.write_ack_cycles
+        if code & FETCH:
+            return self._fetch(now, code, size) + self._dma.write_ack_cycles
+        if code & EVICT:
+            transfer = self._line_bytes * self._cycles_per_byte
+            self._dram_free = max(float(now), self._dram_free) + transfer
+            self.dram_busy += transfer
+        return acknowledge

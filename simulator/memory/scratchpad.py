@@ -1,0 +1,44 @@
+"""Scratchpad banks: single-ported, and a DMA write wins over an operand read.
+
+Every row that DMA writes into a bank delays the operand read of that bank in the running step by one cycle
+(project notes on calibration, section 1.3: leaving this out costs 10.8 % mean error).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from hwconfigs import SramSpec
+
+
+class ScratchpadBanks:
+    """Pending DMA row writes of each bank, in time order."""
+
+    def __init__(self, spec: SramSpec) -> None:
+        self.rows_per_bank = spec.rows_per_bank
+        self._dual_ported = spec.ports > 1
+        self._writes: list[deque[tuple[int, int]]] = [deque() for _ in range(spec.banks)]
+
+    def bank_of(self, row: int) -> int:
+        return min(row // self.rows_per_bank, len(self._writes) - 1)
+
+    def write(self, bank: int, log: list[tuple[int, int]]) -> None:
+        """Announce rows that DMA will write: (time, rows) in time order."""
+        if not self._dual_ported:
+            self._writes[bank].extend(log)
+
+    def rows_written(self, bank: int, start: int, end: int) -> int:
+        """Rows written into ``bank`` in ``(start, end]``; earlier ones are forgotten."""
+        writes = self._writes[bank]
+        rows = 0
+        while writes and writes[0][0] <= end:
+            time, count = writes.popleft()
+            if time > start:
+                rows += count
+        return rows
+
+    def delay(self, first: int, second: int, start: int, end: int) -> int:
+        """Cycles by which a step that reads banks ``first`` and ``second`` in ``(start, end]`` is held up."""
+        if second == first or second < 0:
+            return self.rows_written(first, start, end)
+        return max(self.rows_written(first, start, end), self.rows_written(second, start, end))

@@ -1,0 +1,226 @@
+"""What the machine executes: macro loops, single commands and host work, in program order.
+
+One ``MatmulLoop`` is one hardware loop of Gemmini (LOOP_WS): a scratchpad tile of a matmul, unrolled by the machine into
+mvin / preload / compute / mvout. Single commands are accepted too; that is how micro-benchmarks and row-wise operators run.
+Addresses are bytes in DRAM; rows of on-chip memories are counted from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Activation: TypeAlias = Literal["none", "relu", "gelu", "softmax", "layernorm"]
+Memory: TypeAlias = Literal["scratchpad", "accumulator"]
+
+ROW_WISE: frozenset[str] = frozenset({"softmax", "layernorm"})
+"""Activations that need whole rows in the accumulator before the first result leaves."""
+
+
+class ProgramError(ValueError):
+    """A program that the machine cannot run; the message names the command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A named range of DRAM bytes that a program may touch."""
+
+    name: str
+    address: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A matrix in DRAM: address of its first element and distance of its rows [bytes]; stride 0 repeats one row."""
+
+    address: int
+    row_stride_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MatmulLoop:
+    """One hardware loop: ``C[m, n] (+)= A[m, k] B[k, n] (+ D[m, n])`` on one scratchpad tile."""
+
+    m: int
+    k: int
+    n: int
+    a: Matrix | None
+    """None: the A tile is still in its scratchpad half."""
+    b: Matrix | None
+    """None: the B tile is still in its scratchpad half."""
+    c: Matrix | None
+    """None: the result stays in the accumulator for the next loop."""
+    d: Matrix | None = None
+    """int32 bias or partial sums, loaded into the accumulator first."""
+    accumulate: bool = False
+    """Add to the result that the previous loop left in the accumulator."""
+    b_transposed: bool = False
+    """B is stored n x k."""
+    c_full: bool = False
+    """Store int32 rows instead of scaled int8 ones."""
+    activation: Activation = "none"
+    a_half: int | None = None
+    """Scratchpad half that holds A; None: halves alternate from loop to loop."""
+    b_half: int | None = None
+    whole_memory: bool = False
+    """Not double-buffered: the tile may use the whole memories and runs only when the loop before it is complete."""
+
+    @property
+    def macs(self) -> int:
+        return self.m * self.k * self.n
+
+
+@dataclass(frozen=True, slots=True)
+class Mvin:
+    """Copy ``rows`` x ``cols`` elements from DRAM to an on-chip memory, blocks of array width one under the other."""
+
+    source: Matrix
+    rows: int
+    cols: int
+    memory: Memory
+    row: int
+    element_bits: int = 8
+    accumulate: bool = False
+    scaled: bool = False
+    """Multiplied by a scale other than 1.0 on the way in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mvout:
+    """Copy ``rows`` x ``cols`` results to DRAM; with a row-wise activation the normaliser reads each row three times."""
+
+    target: Matrix
+    rows: int
+    cols: int
+    memory: Memory
+    row: int
+    element_bits: int = 8
+    activation: Activation = "none"
+    block_stride: int | None = None
+    """Rows between neighbouring blocks of one row; None: the array height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preload:
+    """Weights for the next compute (``weights_row`` None keeps the present ones) and where its result goes."""
+
+    weights_row: int | None
+    k: int
+    n: int
+    result: Memory
+    result_row: int
+    accumulate: bool = False
+    weights_transposed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Stream ``m`` rows of ``k`` inputs, starting at scratchpad row ``inputs_row``, through the array."""
+
+    inputs_row: int
+    m: int
+    k: int
+    n: int
+    inputs_transposed: bool = False
+    output_stationary: bool = False
+    last_of_output: bool = True
+    """Output-stationary only: the result leaves the array after this block."""
+
+    @property
+    def macs(self) -> int:
+        return self.m * self.k * self.n
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration command of one controller: issue cost only."""
+
+    unit: Literal["load", "store", "execute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The host waits until the accelerator is idle and all writes are acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostTask:
+    """Work of the host core. A kernel reads and writes DRAM ranges; plain library code touches none."""
+
+    kernel: str
+    cycles: int
+    elements: int = 0
+    reads: tuple[Region, ...] = ()
+    writes: tuple[Region, ...] = ()
+
+
+Command: TypeAlias = Mvin | Mvout | Preload | Compute | Config
+Item: TypeAlias = MatmulLoop | Command | Fence | HostTask
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An ordered list of items and the DRAM regions they use."""
+
+    name: str
+    items: tuple[Item, ...]
+    regions: tuple[Region, ...] = ()
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all loops and computes."""
+        return sum(item.macs for item in self.items if isinstance(item, (MatmulLoop, Compute)))
+
+    def listing(self) -> str:
+        """One line per item, numbered: the golden form of a program."""
+        return "\n".join(f"{index:5d}  {text}" for index, text in enumerate(_lines(self.items)))
+
+    def __add__(self, other: Program) -> Program:
+        regions = tuple(dict.fromkeys(self.regions + other.regions))
+        return Program(f"{self.name}+{other.name}", self.items + other.items, regions)
+
+
+def _at(matrix: Matrix | None) -> str:
+    return "kept" if matrix is None else f"0x{matrix.address:x}/{matrix.row_stride_bytes}"
+
+
+def _lines(items: tuple[Item, ...]) -> Iterator[str]:
+    for item in items:
+        match item:
+            case MatmulLoop():
+                flags = [
+                    name
+                    for name, on in (
+                        ("accumulate", item.accumulate),
+                        ("B^T", item.b_transposed),
+                        ("int32", item.c_full),
+                        (item.activation, item.activation != "none"),
+                    )
+                    if on
+                ]
+                bias = "" if item.d is None else f" D={_at(item.d)}"
+                result = "accumulator" if item.c is None else _at(item.c)
+                yield (
+                    f"loop_ws {item.m}x{item.k}x{item.n} A={_at(item.a)} B={_at(item.b)}{bias} C={result} "
+                    + " ".join(flags)
+                ).rstrip()
+            case Mvin():
+                yield f"mvin {item.rows}x{item.cols}x{item.element_bits}b {_at(item.source)} -> {item.memory}[{item.row}]"
+            case Mvout():
+                yield (
+                    f"mvout {item.rows}x{item.cols}x{item.element_bits}b {item.memory}[{item.row}] -> {_at(item.target)} "
+                    f"{item.activation}"
+                )
+            case Preload():
+                weights = "kept" if item.weights_row is None else f"scratchpad[{item.weights_row}]"
+                yield f"preload {item.k}x{item.n} {weights} -> {item.result}[{item.result_row}]"
+            case Compute():
+                yield f"compute {item.m}x{item.k}x{item.n} scratchpad[{item.inputs_row}]"
+            case Config():
+                yield f"config_{item.unit}"
+            case Fence():
+                yield "fence"
+            case HostTask():
+                yield f"host {item.kernel} {item.cycles} cycles, {item.elements} elements"

@@ -1,0 +1,342 @@
+"""From program items to work orders: macro loops through the unroller, single commands one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwconfigs import HardwareSpec
+from simulator.program import ROW_WISE, Command, Compute, MatmulLoop, Mvin, Mvout, Preload
+from simulator.units import unroller
+from simulator.units.reservation_station import Footprint, last_conflict
+from simulator.units.work import Loads, Pairs, Stores, Work
+
+SCRATCHPAD_RESULT = -1
+"""Bank number of results that go to, or come from, the scratchpad."""
+
+
+@dataclass(slots=True)
+class LoopExpander:
+    """Turns macro loops into work; remembers which halves the next loop uses and the parts that equal loops share."""
+
+    spec: HardwareSpec
+    loops: int = 0
+    stored: int = 0
+    _pairs: dict[tuple[object, ...], tuple[Pairs, dict[tuple[str, str], int]]] | None = None
+
+    def expand(self, loop: MatmulLoop) -> Work:
+        """Work of the next loop; halves alternate, the accumulator half only after a loop that stores."""
+        spec = self.spec
+        shape = unroller.shape_of(loop, spec)
+        half = 0 if loop.whole_memory else self.loops % 2
+        a_half = half if loop.a_half is None else loop.a_half
+        b_half = half if loop.b_half is None else loop.b_half
+        c_half = 0 if loop.whole_memory else self.stored % 2
+        where = unroller.placement(shape, spec, a_half, b_half, c_half, loop.whole_memory)
+        loads = self._loads(loop, shape, where)
+        stores = self._stores(loop, shape, where)
+        pairs, counts = self._pairs_of(loop, shape, where)
+        counts = dict(counts)
+        _count_transfers(counts, loads, stores, spec.array.cols)
+        self.loops += 1
+        self.stored += loop.c is not None
+        return Work(
+            name=f"{loop.m}x{loop.k}x{loop.n}",
+            is_loop=True,
+            loads=loads,
+            pairs=pairs,
+            stores=stores,
+            macs=loop.macs,
+            counts=counts,
+            host_cycles=spec.host.loop_cycles,
+            whole_memory=loop.whole_memory,
+            halves=(a_half, b_half, c_half),
+            batchable=not loop.whole_memory and spec.scratchpad.banks % 2 == 0 and a_half == b_half,
+        )
+
+    def _loads(self, loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement) -> Loads:
+        columns = unroller.load_columns(loop, shape, self.spec, where)
+        count = len(columns.base)
+        return Loads(
+            base=columns.base,
+            rows=columns.rows,
+            size_bytes=columns.size_bytes,
+            stride=columns.stride,
+            local_row=columns.local_row.tolist(),
+            local_rows=columns.local_rows.tolist(),
+            to_accumulator=columns.to_accumulator.tolist(),
+            accumulate=[False] * count,
+            scaled=[False] * count,
+            after_pair=[0] * count,
+            after_store=[0] * count,
+        )
+
+    def _stores(self, loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement) -> Stores:
+        columns = unroller.store_columns(loop, shape, self.spec, where)
+        order = unroller.plan(shape)
+        count = len(columns.base)
+        need = [pair + 1 for pair in order.store_need] if count else []
+        if loop.activation in ROW_WISE:
+            need = [len(order.need)] * count
+        return Stores(
+            base=columns.base,
+            rows=columns.rows,
+            size_bytes=columns.size_bytes,
+            stride=columns.stride,
+            blocks=columns.blocks.tolist(),
+            full=[loop.c_full] * count,
+            bank=(columns.local_row // self.spec.accumulator.rows_per_bank).tolist(),
+            activation=[loop.activation] * count,
+            after_load=[0] * count,
+            after_pair=need,
+        )
+
+    def _pairs_of(
+        self, loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement
+    ) -> tuple[Pairs, dict[tuple[str, str], int]]:
+        key = (shape, where, loop.m, loop.k, loop.n, loop.accumulate)
+        if self._pairs is None:
+            self._pairs = {}
+        if key not in self._pairs:
+            self._pairs[key] = _loop_pairs(loop, shape, where, self.spec)
+        return self._pairs[key]
+
+
+def _loop_pairs(
+    loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement, spec: HardwareSpec
+) -> tuple[Pairs, dict[tuple[str, str], int]]:
+    """Pairs of a loop and what they do to array and memories."""
+    dim = spec.array.rows
+    order = unroller.plan(shape)
+    i, j, k = order.pair_i, order.pair_j, order.pair_k
+    rows = np.minimum(dim, loop.m - i * dim)
+    new = i == 0
+    a_row = where.a_row + (i * shape.k + k) * dim
+    b_row = where.b_row + (j * shape.k + k if loop.b_transposed else k * shape.j + j) * dim
+    c_row = where.c_row + (i * shape.j + j) * dim
+    accumulates = (k > 0) | loop.accumulate | (loop.d is not None)
+    depth = np.minimum(dim, loop.k - k * dim)
+    width = np.minimum(dim, loop.n - j * dim)
+    weight_rows = width if loop.b_transposed else depth
+    counts = {
+        ("array", "mac"): loop.macs,
+        ("array", "weight_load"): int((depth * width)[new].sum()),
+        ("scratchpad", "read_row"): int(rows.sum() + weight_rows[new].sum()),
+        ("accumulator", "write_row"): int(rows.sum()),
+        ("accumulator", "read_row"): int(rows[accumulates].sum()),
+    }
+    pairs = Pairs(
+        rows=rows.tolist(),
+        new_weights=new.tolist(),
+        weights_transposed=loop.b_transposed,
+        inputs_bank=(a_row // spec.scratchpad.rows_per_bank).tolist(),
+        weights_bank=(b_row // spec.scratchpad.rows_per_bank).tolist(),
+        inputs_row=a_row.tolist(),
+        weights_row=b_row.tolist(),
+        result_bank=(c_row // spec.accumulator.rows_per_bank).tolist(),
+        accumulates=accumulates.tolist(),
+        after_load=order.need,
+        after_store=[0] * len(rows),
+    )
+    return pairs, counts
+
+
+def _count_transfers(counts: dict[tuple[str, str], int], loads: Loads, stores: Stores, cols: int) -> None:
+    """Rows that DMA writes and reads on chip, and elements through the store pipeline."""
+    written = np.array(loads.local_rows, dtype=np.int64) // cols * loads.rows
+    to_accumulator = np.array(loads.to_accumulator, dtype=bool)
+    accumulate = np.array(loads.accumulate, dtype=bool)
+    _add(counts, "scratchpad", "write_row", int(written[~to_accumulator].sum()))
+    _add(counts, "accumulator", "write_row", int(written[to_accumulator].sum()))
+    _add(counts, "accumulator", "read_row", int(written[accumulate].sum()))
+    blocks = np.array(stores.blocks, dtype=np.int64)
+    passes = np.array([3 if activation in ROW_WISE else 1 for activation in stores.activation], dtype=np.int64)
+    from_scratchpad = np.array(stores.bank, dtype=np.int64) == SCRATCHPAD_RESULT
+    read = blocks * stores.rows * passes
+    _add(counts, "accumulator", "read_row", int(read[~from_scratchpad].sum()))
+    _add(counts, "scratchpad", "read_row", int(read[from_scratchpad].sum()))
+    full = np.array(stores.full, dtype=bool)
+    elements = stores.rows * np.where(full, stores.size_bytes // 4, stores.size_bytes)
+    _add(counts, "vector", "requantise", int(elements[~full & ~from_scratchpad].sum()))
+    for activation in set(stores.activation) - {"none", "relu"}:
+        mine = np.array([name == activation for name in stores.activation], dtype=bool)
+        _add(counts, "vector", activation, int(elements[mine].sum()))
+
+
+def _add(counts: dict[tuple[str, str], int], unit: str, action: str, number: int) -> None:
+    counts[unit, action] = counts.get((unit, action), 0) + number
+
+
+def expand_commands(commands: Sequence[Command], spec: HardwareSpec, name: str) -> Work:
+    """Work of a run of single commands, with the reservation station's dependencies."""
+    builder = _CommandRun(spec)
+    for command in commands:
+        builder.add(command)
+    return builder.finish(name, len(commands))
+
+
+class _CommandRun:
+    """Collects single commands into the three queues."""
+
+    def __init__(self, spec: HardwareSpec) -> None:
+        self.spec = spec
+        self.position = 0
+        self.preload: Preload | None = None
+        self.loads: list[tuple[Mvin, Footprint, int]] = []
+        self.pairs: list[tuple[Preload, Compute, int]] = []
+        self.pair_reads: list[Footprint] = []
+        self.pair_writes: list[Footprint] = []
+        self.stores: list[tuple[Mvout, Footprint, int]] = []
+        self.load_after: list[tuple[int, int]] = []
+        self.pair_after: list[tuple[int, int]] = []
+        self.store_after: list[tuple[int, int]] = []
+        self.macs = 0
+        self.counts: dict[tuple[str, str], int] = {}
+
+    def add(self, command: Command) -> None:
+        self.position += 1
+        match command:
+            case Mvin():
+                self._add_load(command)
+            case Mvout():
+                self._add_store(command)
+            case Preload():
+                self.preload = command
+            case Compute():
+                self._add_pair(command)
+            case _:
+                pass
+
+    def _loads_touching(self, area: Footprint) -> int:
+        return last_conflict([footprint for _, footprint, _ in self.loads], area)
+
+    def _stores_touching(self, area: Footprint) -> int:
+        return last_conflict([footprint for _, footprint, _ in self.stores], area)
+
+    def _add_load(self, command: Mvin) -> None:
+        cols = self.spec.array.cols
+        blocks = -(-command.cols // cols)
+        area = Footprint(command.memory, command.row, command.row + (blocks - 1) * self.spec.array.rows + command.rows)
+        after_pair = max(last_conflict(self.pair_reads, area), last_conflict(self.pair_writes, area))
+        self.load_after.append((after_pair, self._stores_touching(area)))
+        self.loads.append((command, area, self.position))
+
+    def _add_store(self, command: Mvout) -> None:
+        blocks = -(-command.cols // self.spec.array.cols)
+        pitch = command.block_stride or self.spec.array.rows
+        area = Footprint(command.memory, command.row, command.row + (blocks - 1) * pitch + command.rows)
+        self.store_after.append((self._loads_touching(area), last_conflict(self.pair_writes, area)))
+        self.stores.append((command, area, self.position))
+
+    def _add_pair(self, compute: Compute) -> None:
+        preload = self.preload
+        if preload is None:
+            raise AssertionError("validated programs preload before they compute")
+        inputs = Footprint("scratchpad", compute.inputs_row, compute.inputs_row + compute.m)
+        result = Footprint(preload.result, preload.result_row, preload.result_row + compute.m)
+        touched = [inputs, result]
+        if preload.weights_row is not None:
+            rows = preload.n if preload.weights_transposed else preload.k
+            touched.append(Footprint("scratchpad", preload.weights_row, preload.weights_row + rows))
+        self.pair_after.append((max(map(self._loads_touching, touched)), self._stores_touching(result)))
+        self.pair_reads.append(inputs)
+        self.pair_writes.append(result)
+        self.pairs.append((preload, compute, self.position))
+        self.macs += compute.macs
+        self._count_pair(preload, compute)
+
+    def _count_pair(self, preload: Preload, compute: Compute) -> None:
+        counts = self.counts
+        _add(counts, "array", "mac", compute.macs)
+        _add(counts, "scratchpad", "read_row", compute.m)
+        if preload.weights_row is not None:
+            _add(counts, "array", "weight_load", preload.k * preload.n)
+            _add(counts, "scratchpad", "read_row", preload.n if preload.weights_transposed else preload.k)
+        _add(counts, preload.result, "write_row", compute.m)
+        if preload.accumulate:
+            _add(counts, "accumulator", "read_row", compute.m)
+
+    def finish(self, name: str, commands: int) -> Work:
+        pace = self.spec.host.command_cycles
+        loads, stores = self._finish_loads(pace), self._finish_stores(pace)
+        _count_transfers(self.counts, loads, stores, self.spec.array.cols)
+        return Work(
+            name=name,
+            is_loop=False,
+            loads=loads,
+            pairs=self._finish_pairs(pace),
+            stores=stores,
+            macs=self.macs,
+            counts=self.counts,
+            host_cycles=commands * pace,
+        )
+
+    def _finish_loads(self, pace: int) -> Loads:
+        commands = [command for command, _, _ in self.loads]
+        bytes_of = [command.element_bits // 8 for command in commands]
+        cols, rows = self.spec.array.cols, self.spec.array.rows
+        return Loads(
+            base=_column([command.source.address for command in commands]),
+            rows=_column([command.rows for command in commands]),
+            size_bytes=_column([command.cols * size for command, size in zip(commands, bytes_of, strict=True)]),
+            stride=_column([command.source.row_stride_bytes for command in commands]),
+            local_row=[command.row for command in commands],
+            local_rows=[-(-command.cols // cols) * rows for command in commands],
+            to_accumulator=[command.memory == "accumulator" for command in commands],
+            accumulate=[command.accumulate for command in commands],
+            scaled=[command.scaled for command in commands],
+            after_pair=[pair for pair, _ in self.load_after],
+            after_store=[store for _, store in self.load_after],
+            issue=[position * pace for _, _, position in self.loads],
+        )
+
+    def _finish_pairs(self, pace: int) -> Pairs:
+        scratchpad, accumulator = self.spec.scratchpad.rows_per_bank, self.spec.accumulator.rows_per_bank
+        preloads = [preload for preload, _, _ in self.pairs]
+        computes = [compute for _, compute, _ in self.pairs]
+        weights = [preload.weights_row for preload in preloads]
+        return Pairs(
+            rows=[compute.m for compute in computes],
+            new_weights=[row is not None for row in weights],
+            weights_transposed=any(preload.weights_transposed for preload in preloads),
+            inputs_bank=[compute.inputs_row // scratchpad for compute in computes],
+            weights_bank=[(row or 0) // scratchpad for row in weights],
+            inputs_row=[compute.inputs_row for compute in computes],
+            weights_row=[-1 if row is None else row for row in weights],
+            result_bank=[
+                preload.result_row // accumulator if preload.result == "accumulator" else SCRATCHPAD_RESULT
+                for preload in preloads
+            ],
+            accumulates=[preload.accumulate for preload in preloads],
+            after_load=[load for load, _ in self.pair_after],
+            after_store=[store for _, store in self.pair_after],
+            output_stationary=any(compute.output_stationary for compute in computes),
+            leaves=[compute.last_of_output for compute in computes],
+            issue=[position * pace for _, _, position in self.pairs],
+        )
+
+    def _finish_stores(self, pace: int) -> Stores:
+        commands = [command for command, _, _ in self.stores]
+        bank_rows = self.spec.accumulator.rows_per_bank
+        return Stores(
+            base=_column([command.target.address for command in commands]),
+            rows=_column([command.rows for command in commands]),
+            size_bytes=_column([command.cols * command.element_bits // 8 for command in commands]),
+            stride=_column([command.target.row_stride_bytes for command in commands]),
+            blocks=[-(-command.cols // self.spec.array.cols) for command in commands],
+            full=[command.element_bits > 8 for command in commands],
+            bank=[
+                command.row // bank_rows if command.memory == "accumulator" else SCRATCHPAD_RESULT
+                for command in commands
+            ],
+            activation=[command.activation for command in commands],
+            after_load=[load for load, _ in self.store_after],
+            after_pair=[pair for _, pair in self.store_after],
+            issue=[position * pace for _, _, position in self.stores],
+        )
+
+
+def _column(values: list[int]) -> unroller.Ints:
+    return np.array(values, dtype=np.int64)

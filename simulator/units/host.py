@@ -1,0 +1,122 @@
+"""Host core: issues hardware loops and commands, runs library code and the operators that have no unit, waits at fences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import simpy
+
+from hwconfigs import HardwareSpec
+from simulator.program import HostTask
+from simulator.units.meter import Meter
+from simulator.units.running import Process, Running
+from simulator.units.work import Work
+
+Step = Work | HostTask | None
+"""What the host does next; None is a fence."""
+
+
+class Host:
+    """SimPy process of the command source."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        spec: HardwareSpec,
+        steps: Sequence[Step],
+        configure: Callable[[int, Work, int], Running],
+        dispatch: Callable[[Running], None],
+        acknowledged: Callable[[], int],
+        meter: Meter,
+    ) -> None:
+        self.env = env
+        self.waiting_for = ""
+        self.finished = False
+        self._spec = spec
+        self._steps = steps
+        self._configure = configure
+        self._dispatch = dispatch
+        self._acknowledged = acknowledged
+        self._meter = meter
+        self._in_flight: list[Running] = []
+        self._release_events: dict[int, simpy.Event] = {}
+        self._next_loop = 0
+        self._works = 0
+
+    def run(self) -> Process:
+        """Go through the program."""
+        for step in self._steps:
+            if step is None:
+                yield from self._fence()
+            elif isinstance(step, HostTask):
+                self._meter.busy += step.cycles
+                self._meter.span(step.kernel, self.env.now, self.env.now + step.cycles)
+                yield self.env.timeout(step.cycles)
+            elif step.is_loop:
+                yield from self._loop(step)
+            else:
+                yield from self._commands(step)
+        yield from self._drain()
+        self.finished = True
+
+    def _loop(self, work: Work) -> Process:
+        """Configure a hardware loop as soon as a slot is free."""
+        env, front_end = self.env, self._spec.front_end
+        if self._next_loop > env.now:
+            self._meter.busy += self._next_loop - env.now
+            yield env.timeout(self._next_loop - env.now)
+        waited = env.now
+        alone = [running for running in self._in_flight if not running.work.is_loop]
+        if work.whole_memory or alone or (self._in_flight and self._in_flight[-1].work.whole_memory):
+            yield from self._drain()
+        while sum(not running.released for running in self._in_flight) >= front_end.loops_in_flight:
+            oldest = next(running for running in self._in_flight if not running.released)
+            self.waiting_for = f"the release of {oldest.work.name}"
+            released_at = yield self._release_events[oldest.index]
+            oldest.released = True
+            if released_at + front_end.loop_config_cycles > env.now:
+                yield env.timeout(released_at + front_end.loop_config_cycles - env.now)
+        self._meter.stall("loop slot", env.now - waited)
+        self._start(work, env.now + front_end.first_command_cycles)
+        self._next_loop = env.now + round(self._spec.host.loop_cycles)
+
+    def _commands(self, work: Work) -> Process:
+        """Issue a run of single commands; hardware loops before it must be complete."""
+        yield from self._drain()
+        self._start(work, self.env.now + self._spec.front_end.command_path_cycles)
+        cycles = work.host_cycles
+        self._meter.busy += cycles
+        yield self.env.timeout(cycles)
+
+    def _start(self, work: Work, start: int) -> None:
+        running = self._configure(self._works, work, start)
+        self._works += 1
+        self._release_events[running.index] = self.env.event()
+        running.on_release = self._released
+        self._in_flight = [other for other in self._in_flight if not (other.released and other.complete)]
+        self._in_flight.append(running)
+        self._dispatch(running)
+
+    def _released(self, running: Running, time: int) -> None:
+        """All commands of a work are in the queues: its slot is free from ``time`` on."""
+        self._release_events[running.index].succeed(time)
+
+    def _drain(self) -> Process:
+        """Wait until every command so far is complete."""
+        waited = self.env.now
+        for running in self._in_flight:
+            work = running.work
+            self.waiting_for = f"the completion of {work.name}"
+            yield from running.loaded.until(len(work.loads))
+            yield from running.written.until(len(work.pairs))
+            yield from running.stored.until(len(work.stores))
+        self._in_flight = []
+        self._meter.stall("fence", self.env.now - waited)
+
+    def _fence(self) -> Process:
+        """Wait until the accelerator is idle and every write is acknowledged."""
+        yield from self._drain()
+        waited = self.env.now
+        end = max(self.env.now, self._acknowledged()) + self._spec.front_end.fence_cycles
+        yield self.env.timeout(end - self.env.now)
+        self._meter.stall("fence", self.env.now - waited)

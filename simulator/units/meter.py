@@ -1,0 +1,36 @@
+"""Time account of one unit: every cycle is busy, stalled for a named cause, or idle."""
+
+from __future__ import annotations
+
+from simulator.report import Span, UnitTime
+
+
+class Meter:
+    """Adds up busy and stalled cycles; what is left at the end is idle."""
+
+    __slots__ = ("busy", "spans", "stalls", "unit")
+
+    def __init__(self, unit: str, spans: list[Span] | None) -> None:
+        self.unit = unit
+        self.busy = 0
+        self.stalls: dict[str, int] = {}
+        self.spans = spans
+
+    def stall(self, cause: str, cycles: int) -> None:
+        if cycles > 0:
+            self.stalls[cause] = self.stalls.get(cause, 0) + cycles
+
+    def span(self, name: str, start: int, end: int) -> None:
+        if self.spans is not None and end > start:
+            self.spans.append(Span(self.unit, name, start, end))
+
+    def account(self, cycles: int) -> UnitTime:
+        """The account over a run of ``cycles``; stalls that outlast the run are cut off, busy time never is."""
+        left = cycles - self.busy
+        stalls: dict[str, int] = {}
+        for cause in sorted(self.stalls):
+            taken = min(self.stalls[cause], left)
+            if taken > 0:
+                stalls[cause] = taken
+                left -= taken
+        return UnitTime(self.busy, stalls, left)

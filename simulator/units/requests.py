@@ -1,0 +1,91 @@
+"""DMA requests: how rows of a command become naturally aligned bus transactions.
+
+A row segment is cut greedily: of the sizes 16, 32 and 64 bytes, each aligned down to its own size, the one that covers most
+of the remaining bytes is taken, the smallest on a tie. Rows are never merged [1]_.
+
+.. [1] ucb-bar/gemmini 8c3f992, DMA reader and writer, as described in the project's Gemmini timing notes, section 3.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import DmaSpec
+
+Ints = NDArray[np.int64]
+
+
+@lru_cache(maxsize=65536)
+def split_row(offset: int, size_bytes: int, min_request: int, max_request: int) -> tuple[tuple[int, int], ...]:
+    """Requests of one row segment as (aligned start relative to the line, request bytes).
+
+    Parameters
+    ----------
+    offset
+        Distance of the first byte from a ``max_request`` boundary [bytes].
+    size_bytes
+        Length of the segment [bytes].
+    min_request, max_request
+        Smallest and largest transaction, powers of two [bytes].
+    """
+    requests: list[tuple[int, int]] = []
+    position, left = offset, size_bytes
+    while left > 0:
+        best_size, best_useful = min_request, 0
+        size = min_request
+        while size <= max_request:
+            useful = min(size - position % size, left)
+            if useful > best_useful:
+                best_size, best_useful = size, useful
+            size *= 2
+        requests.append((position - position % best_size, best_size))
+        position += best_useful
+        left -= best_useful
+    return tuple(requests)
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests of many row segments, in order (columns of equal length)."""
+
+    row: Ints
+    """Index of the row segment each request belongs to."""
+    address: Ints
+    """Aligned start [bytes]."""
+    size_bytes: Ints
+    beats: Ints
+    """Bus beats [cycles]."""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def split_rows(addresses: Ints, sizes: Ints, dma: DmaSpec) -> Requests:
+    """Split row segments (columns ``addresses`` [bytes], ``sizes`` [bytes]) into requests."""
+    line = dma.max_request_bytes
+    offsets = addresses % line
+    key = offsets * (int(sizes.max(initial=0)) + 1) + sizes
+    unique, inverse = np.unique(key, return_inverse=True)
+    span = int(sizes.max(initial=0)) + 1
+    patterns = [split_row(int(k) // span, int(k) % span, dma.min_request_bytes, line) for k in unique]
+    lengths = np.array([len(p) for p in patterns], dtype=np.int64)
+    starts = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
+    flat = np.array([request for pattern in patterns for request in pattern], dtype=np.int64).reshape(-1, 2)
+    count = lengths[inverse]
+    row = np.repeat(np.arange(len(addresses), dtype=np.int64), count)
+    within = np.arange(len(row), dtype=np.int64) - np.repeat(np.cumsum(count) - count, count)
+    pick = starts[inverse][row] + within
+    base = (addresses - offsets)[row]
+    size = flat[pick, 1]
+    beats = np.maximum(1, size // dma.bus_bytes_per_cycle)
+    return Requests(row=row, address=base + flat[pick, 0], size_bytes=size, beats=beats)
+
+
+def request_totals(addresses: Ints, sizes: Ints, dma: DmaSpec) -> tuple[int, int, int]:
+    """Requests, beats and transferred bytes of row segments, without listing them."""
+    requests = split_rows(addresses, sizes, dma)
+    return len(requests), int(requests.beats.sum()), int(requests.size_bytes.sum())

@@ -1,0 +1,74 @@
+"""Systolic array: what a step costs and when its result is in the accumulator.
+
+A step feeds the rows of one block, overlapped with the preload of the next block's weights:
+
+    step p   │ compute p ............ │
+             │ preload weights p+1 .. │   rows of the array, whatever the number of input rows
+    result p        └── 2 rows + 5 ──► accumulator
+
+All functions accept Python ints and numpy integer arrays. Sources: timing notes, section 3.3; measured chains in
+``gemmini_rtl.csv``: 16 N + 97 with new weights, 16 N + 73 with kept ones, 32 N + 69 with A and B in one bank.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import ArraySpec
+
+Number = TypeVar("Number", int, "NDArray[np.int64]")
+
+
+def compute_cycles(rows: Number, array: ArraySpec, transposed: bool = False) -> Number:
+    """Cycles of a step that keeps its weights: its input rows, but at least a few; all rows with a transposer. [cycles]"""
+    if transposed:
+        return rows * 0 + array.rows
+    floor = array.min_step_rows
+    return (rows > floor) * (rows - floor) + floor
+
+
+def preload_cycles(array: ArraySpec, transposed: bool = False) -> int:
+    """Cycles of a preload of new weights on its own. [cycles]"""
+    return array.rows * (array.transpose_factor if transposed else 1)
+
+
+def keep_cycles(array: ArraySpec) -> int:
+    """Cycles of a preload that keeps the weights, on its own. [cycles]"""
+    return array.min_step_rows
+
+
+def step_cycles(
+    rows: Number, next_is_new: Number, same_bank: Number, array: ArraySpec, transposed: bool = False
+) -> Number:
+    """Cycles of computing one block while the next block's weights are preloaded. [cycles]
+
+    Parameters
+    ----------
+    rows
+        Input rows of the block.
+    next_is_new
+        1 if the next block brings new weights, else 0: a step with new weights never takes less than the array's rows.
+    same_bank
+        1 if the inputs and those weights lie in one scratchpad bank: the reads alternate.
+    array
+        The array.
+    transposed
+        The weights pass the transposer, which doubles their step.
+    """
+    kept = compute_cycles(rows, array, transposed)
+    factor = array.transpose_factor if transposed else 1
+    loaded = array.rows * (1 + (same_bank > 0) * (factor == 1) + (factor - 1))
+    return next_is_new * loaded + (1 - next_is_new) * kept
+
+
+def result_delay(array: ArraySpec) -> int:
+    """From feeding an input row to writing its result row. [cycles]"""
+    return 2 * array.rows + array.output_delay_cycles
+
+
+def completion_delay(array: ArraySpec) -> int:
+    """From the end of a step to the completion of its pair. [cycles]"""
+    return 2 * array.rows + array.completion_delay_cycles

@@ -1,0 +1,297 @@
+"""Macro-loop unroller: from one LOOP_WS to its mvins, pairs and mvouts, in the RTL's order.
+
+    loads   D blocks, then A and B interleaved: B first, B again while A's next k is ahead, else A
+    pairs   for k, for j, for i: preload (new weights only at i = 0) + compute
+    stores  for j in steps of one 64-byte segment, for i
+
+A grows from the bottom of its scratchpad half, B ends at its top; the result fills the accumulator half. Sources: LOOP_WS of
+ucb-bar/gemmini as described in the project's timing notes, section 5.2, and calibration notes, section 1.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import HardwareSpec
+from simulator.program import MatmulLoop
+
+Ints = NDArray[np.int64]
+
+INPUT, WEIGHT, BIAS = 0, 1, 2
+"""Kinds of loads of a loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Everything that decides the command order of a loop."""
+
+    i: int
+    j: int
+    k: int
+    blocks_per_mvin: int
+    blocks_per_mvout: int
+    load_a: bool
+    load_b: bool
+    load_d: bool
+    b_transposed: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Command order of all loops of one ``Shape``: loads as columns, pairs with the load each one needs."""
+
+    kind: Ints
+    """INPUT, WEIGHT or BIAS of each load."""
+    outer: Ints
+    """Row block of the DRAM matrix: i for inputs and bias, k (n when transposed) for weights."""
+    inner: Ints
+    """First column block: k for inputs, j (k when transposed) for weights, j for bias."""
+    need: list[int]
+    """Per pair: loads that must be complete before it may start (count, in load order)."""
+    pair_i: Ints
+    pair_j: Ints
+    pair_k: Ints
+    store_j: Ints
+    store_i: Ints
+    store_need: list[int]
+    """Per mvout: index of the pair whose result completes it."""
+
+
+def blocks(size: int, dim: int) -> int:
+    """Array blocks that cover ``size`` elements."""
+    return -(-size // dim)
+
+
+def blocks_per_segment(spec: HardwareSpec, element_bits: int = 8) -> int:
+    """Blocks moved by one mvin or mvout: as many as fit the largest request, at least one."""
+    return max(1, spec.dma.max_request_bytes // (spec.array.cols * element_bits // 8))
+
+
+def shape_of(loop: MatmulLoop, spec: HardwareSpec) -> Shape:
+    """Shape of a loop on a machine."""
+    rows, cols = spec.array.rows, spec.array.cols
+    return Shape(
+        i=blocks(loop.m, rows),
+        j=blocks(loop.n, cols),
+        k=blocks(loop.k, rows),
+        blocks_per_mvin=blocks_per_segment(spec),
+        blocks_per_mvout=1 if loop.c_full else blocks_per_segment(spec),
+        load_a=loop.a is not None,
+        load_b=loop.b is not None,
+        load_d=loop.d is not None,
+        b_transposed=loop.b_transposed,
+    )
+
+
+@lru_cache(maxsize=512)
+def plan(shape: Shape) -> Plan:
+    """Command order of a loop."""
+    loads = _bias_order(shape) + _operand_order(shape)
+    kind, outer, inner = (
+        np.array(column, dtype=np.int64) for column in (zip(*loads, strict=True) if loads else ((),) * 3)
+    )
+    k, j, i = (axis.ravel() for axis in np.meshgrid(*map(np.arange, (shape.k, shape.j, shape.i)), indexing="ij"))
+    steps = range(0, shape.j, shape.blocks_per_mvout)
+    last = (shape.k - 1) * shape.j * shape.i
+    store_j = np.repeat(np.array(steps, dtype=np.int64), shape.i)
+    store_i = np.tile(np.arange(shape.i, dtype=np.int64), len(steps))
+    group_end = np.minimum(store_j + shape.blocks_per_mvout, shape.j) - 1
+    return Plan(
+        kind=kind,
+        outer=outer,
+        inner=inner,
+        need=_needs(shape, kind, outer, inner, i, j, k),
+        pair_i=i,
+        pair_j=j,
+        pair_k=k,
+        store_j=store_j,
+        store_i=store_i,
+        store_need=(last + group_end * shape.i + store_i).tolist(),
+    )
+
+
+def _bias_order(shape: Shape) -> list[tuple[int, int, int]]:
+    if not shape.load_d:
+        return []
+    return [(BIAS, i, j) for j in range(shape.j) for i in range(shape.i)]
+
+
+def _operand_order(shape: Shape) -> list[tuple[int, int, int]]:
+    """Interleave the A and B generators by their next k."""
+    step = shape.blocks_per_mvin
+    a = [(INPUT, i, k) for k in range(0, shape.k, step) for i in range(shape.i)] if shape.load_a else []
+    if not shape.load_b:
+        b: list[tuple[int, int, int]] = []
+    elif shape.b_transposed:
+        b = [(WEIGHT, j, k) for j in range(shape.j) for k in range(0, shape.k, step)]
+    else:
+        b = [(WEIGHT, k, j) for k in range(shape.k) for j in range(0, shape.j, step)]
+    order: list[tuple[int, int, int]] = []
+    at_a = at_b = 0
+    while at_a < len(a) or at_b < len(b):
+        if at_b == 0 and b:
+            take_b = True
+        elif at_a == len(a):
+            take_b = True
+        elif at_b == len(b):
+            take_b = False
+        else:
+            k_of_b = b[at_b][2] if shape.b_transposed else b[at_b][1]
+            take_b = a[at_a][2] > k_of_b
+        if take_b:
+            order.append(b[at_b])
+            at_b += 1
+        else:
+            order.append(a[at_a])
+            at_a += 1
+    return order
+
+
+def _needs(shape: Shape, kind: Ints, outer: Ints, inner: Ints, i: Ints, j: Ints, k: Ints) -> list[int]:
+    """Loads each pair waits for: its A block, its B block and, at k = 0, all of D; monotone because queues are in order."""
+    step = shape.blocks_per_mvin
+    position = np.arange(len(kind), dtype=np.int64) + 1
+    need = np.zeros(len(i), dtype=np.int64)
+    if shape.load_d:
+        need = np.maximum(need, int((kind == BIAS).sum()))
+    if shape.load_a:
+        table = np.zeros((shape.i, blocks(shape.k, step)), dtype=np.int64)
+        mine = kind == INPUT
+        table[outer[mine], inner[mine] // step] = position[mine]
+        need = np.maximum(need, table[i, k // step])
+    if shape.load_b:
+        mine = kind == WEIGHT
+        if shape.b_transposed:
+            table = np.zeros((shape.j, blocks(shape.k, step)), dtype=np.int64)
+            table[outer[mine], inner[mine] // step] = position[mine]
+            need = np.maximum(need, table[j, k // step])
+        else:
+            table = np.zeros((shape.k, blocks(shape.j, step)), dtype=np.int64)
+            table[outer[mine], inner[mine] // step] = position[mine]
+            need = np.maximum(need, table[k, j // step])
+    result: list[int] = np.maximum.accumulate(need).tolist()
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a loop's tiles lie on chip [rows]."""
+
+    a_row: int
+    b_row: int
+    c_row: int
+
+
+def placement(shape: Shape, spec: HardwareSpec, a_half: int, b_half: int, c_half: int, whole: bool) -> Placement:
+    """Rows of the A, B and C tiles: A from the bottom of its half, B up to the top of its half."""
+    dim = spec.array.rows
+    scratchpad = spec.scratchpad.rows if whole else spec.scratchpad.rows // 2
+    accumulator = spec.accumulator.rows if whole else spec.accumulator.rows // 2
+    b_end = (b_half + 1) * scratchpad
+    return Placement(a_half * scratchpad, b_end - shape.k * shape.j * dim, c_half * accumulator)
+
+
+@dataclass(frozen=True, slots=True)
+class RowSegments:
+    """DRAM row segments of a sequence of DMA commands, with the command each belongs to (columns)."""
+
+    command: Ints
+    address: Ints
+    size_bytes: Ints
+
+
+def row_segments(base: Ints, rows: Ints, size: Ints, stride: Ints) -> RowSegments:
+    """Expand commands (first byte, rows, bytes per row, row distance) to their row segments; stride 0 reads one row."""
+    fetched = np.where(stride == 0, 1, rows)
+    command = np.repeat(np.arange(len(base), dtype=np.int64), fetched)
+    within = np.arange(len(command), dtype=np.int64) - np.repeat(np.cumsum(fetched) - fetched, fetched)
+    return RowSegments(command, base[command] + within * stride[command], size[command])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadColumns:
+    """Loads of one loop: DRAM side and on-chip side (columns, in generator order)."""
+
+    base: Ints
+    rows: Ints
+    size_bytes: Ints
+    stride: Ints
+    local_row: Ints
+    local_rows: Ints
+    to_accumulator: NDArray[np.bool_]
+
+
+def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Placement) -> LoadColumns:
+    """Addresses and rows of all loads of a loop."""
+    order = plan(shape)
+    dim = spec.array.rows
+    step = shape.blocks_per_mvin
+    count = len(order.kind)
+    columns = np.zeros((6, count), dtype=np.int64)
+    for kind, matrix, height, width, local, pitch, element in (
+        (INPUT, loop.a, loop.m, loop.k, where.a_row, shape.k, 1),
+        (
+            WEIGHT,
+            loop.b,
+            loop.n if shape.b_transposed else loop.k,
+            loop.k if shape.b_transposed else loop.n,
+            where.b_row,
+            shape.k if shape.b_transposed else shape.j,
+            1,
+        ),
+        (BIAS, loop.d, loop.m, loop.n, where.c_row, shape.j, spec.array.accumulator_bits // 8),
+    ):
+        if matrix is None:
+            continue
+        mine = order.kind == kind
+        outer, inner = order.outer[mine], order.inner[mine]
+        wide = 1 if kind == BIAS else step
+        row = local + (outer * pitch + inner) * dim
+        elements = np.minimum(width - inner * dim, wide * dim)
+        columns[:, mine] = (
+            matrix.address + outer * dim * matrix.row_stride_bytes + inner * dim * element,
+            np.minimum(dim, height - outer * dim),
+            elements * element,
+            np.full(len(outer), matrix.row_stride_bytes),
+            row,
+            -(-elements // dim) * dim,
+        )
+    base, rows, size, stride, local_row, local_rows = columns
+    return LoadColumns(base, rows, size, stride, local_row, local_rows, order.kind == BIAS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoreColumns:
+    """Mvouts of one loop (columns)."""
+
+    base: Ints
+    rows: Ints
+    size_bytes: Ints
+    stride: Ints
+    local_row: Ints
+    blocks: Ints
+
+
+def store_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Placement) -> StoreColumns:
+    """Addresses and rows of all mvouts of a loop; int32 results leave one block per command."""
+    order = plan(shape)
+    dim = spec.array.rows
+    if loop.c is None:
+        empty = np.zeros(0, dtype=np.int64)
+        return StoreColumns(empty, empty, empty, empty, empty, empty)
+    element = spec.array.accumulator_bits // 8 if loop.c_full else 1
+    i, j = order.store_i, order.store_j
+    width = np.minimum(loop.n - j * dim, shape.blocks_per_mvout * dim)
+    base = loop.c.address + i * dim * loop.c.row_stride_bytes + j * dim * element
+    return StoreColumns(
+        base=base,
+        rows=np.minimum(dim, loop.m - i * dim),
+        size_bytes=width * element,
+        stride=np.full(len(i), loop.c.row_stride_bytes, dtype=np.int64),
+        local_row=where.c_row + (i * shape.j + j) * dim,
+        blocks=-(-width // dim),
+    )

@@ -1,0 +1,112 @@
+"""Work orders: what the three controllers execute for one hardware loop or one run of single commands.
+
+A ``Work`` is static: command order, rows, banks, and for every command the earlier commands it must wait for. In an in-order
+queue "wait for all conflicting entries" is "wait for the last conflicting one", so the reservation station's rules become one index per queue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+NEW_WEIGHTS, KEPT_WEIGHTS = True, False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loads:
+    """Mvins in queue order."""
+
+    base: Ints
+    rows: Ints
+    size_bytes: Ints
+    stride: Ints
+    local_row: list[int]
+    local_rows: list[int]
+    """On-chip rows touched (all blocks)."""
+    to_accumulator: list[bool]
+    accumulate: list[bool]
+    scaled: list[bool]
+    after_pair: list[int]
+    """Pairs of this work that must be written back first (count)."""
+    after_store: list[int]
+    """Mvouts of this work that must be complete first (count)."""
+    issue: list[int] | None = None
+    """Earliest time after the start of the work, for commands issued by the core [cycles]."""
+
+    def __len__(self) -> int:
+        return len(self.local_row)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Preload + compute pairs in queue order."""
+
+    rows: list[int]
+    """Rows of A fed per pair."""
+    new_weights: list[bool]
+    weights_transposed: bool
+    inputs_bank: list[int]
+    weights_bank: list[int]
+    inputs_row: list[int]
+    weights_row: list[int]
+    result_bank: list[int]
+    """Accumulator bank written; -1: the scratchpad."""
+    accumulates: list[bool]
+    after_load: list[int]
+    """Mvins of this work that must be complete first (count)."""
+    after_store: list[int]
+    output_stationary: bool = False
+    leaves: list[bool] | None = None
+    """Output-stationary: the result leaves the array after this pair."""
+    issue: list[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stores:
+    """Mvouts in queue order."""
+
+    base: Ints
+    rows: Ints
+    size_bytes: Ints
+    stride: Ints
+    blocks: list[int]
+    full: list[bool]
+    """Rows are int32."""
+    bank: list[int]
+    """Accumulator bank read; -1: the scratchpad."""
+    activation: list[str]
+    after_load: list[int]
+    after_pair: list[int]
+    """Pairs of this work whose results must be written first (count)."""
+    issue: list[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """One hardware loop, or one run of single commands."""
+
+    name: str
+    is_loop: bool
+    loads: Loads
+    pairs: Pairs
+    stores: Stores
+    macs: int
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Actions of the array and the on-chip memories."""
+    host_cycles: int = 0
+    """Time of the core to issue it."""
+    whole_memory: bool = False
+    halves: tuple[int, int, int] = (0, 0, 0)
+    """Scratchpad halves of A and B and accumulator half (loops)."""
+    batchable: bool = False
+    """DMA writes of other loops cannot meet this loop's operand reads before its last pairs are issued."""

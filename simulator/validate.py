@@ -1,0 +1,127 @@
+"""Can this machine run this program? Every complaint names the command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hwconfigs import HardwareSpec, SramSpec
+from simulator.program import (
+    ROW_WISE,
+    Compute,
+    Fence,
+    HostTask,
+    Item,
+    MatmulLoop,
+    Matrix,
+    Mvin,
+    Mvout,
+    Preload,
+    Program,
+    ProgramError,
+)
+from simulator.units.unroller import blocks
+
+SHOWN = 5
+"""Complaints listed before the rest is only counted."""
+
+
+def check(program: Program, spec: HardwareSpec) -> None:
+    """Raise ``ProgramError`` with the first complaints about ``program`` on ``spec``."""
+    problems = list(_problems(program, spec))
+    if problems:
+        more = f" (+{len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
+        raise ProgramError(f"{program.name} on {spec.name}: " + "; ".join(problems[:SHOWN]) + more)
+
+
+def _problems(program: Program, spec: HardwareSpec) -> Iterator[str]:
+    if not program.items:
+        yield "the program is empty"
+    preloaded = False
+    for index, item in enumerate(program.items):
+        complaints = list(_item_problems(item, spec))
+        if isinstance(item, Preload):
+            preloaded = True
+        elif isinstance(item, Compute):
+            if not preloaded:
+                complaints.append("compute without a preload before it")
+        elif isinstance(item, (MatmulLoop, Fence)):
+            preloaded = False
+        for complaint in complaints:
+            yield f"item {index} ({type(item).__name__}): {complaint}"
+
+
+def _item_problems(item: Item, spec: HardwareSpec) -> Iterator[str]:
+    rows = spec.array.rows
+    match item:
+        case MatmulLoop():
+            yield from _loop_problems(item, spec)
+        case Mvin():
+            yield from _rows_problems(item.memory, item.row, _height(item.rows, item.cols, rows, spec), spec)
+            yield from _matrix_problems("source", item.source)
+            if item.rows > rows:
+                yield f"{item.rows} rows > {rows}, the array height"
+        case Mvout():
+            pitch = item.block_stride or rows
+            height = (blocks(item.cols, spec.array.cols) - 1) * pitch + item.rows
+            yield from _rows_problems(item.memory, item.row, height, spec)
+            yield from _matrix_problems("target", item.target)
+            yield from _activation_problems(item.activation, spec)
+        case Preload():
+            if max(item.k, item.n) > rows or min(item.k, item.n) < 1:
+                yield f"weights {item.k}x{item.n} outside 1..{rows}"
+            yield from _rows_problems(item.result, item.result_row, 1, spec)
+            if item.weights_row is not None:
+                yield from _rows_problems("scratchpad", item.weights_row, item.k, spec)
+        case Compute():
+            if not (1 <= item.m <= rows and 1 <= item.k <= rows and 1 <= item.n <= spec.array.cols):
+                yield f"block {item.m}x{item.k}x{item.n} outside 1..{rows}"
+            yield from _rows_problems("scratchpad", item.inputs_row, item.m, spec)
+            if item.output_stationary and "output_stationary" not in spec.array.dataflows:
+                yield f"{spec.name} is not built for the output-stationary dataflow"
+        case HostTask():
+            if item.cycles < 0:
+                yield f"{item.cycles} cycles"
+
+
+def _height(rows: int, cols: int, pitch: int, spec: HardwareSpec) -> int:
+    return (blocks(cols, spec.array.cols) - 1) * pitch + rows
+
+
+def _loop_problems(loop: MatmulLoop, spec: HardwareSpec) -> Iterator[str]:
+    if min(loop.m, loop.k, loop.n) < 1:
+        yield f"tile {loop.m}x{loop.k}x{loop.n} has an empty dimension"
+        return
+    dim = spec.array.rows
+    i, j, k = blocks(loop.m, dim), blocks(loop.n, dim), blocks(loop.k, dim)
+    share = 1 if loop.whole_memory else 2
+    for memory, name, demand in (
+        (spec.scratchpad, "scratchpad", (i * k + k * j) * dim),
+        (spec.accumulator, "accumulator", i * j * dim),
+    ):
+        bound = memory.rows // share
+        if demand > bound:
+            halved = "" if loop.whole_memory else ", half of it for double buffering"
+            yield f"{name}: tile {loop.m}x{loop.k}x{loop.n} needs {demand} rows > {bound}{halved}"
+    for name, matrix in (("A", loop.a), ("B", loop.b), ("C", loop.c), ("D", loop.d)):
+        if matrix is not None:
+            yield from _matrix_problems(name, matrix)
+    yield from _activation_problems(loop.activation, spec)
+    if loop.activation in ROW_WISE and loop.c is None:
+        yield f"{loop.activation} needs a stored result"
+
+
+def _matrix_problems(name: str, matrix: Matrix) -> Iterator[str]:
+    if matrix.address < 0 or matrix.row_stride_bytes < 0:
+        yield f"{name}: negative address or row stride"
+
+
+def _activation_problems(activation: str, spec: HardwareSpec) -> Iterator[str]:
+    kernels = spec.vector.kernels if spec.vector is not None else ()
+    if activation not in ("none", "relu") and activation not in kernels:
+        yield f"{spec.name} has no unit for {activation}"
+
+
+def _rows_problems(name: str, row: int, height: int, spec: HardwareSpec) -> Iterator[str]:
+    memory: SramSpec = spec.scratchpad if name == "scratchpad" else spec.accumulator
+    if row < 0 or row + height > memory.rows:
+        yield f"{name} rows {row}..{row + height - 1} outside 0..{memory.rows - 1}"

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from hwconfigs.energy import EnergyModel, EnergyTable, load_energy
 from hwconfigs.errors import SpecError
 from hwconfigs.levels import Level
 from hwconfigs.loader import available, available_energy, load
@@ -28,6 +29,8 @@ __all__ = [
     "CacheSpec",
     "DmaSpec",
     "DramSpec",
+    "EnergyModel",
+    "EnergyTable",
     "FrontEndSpec",
     "HardwareSpec",
     "HostSpec",
@@ -38,4 +41,5 @@ __all__ = [
     "available",
     "available_energy",
     "load",
+    "load_energy",
 ]

@@ -1,0 +1,222 @@
+"""From an energy table and a machine to picojoules per action.
+
+    cacti_22nm.yaml ── load_energy ──► EnergyTable ── bind(spec) ──► EnergyModel.pj[("scratchpad", "read_row")]
+
+A table knows technology; binding applies it to the capacities, widths and DRAM kind of one machine. Reads and
+writes stay apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from hwconfigs import catalogue, strict_yaml
+from hwconfigs.draft import Draft
+from hwconfigs.energy_table import Factor, SramTable, TableBody, VectorAction
+from hwconfigs.errors import SpecError, suggestion
+from hwconfigs.shape import Renamer, location, wording
+from hwconfigs.spec import HardwareSpec
+from hwconfigs.sram_energy import access_pj
+
+Action = tuple[str, str]
+"""Unit and action, such as ``("dram", "read_byte")``."""
+
+Prices = dict[Action, tuple[float, str]]
+"""Picojoules and where they come from."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyModel:
+    """Price of every action of one machine under one table."""
+
+    name: str
+    """Name of the table."""
+    pj: Mapping[Action, float]
+    """Energy of one action. [pJ]"""
+    source: Mapping[Action, str]
+    """Where each price comes from, with evidence tags."""
+
+
+class EnergyTable(TableBody):
+    """Energies of one technology, read by :func:`load_energy`."""
+
+    def with_sfu_scale(self, factor: float) -> EnergyTable:
+        """The table with another multiplier on the vector kernels (5 matches the power share published for them)."""
+        try:
+            scale = Factor(value=factor, source="set by the user", evidence="chosen")
+        except ValidationError as error:
+            raise SpecError([f"sfu_energy_scale: {wording(detail)}" for detail in error.errors()]) from None
+        return self.model_copy(update={"sfu_energy_scale": scale})
+
+    def bind(self, spec: HardwareSpec) -> EnergyModel:
+        """Prices for one machine.
+
+        Raises
+        ------
+        SpecError
+            If the table has no energy for the machine's kind of DRAM.
+        """
+        prices: Prices = {}
+        prices.update(self._array(spec))
+        for memory in ("scratchpad", "accumulator"):
+            sram = getattr(spec, memory)
+            read, write, origin = self._sram(memory, sram.capacity_bytes, sram.row_bytes, sram.banks)
+            prices[(memory, "read_row")] = read, origin
+            prices[(memory, "write_row")] = write, origin
+        prices.update(self._caches(spec))
+        prices.update(self._transport(spec))
+        prices.update(self._vector())
+        prices[("host", "cycle")] = self.host_cycle.pj, self.host_cycle.origin
+        pj = {action: price for action, (price, _) in prices.items()}
+        return EnergyModel(self.name, pj, {action: origin for action, (_, origin) in prices.items()})
+
+    def _array(self, spec: HardwareSpec) -> Prices:
+        """Multiplier energy rises with the square of the width, adder energy linearly (Aladdin's scaling)."""
+        array, ops = spec.array, self.arithmetic
+        multiply = ops.int8_multiply.pj * (array.input_bits / 8) ** 2
+        add = ops.int32_add.pj * array.accumulator_bits / 32
+        if self.pe.kind == "systolic":
+            mac_bits, hops = array.input_bits + array.accumulator_bits, (array.rows + 1) / 2
+        else:
+            mac_bits, hops = array.input_bits, 1.0
+        bit = ops.register_bit
+        mac = f"multiply {ops.int8_multiply.origin}; add {ops.int32_add.origin}; {mac_bits} register bits {bit.origin}"
+        load = f"{hops:g} registers of {array.input_bits} bits on the way, {self.pe.origin}; {bit.origin}"
+        return {
+            ("array", "mac"): (multiply + add + mac_bits * bit.pj, mac),
+            ("array", "weight_load"): (hops * array.input_bits * bit.pj, load),
+        }
+
+    def _sram(self, memory: str, capacity_bytes: int, row_bytes: int, banks: int) -> tuple[float, float, str]:
+        table: SramTable = self.sram.get(memory) or self.sram["default"]  # type: ignore[call-overload]
+        if table.per_byte is not None:
+            flat = table.per_byte
+            return flat.read_pj * row_bytes, flat.write_pj * row_bytes, f"{row_bytes} bytes, {flat.origin}"
+        assert table.points is not None
+        read, write = access_pj(table.points.series, capacity_bytes, row_bytes, banks)
+        shape = f"{capacity_bytes / 1024:g} KiB, {row_bytes}-byte rows, {banks} banks"
+        return read, write, f"{shape}, log-log in {table.points.origin}"
+
+    def _caches(self, spec: HardwareSpec) -> Prices:
+        """A request costs a whole line; tags are not priced."""
+        prices: Prices = {}
+        for name, actions in (("l2", ("read", "write", "fill")), ("llc", ("read", "fill"))):
+            cache = getattr(spec, name)
+            if cache is None:
+                prices.update(dict.fromkeys(((name, action) for action in actions), (0.0, "not on this machine")))
+                continue
+            read, write, origin = self._sram(name, cache.capacity_bytes, cache.line_bytes, 1)
+            for action in actions:
+                prices[(name, action)] = (read if action == "read" else write), origin
+        return prices
+
+    def _transport(self, spec: HardwareSpec) -> Prices:
+        kind = self.dram.get(spec.dram.kind) or self.dram.get("any")
+        if kind is None:
+            hint = suggestion(spec.dram.kind, self.dram)
+            raise SpecError(f"{spec.name}: dram.kind: the energy table {self.name} has no {spec.dram.kind!r}{hint}")
+        bits = 8 * spec.dma.bus_bytes_per_cycle
+        beat = bits * self.wire.bit_mm.pj * self.wire.length_mm.value
+        length = self.wire.length_mm
+        text = f"{bits} bits over {length.value:g} mm, {length.origin}; {self.wire.bit_mm.origin}"
+        return {
+            ("dma", "read_beat"): (beat, text),
+            ("dma", "write_beat"): (beat, text),
+            ("dram", "read_byte"): (kind.pj, f"{spec.dram.kind}: {kind.origin}"),
+            ("dram", "write_byte"): (kind.pj, f"{spec.dram.kind}: {kind.origin}"),
+        }
+
+    def _vector(self) -> Prices:
+        ops, scale = self.arithmetic, self.sfu_energy_scale
+        prices: Prices = {}
+        for name, count in self.vector.items():
+            energy = count.int32_multiplies * ops.int32_multiply.pj + count.int32_adds * ops.int32_add.pj
+            work = f"{count.int32_multiplies} multiplies + {count.int32_adds} adds, {count.origin}; "
+            origin = f"{work}{ops.int32_multiply.origin}; {ops.int32_add.origin}"
+            if name != "requantise":
+                energy, origin = energy * scale.value, f"{origin}; times {scale.value:g}, {scale.origin}"
+            prices[("vector", name)] = energy, origin
+        return prices
+
+
+def load_energy(name_or_path: str | Path) -> EnergyTable:
+    """Read an energy table by name (see :func:`hwconfigs.available_energy`) or path.
+
+    Raises
+    ------
+    SpecError
+        With all problems of the file; an entry without ``source`` and ``evidence`` is one.
+    """
+    draft = _read(name_or_path, None, ())
+    try:
+        table = EnergyTable.model_validate(draft.values)
+    except ValidationError as error:
+        for detail in error.errors():
+            draft.complain(location(detail), _why(wording(detail), detail["loc"]))
+        raise SpecError(draft.problems) from None
+    _check_complete(table, draft)
+    if draft.problems:
+        raise SpecError(draft.problems)
+    return table
+
+
+def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) -> Draft:
+    """The draft of a table on top of those it extends."""
+    text = catalogue.find(name_or_path, catalogue.folder("energy"), "energy table", start)
+    if text.label in chain:
+        raise SpecError(f"{text.label}: extends itself: {' -> '.join((*chain, text.label))}")
+    document = strict_yaml.parse(text.content, text.label)
+    data = document.data
+    if not isinstance(data, dict):
+        raise SpecError(document.problems or f"{text.label}: must consist of 'key: value' lines")
+    parent = data.pop("extends", None)
+    draft = Draft(text.label, {}, problems=list(document.problems))
+    renamer = Renamer(lambda path, what: draft.problems.append(f"{document.where(path)}: {path}: {what}"))
+    values: Any = renamer.canonical(TableBody, data)
+    draft.values = values
+    draft.values.setdefault("name", text.name)
+    draft.places = {path: document.where(written) for path, written in renamer.written.items()}
+    if parent is None:
+        return draft
+    for key in ("description", "source"):
+        if key not in values:
+            draft.problems.append(f"{text.label}: {key}: missing; every table says it for itself")
+    if not isinstance(parent, str):
+        raise SpecError([*draft.problems, f"{document.where('extends')}: extends: must be the name or path of a table"])
+    below = _read(parent, text.directory, (*chain, text.label))
+    draft.values = _over(below.values, draft.values)
+    draft.places = {**below.places, **draft.places}
+    draft.problems = below.problems + draft.problems
+    return draft
+
+
+def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of ``above`` replace whole entries of ``below``; sections are joined."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        is_section = isinstance(value, dict) and "source" not in value
+        result[key] = {**old, **value} if is_section and isinstance(old, dict) else value
+    return result
+
+
+def _check_complete(table: EnergyTable, draft: Draft) -> None:
+    missing = [name for name in get_args(VectorAction) if name not in table.vector]
+    if missing:
+        draft.complain("vector", f"missing: {', '.join(missing)}")
+    if "default" not in table.sram:
+        draft.complain("sram", "missing: default")
+    for name, sram in table.sram.items():
+        if (sram.points is None) == (sram.per_byte is None):
+            draft.complain(f"sram.{name}", "give either points or per_byte")
+
+
+def _why(text: str, steps: tuple[int | str, ...]) -> str:
+    if text == "missing" and steps[-1] in ("source", "evidence"):
+        return "missing; every number needs its source and an evidence tag"
+    return text

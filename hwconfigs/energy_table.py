@@ -1,0 +1,126 @@
+"""What an energy YAML contains: picojoules, each with its source and how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from hwconfigs.parts import Part, VectorKernel
+from hwconfigs.sram_energy import Energy, SramSeries
+
+Evidence = Literal["run", "file", "quoted", "recalled", "derived", "chosen"]
+"""How a number was obtained.
+
+run: computed with the named tool; file: read in a public file; quoted: seen in a public text that quotes the source;
+recalled: known value of the source that was not re-read; derived: our arithmetic on such numbers;
+chosen: not a technology claim.
+"""
+
+Sentence = Annotated[str, Field(min_length=1)]
+
+
+class Sourced(Part):
+    """Anything that must say where it comes from."""
+
+    source: Sentence
+    evidence: Evidence
+
+    @property
+    def origin(self) -> str:
+        """Source with its evidence tag."""
+        return f"{self.source} [{self.evidence}]"
+
+
+class Entry(Sourced):
+    """One energy."""
+
+    pj: Energy
+    """[pJ]"""
+
+
+class Factor(Sourced):
+    """One number without a unit, or of the unit its place says."""
+
+    value: Annotated[float, Field(gt=0)]
+
+
+class PeModel(Sourced):
+    """Which registers move in a processing element."""
+
+    kind: Literal["systolic", "weight_register"]
+    """systolic: a MAC shifts its activation and its partial sum, a weight passes half of the rows on its way;
+    weight_register: a MAC reads its weight, a weight is written once."""
+
+
+class Arithmetic(Part):
+    """Energy per operation."""
+
+    int8_multiply: Entry
+    int32_multiply: Entry
+    int32_add: Entry
+    register_bit: Entry
+    """One bit written into a pipeline register."""
+
+
+class PerByte(Sourced):
+    """The same energy for every byte, whatever the memory's size."""
+
+    read_pj: Energy
+    write_pj: Energy
+
+
+class PointTable(Sourced):
+    """Points of one tool run."""
+
+    series: Annotated[
+        tuple[SramSeries, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v), Field(min_length=1)
+    ]
+
+
+class SramTable(Part):
+    """Energies of the SRAMs: points to interpolate between, or one number per byte."""
+
+    points: PointTable | None = None
+    per_byte: PerByte | None = None
+
+
+class Wire(Part):
+    """The way between the DMA and the memory system."""
+
+    bit_mm: Entry
+    """Per bit and millimetre, switching activity included."""
+    length_mm: Factor
+    """Length of the way. [mm]"""
+
+
+class OperationCount(Sourced):
+    """Arithmetic of one element in a vector unit."""
+
+    int32_multiplies: Annotated[int, Field(ge=0)]
+    int32_adds: Annotated[int, Field(ge=0)]
+
+
+VectorAction = Literal[VectorKernel, "requantise"]
+Memory = Literal["default", "scratchpad", "accumulator", "l2", "llc"]
+
+
+class TableBody(Part):
+    """All entries of an energy YAML."""
+
+    name: str
+    description: Sentence
+    source: Sentence
+    pe: PeModel
+    arithmetic: Arithmetic
+    sram: Mapping[Memory, SramTable]
+    """By memory; ``default`` is for those not named."""
+    dram: Mapping[str, Entry]
+    """Per byte, by kind of DRAM; ``any`` is for kinds not named."""
+    wire: Wire
+    vector: Mapping[VectorAction, OperationCount]
+    sfu_energy_scale: Factor
+    """Multiplies every vector kernel (not requantisation): control, row buffers and tables of a real unit."""
+    host_cycle: Entry
+    """Host core, per busy cycle."""

@@ -7,7 +7,21 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="rewrite recorded outputs (the README's, and files under tests/golden) instead of comparing with them",
+    )
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root of the checkout."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether recorded outputs are to be rewritten."""
+    return bool(request.config.getoption("--update-golden"))

@@ -10,7 +10,8 @@ from simulator.report import UnitTime
 def bound_of(units: Mapping[str, UnitTime]) -> str:
     """One of ``simulator.report.BOUNDS``.
 
-    The array's time is divided by what it did: stepping (compute, bank conflicts included), waiting for mvins (load) or for mvouts (store).
+    The array's time is divided by what it did: stepping (compute, bank conflicts included), waiting for mvins (load)
+    or for mvouts (store).
     Time in which it had nothing to do goes to the unit that worked most meanwhile.
     """
     execute = units["execute"]

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-import simpy
-
 from hwconfigs import HardwareSpec
 from simulator.bounds import bound_of
 from simulator.memory.accumulator import AccumulatorBanks
@@ -20,6 +18,7 @@ from simulator.memory.scratchpad import ScratchpadBanks
 from simulator.memory.traffic import MemoryState, Traffic, trace
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
 from simulator.report import Counts, Report, Span
+from simulator.units.clock import Clock
 from simulator.units.execute import ExecuteController
 from simulator.units.expand import LoopExpander, expand_commands
 from simulator.units.host import Host, Step
@@ -127,7 +126,7 @@ class Machine:
     """One run: units, their processes, and the work in flight."""
 
     def __init__(self, spec: HardwareSpec, steps: Sequence[Step], traffic: Traffic, *, record_spans: bool) -> None:
-        self.env = simpy.Environment()
+        self.env = Clock()
         self.spec = spec
         self.spans: list[Span] | None = [] if record_spans else None
         self.meters = {name: Meter(name, self.spans) for name in ("host", "load", "execute", "store", "normaliser")}

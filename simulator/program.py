@@ -1,7 +1,9 @@
 """What the machine executes: macro loops, single commands and host work, in program order.
 
-One ``MatmulLoop`` is one hardware loop of Gemmini (LOOP_WS): a scratchpad tile of a matmul, unrolled by the machine into
-mvin / preload / compute / mvout. Single commands are accepted too; that is how micro-benchmarks and row-wise operators run.
+One ``MatmulLoop`` is one hardware loop of Gemmini (LOOP_WS): a scratchpad tile of a matmul, unrolled by the machine
+into
+mvin / preload / compute / mvout. Single commands are accepted too; that is how micro-benchmarks and row-wise
+operators run.
 Addresses are bytes in DRAM; rows of on-chip memories are counted from 0.
 """
 
@@ -89,7 +91,8 @@ class Mvin:
 
 @dataclass(frozen=True, slots=True)
 class Mvout:
-    """Copy ``rows`` x ``cols`` results to DRAM; with a row-wise activation the normaliser reads each row three times."""
+    """Copy ``rows`` x ``cols`` results to DRAM; with a row-wise activation the normaliser reads each row three
+    times."""
 
     target: Matrix
     rows: int
@@ -207,12 +210,11 @@ def _lines(items: tuple[Item, ...]) -> Iterator[str]:
                     + " ".join(flags)
                 ).rstrip()
             case Mvin():
-                yield f"mvin {item.rows}x{item.cols}x{item.element_bits}b {_at(item.source)} -> {item.memory}[{item.row}]"
+                size = f"{item.rows}x{item.cols}x{item.element_bits}b"
+                yield f"mvin {size} {_at(item.source)} -> {item.memory}[{item.row}]"
             case Mvout():
-                yield (
-                    f"mvout {item.rows}x{item.cols}x{item.element_bits}b {item.memory}[{item.row}] -> {_at(item.target)} "
-                    f"{item.activation}"
-                )
+                size = f"{item.rows}x{item.cols}x{item.element_bits}b"
+                yield f"mvout {size} {item.memory}[{item.row}] -> {_at(item.target)} {item.activation}"
             case Preload():
                 weights = "kept" if item.weights_row is None else f"scratchpad[{item.weights_row}]"
                 yield f"preload {item.k}x{item.n} {weights} -> {item.result}[{item.result_row}]"

@@ -92,7 +92,8 @@ class Span:
 class Report:
     """Latency, counts and energy of one operator, or of a graph with its operators in ``by_op``.
 
-    ``source`` says who computed it. ``energy_pj_by_action`` prices ``counts``; it is empty until an energy model was applied.
+    ``source`` says who computed it. ``energy_pj_by_action`` prices ``counts``; it is empty until an energy model was
+    applied.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """Set-associative cache tags with random replacement: which accesses hit, and what they evict.
 
 Outcomes depend only on the order of accesses, never on their timing, so an estimate and a simulation that replay
-the same stream see the same traffic. The victim is random among *all* ways: Gemmini's L2 does not prefer an invalid way, so that even
+the same stream see the same traffic. The victim is random among *all* ways: Gemmini's L2 does not prefer an invalid
+way, so that even
 a half-empty cache evicts [1]_. "Random" is a hash of the set and of how many fills it has had: reproducible.
 
 .. [1] rocket-chip inclusive cache as generated for the measured SoC; project notes on calibration, section 1.7.

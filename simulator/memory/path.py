@@ -3,7 +3,8 @@
     request ──► slot (16) ──► L2 tags ── hit ───────────────► beats on the 16-byte response bus
                                   └─ miss: MSHR (10) ─► DRAM latency ─► 8-byte beats ─► line
 
-All requests of one command are handled in one call by recurrences over these resources; no event per request. Whether a request hits was decided
+All requests of one command are handled in one call by recurrences over these resources; no event per request.
+Whether a request hits was decided
 by ``simulator.memory.traffic``. Mechanism and values: project notes on calibration, sections 1.2 and 1.7.
 """
 

@@ -1,7 +1,9 @@
 """The memory stream of a program: requests in program order, replayed through the caches.
 
-Which request hits depends only on this order (loads of a loop come before the stores of the loop ahead of it, as the double buffering
-issues them), so the estimate and the simulation of one mapping count the same DRAM traffic; only its timing is simulated.
+Which request hits depends only on this order (loads of a loop come before the stores of the loop ahead of it, as the
+double buffering
+issues them), so the estimate and the simulation of one mapping count the same DRAM traffic; only its timing is
+simulated.
 A line that turns dirty is charged one write-back, whenever it leaves the cache.
 """
 
@@ -23,7 +25,8 @@ from simulator.units.work import Loads, Stores, Work
 Ints = NDArray[np.int64]
 
 MISS, EVICT, LLC_HIT, FETCH = 1, 2, 4, 8
-"""Outcome bits of a request: misses the L2, its fill evicts a valid line, the line is in the last-level cache, it fetches."""
+"""Outcome bits of a request: misses the L2, its fill evicts a valid line, the line is in the last-level cache, it
+fetches."""
 
 
 class MemoryState:

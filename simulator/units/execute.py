@@ -1,6 +1,7 @@
 """Execute controller: feeds pairs to the array in order, and tells the front end how far its queue has drained.
 
-Per step while the tile's loads are still arriving (they contend for its banks); in one jump once they are all there, up to
+Per step while the tile's loads are still arriving (they contend for its banks); in one jump once they are all there,
+up to
 the last few pairs: no load of another loop can reach this half of the scratchpad before those are emitted.
 """
 
@@ -16,13 +17,15 @@ from hwconfigs import HardwareSpec
 from simulator.memory.accumulator import AccumulatorBanks
 from simulator.memory.scratchpad import ScratchpadBanks
 from simulator.units import systolic_array as array
+from simulator.units.clock import Clock
 from simulator.units.meter import Meter
 from simulator.units.reservation_station import pair_emission
 from simulator.units.running import Process, Running
 from simulator.units.work import Pairs
 
 LOAD_TO_USE = 3
-"""Cycles from the completion of a mvin to a step that reads it: clear, issue, controller (timing notes, section 2.3)."""
+"""Cycles from the completion of a mvin to a step that reads it: clear, issue, controller (timing notes, section
+2.3)."""
 
 
 class Steps:
@@ -61,7 +64,7 @@ class ExecuteController:
 
     def __init__(
         self,
-        env: simpy.Environment,
+        env: Clock,
         spec: HardwareSpec,
         scratchpad: ScratchpadBanks,
         accumulator: AccumulatorBanks,

@@ -1,4 +1,5 @@
-"""Host core: issues hardware loops and commands, runs library code and the operators that have no unit, waits at fences."""
+"""Host core: issues hardware loops and commands, runs library code and the operators that have no unit, waits at
+fences."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import simpy
 
 from hwconfigs import HardwareSpec
 from simulator.program import HostTask
+from simulator.units.clock import Clock
 from simulator.units.meter import Meter
 from simulator.units.running import Process, Running
 from simulator.units.work import Work
@@ -21,7 +23,7 @@ class Host:
 
     def __init__(
         self,
-        env: simpy.Environment,
+        env: Clock,
         spec: HardwareSpec,
         steps: Sequence[Step],
         configure: Callable[[int, Work, int], Running],

@@ -7,6 +7,7 @@ import simpy
 from hwconfigs import HardwareSpec
 from simulator.memory.path import MemoryPath, RowLog
 from simulator.memory.scratchpad import ScratchpadBanks
+from simulator.units.clock import Clock
 from simulator.units.meter import Meter
 from simulator.units.reservation_station import emission_of_last
 from simulator.units.running import Process, Running
@@ -19,7 +20,7 @@ class LoadController:
     """SimPy process of the load queue."""
 
     def __init__(
-        self, env: simpy.Environment, spec: HardwareSpec, path: MemoryPath, scratchpad: ScratchpadBanks, meter: Meter
+        self, env: Clock, spec: HardwareSpec, path: MemoryPath, scratchpad: ScratchpadBanks, meter: Meter
     ) -> None:
         self.env = env
         self.inbox = simpy.Store(env)

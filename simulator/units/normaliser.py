@@ -4,7 +4,8 @@
     pass 2  LayerNorm: variance, 1/stddev   softmax: sum of exponentials, 1/sum
     pass 3  the scaled result leaves for memory
 
-Rows are taken in groups of the statistics slots; within a pass each row is read by one-row mvouts of up to four blocks. A row's
+Rows are taken in groups of the statistics slots; within a pass each row is read by one-row mvouts of up to four
+blocks. A row's
 next pass waits for its statistics, computed by one iterative divider that all slots share (timing notes, section 4;
 hybrid measurement in ``gemmini_rtl.csv``).
 """

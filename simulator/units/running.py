@@ -8,6 +8,7 @@ from typing import Any
 import simpy
 
 from simulator.memory.traffic import CommandTraffic
+from simulator.units.clock import Clock
 from simulator.units.work import Work
 
 Process = Generator[simpy.Event, Any, None]
@@ -19,7 +20,7 @@ class Progress:
 
     __slots__ = ("_env", "_waiting", "times", "what")
 
-    def __init__(self, env: simpy.Environment, what: str) -> None:
+    def __init__(self, env: Clock, what: str) -> None:
         self._env = env
         self.what = what
         self.times: list[int] = []
@@ -76,7 +77,7 @@ class Running:
     )
 
     def __init__(
-        self, env: simpy.Environment, index: int, work: Work, loads: CommandTraffic, stores: CommandTraffic, start: int
+        self, env: Clock, index: int, work: Work, loads: CommandTraffic, stores: CommandTraffic, start: int
     ) -> None:
         self.index = index
         self.work = work
@@ -98,7 +99,8 @@ class Running:
         self.on_release: Callable[[Running, int], None] | None = None
 
     def emitted(self, queue: str, time: int) -> None:
-        """All commands of ``queue`` have entered the reservation station; the last queue to say so releases the work."""
+        """All commands of ``queue`` have entered the reservation station; the last queue to say so releases the
+        work."""
         if queue in self._emitted:
             return
         self._emitted[queue] = time

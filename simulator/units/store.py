@@ -1,4 +1,5 @@
-"""Store controller: mvouts strictly one after another, at most two incomplete, starved by accumulation into their bank."""
+"""Store controller: mvouts strictly one after another, at most two incomplete, starved by accumulation into their
+bank."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from hwconfigs import DmaSpec, HardwareSpec
 from simulator.memory.accumulator import AccumulatorBanks
 from simulator.memory.path import MemoryPath
 from simulator.program import ROW_WISE
+from simulator.units.clock import Clock
 from simulator.units.meter import Meter
 from simulator.units.normaliser import Normaliser
 from simulator.units.running import Process, Running
@@ -35,7 +37,7 @@ class StoreController:
 
     def __init__(
         self,
-        env: simpy.Environment,
+        env: Clock,
         spec: HardwareSpec,
         path: MemoryPath,
         accumulator: AccumulatorBanks,
@@ -134,7 +136,8 @@ class StoreController:
         return self.env.now
 
     def _read_rows(self, bank: int, rows: int, period: float) -> Process:
-        """Read ``rows`` rows, one per ``period``, in the gaps that accumulation leaves; returns the last row's start."""
+        """Read ``rows`` rows, one per ``period``, in the gaps that accumulation leaves; returns the last row's
+        start."""
         env = self.env
         left, position = rows, float(env.now)
         last = env.now

@@ -23,7 +23,8 @@ Number = TypeVar("Number", int, "NDArray[np.int64]")
 
 
 def compute_cycles(rows: Number, array: ArraySpec, transposed: bool = False) -> Number:
-    """Cycles of a step that keeps its weights: its input rows, but at least a few; all rows with a transposer. [cycles]"""
+    """Cycles of a step that keeps its weights: its input rows, but at least a few; all rows with a transposer.
+    [cycles]"""
     if transposed:
         return rows * 0 + array.rows
     floor = array.min_step_rows

@@ -4,7 +4,8 @@
     pairs   for k, for j, for i: preload (new weights only at i = 0) + compute
     stores  for j in steps of one 64-byte segment, for i
 
-A grows from the bottom of its scratchpad half, B ends at its top; the result fills the accumulator half. Sources: LOOP_WS of
+A grows from the bottom of its scratchpad half, B ends at its top; the result fills the accumulator half. Sources:
+LOOP_WS of
 ucb-bar/gemmini as described in the project's timing notes, section 5.2, and calibration notes, section 1.1.
 """
 
@@ -133,9 +134,7 @@ def _operand_order(shape: Shape) -> list[tuple[int, int, int]]:
     order: list[tuple[int, int, int]] = []
     at_a = at_b = 0
     while at_a < len(a) or at_b < len(b):
-        if at_b == 0 and b:
-            take_b = True
-        elif at_a == len(a):
+        if (at_b == 0 and b) or at_a == len(a):
             take_b = True
         elif at_b == len(b):
             take_b = False
@@ -152,7 +151,8 @@ def _operand_order(shape: Shape) -> list[tuple[int, int, int]]:
 
 
 def _needs(shape: Shape, kind: Ints, outer: Ints, inner: Ints, i: Ints, j: Ints, k: Ints) -> list[int]:
-    """Loads each pair waits for: its A block, its B block and, at k = 0, all of D; monotone because queues are in order."""
+    """Loads each pair waits for: its A block, its B block and, at k = 0, all of D; monotone because queues are in
+    order."""
     step = shape.blocks_per_mvin
     position = np.arange(len(kind), dtype=np.int64) + 1
     need = np.zeros(len(i), dtype=np.int64)

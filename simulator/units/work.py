@@ -1,7 +1,9 @@
 """Work orders: what the three controllers execute for one hardware loop or one run of single commands.
 
-A ``Work`` is static: command order, rows, banks, and for every command the earlier commands it must wait for. In an in-order
-queue "wait for all conflicting entries" is "wait for the last conflicting one", so the reservation station's rules become one index per queue.
+A ``Work`` is static: command order, rows, banks, and for every command the earlier commands it must wait for. In an
+in-order
+queue "wait for all conflicting entries" is "wait for the last conflicting one", so the reservation station's rules
+become one index per queue.
 """
 
 from __future__ import annotations

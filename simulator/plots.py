@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 from simulator.report import BOUNDS, UNITS, Report
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BOUND_COLOURS = dict(zip(BOUNDS, ("#4477aa", "#ee6677", "#ccbb44", "#228833", "#aa3377"), strict=True))
-UNIT_COLOURS = (
-    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#222222", "#999933", "#882255"
-)  # fmt: skip
-"""Tol's bright scheme and two of his muted one: distinct for colour-blind readers as well."""
+ENERGY_COLOURS = {
+    "array": "#4477aa", "scratchpad": "#66ccee", "accumulator": "#228833", "dma": "#bbbbbb", "l2": "#ccbb44",
+    "llc": "#999933", "dram": "#ee6677", "vector": "#aa3377", "host": "#222222",
+}  # fmt: skip
+"""Tol's bright scheme and one of his muted: distinct for colour-blind readers, and the same in every figure."""
+OTHER_COLOUR = "#dddddd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,15 @@ def draw_breakdown(info: Breakdown) -> Figure:
     """Two panels side by side: latency of each operator, coloured by what bounds it, and energy stacked by unit."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.0, 1.6 + 0.3 * max(4, len(info.operators))), layout="constrained")
+    figure = Figure(figsize=(11.0, 2.4 + 0.26 * max(4, len(info.operators))), layout="constrained")
     latency, energy = figure.subplots(1, 2, sharey=True)
     figure.suptitle(info.title)
     _draw_latency(latency, info)
     _draw_energy(energy, info)
+    for axes in (latency, energy):
+        axes.grid(axis="x", linewidth=0.5, alpha=0.5)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -98,7 +105,7 @@ def draw_timeline(info: Timeline) -> Figure:
     figure = Figure(figsize=(11.0, 1.4 + 0.45 * max(2, len(info.units))), layout="constrained")
     axes = figure.subplots()
     for row, unit in enumerate(info.units):
-        axes.broken_barh(info.busy_us[unit], (row - 0.35, 0.7), facecolors=UNIT_COLOURS[row % len(UNIT_COLOURS)])
+        axes.broken_barh(info.busy_us[unit], (row - 0.35, 0.7), facecolors=BOUND_COLOURS["compute"])
     axes.set_yticks(range(len(info.units)), info.units)
     axes.invert_yaxis()
     axes.set_xlim(0.0, max(info.end_us, 1e-9))
@@ -117,12 +124,11 @@ def save(figure: Figure, path: Path, kind: str) -> None:
 
 
 def _draw_latency(axes: Axes, info: Breakdown) -> None:
-    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     rows = range(len(info.operators))
-    axes.barh(rows, info.latency_us, color=[BOUND_COLOURS.get(bound, "#bbbbbb") for bound in info.bounds])
-    legend: list[Patch | Line2D] = [
+    axes.barh(rows, info.latency_us, color=[BOUND_COLOURS.get(bound, OTHER_COLOUR) for bound in info.bounds])
+    legend: list[Artist] = [
         Patch(color=colour, label=bound) for bound, colour in BOUND_COLOURS.items() if bound in info.bounds
     ]
     if info.estimate_us is not None:
@@ -131,18 +137,28 @@ def _draw_latency(axes: Axes, info: Breakdown) -> None:
     axes.set_yticks(rows, info.operators)
     axes.invert_yaxis()
     axes.set_xlabel("latency [µs]")
-    axes.legend(handles=legend, title="bound by", fontsize="small", title_fontsize="small")
+    _legend_below(axes, legend, "bound by")
 
 
 def _draw_energy(axes: Axes, info: Breakdown) -> None:
     rows = range(len(info.operators))
     left = [0.0] * len(info.operators)
-    for number, (unit, values) in enumerate(info.energy_uj.items()):
-        axes.barh(rows, values, left=left, label=unit, color=UNIT_COLOURS[number % len(UNIT_COLOURS)])
+    bars: list[Artist] = []
+    for unit, values in info.energy_uj.items():
+        bars.append(axes.barh(rows, values, left=left, label=unit, color=ENERGY_COLOURS.get(unit, OTHER_COLOUR))[0])
+        bars[-1].set_label(unit)
         left = [start + value for start, value in zip(left, values, strict=True)]
     axes.set_xlabel("energy [µJ]")
-    if info.energy_uj:
-        axes.legend(title="unit", fontsize="small", title_fontsize="small")
+    if bars:
+        _legend_below(axes, bars, "unit")
+
+
+def _legend_below(axes: Axes, handles: Sequence[Artist], title: str) -> None:
+    """A legend that can cover no bar."""
+    axes.legend(
+        handles=handles, title=title, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=5, frameon=False,
+        fontsize="small", title_fontsize="small",
+    )  # fmt: skip
 
 
 def _label(part: Report) -> str:

@@ -259,7 +259,7 @@ class _CommandRun:
             _add(counts, "accumulator", "read_row", compute.m)
 
     def finish(self, name: str, commands: int) -> Work:
-        pace = self.spec.host.command_cycles
+        pace = round(self.spec.host.command_cycles)
         loads, stores = self._finish_loads(pace), self._finish_stores(pace)
         _count_transfers(self.counts, loads, stores, self.spec.array.cols)
         return Work(

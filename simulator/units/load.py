@@ -72,7 +72,7 @@ class LoadController:
         row_bytes = memory.row_bytes
         if to_accumulator and loads.size_bytes[index] < loads.local_rows[index] // self._spec.array.rows * row_bytes:
             row_bytes = self._spec.scratchpad.row_bytes
-        scale = self._spec.dma.scale_cycles_per_row if loads.scaled[index] else 1
+        scale = round(self._spec.dma.scale_cycles_per_row) if loads.scaled[index] else 1
         log: RowLog | None = None if to_accumulator else []
         end, busy = self._path.read(now, running.load_traffic, index, row_bytes, scale, log)
         if loads.stride[index] == 0 and rows > 1:

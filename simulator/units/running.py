@@ -14,6 +14,9 @@ from simulator.units.work import Work
 Process = Generator[simpy.Event, Any, None]
 """What a unit's SimPy process yields."""
 
+TimedProcess = Generator[simpy.Event, Any, int]
+"""A part of a process that returns a time [cycles]."""
+
 
 class Progress:
     """Times of completed commands of one queue, in order. A time may lie in the future once it is certain."""

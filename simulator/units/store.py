@@ -14,7 +14,7 @@ from simulator.program import ROW_WISE
 from simulator.units.clock import Clock
 from simulator.units.meter import Meter
 from simulator.units.normaliser import Normaliser
-from simulator.units.running import Process, Running
+from simulator.units.running import Process, Running, TimedProcess
 
 
 def row_period(blocks: int, full: bool, from_scratchpad: bool, dma: DmaSpec) -> float:
@@ -123,7 +123,7 @@ class StoreController:
         self._done.append(done)
         running.stored.append(done)
 
-    def _normalise(self, running: Running, index: int) -> Process:
+    def _normalise(self, running: Running, index: int) -> TimedProcess:
         """Three passes of the normaliser over the rows."""
         stores = running.work.stores
         if self._normaliser is None:
@@ -135,7 +135,7 @@ class StoreController:
         yield self.env.timeout(cycles)
         return self.env.now
 
-    def _read_rows(self, bank: int, rows: int, period: float) -> Process:
+    def _read_rows(self, bank: int, rows: int, period: float) -> TimedProcess:
         """Read ``rows`` rows, one per ``period``, in the gaps that accumulation leaves; returns the last row's
         start."""
         env = self.env

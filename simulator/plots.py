@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from simulator.report import BOUNDS, UNITS, Report
 
@@ -89,8 +89,8 @@ def draw_breakdown(info: Breakdown) -> Figure:
     figure = Figure(figsize=(11.0, 2.4 + 0.26 * max(4, len(info.operators))), layout="constrained")
     latency, energy = figure.subplots(1, 2, sharey=True)
     figure.suptitle(info.title)
-    _draw_latency(latency, info)
-    _draw_energy(energy, info)
+    _legend(figure, "outside lower left", "bound by", _draw_latency(latency, info))
+    _legend(figure, "outside lower right", "unit", _draw_energy(energy, info))
     for axes in (latency, energy):
         axes.grid(axis="x", linewidth=0.5, alpha=0.5)
         axes.set_axisbelow(True)
@@ -123,7 +123,7 @@ def save(figure: Figure, path: Path, kind: str) -> None:
         figure.savefig(path, format=kind, dpi=100, metadata=undated[kind])
 
 
-def _draw_latency(axes: Axes, info: Breakdown) -> None:
+def _draw_latency(axes: Axes, info: Breakdown) -> list[Artist]:
     from matplotlib.patches import Patch
 
     rows = range(len(info.operators))
@@ -137,10 +137,10 @@ def _draw_latency(axes: Axes, info: Breakdown) -> None:
     axes.set_yticks(rows, info.operators)
     axes.invert_yaxis()
     axes.set_xlabel("latency [µs]")
-    _legend_below(axes, legend, "bound by")
+    return legend
 
 
-def _draw_energy(axes: Axes, info: Breakdown) -> None:
+def _draw_energy(axes: Axes, info: Breakdown) -> list[Artist]:
     rows = range(len(info.operators))
     left = [0.0] * len(info.operators)
     bars: list[Artist] = []
@@ -149,16 +149,18 @@ def _draw_energy(axes: Axes, info: Breakdown) -> None:
         bars[-1].set_label(unit)
         left = [start + value for start, value in zip(left, values, strict=True)]
     axes.set_xlabel("energy [µJ]")
-    if bars:
-        _legend_below(axes, bars, "unit")
+    return bars
 
 
-def _legend_below(axes: Axes, handles: Sequence[Artist], title: str) -> None:
-    """A legend that can cover no bar."""
-    axes.legend(
-        handles=handles, title=title, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=5, frameon=False,
-        fontsize="small", title_fontsize="small",
-    )  # fmt: skip
+def _legend(
+    figure: Figure, place: Literal["outside lower left", "outside lower right"], title: str, handles: Sequence[Artist]
+) -> None:
+    """A legend below the panels, where it covers no bar."""
+    if handles:
+        figure.legend(
+            handles=handles, title=title, loc=place, ncols=-(-len(handles) // 2), fontsize="small", frameon=False,
+            handlelength=1.0, columnspacing=1.2,
+        )  # fmt: skip
 
 
 def _label(part: Report) -> str:

@@ -1,0 +1,133 @@
+"""Gemmini's own library: its tile search and its loop over tiles, as the mapping policy ``gemmini_auto``.
+
+tiled_matmul_auto starts from a square tile and grows J, I, K in turn, one block each per round, while half of each memory holds
+the tile. Loops run i, j, k outermost to innermost; every hardware loop reloads A and B, except on machines whose library keeps an
+operand of at most two tiles. Source: ucb-bar/gemmini-rocc-tests as described in the timing notes, section 5.1, and the calibration notes,
+section 1.1 (core cycles of the search).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from hwconfigs import HardwareSpec
+from simulator.program import Activation, Fence, HostTask, Item, MatmulLoop, Matrix, Program
+from simulator.units.unroller import blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Tile in array blocks, and the rounds the search took (0: given)."""
+
+    i: int
+    j: int
+    k: int
+    rounds: int = 0
+
+
+def auto_tiling(m: int, k: int, n: int, spec: HardwareSpec, *, whole_rows: bool = False) -> Tiling:
+    """The library's greedy tile.
+
+    Parameters
+    ----------
+    m, k, n
+        Problem [elements].
+    spec
+        The machine.
+    whole_rows
+        A row-wise activation is fused: all of n in one tile, only I and K grow.
+    """
+    dim = spec.array.rows
+    scratchpad, accumulator = spec.scratchpad.rows // 2, spec.accumulator.rows // 2
+    most = blocks(m, dim), blocks(n, dim), blocks(k, dim)
+    side = math.isqrt(accumulator // dim)
+    depth = max(1, scratchpad // 2 // dim // side)
+    tile = [min(most[0], side), min(most[1], side), min(most[2], depth)]
+    order = [1, 0, 2]
+    if whole_rows:
+        tile, order = [1, most[1], 1], [0, 2]
+    rounds, grown = 0, True
+    while grown:
+        grown, rounds = False, rounds + 1
+        for axis in order:
+            larger = tile.copy()
+            larger[axis] += 1
+            i, j, inner = larger
+            fits = dim * (i * inner + inner * j) <= scratchpad and dim * i * j <= accumulator
+            if fits and larger[axis] <= most[axis]:
+                tile, grown = larger, True
+    return Tiling(tile[0], tile[1], tile[2], rounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A library call: C = A B (+ D), with row strides in bytes."""
+
+    m: int
+    k: int
+    n: int
+    a: Matrix
+    b: Matrix
+    c: Matrix
+    d: Matrix | None = None
+    b_transposed: bool = False
+    c_full: bool = False
+    activation: Activation = "none"
+
+
+def call_cycles(tiling: Tiling, spec: HardwareSpec) -> int:
+    """Core cycles of a library call before its first hardware loop."""
+    return round(spec.host.call_cycles + spec.host.search_round_cycles * tiling.rounds)
+
+
+def tiled(product: Product, tiling: Tiling, spec: HardwareSpec) -> tuple[MatmulLoop, ...]:
+    """The hardware loops of a call, in order."""
+    dim = spec.array.rows
+    step_m, step_k, step_n = tiling.i * dim, tiling.k * dim, tiling.j * dim
+    tiles_m, tiles_k, tiles_n = (
+        blocks(size, step) for size, step in ((product.m, step_m), (product.k, step_k), (product.n, step_n))
+    )
+    keep = spec.front_end.keeps_operands
+    keep_a, keep_b = keep and tiles_m * tiles_k <= 2, keep and tiles_n * tiles_k <= 2
+    element = spec.array.accumulator_bits // 8 if product.c_full else 1
+    wide = spec.array.accumulator_bits // 8
+    loops: list[MatmulLoop] = []
+    for i in range(tiles_m):
+        for j in range(tiles_n):
+            for k in range(tiles_k):
+                m0, n0, k0 = i * step_m, j * step_n, k * step_k
+                b = _inside(product.b, n0, k0) if product.b_transposed else _inside(product.b, k0, n0)
+                last = k == tiles_k - 1
+                bias = product.d
+                loops.append(
+                    MatmulLoop(
+                        m=min(step_m, product.m - m0),
+                        k=min(step_k, product.k - k0),
+                        n=min(step_n, product.n - n0),
+                        a=None if keep_a and j > 0 else _inside(product.a, m0, k0),
+                        b=None if keep_b and i > 0 else b,
+                        c=_inside(product.c, m0, n0, element) if last else None,
+                        d=_inside(bias, m0, n0, wide) if bias is not None and k == 0 else None,
+                        accumulate=k > 0,
+                        b_transposed=product.b_transposed,
+                        c_full=product.c_full,
+                        activation=product.activation if last else "none",
+                        a_half=(i * tiles_k + k) % 2 if keep_a else None,
+                        b_half=(j * tiles_k + k) % 2 if keep_b else None,
+                    )
+                )
+    return tuple(loops)
+
+
+def _inside(matrix: Matrix, row: int, col: int, element_bytes: int = 1) -> Matrix:
+    """The matrix that starts at (row, col) of another one."""
+    offset = row * matrix.row_stride_bytes + col * element_bytes
+    return Matrix(matrix.address + offset, matrix.row_stride_bytes)
+
+
+def library_call(product: Product, tiling: Tiling, spec: HardwareSpec, software_cycles: int) -> Program:
+    """A timed library call: software, hardware loops, fence."""
+    items: list[Item] = [HostTask("library call", software_cycles)] if software_cycles else []
+    items += [*tiled(product, tiling, spec), Fence()]
+    return Program(f"{product.m}x{product.k}x{product.n}", tuple(items))

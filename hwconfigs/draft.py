@@ -13,6 +13,9 @@ from hwconfigs.errors import suggestion
 from hwconfigs.shape import Complain, Renamer, entry_keys, join, leaves, nested, spellings
 from hwconfigs.spec import SECTIONS, HardwareSpec
 
+OVERRIDE = "override"
+"""Source of a value that the user changed."""
+
 _REST = "rest"
 """Key of a section's ``source`` mapping that stands for everything not named."""
 
@@ -27,6 +30,8 @@ class Draft:
     places: dict[str, str] = field(default_factory=dict)
     """Dotted path to ``file:line``."""
     problems: list[str] = field(default_factory=list)
+    overridden: bool = False
+    """Whether the user changed anything after the files were read."""
 
     def get(self, path: str, default: object = None) -> object:
         """Value of a dotted path."""
@@ -48,9 +53,14 @@ class Draft:
         self.problems.append(f"{self.place(path)}: {path}: {text}")
 
     def complain_line(self, line: str) -> None:
-        """Note a problem whose text begins with its path."""
+        """Note a contradiction; its text begins with the path.
+
+        Inherited values are right where they were written, so the blame stays with the outermost file or the overrides.
+        """
         path = line.partition("=")[0].partition(":")[0]
-        self.problems.append(f"{self.place(path)}: {line}")
+        places = (self.places.get(path, ""), self.places.get(path.partition(".")[0], ""))
+        ours = (place for place in places if place.startswith((self.label, OVERRIDE)))
+        self.problems.append(f"{next(ours, OVERRIDE if self.overridden else self.label)}: {line}")
 
     def put_on_top(self, layer: Draft) -> None:
         """Let ``layer`` win over what is here."""
@@ -184,16 +194,16 @@ def _check_note_keys(draft: Draft, section: str, note: Mapping[str, object]) -> 
             draft.complain(f"{section}.source.{key}", f"unknown key{suggestion(key, accepted)}")
 
 
-def apply_override(draft: Draft, path: str, value: object, source: str) -> None:
+def apply_override(draft: Draft, path: str, value: object) -> None:
     """Set one dotted path; text is read as a YAML value."""
     value = _override_value(value)
     if path == "array.size":
         for name in ("rows", "cols"):
-            apply_override(draft, f"array.{name}", value, source)
+            apply_override(draft, f"array.{name}", value)
         return
 
     def complain(where: str, what: str) -> None:
-        draft.problems.append(f"{source}: {where}: {what}")
+        draft.problems.append(f"{OVERRIDE}: {where}: {what}")
 
     section = _override_section(draft, path, complain)
     if section is None:
@@ -203,9 +213,10 @@ def apply_override(draft: Draft, path: str, value: object, source: str) -> None:
     for step in reversed(steps):
         wrapped = {step: wrapped}
     wrapped = Renamer(complain).canonical(HardwareSpec, wrapped)
-    layer = Draft(draft.label, wrapped, dict.fromkeys(leaves(wrapped), source))
-    layer.places = dict.fromkeys(layer.sources, source)
+    layer = Draft(draft.label, wrapped, dict.fromkeys(leaves(wrapped), OVERRIDE))
+    layer.places = dict.fromkeys([*layer.sources, section.partition(".")[0]], OVERRIDE)
     draft.put_on_top(layer)
+    draft.overridden = True
 
 
 def _override_value(value: object) -> object:

@@ -26,6 +26,9 @@ from hwconfigs.sram_energy import access_pj
 Action = tuple[str, str]
 """Unit and action, such as ``("dram", "read_byte")``."""
 
+_SECTIONS = ("arithmetic", "sram", "dram", "wire", "vector")
+"""Parts of a table that hold entries by name."""
+
 Prices = dict[Action, tuple[float, str]]
 """Picojoules and where they come from."""
 
@@ -190,9 +193,17 @@ def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) 
         raise SpecError([*draft.problems, f"{document.where('extends')}: extends: must be the name or path of a table"])
     below = _read(parent, text.directory, (*chain, text.label))
     draft.values = _over(below.values, draft.values)
-    draft.places = {**below.places, **draft.places}
+    replaced = {_entry(path) for path in draft.places}
+    kept = {path: place for path, place in below.places.items() if _entry(path) not in replaced}
+    draft.places = {**kept, **draft.places}
     draft.problems = below.problems + draft.problems
     return draft
+
+
+def _entry(path: str) -> str:
+    """The part of a path that is replaced as a whole."""
+    first, _, rest = path.partition(".")
+    return f"{first}.{rest.partition('.')[0]}" if first in _SECTIONS and rest else first
 
 
 def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,8 +211,9 @@ def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(below)
     for key, value in above.items():
         old = result.get(key)
-        is_section = isinstance(value, dict) and "source" not in value
-        result[key] = {**old, **value} if is_section and isinstance(old, dict) else value
+        if key in _SECTIONS and isinstance(value, dict) and isinstance(old, dict):
+            value = {**old, **value}
+        result[key] = value
     return result
 
 

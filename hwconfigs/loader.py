@@ -21,9 +21,6 @@ from hwconfigs.errors import SpecError, suggestion
 from hwconfigs.shape import leaves, location, wording
 from hwconfigs.spec import SECTIONS, HardwareSpec
 
-OVERRIDE = "override"
-"""Source of a value that the user changed."""
-
 _DERIVED = "derived: "
 
 
@@ -55,7 +52,7 @@ def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None
     """
     draft = _read(name_or_path, None, ())
     for path, value in (overrides or {}).items():
-        apply_override(draft, path, value, OVERRIDE)
+        apply_override(draft, path, value)
     return _finish(draft)
 
 
@@ -69,7 +66,7 @@ def changed(spec: HardwareSpec, overrides: Mapping[str, object]) -> HardwareSpec
         del sources[path]
     draft = Draft(spec.name, values, sources)
     for path, value in overrides.items():
-        apply_override(draft, path, value, OVERRIDE)
+        apply_override(draft, path, value)
     return _finish(draft)
 
 

@@ -156,7 +156,7 @@ class FrontEndSpec(Part):
     first_command_cycles: Cycles = 2
     """Configuration of a loop to its first load at the controller (fitted)."""
     command_path_cycles: Cycles = 8
-    """A command issued by the core to its controller: six two-entry queues and the reservation station (RTL, counted)."""
+    """A command issued by the core to its controller: six queues and the reservation station (RTL, counted)."""
     fence_cycles: Cycles = 5
     """Accelerator idle to the core going on after a fence (fitted to single commands)."""
     keeps_operands: bool = False

@@ -52,7 +52,7 @@ def _split(text: str, kind: str, units: Mapping[str, Fraction], example: str) ->
         hint = next((f"; did you mean '{u}'?" for u in units if u.lower() == unit.lower()), "")
         if not hint and unit.lower() in ("k", "kb", "mb", "gb", "m", "g") and "KiB" in units:
             hint = f"; did you mean '{unit[0].upper()}iB'? (1024-based)"
-        raise ValueError(f"{text!r} is not a {kind}; write e.g. '{example}' (units: {', '.join(units)}){hint}")
+        raise ValueError(f"{text!r} is not {kind}; write e.g. '{example}' (units: {', '.join(units)}){hint}")
     return Fraction(match.group(1)), unit
 
 
@@ -75,7 +75,7 @@ def size_bytes(value: object) -> object:
     """``"256 KiB"`` as 262144. [bytes]"""
     if not isinstance(value, str):
         return whole(value)
-    number, unit = _split(value, "size", _SIZES, "256 KiB")
+    number, unit = _split(value, "a size", _SIZES, "256 KiB")
     return _whole(number * _SIZES.get(unit, Fraction(1)), value, "bytes")
 
 
@@ -83,14 +83,14 @@ def width_bits(value: object) -> object:
     """``"8 bits"`` as 8. [bits]"""
     if not isinstance(value, str):
         return whole(value)
-    return _whole(_split(value, "width", _BITS, "8 bits")[0], value, "bits")
+    return _whole(_split(value, "a width", _BITS, "8 bits")[0], value, "bits")
 
 
 def frequency_mhz(value: object) -> object:
     """``"1 GHz"`` as 1000.0; text must carry its unit. [MHz]"""
     if not isinstance(value, str):
         return value
-    number, unit = _split(value, "frequency", _FREQUENCIES, "1 GHz")
+    number, unit = _split(value, "a frequency", _FREQUENCIES, "1 GHz")
     if not unit:
         raise ValueError(f"{value!r} has no unit; write e.g. '{value.strip()} MHz'")
     return float(number * _FREQUENCIES[unit])
@@ -100,7 +100,7 @@ def duration_cycles(value: object, clock_mhz: float | None) -> object:
     """``"40 ns"`` as cycles of the clock, rounded up to whole ones; ``"40 cycles"`` and plain numbers as they are."""
     if not isinstance(value, str):
         return whole(value)
-    number, unit = _split(value, "duration", {**_CYCLES, **_SECONDS}, "40 cycles")
+    number, unit = _split(value, "a duration", {**_CYCLES, **_SECONDS}, "40 cycles")
     if unit not in _SECONDS:
         return _whole(number, value, "cycles")
     return ceil(number * _SECONDS[unit] * _cycles_per_second(value, clock_mhz))
@@ -110,14 +110,14 @@ def fractional_cycles(value: object) -> object:
     """``"3.6 cycles"`` as 3.6; for rates that are not whole numbers. [cycles]"""
     if not isinstance(value, str):
         return value
-    return float(_split(value, "number of cycles", _CYCLES, "3.6 cycles")[0])
+    return float(_split(value, "a number of cycles", _CYCLES, "3.6 cycles")[0])
 
 
 def bandwidth_bytes_per_cycle(value: object, clock_mhz: float | None) -> object:
     """``"16 GB/s"`` or ``"8 B/cycle"`` as bytes per cycle of the clock."""
     if not isinstance(value, str):
         return value
-    number, unit = _split(value, "bandwidth", {**_BYTES_PER_CYCLE, **_BYTES_PER_SECOND}, "8 B/cycle")
+    number, unit = _split(value, "a bandwidth", {**_BYTES_PER_CYCLE, **_BYTES_PER_SECOND}, "8 B/cycle")
     if unit not in _BYTES_PER_SECOND:
         return float(number)
     return float(number * _BYTES_PER_SECOND[unit] / _cycles_per_second(value, clock_mhz))
@@ -127,7 +127,7 @@ def energy_pj(value: object) -> object:
     """``"0.3 pJ"`` as 0.3. [pJ]"""
     if not isinstance(value, str):
         return value
-    number, unit = _split(value, "energy", _ENERGIES, "0.3 pJ")
+    number, unit = _split(value, "an energy", _ENERGIES, "0.3 pJ")
     return float(number * _ENERGIES.get(unit, Fraction(1)))
 
 

@@ -78,7 +78,7 @@ class Renamer:
             if name is None:
                 self.complain(spelt, f"unknown key{suggestion(str(key), accepted)}")
             elif name in result:
-                self.complain(spelt, f"given twice: '{key}' is another spelling of '{name}'")
+                self.complain(spelt, f"given twice, also as {self.written[join(here, name)]}")
             else:
                 result[name] = self._field(nested(model, name), value, spelt, join(here, name))
         return result

@@ -1,8 +1,8 @@
 """Energy of one row access of an SRAM that is not in the table: interpolation in capacity, then in row width.
 
 Both are straight lines between neighbouring points in log-log axes, because CACTI's energies follow power laws
-(128-bit reads at 22 nm rise as capacity^0.56). Outside the points the line continues from the nearest one with the slope
-of the whole series. In width that slope is held between 0 and 1: doubling a row at most doubles the energy.
+(128-bit reads at 22 nm rise as capacity^0.56). Outside the points the line continues from the nearest one with the
+slope of the whole series. In width that slope is held between 0 and 1: doubling a row at most doubles the energy.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class SramSeries(Part):
 def access_pj(series: Sequence[SramSeries], capacity_bytes: int, row_bytes: int, banks: int) -> tuple[float, float]:
     """Energy of reading and of writing one row. [pJ]
 
-    Of the series of one width, that with the most banks counts which the memory has, if it reaches down to the capacity.
+    Of the series of one width, the one with the most banks (not more than the memory has) that reaches down to the
+    capacity counts.
     """
     chosen: dict[int, SramSeries] = {}
     for candidate in sorted(series, key=lambda s: s.banks):

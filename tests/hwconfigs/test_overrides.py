@@ -1,0 +1,109 @@
+"""Any field can be changed, from text as from Python values."""
+
+from __future__ import annotations
+
+import pytest
+
+import hwconfigs
+from hwconfigs import SpecError
+
+
+def test_text_numbers_booleans_lists() -> None:
+    spec = hwconfigs.load(
+        "gemmini",
+        {
+            "scratchpad.capacity": "64 KiB",
+            "dma.max_in_flight": "32",
+            "front_end.keeps_operands": "true",
+            "array.dataflows": "[weight_stationary]",
+            "dma.store_row_cycles": (1, 2, 3, 4),
+            "host.kernel_cycles.softmax": 99,
+            "clock": "500 MHz",
+            "dram.latency": "80 ns",
+            "dram.bandwidth": "4 GB/s",
+        },
+    )
+    assert spec.scratchpad.capacity_bytes == 65536
+    assert (spec.dma.max_in_flight, spec.dma.max_commands_in_flight) == (32, 3)
+    assert spec.front_end.keeps_operands is True
+    assert spec.array.dataflows == ("weight_stationary",)
+    assert spec.dma.store_row_cycles == (1.0, 2.0, 3.0, 4.0)
+    assert spec.host.kernel_cycles["softmax"] == 99.0
+    assert (spec.clock_mhz, spec.dram.latency_cycles, spec.dram.bytes_per_cycle) == (500.0, 40, 8.0)
+
+
+@pytest.mark.parametrize("path", ["scratchpad.capacity", "scratchpad.capacity_bytes"])
+def test_both_spellings(path: str) -> None:
+    assert hwconfigs.load("gemmini", {path: 131072}).scratchpad.capacity_bytes == 131072
+
+
+@pytest.mark.parametrize("nothing", [None, "none", "null", "None"])
+def test_sections_can_be_removed(nothing: object) -> None:
+    spec = hwconfigs.load("gemmini_ibert", {"l2": nothing, "vector": nothing})
+    assert spec.l2 is None
+    assert spec.vector is None
+    assert "l2.capacity_bytes" not in spec.sources
+
+
+def test_a_section_can_be_given_whole() -> None:
+    spec = hwconfigs.load("gemmini", {"vector": {"kernels": ["softmax"], "statistics_slots": 2}})
+    assert spec.vector is not None
+    assert (spec.vector.kernels, spec.vector.lanes, spec.vector.mean_cycles) == (("softmax",), 16, 26)
+    cache = "{capacity: 1 MiB, ways: 8, line: 64, mshrs: 8, hit: 30}"
+    llc = hwconfigs.load("gemmini", {"llc": cache}).llc
+    assert llc is not None
+    assert llc.sets == 2048
+
+
+def test_override_method_equals_load_and_keeps_provenance() -> None:
+    spec = hwconfigs.load("gemmini")
+    small = spec.override({"array.size": 8, "scratchpad.capacity": "32 KiB"})
+    assert small == hwconfigs.load("gemmini", {"array.size": 8, "scratchpad.capacity": "32 KiB"})
+    assert (small.scratchpad.row_bytes, small.dma.max_commands_in_flight) == (8, 3)
+    assert small.sources["scratchpad.capacity_bytes"] == "override"
+    assert small.sources["accumulator.row_bytes"].startswith("derived")
+    assert small.override({"array.size": 16, "scratchpad.capacity": "256 KiB"}).fingerprint == spec.fingerprint
+    assert spec.array.rows == 16
+
+
+def test_explicit_values_are_not_derived_again() -> None:
+    spec = hwconfigs.load("gemmini", {"dma.max_commands_in_flight": 4}).override({"array.size": 8})
+    assert spec.dma.max_commands_in_flight == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("scratchpad.capcity", "64 KiB", "unknown key; did you mean 'capacity'?"),
+        ("scratchpd.capacity", "64 KiB", "unknown key 'scratchpd'; did you mean 'scratchpad'?"),
+        ("host.kernel_cycles.sofmax", 1, "did you mean 'softmax'?"),
+        ("clock.fast", 1, "'clock' has no parts"),
+        ("vector.lanes", 8, "vector is null on gemmini.yaml"),
+        ("scratchpad.capacity", "64 GHz", "is not a size"),
+        ("scratchpad.banks", 0, "must be > 0, got 0"),
+        ("scratchpad.banks", 2.5, "must be a whole number"),
+        ("scratchpad.banks", True, "must be a whole number"),
+        ("scratchpad.ports", 3, "must be <= 2, got 3"),
+        ("front_end.keeps_operands", "yes", "must be true or false, got 'yes'"),
+        ("array", None, "must be a section of 'key: value' lines, got null"),
+        ("array.dataflows", ["weight_stationry"], "did you mean 'weight_stationary'?"),
+        ("array.dataflows", [], "at least 1 item"),
+        ("dram.bandwidth", float("inf"), "must be finite"),
+        ("dram.bandwidth", -1, "must be > 0"),
+        ("clock", 0, "must be > 0"),
+        ("energy", "cacti", "no such energy table: 'cacti'"),
+        ("sources", {}, "unknown key"),
+        ("", 1, "unknown key"),
+    ],
+)
+def test_refused(path: str, value: object, words: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        hwconfigs.load("gemmini", {path: value})
+    assert len(caught.value.problems) == 1, caught.value
+    assert words in str(caught.value)
+    assert "override" in str(caught.value)
+
+
+def test_one_dimension_alone_is_refused_with_the_remedy() -> None:
+    with pytest.raises(SpecError, match=r"array.rows=8 must equal array.cols=16 .*set array.size"):
+        hwconfigs.load("gemmini", {"array.rows": 8})

@@ -9,9 +9,6 @@ from hwconfigs import HardwareSpec
 from simulator.report import Report
 from workloads import OpGraph
 
-LIMITS = {"load": "memory", "store": "memory", "compute": "compute", "normaliser": "normaliser", "host": "host"}
-"""What a bound of one operator says about the model."""
-
 
 @dataclass(frozen=True, slots=True)
 class Floors:
@@ -32,37 +29,43 @@ def floors(graph: OpGraph, spec: HardwareSpec) -> Floors:
     return Floors(math.ceil(compulsory / spec.dram.bytes_per_cycle), compulsory, -(-graph.macs // peak))
 
 
-def limit(report: Report) -> tuple[str, float]:
-    """What limits most of the cycles (memory, compute, normaliser or host), and the share of the cycles it limits."""
+def limit(found: Floors, report: Report) -> tuple[str, float]:
+    """What limits the whole run, and the share of its cycles in the operators that say so.
+
+    ``"host"`` or ``"normaliser"`` if operators bound by it take more than half of the cycles. Otherwise the
+    roofline decides: ``"memory"`` if moving the compulsory bytes takes longer than computing in a full array, else
+    ``"compute"``.
+    """
     shares: dict[str, int] = {}
     for part in report.by_op or (report,):
-        kind = LIMITS[part.bound]
-        shares[kind] = shares.get(kind, 0) + part.cycles
-    kind = max(shares, key=lambda name: shares[name])
-    return kind, shares[kind] / max(1, sum(shares.values()))
+        shares[part.bound] = shares.get(part.bound, 0) + part.cycles
+    whole = max(1, sum(shares.values()))
+    for unit in ("host", "normaliser"):
+        if 2 * shares.get(unit, 0) > whole:
+            return unit, shares[unit] / whole
+    kind = "memory" if found.dram_cycles > found.array_cycles else "compute"
+    matmuls = whole - shares.get("host", 0) - shares.get("normaliser", 0)
+    return kind, matmuls / whole
 
 
 def sentence(graph: OpGraph, spec: HardwareSpec, report: Report) -> str:
     """One sentence on what bounds the model, with the floor that matters and the distance to it."""
-    kind, share = limit(report)
     found = floors(graph, spec)
+    kind, share = limit(found, report)
+    array = f"{found.array_cycles:,} cycles of a full array ({spec.array.rows * spec.array.cols} MACs/cycle)"
     if kind == "memory":
-        # A block without weights or cache (one small matmul of activations) has no floor to compare with.
-        rest = f"reading every weight and KV byte once takes at least {found.dram_cycles:,} cycles at "
-        rest += f"{spec.dram.bytes_per_cycle:g} B/cycle; the run takes {_ratio(report.cycles, found.dram_cycles)} that"
-    elif kind == "compute":
-        rest = f"a full array would need {found.array_cycles:,} cycles at {spec.array.rows * spec.array.cols} "
-        rest += f"MACs/cycle; the run takes {_ratio(report.cycles, found.array_cycles)} that"
-    else:
-        names = ", ".join(part.name for part in _longest(report, kind))
-        rest = f"mostly {names}; a full array would need {found.array_cycles:,} cycles for the matmuls"
-    return f"{kind}-bound ({share:.0%} of the cycles): {rest}."
+        return (
+            f"memory-bound: reading every weight and KV byte once takes at least {found.dram_cycles:,} cycles "
+            f"({spec.dram.bytes_per_cycle:g} B/cycle), more than the {array}; the run takes "
+            f"{report.cycles / found.dram_cycles:.2f} times that floor."
+        )
+    if kind == "compute":
+        distance = f"; the run takes {report.cycles / found.array_cycles:.2f} times that" if found.array_cycles else ""
+        return f"compute-bound: the matrix products need at least {array}{distance}."
+    names = ", ".join(part.name for part in _longest(report, kind))
+    return f"{kind}-bound: operators limited by it take {share:.0%} of the cycles, most of all {names}."
 
 
-def _longest(report: Report, kind: str) -> list[Report]:
-    parts = [part for part in report.by_op if LIMITS[part.bound] == kind]
+def _longest(report: Report, bound: str) -> list[Report]:
+    parts = [part for part in report.by_op if part.bound == bound]
     return sorted(parts, key=lambda part: -part.cycles)[:3]
-
-
-def _ratio(cycles: int, floor: int) -> str:
-    return f"{cycles / floor:.2f} times" if floor else "more than"

@@ -79,10 +79,11 @@ def parser() -> Parser:
 
 
 class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+    def __call__(self, *_: object) -> NoReturn:
         from mapper.version import __version__
 
-        parser.exit(0, f"tilewright {__version__}\n")
+        print(f"tilewright {__version__}")
+        sys.exit(0)
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ def run_dict(result: RunResult, objective: str) -> dict[str, object]:
     """The whole run as plain data."""
     graph, spec = result.graph, result.spec
     found = floors(graph, spec)
-    kind, share = limit(result.simulation)
+    kind, share = limit(found, result.simulation)
     return {
         "schema": SCHEMA,
         "version": __version__,

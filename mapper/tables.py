@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 
 from simulator.report import Report
@@ -32,19 +31,22 @@ def finished_table(parts: Sequence[Report]) -> str:
 
 
 def energy_lines(report: Report) -> list[str]:
-    """Energy by unit, the largest first."""
+    """Energy by unit and its share, the largest first."""
     parts = sorted(report.energy_pj_by_unit.items(), key=lambda part: (-part[1], part[0]))
-    text = "energy by unit: " + ", ".join(
-        f"{unit} {energy(pj)} ({percent(pj, report.energy_pj)})" for unit, pj in parts
-    )
-    return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+    rows = [
+        ("energy by unit", *(unit for unit, _ in parts)),
+        ("", *(energy(pj) for _, pj in parts)),
+        ("", *(percent(pj, report.energy_pj) for _, pj in parts)),
+    ]
+    return columns(rows, rules=(1,), right=range(1, len(parts) + 1))
 
 
 def time_lines(report: Report) -> list[str]:
     """Where the cycles of each unit went: busy, stalled by cause, idle."""
     rows: list[Sequence[str]] = [("unit", "busy", "idle", "stalled on")]
     for unit, time in report.units.items():
-        share = [f"{cause} {percent(cycles, time.total_cycles)}" for cause, cycles in time.stall_cycles.items()]
+        stalls = sorted(time.stall_cycles.items(), key=lambda stall: (-stall[1], stall[0]))
+        share = [f"{cause} {percent(cycles, time.total_cycles)}" for cause, cycles in stalls if cycles]
         busy, idle = (percent(part, time.total_cycles) for part in (time.busy_cycles, time.idle_cycles))
         rows.append((unit, busy, idle, ", ".join(share) or "-"))
     return columns(rows, rules=(1,), right=(1, 2))

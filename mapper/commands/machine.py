@@ -1,31 +1,26 @@
-"""The machine asked for on the command line: a name or file, and ``--set`` changes."""
+"""Changes of the machine asked for with ``--set``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hwconfigs import strict_yaml
 from mapper.commands.problems import CommandError
 
 
-def overrides(settings: Iterable[str]) -> dict[str, object]:
-    """``["scratchpad.capacity=64 KiB", "l2=null"]`` as a mapping; values are read as YAML scalars are.
+def overrides(settings: Iterable[str]) -> dict[str, object] | None:
+    """``["scratchpad.capacity=64 KiB", "l2=null"]`` as a mapping of texts, which the loader reads as it reads YAML.
 
     Raises
     ------
     CommandError
-        No ``=``, a value that cannot be read, or a key given twice.
+        No ``=``, nothing on one side of it, or a key given twice.
     """
     found: dict[str, object] = {}
     for setting in settings:
-        key, equals, text = setting.partition("=")
-        key = key.strip()
-        if not equals or not key or not text.strip():
+        key, _, text = (part.strip() for part in setting.partition("="))
+        if not key or not text:
             raise CommandError(f'--set {setting!r}: must be KEY=VALUE, as in scratchpad.capacity="64 KiB"')
         if key in found:
             raise CommandError(f"--set {key}: given twice")
-        document = strict_yaml.parse(text, f"--set {key}")
-        if document.problems:
-            raise CommandError("\n".join(document.problems))
-        found[key] = document.data
-    return found
+        found[key] = text
+    return found or None

@@ -30,7 +30,7 @@ def execute(options: argparse.Namespace) -> None:
             n,
             options.hw,
             objective=options.objective,
-            overrides=changes or None,
+            overrides=changes,
             energy=options.energy,
             spans="trace" in outputs,
             exact=options.exact,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ def summary(result: RunResult) -> str:
             "",
             *tables.energy_lines(simulation),
             tables.total_line(simulation),
-            sentence(graph, spec, simulation),
+            *textwrap.wrap(sentence(graph, spec, simulation), tables.WIDTH),
         ]
     )
 

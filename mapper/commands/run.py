@@ -26,7 +26,7 @@ def execute(options: argparse.Namespace) -> None:
                 context=options.context,
                 batch=options.batch,
                 objective=options.objective,
-                overrides=changes or None,
+                overrides=changes,
                 energy=options.energy,
                 spans="trace" in outputs,
                 exact=options.exact,

@@ -25,7 +25,7 @@ def execute(options: argparse.Namespace) -> None:
     if options.overrides and options.kind != "hw":
         raise CommandError(f"--set changes a machine; it has no meaning for 'show {options.kind}'")
     if options.kind == "hw":
-        print(machine_text(hwconfigs.load(options.name, overrides(options.overrides) or None)))
+        print(machine_text(hwconfigs.load(options.name, overrides(options.overrides))))
     elif options.kind == "model":
         print(model_text(_graph(options)))
     else:

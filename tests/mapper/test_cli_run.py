@@ -1,0 +1,172 @@
+"""The main path from the command line, at small sizes: table, files, and the same bytes every time."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mapper import cli, pipeline
+from mapper.commands.progress import Progress
+
+ROOT = Path(cli.__file__).parents[1]
+SMALL = ["run", "bert-base", "--hw", "gemmini_ibert", "--seq", "16"]
+DECODE = ["run", "gpt2", "--hw", "gemmini_ibert", "--phase", "decode", "--context", "64"]
+
+
+def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.main(arguments) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def test_table_has_every_operator_and_the_total(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(SMALL, capsys)
+    for name in ("scores", "softmax", "ffn1", "ffn_norm", "total of 12 blocks"):
+        assert any(line.startswith(name) for line in text.splitlines())
+    assert "latency" in text and "energy by unit" in text and "EDP" in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_decode_is_memory_bound_and_never_below_the_dram_floor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights and cache cross 8 bytes a cycle: (84,934,656 + 2 x 12 x 768 x 65) / 8 cycles at least."""
+    text = printed([*DECODE, "--json", str(tmp_path / "r.json")], capsys)
+    report = json.loads((tmp_path / "r.json").read_text())
+    floor = -(-(84_934_656 + 2 * 12 * 768 * 65) // 8)
+    assert report["limit"]["dram_floor_cycles"] == floor
+    assert report["simulation"]["cycles"] >= floor
+    assert report["estimate"]["cycles"] >= floor
+    assert "memory-bound" in text and f"{floor:,} cycles" in text
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("json") / "report.json"
+    assert cli.main([*SMALL, "--json", str(path), "--set", "scratchpad.capacity=128 KiB"]) == 0
+    loaded: dict[str, Any] = json.loads(path.read_text())
+    return loaded
+
+
+def test_json_says_what_was_run(report: dict[str, Any]) -> None:
+    assert report["schema"] == "tilewright.report/1"
+    assert (report["workload"]["config"]["seq"], report["workload"]["blocks"]) == (16, 12)
+    assert report["machine"]["scratchpad"]["capacity_bytes"] == 128 * 1024
+    assert set(report["mappings"]) == {"q", "k", "v", "scores", "context", "out", "ffn1", "ffn2"}
+
+
+@pytest.mark.parametrize("source", ["estimate", "simulation"])
+def test_json_parts_sum_to_the_whole(report: dict[str, Any], source: str) -> None:
+    whole = report[source]
+    parts = whole["operators"]
+    assert sum(part["macs"] for part in parts) * 12 == whole["macs"] == report["workload"]["macs"]
+    assert sum(part["dram_bytes"] for part in parts) * 12 == whole["dram_bytes"]
+    assert sum(part["energy_pj"] for part in parts) * 12 == pytest.approx(whole["energy_pj"])
+    by_action = [pj for actions in whole["energy_pj_by_action"].values() for pj in actions.values()]
+    assert sum(by_action) == pytest.approx(whole["energy_pj"])
+
+
+def test_estimate_and_simulation_count_the_same_work(report: dict[str, Any]) -> None:
+    for unit in ("array", "scratchpad", "accumulator", "dma"):
+        assert report["estimate"]["counts"][unit] == report["simulation"]["counts"][unit]
+
+
+def test_files_are_the_same_in_two_processes(tmp_path: Path) -> None:
+    """Different hash seeds, so that no order of a set can leak into a result."""
+    contents = []
+    for seed in ("1", "2"):
+        place = tmp_path / seed
+        place.mkdir()
+        wanted = ["--json", "r.json", "--trace", "t.json.gz", "--plot", "p.svg"]
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "mapper.cli", *SMALL, *wanted]
+        done = subprocess.run(command, cwd=place, env=environment, capture_output=True, check=True)
+        contents.append({"stdout": done.stdout, **{path.name: path.read_bytes() for path in sorted(place.iterdir())}})
+    assert contents[0] == contents[1]
+    assert set(contents[0]) == {"stdout", "r.json", "t.json.gz", "p.svg"}
+
+
+def test_trace_has_the_units_and_the_operators(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed([*SMALL, "--trace", str(tmp_path / "t.json.gz")], capsys)
+    events = json.loads(gzip.decompress((tmp_path / "t.json.gz").read_bytes()))["traceEvents"]
+    threads = {event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    assert {"operators", "load", "execute", "store"} <= threads
+    assert {event["name"] for event in events if event.get("cat") == "operator"} >= {"q", "softmax", "ffn_norm"}
+    operators = {event["name"]: event for event in events if event.get("cat") == "operator"}
+    for event in events:
+        if event["ph"] == "X" and event["cat"] != "operator":
+            around = operators[event["args"]["operator"]]
+            assert around["ts"] <= event["ts"] + 1e-9
+            assert event["ts"] + event["dur"] <= around["ts"] + around["dur"] + 1e-6
+
+
+def test_plot_is_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed([*SMALL, "--plot", str(tmp_path / "p.png")], capsys)
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_map_prints_and_writes_a_mapping_that_show_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mapping.yaml"
+    text = printed(["map", "100x70x33", "--hw", "gemmini", "--objective", "energy", "--yaml", str(path)], capsys)
+    nest = printed(["show", "mapping", str(path)], capsys)
+    assert text.startswith(nest.rstrip("\n"))
+
+
+def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = printed(["list"], capsys)
+    assert "bert-base" in listed and "gemmini_ibert" in listed
+    assert "scratchpad.capacity_bytes" in printed(["show", "hw", "gemmini"], capsys)
+    assert "total" in printed(["show", "model", "gpt2", "--phase", "decode"], capsys)
+    assert "conv2d" in printed(["show", "model", "resnet50"], capsys)
+
+
+def test_objectives_order_as_they_promise() -> None:
+    """The estimate's best latency, energy and EDP are each found by the search that asked for it."""
+    found = {goal: pipeline.map_matmul(64, 256, 128, "gemmini", objective=goal).estimate for goal in cli.OBJECTIVES}
+    assert min(found.values(), key=lambda report: report.cycles).cycles == found["latency"].cycles
+    assert min(found.values(), key=lambda report: report.energy_pj).energy_pj == found["energy"].energy_pj
+    assert min(found.values(), key=lambda report: report.edp_js).edp_js == found["edp"].edp_js
+
+
+def test_interrupt_prints_what_is_known_and_leaves_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Progress.__call__
+
+    def interrupted(self: Progress, *arguments: Any) -> None:
+        plain(self, *arguments)
+        if len(self.finished) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "__call__", interrupted)
+    assert cli.main([*SMALL, "--json", str(tmp_path / "r.json")]) == 130
+    captured = capsys.readouterr()
+    assert "interrupted: 3 of 14 operators" in captured.out
+    assert captured.err == "tilewright: interrupted\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_a_real_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mapper.cli", "run", "bert-large", "--seq", "4096", "--json", "r.json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    # The temporary output file shows that the command is at work.
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "tilewright: interrupted\n")
+    assert list(tmp_path.iterdir()) == []

@@ -124,6 +124,8 @@ class DmaSpec(Part):
     """Start of a load command to its first request (RTL, counted)."""
     completion_cycles: Cycles = 6
     """Last beat to completion of a load command (measured)."""
+    accumulator_completion_cycles: Cycles = 9
+    """The same for a load into the accumulator (measured: three more)."""
     scale_cycles_per_row: FractionalCycles = 4.0
     """Cycles per loaded row of int8 when the load scale is not 1: 16 lanes on 4 multipliers (measured). [cycles/row]"""
     store_first_cycles: Cycles = 12

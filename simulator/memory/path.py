@@ -64,17 +64,15 @@ class MemoryPath:
 
         Returns
         -------
-        When the last byte is on chip and the data-bus cycles used. [cycles]
+        When the last beat arrives and the data-bus cycles used. [cycles]
         """
         low, high = traffic.first[command], traffic.first[command + 1]
         if low == high:
             return start + self._dma.issue_cycles, 0
         request = max(self._next_request, start + self._dma.issue_cycles)
         if traffic.hits_only[command] and self._hit:
-            last, busy = self._read_hits(request, traffic, low, high, row_bytes, cycles_per_row, log)
-        else:
-            last, busy = self._read_mixed(request, traffic, low, high, row_bytes, cycles_per_row, log)
-        return last + self._dma.completion_cycles, busy
+            return self._read_hits(request, traffic, low, high, row_bytes, cycles_per_row, log)
+        return self._read_mixed(request, traffic, low, high, row_bytes, cycles_per_row, log)
 
     def _read_hits(
         self,
@@ -140,14 +138,13 @@ class MemoryPath:
                 if mshrs[0] > request:
                     request = mshrs[0]
                 end = self._fetch(request, code, size)
-                last = max(end - 1, request + hit + occupied - 1)
+                last = max(end - 1 - self._early(size), request + hit + occupied - 1)
                 heapreplace(mshrs, end + self._release)
                 if self._sets:
                     pending[key] = end
                 bus = max(bus, request) + occupied if self._sets else bus
             else:
-                first = max(request, pending.get(key, 0)) + hit
-                first = max(first, bus)
+                first = max(request + hit, pending.get(key, 0), bus)
                 bus = first + occupied
                 last = bus - 1
             heapreplace(slots, last + 1)
@@ -161,6 +158,10 @@ class MemoryPath:
         self._bus_free, self._next_request = bus, request
         return latest, total
 
+    def _early(self, size: int) -> int:
+        """Cycles by which a short request is served before its whole line has arrived. [cycles]"""
+        return int((self._line_bytes - size) * self._cycles_per_byte) if self._sets else 0
+
     def _fetch(self, request: int, code: int, size: int) -> int:
         """Bring one line (or, without an L2, one request) from DRAM; when its last beat reaches the requester."""
         latency = self._llc_latency if code & LLC_HIT else self._latency
@@ -169,7 +170,7 @@ class MemoryPath:
         first = max(float(request + latency), self._dram_free)
         self._dram_free = first + transfer + (self._evict if code & EVICT else 0.0)
         self.dram_busy += transfer
-        return math.ceil(first + transfer) + self._hit
+        return math.ceil(first + transfer) + self._hit + (1 if self._sets else 0)
 
     def write(self, start: int, traffic: CommandTraffic, command: int, duration: int) -> tuple[int, int]:
         """Handle all writes of one mvout whose data leave between ``start`` and ``start + duration``.

@@ -50,7 +50,7 @@ class LoopExpander:
             stores=stores,
             macs=loop.macs,
             counts=counts,
-            host_cycles=spec.host.loop_cycles,
+            host_cycles=round(spec.host.loop_cycles),
             whole_memory=loop.whole_memory,
             halves=(a_half, b_half, c_half),
             batchable=not loop.whole_memory and spec.scratchpad.banks % 2 == 0 and a_half == b_half,
@@ -289,7 +289,7 @@ class _CommandRun:
             scaled=[command.scaled for command in commands],
             after_pair=[pair for pair, _ in self.load_after],
             after_store=[store for _, store in self.load_after],
-            issue=[position * pace for _, _, position in self.loads],
+            issue=[(position - 1) * pace for _, _, position in self.loads],
         )
 
     def _finish_pairs(self, pace: int) -> Pairs:
@@ -314,7 +314,7 @@ class _CommandRun:
             after_store=[store for _, store in self.pair_after],
             output_stationary=any(compute.output_stationary for compute in computes),
             leaves=[compute.last_of_output for compute in computes],
-            issue=[position * pace for _, _, position in self.pairs],
+            issue=[(position - 1) * pace for _, _, position in self.pairs],
         )
 
     def _finish_stores(self, pace: int) -> Stores:
@@ -334,7 +334,7 @@ class _CommandRun:
             activation=[command.activation for command in commands],
             after_load=[load for load, _ in self.store_after],
             after_pair=[pair for _, pair in self.store_after],
-            issue=[position * pace for _, _, position in self.stores],
+            issue=[(position - 1) * pace for _, _, position in self.stores],
         )
 
 

@@ -74,7 +74,9 @@ class LoadController:
             row_bytes = self._spec.scratchpad.row_bytes
         scale = round(self._spec.dma.scale_cycles_per_row) if loads.scaled[index] else 1
         log: RowLog | None = None if to_accumulator else []
-        end, busy = self._path.read(now, running.load_traffic, index, row_bytes, scale, log)
+        last, busy = self._path.read(now, running.load_traffic, index, row_bytes, scale, log)
+        dma = self._spec.dma
+        end = last + (dma.accumulator_completion_cycles if to_accumulator else dma.completion_cycles)
         if loads.stride[index] == 0 and rows > 1:
             end += rows - 1
         if log:

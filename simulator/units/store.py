@@ -110,7 +110,7 @@ class StoreController:
         else:
             period = row_period(stores.blocks[index], stores.full[index], stores.bank[index] < 0, dma)
             last_row = yield from self._read_rows(stores.bank[index], rows, period)
-        duration = env.now - began
+        duration = last_row - began + stores.blocks[index]
         sent, acknowledged = self._path.write(
             began + dma.store_first_cycles, running.store_traffic, index, max(duration, 1)
         )

@@ -187,9 +187,14 @@ class Placement:
 
 
 def placement(shape: Shape, spec: HardwareSpec, a_half: int, b_half: int, c_half: int, whole: bool) -> Placement:
-    """Rows of the A, B and C tiles: A from the bottom of its half, B up to the top of its half."""
+    """Rows of the A, B and C tiles: A from the bottom of its half, B up to the top of its half.
+
+    A tile that may use the whole memory but fits a half lies in the first half.
+    """
     dim = spec.array.rows
-    scratchpad = spec.scratchpad.rows if whole else spec.scratchpad.rows // 2
+    scratchpad = spec.scratchpad.rows // 2
+    if whole and (shape.i * shape.k + shape.k * shape.j) * dim > scratchpad:
+        scratchpad = spec.scratchpad.rows
     accumulator = spec.accumulator.rows if whole else spec.accumulator.rows // 2
     b_end = (b_half + 1) * scratchpad
     return Placement(a_half * scratchpad, b_end - shape.k * shape.j * dim, c_half * accumulator)

@@ -59,7 +59,7 @@ class Draft:
         """
         path = line.partition("=")[0].partition(":")[0]
         places = (self.places.get(path, ""), self.places.get(path.partition(".")[0], ""))
-        ours = (place for place in places if place.startswith((self.label, OVERRIDE)))
+        ours = (place for mine in (OVERRIDE, self.label) for place in places if place.startswith(mine))
         self.problems.append(f"{next(ours, OVERRIDE if self.overridden else self.label)}: {line}")
 
     def put_on_top(self, layer: Draft) -> None:
@@ -223,7 +223,8 @@ def _override_value(value: object) -> object:
     if isinstance(value, tuple):
         return list(value)
     if not isinstance(value, str):
-        return value
+        item = getattr(value, "item", None)  # a numpy scalar, as sweeps hand out
+        return item() if callable(item) else value
     if value.strip().lower() == "none":
         return None
     document = strict_yaml.parse(value, "override")

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from math import ceil
 
-_QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*)?")
+_QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?)\s*(\S.*)?")
+
+_LARGEST = 10**24
+"""No machine has more of anything; keeps every conversion to float finite."""
 
 _SIZES: Mapping[str, Fraction] = {
     "B": Fraction(1),
@@ -53,7 +56,10 @@ def _split(text: str, kind: str, units: Mapping[str, Fraction], example: str) ->
         if not hint and unit.lower() in ("k", "kb", "mb", "gb", "m", "g") and "KiB" in units:
             hint = f"; did you mean '{unit[0].upper()}iB'? (1024-based)"
         raise ValueError(f"{text!r} is not {kind}; write e.g. '{example}' (units: {', '.join(units)}){hint}")
-    return Fraction(match.group(1)), unit
+    number = Fraction(match.group(1))
+    if abs(number) > _LARGEST:
+        raise ValueError(f"{text[:40]!r} is too large for {kind}")
+    return number, unit
 
 
 def _whole(value: Fraction, text: str, unit: str) -> int:

@@ -2,8 +2,8 @@
 
 Outcomes depend only on the order of accesses, never on their timing, so an estimate and a simulation that replay
 the same stream see the same traffic. The victim is random among *all* ways: Gemmini's L2 does not prefer an invalid
-way, so that even
-a half-empty cache evicts [1]_. "Random" is a hash of the set and of how many fills it has had: reproducible.
+way, so that even a half-empty cache evicts [1]_. "Random" is a hash of the set and of how many fills it has had:
+reproducible.
 
 .. [1] rocket-chip inclusive cache as generated for the measured SoC; project notes on calibration, section 1.7.
 """
@@ -20,7 +20,8 @@ from hwconfigs import CacheSpec
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_INVALID = -1
+_INVALID, _FOREIGN = -1, -2
+"""Tags of an empty way, and of a line of somebody else: valid, never hit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,21 @@ class Outcome:
 
 
 class CacheState:
-    """Tags and dirty bits of one cache; ``replay`` advances them."""
+    """Tags and dirty bits of one cache; ``replay`` advances them.
 
-    def __init__(self, spec: CacheSpec) -> None:
+    Parameters
+    ----------
+    spec
+        Size and ways.
+    empty
+        Start as after reset. Otherwise the cache is cold, not empty: full of clean lines of other programs, as on a
+        machine that has run before, so that every fill evicts.
+    """
+
+    def __init__(self, spec: CacheSpec, *, empty: bool = False) -> None:
         self.spec = spec
         self.sets = max(1, spec.capacity_bytes // (spec.line_bytes * spec.ways))
-        self._tags = np.full((self.sets, spec.ways), _INVALID, dtype=np.int64)
+        self._tags = np.full((self.sets, spec.ways), _INVALID if empty else _FOREIGN, dtype=np.int64)
         self._dirty = np.zeros((self.sets, spec.ways), dtype=bool)
         self._fills = np.zeros(self.sets, dtype=np.int64)
 
@@ -52,8 +62,8 @@ class CacheState:
         return other
 
     def resident_lines(self) -> int:
-        """Valid lines."""
-        return int((self._tags != _INVALID).sum())
+        """Lines that belong to the programs run so far."""
+        return int((self._tags >= 0).sum())
 
     def replay(self, lines: Ints, writes: Bools, whole: Bools) -> Outcome:
         """Run accesses through the tags, in order.

@@ -34,6 +34,7 @@ class MemoryPath:
         self._llc_latency = dram.request_cycles + spec.llc.hit_cycles if spec.llc is not None else self._latency
         self._cycles_per_byte = 1.0 / dram.bytes_per_cycle
         self._evict = dram.evict_cycles
+        self._write_evict = dram.write_evict_cycles
         self._slots = [0] * dma.max_in_flight
         self._write_slots = [0] * dma.max_in_flight
         self._mshrs = [0] * (l2.mshrs if l2 is not None else dma.max_in_flight)
@@ -205,7 +206,6 @@ class MemoryPath:
         if code & FETCH:
             return self._fetch(now, code, size) + self._dma.write_ack_cycles
         if code & EVICT:
-            transfer = self._line_bytes * self._cycles_per_byte
-            self._dram_free = max(float(now), self._dram_free) + transfer
-            self.dram_busy += transfer
+            self._dram_free = max(float(now), self._dram_free) + self._write_evict
+            return max(acknowledge, math.ceil(self._dram_free) + self._hit)
         return acknowledge

@@ -30,11 +30,11 @@ fetches."""
 
 
 class MemoryState:
-    """Contents of the caches between programs; cold when new."""
+    """Contents of the caches between programs; cold when new: full of other programs' lines, or empty as after reset."""
 
-    def __init__(self, spec: HardwareSpec) -> None:
-        self.l2 = CacheState(spec.l2) if spec.l2 is not None else None
-        self.llc = CacheState(spec.llc) if spec.llc is not None else None
+    def __init__(self, spec: HardwareSpec, *, empty: bool = False) -> None:
+        self.l2 = CacheState(spec.l2, empty=empty) if spec.l2 is not None else None
+        self.llc = CacheState(spec.llc, empty=empty) if spec.llc is not None else None
 
     def copy(self) -> MemoryState:
         """An independent state with the same contents."""

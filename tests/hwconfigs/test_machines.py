@@ -31,9 +31,17 @@ def test_every_leaf_has_a_source(name: str) -> None:
     spec = hwconfigs.load(name)
     values = spec.model_dump(exclude={"sources"})
     assert set(spec.sources) == set(leaves(values))
-    assert all(text.strip() and not text.startswith("default of") for text in spec.sources.values())
+    assert all(text.strip() for text in spec.sources.values())
     assert spec.name == name
     assert len(spec.description) > 20
+
+
+def test_every_default_says_where_it_comes_from() -> None:
+    """The source of a value that a machine leaves out is the text of its field."""
+    spec = hwconfigs.load("tiny_4x4")
+    for section in ("array", "dma", "front_end", "dram", "vector"):
+        for name, field in type(getattr(spec, section)).model_fields.items():
+            assert field.is_required() or field.description, f"{section}.{name}"
 
 
 @pytest.mark.parametrize("name", MACHINES)

@@ -201,7 +201,7 @@ class DramSpec(Part):
     evict_cycles: FractionalCycles = 0.0
     """Extra bus time when a line fill evicts a valid line. [cycles]"""
     write_evict_cycles: FractionalCycles = 6.0
-    """Memory-side time of a full-line write that evicts a valid line (measured 6.25 per line, 6 fits products). [cycles]"""
+    """Memory time of a full-line write that evicts a valid line (measured 6.25 per line, 6 fits products). [cycles]"""
 
 
 class VectorSpec(Part):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper import counts, residency, timing
 from mapper.mapspace import Batch, MapSpace
+from mapper.pricing import UNPRICED
 from mapper.problem import MatmulProblem
 from mapper.traffic import Traffic
 from simulator.report import Action
@@ -80,7 +81,8 @@ class CostModel:
         pj = self.energy.pj
         energy = np.zeros(len(batch), dtype=np.float64)
         for action, number in numbers.items():
-            energy += number * pj[action]
+            if action not in UNPRICED:
+                energy += number * pj[action]
         return Costs(times.cycles, energy, self._footprint(batch))
 
     def _footprint(self, batch: Batch) -> Ints:
@@ -92,14 +94,14 @@ class CostModel:
 
 
 def memory_actions(lines: residency.Lines, spec: HardwareSpec) -> dict[Action, Floats]:
-    """Return the actions behind the L2 for estimated line counts; a last-level cache is taken to hold nothing."""
+    """Return the actions behind the L2 for estimated line counts."""
     assert spec.l2 is not None
     line = spec.l2.line_bytes
     actions: dict[Action, Floats] = {
         ("l2", "fill"): lines.fetched,
-        ("dram", "read_byte"): lines.fetched * line,
+        ("dram", "read_byte"): lines.fetched * lines.from_dram * line,
         ("dram", "write_byte"): lines.written * line,
     }
     if spec.llc is not None:
-        actions["llc", "read"] = actions["llc", "fill"] = lines.fetched
+        actions["llc", "read"], actions["llc", "fill"] = lines.fetched, lines.fetched * lines.from_dram
     return actions

@@ -9,6 +9,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hwconfigs import strict_yaml
 from mapper.errors import MappingError
 from mapper.mapping import LevelMapping, Mapping, SpatialLoop, TemporalLoop
 
@@ -57,18 +58,6 @@ class _File(_Strict):
     levels: list[_Level] = Field(min_length=1)
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe loader that refuses a key given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if str(key.value) in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
-            seen.add(str(key.value))
-        return dict(super().construct_mapping(node, deep))
-
-
 def dump_mapping(mapping: Mapping) -> str:
     """Return ``mapping`` as YAML text."""
     levels: list[dict[str, object]] = []
@@ -113,20 +102,13 @@ def read_mapping(
         once.
     """
     origin = str(source) if isinstance(source, Path) else "mapping"
+    parsed = strict_yaml.parse(_text(source), origin)
+    if parsed.problems:
+        raise MappingError("\n".join(parsed.problems))
     try:
-        raw = yaml.load(_text(source), Loader=_Loader)
-        document = _File.model_validate(raw)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise MappingError(
-            f"{origin}: {where}not valid YAML: {getattr(error, 'problem', None) or 'malformed'}"
-        ) from error
-    except RecursionError as error:
-        raise MappingError(f"{origin}: nested too deeply") from error
+        document = _File.model_validate(parsed.data)
     except ValidationError as error:
-        lines = [f"{origin}: {'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors()]
-        raise MappingError("\n".join(lines)) from error
+        raise MappingError("\n".join(_explain(dict(issue), origin) for issue in error.errors())) from error
     found = Mapping(
         tuple(document.ops),
         tuple(document.problem.items()),
@@ -145,6 +127,17 @@ def require_for(
         raise MappingError(f"{origin}: is for the problem {_sizes(mapping.dims)}, not {_sizes(problem)}")
     if machine is not None and mapping.machine != machine:
         raise MappingError(f"{origin}: is for the machine {mapping.machine!r}, not {machine!r}")
+
+
+def _explain(issue: Dictionary[str, object], origin: str) -> str:
+    """Return one line for one pydantic problem."""
+    location = issue["loc"]
+    key = ".".join(map(str, location)) if isinstance(location, tuple) else str(location)
+    if issue["type"] == "extra_forbidden":
+        return f"{origin}: {key}: unknown key"
+    if issue["type"] == "missing":
+        return f"{origin}: {key}: missing"
+    return f"{origin}: {key or 'document'}: {issue['msg']}"
 
 
 def _text(source: Path | str) -> str:

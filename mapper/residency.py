@@ -1,9 +1,12 @@
-"""Lines that a cache in front of DRAM fetches, estimated from reuse distances.
+"""Lines that the caches in front of DRAM fetch, estimated from reuse distances.
 
-A tile that is loaded again after ``footprint`` bytes of other data went by is still in a cache of random replacement
-with a probability that follows from a steady state: of a cyclic walk over F lines through C, the share r fetched
-again satisfies 1 - r = exp(-r F / C), since each of the r F fetches evicts a given line with probability 1 / C. There
-is none for F <= C.
+A matrix that is swept again finds a line gone with a probability that follows from the fetches in between: each
+evicts a given one of C lines with probability 1 / C, since the victim is random. With F lines swept again and X lines
+of other data streaming by, the share r fetched again obeys, from sweep to sweep,
+
+    r' = 1 - exp(-(r F + X) / C),      r = 1 in the first sweep.
+
+So a sweep that fits settles at few fetches only after many rounds, and never if something streams by.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hwconfigs import CacheSpec
 from mapper.counts import Visits
 from mapper.mapping import DIMS, DIMS_OF
 from mapper.mapspace import Batch
@@ -21,26 +25,16 @@ from mapper.traffic import LINES, PARTIAL_LINES, Traffic
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+ROUNDS = 8
+"""Sweeps that are followed one by one; later ones are taken to be like the last of them."""
 
-def _refetch_curve() -> tuple[Floats, Floats]:
-    """Tabulate F / C against r: for a given r, F / C = -ln(1 - r) / r."""
-    share = np.concatenate(([0.0], np.linspace(1e-3, 0.999999, 2000)))
-    load = np.concatenate(([1.0], -np.log1p(-share[1:]) / share[1:]))
-    return load, share
-
-
-_LOAD, _SHARE = _refetch_curve()
-
-
-def refetched(footprint: Floats, capacity: float) -> Floats:
-    """Share of a walk over ``footprint`` that a cache of ``capacity`` must fetch again; both in one unit."""
-    result: Floats = np.interp(footprint / capacity, _LOAD, _SHARE)
-    return result
+WITHOUT: dict[str, str] = {"n": "input", "m": "weight", "k": "output"}
+"""The operand that a loop over a dimension sweeps again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lines:
-    """Estimated fetches from DRAM by matrix, and lines written back (columns, in lines)."""
+    """Estimated fetches of the L2 by matrix, and what becomes of them (columns, in lines)."""
 
     a: Floats
     b: Floats
@@ -49,33 +43,57 @@ class Lines:
     c: Floats
     """Fetched because a store covered only a part."""
     written: Floats
+    """Lines written back to DRAM."""
+    evicting: Floats
+    """Share of the fetches that evict a valid line."""
+    from_dram: Floats
+    """Share of the fetches that a last-level cache does not serve."""
 
     @property
     def fetched(self) -> Floats:
+        """Lines fetched into the L2."""
         return self.a + self.b + self.c + self.d
 
 
-def lines(batch: Batch, seen: Visits, traffic: Traffic) -> Lines:
-    """Estimate the DRAM traffic behind the last cache of a machine that has one."""
-    spec, problem = traffic.spec, traffic.problem
-    cache = spec.l2
-    assert cache is not None
-    capacity = cache.capacity_bytes + (spec.llc.capacity_bytes if spec.llc else 0)
-    again = _Refetch(batch, seen, traffic, capacity)
-    b_width, b_inner = (batch.tile_k, "k") if problem.b_transposed else (batch.tile_n, "n")
-    compulsory = traffic.compulsory
-    a = again.total(traffic.a[batch.tile_k, LINES], compulsory[0], "k", "n", seen.loads_a)
-    b = again.total(traffic.b[b_width, LINES], compulsory[1], b_inner, "m", seen.loads_b)
+def evicting(fetched: Floats, capacity_lines: int, occupied: float) -> Floats:
+    """Share of fetches that evict a valid line from a cache of which a part is ``occupied``; victims are random."""
+    load = np.maximum(fetched, 1e-9) / capacity_lines
+    share: Floats = 1.0 - (1.0 - occupied) * -np.expm1(-load) / load
+    return share
+
+
+def lines(batch: Batch, seen: Visits, traffic: Traffic, occupied: float = 0.0) -> Lines:
+    """Estimate what an initially cold hierarchy fetches; ``occupied``: part of the L2 that holds other data."""
+    spec = traffic.spec
+    if spec.l2 is None:
+        raise ValueError(f"{spec.name} has no L2")
+    a, b, d, c, written = _fetches(batch, seen, traffic, spec.l2)
+    fetched = a + b + c + d
+    from_dram = np.ones(len(batch))
+    if spec.llc is not None:
+        behind = _fetches(batch, seen, traffic, spec.llc)
+        from_dram = np.minimum(1.0, sum(behind[:4]) / np.maximum(fetched, 1e-9))
+    share = evicting(fetched, spec.l2.capacity_bytes // spec.l2.line_bytes, occupied)
+    return Lines(a, b, d, c, written, share, from_dram)
+
+
+def _fetches(batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> tuple[Floats, ...]:
+    """Return the fetches of A, B, D, C and the lines written, for one cache."""
+    problem = traffic.problem
+    again = _Refetch(batch, seen, traffic, cache.capacity_bytes)
+    b_width, b_along = (batch.tile_k, "k") if problem.b_transposed else (batch.tile_n, "n")
+    unique_a, unique_b, unique_c = traffic.compulsory
+    a = again.sweeps(traffic.a[batch.tile_k, LINES], unique_a, "k", "n", seen.loads_a)
+    b = again.sweeps(traffic.b[b_width, LINES], unique_b, b_along, "m", seen.loads_b)
     stores = traffic.c[batch.tile_n]
-    spilled = np.asarray(seen.spilled > 0, dtype=np.float64)
     partial_lines = float(traffic.partial[LINES])
-    d = float(traffic.compulsory_bias) + partial_lines * seen.spilled * again.share("k")
-    touched_again = np.maximum(0.0, stores[:, LINES] - compulsory[2]) * again.share("n")
-    fetched_for_store = np.minimum(stores[:, PARTIAL_LINES].astype(np.float64), compulsory[2] + touched_again)
+    lost = again.share("k")
+    d = float(traffic.compulsory_bias) + partial_lines * seen.spilled * lost
+    touched = unique_c + np.maximum(0.0, stores[:, LINES] - unique_c) * again.gone("n")
+    c = np.minimum(stores[:, PARTIAL_LINES].astype(np.float64), touched)
     separate = 0.0 if problem.c_full else 1.0
-    written = compulsory[2] + touched_again
-    written += spilled * partial_lines * (separate + np.maximum(seen.spilled - separate, 0.0) * again.share("k"))
-    return Lines(a, b, d, fetched_for_store, written)
+    rewritten = (seen.spilled > 0) * partial_lines * (separate + np.maximum(seen.spilled - separate, 0.0) * lost)
+    return a, b, d, c, touched + rewritten
 
 
 class _Refetch:
@@ -87,24 +105,44 @@ class _Refetch:
         dim = traffic.spec.array.rows
         tiles = dict(zip(DIMS, (batch.tile_m, batch.tile_k, batch.tile_n), strict=True))
         self._tile = {name: np.minimum(tiles[name] * dim, self._sizes[name]) for name in DIMS}
-        self._capacity = capacity_bytes
-        self._spilled = seen.spilled > 0
-        self._full = traffic.problem.c_full
+        self._trips = dict(zip(DIMS, (seen.trips_m, seen.trips_k, seen.trips_n), strict=True))
+        self._capacity = float(capacity_bytes)
+        self._output_bytes = np.where((seen.spilled > 0) | traffic.problem.c_full, 4, 1)
         self._shares: dict[str, Floats] = {}
 
-    def share(self, dim: str) -> Floats:
-        """Share fetched again between two steps of the loop over ``dim``: all that its inner loops touch goes by."""
-        if dim not in self._shares:
-            inside = self._order[self._order.index(dim) + 1 :]
-            extent = {name: self._sizes[name] if name in inside else self._tile[name] for name in DIMS}
-            footprint = np.zeros(len(self._spilled), dtype=np.float64)
-            for tensor, (row, col) in DIMS_OF.items():
-                bytes_each = np.where(self._spilled | self._full, 4, 1) if tensor == "output" else 1
-                footprint += extent[row] * extent[col] * bytes_each
-            self._shares[dim] = refetched(footprint, self._capacity)
-        return self._shares[dim]
+    def _footprint(self, tensor: str, over: str) -> Floats:
+        """Part of the cache that one step of the loop ``over`` touches of a tensor."""
+        inside = self._order[self._order.index(over) + 1 :]
+        row, col = (self._sizes[name] if name in inside else self._tile[name] for name in DIMS_OF[tensor])
+        width = self._output_bytes if tensor == "output" else np.ones_like(self._output_bytes)
+        size: Floats = row * col * width / self._capacity
+        return size
 
-    def total(self, touched: Ints, unique: int, along: str, over: str, sweeps: Ints) -> Floats:
+    def share(self, over: str) -> Floats:
+        """Average share fetched again of the operand that the loop ``over`` sweeps again."""
+        if over not in self._shares:
+            swept = WITHOUT[over]
+            own = self._footprint(swept, over)
+            streaming = np.zeros_like(own)
+            for tensor in DIMS_OF:
+                if tensor != swept:
+                    streaming = streaming + self._footprint(tensor, over)
+            left = np.maximum(self._trips[over] - 1, 1).astype(np.float64)
+            rounds = np.minimum(left, ROUNDS)
+            rate, total = np.ones_like(own), np.zeros_like(own)
+            for number in range(ROUNDS):
+                rate = np.where(number < rounds, -np.expm1(-(rate * own + streaming)), rate)
+                total += np.where(number < rounds, rate, 0.0)
+            self._shares[over] = (total + (left - rounds) * rate) / left
+        return self._shares[over]
+
+    def gone(self, over: str) -> Floats:
+        """Share of lines gone after one step of the loop ``over``, of lines that two neighbouring tiles share."""
+        touched = self._footprint("input", over) + self._footprint("weight", over) + self._footprint("output", over)
+        share: Floats = -np.expm1(-touched)
+        return share
+
+    def sweeps(self, touched: Ints, unique: int, along: str, over: str, number: Ints) -> Floats:
         """Fetches of a matrix whose rows are cut ``along`` one dimension and which is swept again ``over`` another."""
-        first = unique + np.maximum(0, touched - unique) * self.share(along)
-        return first + (sweeps - 1) * first * self.share(over)
+        first = unique + np.maximum(0, touched - unique) * self.gone(along)
+        return first + (number - 1) * first * self.share(over)

@@ -1,14 +1,13 @@
 """Cycles of the hardware loops of a matmul, for columns of mappings.
 
-Two loops are in flight: while one computes, the stores of the loop before it leave and the loads of the loop after it
-arrive, in that order. So a loop costs
+Two loops are in flight. While a loop computes, the stores of the loop before it leave and the loads of the loop after
+it arrive, in that order:
 
-    double-buffered   max(compute, load + store of the previous result, issue of the loop)
-    whole memories    first loads + max(compute, remaining loads) + store
+    total = call + first loads + sum over neighbours of max(compute, stores before + loads after, issue) + last loop
 
-and the first loads, the last store and the pipeline's depth are exposed once. Loops differ only by ragged tiles and
-by their place in the k loop: at most twelve classes, each with its number of loops. Sources of the unit times:
-`simulator.units`, timing notes sections 3 and 5.2, calibration notes section 1.2 for the commands in flight.
+Loops differ only by ragged tiles, so the neighbours of a three-deep loop nest come in at most fourteen kinds, each with
+its number of occurrences. A tile in the whole memories overlaps with nothing but the rest of its own loads. Sources of
+the unit times: `simulator.units`, timing notes sections 3 and 5.2, calibration notes sections 1.1 and 1.2.
 """
 
 from __future__ import annotations
@@ -21,9 +20,11 @@ from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
 from mapper.counts import Visits
+from mapper.mapping import DIMS
 from mapper.mapspace import Batch
 from mapper.residency import Lines
-from mapper.traffic import BEATS, Traffic
+from mapper.traffic import BEATS, LINES, Traffic
+from simulator.units.store import row_period
 from simulator.units.systolic_array import completion_delay, compute_cycles
 from simulator.units.unroller import blocks_per_segment
 
@@ -31,15 +32,47 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
+EARLY_RELEASE_CYCLES = (320.0, 200.0)
+"""Bank conflicts of a loop that is released before its last pairs are fed, because its stores fit the store queue: the
+loads of the loop after next then fill the half that is still read. Tiles of less than eight row blocks, and others.
+Fitted to our own event simulation of 20 tilings of 512x768x768 (110 to 480 cycles); calibration notes, section 1.1."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """One kind of tile along one dimension (columns)."""
 
-    number: Ints
-    """Tiles of this kind."""
     blocks: Ints
     last_rows: Ints
     """Elements of the last block."""
+    opening: Floats
+    """Share of these tiles that are the first of the dimension."""
+    final: Floats
+    """Share that are the last."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A dimension cut in tiles: equal full ones, then the last one, which may be ragged."""
+
+    trips: Ints
+    full: Part
+    last: Part
+
+    @property
+    def first(self) -> Part:
+        """The first tile: a full one if there is any."""
+        some = self.trips > 1
+        return Part(
+            np.where(some, self.full.blocks, self.last.blocks),
+            np.where(some, self.full.last_rows, self.last.last_rows),
+            np.ones(len(some)),
+            np.where(some, 0.0, 1.0),
+        )
+
+
+Tile = dict[str, Part]
+"""The parts of one loop's tile by dimension."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,14 +85,35 @@ class Times:
     store: Floats
 
 
-def full_and_ragged(size: int, tile: Ints, dim: int) -> tuple[Part, Part]:
-    """Split a dimension of ``size`` elements in tiles of ``tile`` blocks into equal full tiles and the last one."""
+def cut(size: int, tile: Ints, dim: int) -> Cut:
+    """Cut ``size`` elements in tiles of ``tile`` blocks."""
     blocks = -(-size // dim)
     trips = -(-blocks // tile)
-    rest = blocks - (trips - 1) * tile
-    whole = np.full_like(tile, dim)
+    several = trips > 1
+    full = Part(tile, np.full_like(tile, dim), 1.0 / np.maximum(1, trips - 1), np.zeros(len(tile)))
     edge = np.full_like(tile, size - (blocks - 1) * dim)
-    return Part(trips - 1, tile, whole), Part(np.ones_like(tile), rest, edge)
+    last = Part(blocks - (trips - 1) * tile, edge, np.where(several, 0.0, 1.0), np.ones(len(tile)))
+    return Cut(trips, full, last)
+
+
+def neighbours(order: str, cuts: dict[str, Cut]) -> Iterator[tuple[Ints, Tile, Tile]]:
+    """Yield (occurrences, a loop's tile, the next loop's tile) for every kind of step of the DRAM loops."""
+    names = tuple(order)
+    outer, middle, inner = (cuts[name] for name in names)
+
+    def tile(*parts: Part) -> Tile:
+        return dict(zip(names, parts, strict=True))
+
+    for out, outs in ((outer.full, outer.trips - 1), (outer.last, 1)):
+        for mid, mids in ((middle.full, middle.trips - 1), (middle.last, 1)):
+            yield outs * mids * np.maximum(0, inner.trips - 2), tile(out, mid, inner.full), tile(out, mid, inner.full)
+            yield outs * mids * (inner.trips > 1), tile(out, mid, inner.full), tile(out, mid, inner.last)
+        before = tile(out, middle.full, inner.last)
+        yield outs * np.maximum(0, middle.trips - 2), before, tile(out, middle.full, inner.first)
+        yield outs * (middle.trips > 1), before, tile(out, middle.last, inner.first)
+    before = tile(outer.full, middle.last, inner.last)
+    yield np.maximum(0, outer.trips - 2), before, tile(outer.full, middle.first, inner.first)
+    yield (outer.trips > 1) * 1, before, tile(outer.last, middle.first, inner.first)
 
 
 class _Machine:
@@ -71,6 +125,13 @@ class _Machine:
         self.batch = batch
         self.seen = seen
         self.segment = blocks_per_segment(self.spec)
+        self.spilled = np.asarray(seen.spilled > 0, dtype=np.float64)
+        self.row_periods = np.array(
+            [row_period(n, False, False, self.spec.dma) if n else 0.0 for n in range(self.segment + 1)]
+        )
+        self.exposed = _exposed(self.spec)
+        self._evicting = lines.evicting if lines else np.zeros(len(batch))
+        self._from_dram = lines.from_dram if lines else np.ones(len(batch))
         self._command_costs(traffic, lines)
 
     def _command_costs(self, traffic: Traffic, lines: Lines | None) -> None:
@@ -92,10 +153,12 @@ class _Machine:
         passes = self.seen.spilled + int(problem.bias_address is not None)
         beats = (traffic.partial[BEATS] * self.seen.spilled + traffic.bias[BEATS]) / np.maximum(1, passes) / d_commands
         self.d_command = self._mvin(beats, missed_d / np.maximum(1, passes) / d_commands)
+        touched = traffic.a[batch.tile_k, LINES] * self.seen.loads_a + traffic.b[b_width, LINES] * self.seen.loads_b
+        self.hits = 1.0 - np.minimum(1.0, (missed_a + missed_b) / touched) if lines else zero
 
     def _segments(self, size: int, tile: Ints) -> Ints:
-        full, ragged = full_and_ragged(size, tile, self.spec.array.rows)
-        commands: Ints = full.number * -(-full.blocks // self.segment) - (-ragged.blocks // self.segment)
+        parts = cut(size, tile, self.spec.array.rows)
+        commands: Ints = (parts.trips - 1) * -(-tile // self.segment) - (-parts.last.blocks // self.segment)
         return commands
 
     def _mvin(self, beats: Floats, misses: Floats) -> Floats:
@@ -106,24 +169,26 @@ class _Machine:
         if spec.l2 is None:
             transfer = beats * dma.bus_bytes_per_cycle / spec.dram.bytes_per_cycle
             alone = dma.issue_cycles + spec.dram.latency_cycles + transfer + dma.completion_cycles
-            return np.maximum(transfer, alone / depth)
-        per_line = line / spec.dram.bytes_per_cycle + spec.dram.evict_cycles
-        miss_latency = spec.dram.latency_cycles + spec.dram.request_cycles
+            streamed: Floats = np.maximum(transfer, alone / depth)
+            return streamed
+        per_line = line / spec.dram.bytes_per_cycle + spec.dram.evict_cycles * self._evicting
+        miss_latency = spec.dram.request_cycles + self._from_dram * spec.dram.latency_cycles
         if spec.llc is not None:
-            miss_latency += spec.llc.hit_cycles
+            miss_latency = miss_latency + (1.0 - self._from_dram) * spec.llc.hit_cycles
         alone = dma.issue_cycles + spec.l2.hit_cycles + dma.completion_cycles + beats
         alone = alone + np.minimum(1.0, misses) * miss_latency + np.maximum(0.0, misses * per_line - beats)
         entries = misses * (miss_latency + per_line + spec.l2.mshr_release_cycles) / spec.l2.mshrs
-        return np.maximum.reduce([beats, misses * per_line, entries, alone / depth])
+        slowest: Floats = np.maximum(np.maximum(beats, misses * per_line), np.maximum(entries, alone / depth))
+        return slowest
 
-    def compute(self, m: Part, k: Part, n: Part) -> Floats:
+    def compute(self, tile: Tile) -> Floats:
         """Execute cycles of a loop: new weights at i = 0, kept ones for the other row blocks."""
-        array = self.spec.array
+        array, (m, k, n) = self.spec.array, _mkn(tile)
         transposed = self.problem.b_transposed
         kept = (m.blocks - 2) * array.rows + compute_cycles(m.last_rows, array, transposed)
-        pairs = k.blocks * n.blocks
-        new = array.rows * (array.transpose_factor if transposed else 1 + self._same_bank(m, k, n))
-        return pairs * (new + np.where(m.blocks > 1, kept, 0))
+        factor = float(array.transpose_factor) if transposed else 1.0 + self._same_bank(m, k, n)
+        cycles: Floats = k.blocks * n.blocks * (array.rows * factor + np.where(m.blocks > 1, kept, 0))
+        return cycles
 
     def _same_bank(self, m: Part, k: Part, n: Part) -> Floats:
         """Share of new weights in the bank their inputs are read from: A fills rows upwards, B downwards."""
@@ -139,30 +204,69 @@ class _Machine:
             share += a_here * b_here
         return share
 
-    def load(self, m: Part, k: Part, n: Part, adds: Floats | float) -> Floats:
-        """Load cycles of a loop; a held operand loads in its share of the loops, D in the share ``adds``."""
+    def load(self, tile: Tile) -> Floats:
+        """Load cycles of a loop; a held operand loads in its share of the loops."""
+        m, k, n = _mkn(tile)
         k_commands = -(-k.blocks // self.segment)
         b_commands = n.blocks * k_commands if self.problem.b_transposed else k.blocks * -(-n.blocks // self.segment)
         a = m.blocks * k_commands * self.a_command * (self.seen.loads_a / self.seen.trips_n)
         b = b_commands * self.b_command * (self.seen.loads_b / self.seen.trips_m)
-        return a + b + adds * m.blocks * n.blocks * self.d_command
+        bias = float(self.problem.bias_address is not None)
+        adds = k.opening * bias + (1.0 - k.opening) * self.spilled
+        cycles: Floats = a + b + adds * m.blocks * n.blocks * self.d_command
+        return cycles
 
-    def store(self, m: Part, n: Part, full: bool) -> Floats:
-        """Store cycles of a loop: serial commands of whole row segments."""
+    def store(self, tile: Tile) -> tuple[Floats, Floats]:
+        """Store cycles of a loop and the number of its mvouts: serial commands of whole row segments."""
+        m, k, n = _mkn(tile)
         dma = self.spec.dma
         rows = (m.blocks - 1) * self.spec.array.rows + m.last_rows
-        if full:
-            commands = m.blocks * n.blocks * float(dma.store_command_cycles)
-            full_width: Floats = np.maximum(rows * n.blocks * dma.store_full_row_cycles, commands)
-            return full_width
-        groups = n.blocks // self.segment
-        rest = n.blocks - groups * self.segment
-        per_row = np.array([0.0, *dma.store_row_cycles])
-        wide = per_row[np.minimum(self.segment, 4)] if self.segment <= 4 else float(self.segment)
-        narrow = np.where(rest <= 4, per_row[np.minimum(rest, 4)], rest)
-        long = groups * np.maximum(rows * wide, m.blocks * float(dma.store_command_cycles))
-        short = np.where(rest > 0, np.maximum(rows * narrow, m.blocks * float(dma.store_command_cycles)), 0.0)
-        return long + short
+        full_commands = m.blocks * n.blocks
+        full = np.maximum(rows * n.blocks * dma.store_full_row_cycles, full_commands * float(dma.store_command_cycles))
+        if self.problem.c_full:
+            commands, cycles = full_commands, full
+        else:
+            groups, rest = n.blocks // self.segment, n.blocks % self.segment
+            commands = m.blocks * (groups + (rest > 0))
+            cycles = groups * np.maximum(
+                rows * self.row_periods[self.segment], m.blocks * float(dma.store_command_cycles)
+            )
+            short = np.maximum(rows * self.row_periods[rest], m.blocks * float(dma.store_command_cycles))
+            cycles = cycles + np.where(rest > 0, short, 0.0)
+        partial = (1.0 - k.final) * self.spilled
+        return k.final * cycles + partial * full, k.final * commands + partial * full_commands
+
+    def step(self, before: Tile, after: Tile) -> tuple[Floats, Floats, Floats, Floats]:
+        """Cycles from one loop's start of computing to the next one's; its compute, the next one's load, its store."""
+        compute, load = self.compute(before), self.load(after)
+        store, mvouts = self.store(before)
+        if not self.batch.double_buffered:
+            return self.alone(compute, self.load(before), store, before), compute, load, store
+        entries = self.spec.front_end.store_entries
+        waits = store * np.maximum(0.0, 1.0 - entries / np.maximum(mvouts, 1.0))
+        few, many = EARLY_RELEASE_CYCLES
+        early = np.where(before["m"].blocks < 8, few, many) * self.hits * (mvouts <= entries)
+        busy = compute + np.minimum(early, np.minimum(load, compute))
+        cycles: Floats = np.maximum(np.maximum(busy, waits + load), float(self.spec.host.loop_cycles))
+        return cycles, compute, load, store
+
+    def alone(self, compute: Floats, load: Floats, store: Floats, tile: Tile) -> Floats:
+        """Cycles of a loop that overlaps with no other: it starts when its first k slab is on chip."""
+        slab = np.minimum(1.0, self.segment / tile["k"].blocks)
+        cycles: Floats = load * slab + np.maximum(load * (1.0 - slab), compute) + store + self.exposed
+        return cycles
+
+
+def _exposed(spec: HardwareSpec) -> float:
+    """Depth of the pipeline: configuration, first load, array, last store, fence. [cycles]"""
+    memory = spec.l2.hit_cycles if spec.l2 else spec.dram.latency_cycles
+    ends = spec.dma.issue_cycles + memory + spec.dma.completion_cycles
+    front = spec.front_end.loop_config_cycles + spec.front_end.first_command_cycles
+    return float(front + ends + completion_delay(spec.array) + spec.dma.store_completion_cycles)
+
+
+def _mkn(tile: Tile) -> tuple[Part, Part, Part]:
+    return tile["m"], tile["k"], tile["n"]
 
 
 def cycles(batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) -> Times:
@@ -170,82 +274,30 @@ def cycles(batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) ->
     machine = _Machine(batch, seen, traffic, lines)
     spec, problem = traffic.spec, traffic.problem
     dim = spec.array.rows
-    zero = np.zeros(len(batch), dtype=np.float64)
-    total, compute, load, store = zero, zero, zero, zero
-    issue = float(spec.host.loop_cycles)
-    for number, loop_compute, loop_load, loop_store in _classes(machine):
-        if batch.double_buffered:
-            one = np.maximum(np.maximum(loop_compute, loop_load + loop_store), issue)
-        else:
-            one = np.maximum(loop_compute + loop_load + loop_store + _exposed(machine), issue)
-        total = total + number * one
-        compute, load, store = compute + number * loop_compute, load + number * loop_load, store + number * loop_store
-    m, k, n = (full_and_ragged(size, tile, dim) for size, tile in _extents(machine))
-    first = machine.load(_first(m), _first(k), _first(n), float(problem.bias_address is not None))
-    slab = np.minimum(1.0, machine.segment / _first(k).blocks)
-    last_store = machine.store(m[1], n[1], problem.c_full)
+    columns = dict(zip(DIMS, (batch.tile_m, batch.tile_k, batch.tile_n), strict=True))
+    cuts = {name: cut(problem.dims[name], columns[name], dim) for name in DIMS}
+    first = {name: part.first for name, part in cuts.items()}
+    last = {name: part.last for name, part in cuts.items()}
+    compute, load, store = machine.compute(last), machine.load(first), machine.store(last)[0]
     if batch.double_buffered:
-        single = np.asarray(seen.loops == 1)
-        head = np.where(single, np.maximum(first * slab, first + 0.0 * slab - compute), first * slab)
-        total = total + head + last_store + _exposed(machine)
+        slab = np.where(seen.loops > 1, np.minimum(1.0, machine.segment / first["k"].blocks), 1.0)
+        single = machine.alone(compute, load, store, last)
+        total = np.where(seen.loops > 1, load * slab + compute + store + machine.exposed, single)
+    else:
+        total = machine.alone(compute, machine.load(last), store, last)
+    for number, before, after in neighbours(batch.order, cuts):
+        if not number.any():
+            continue
+        one, one_compute, one_load, one_store = machine.step(before, after)
+        total = total + number * one
+        compute, load, store = compute + number * one_compute, load + number * one_load, store + number * one_store
     if lines is not None:
         total = np.maximum(total, _memory_floor(lines, spec))
     return Times(total + spec.host.call_cycles, compute, load, store)
 
 
-def _first(parts: tuple[Part, Part]) -> Part:
-    """The first tile along a dimension: a full one if there is any."""
-    full, ragged = parts
-    some = full.number > 0
-    return Part(
-        np.ones_like(full.number),
-        np.where(some, full.blocks, ragged.blocks),
-        np.where(some, full.last_rows, ragged.last_rows),
-    )
-
-
-def _extents(machine: _Machine) -> tuple[tuple[int, Ints], tuple[int, Ints], tuple[int, Ints]]:
-    problem, batch = machine.problem, machine.batch
-    return (problem.m, batch.tile_m), (problem.k, batch.tile_k), (problem.n, batch.tile_n)
-
-
-def _classes(machine: _Machine) -> Iterator[tuple[Ints, Floats, Floats, Floats]]:
-    """Yield (number of loops, compute, load, store) of every class of loops."""
-    problem, seen = machine.problem, machine.seen
-    m_parts, k_parts, n_parts = (full_and_ragged(size, t, machine.spec.array.rows) for size, t in _extents(machine))
-    spilled = np.asarray(seen.spilled > 0, dtype=np.float64)
-    bias = float(problem.bias_address is not None)
-    k_full, k_last = k_parts
-    single = np.asarray(seen.trips_k == 1, dtype=np.float64)
-    for m in m_parts:
-        for n in n_parts:
-            tiles = m.number * n.number
-            final = machine.store(m, n, problem.c_full)
-            partial = spilled * machine.store(m, n, True)
-            opening = np.minimum(k_full.number, 1)
-            for number, k, adds, stored in (
-                (opening, k_full, bias, np.where(spilled > 0, partial, final)),
-                (k_full.number - opening, k_full, spilled, partial),
-                (
-                    k_last.number,
-                    k_last,
-                    np.where(single > 0, bias, spilled),
-                    np.where((single + spilled) > 0, final, 0.0),
-                ),
-            ):
-                yield tiles * number, machine.compute(m, k, n), machine.load(m, k, n, adds), stored
-
-
-def _exposed(machine: _Machine) -> float:
-    """Depth of the pipeline: configuration, first load, array, first and last store. [cycles]"""
-    spec = machine.spec
-    memory = spec.l2.hit_cycles if spec.l2 else spec.dram.latency_cycles
-    ends = spec.dma.issue_cycles + memory + spec.dma.completion_cycles
-    front = spec.front_end.loop_config_cycles + spec.front_end.first_command_cycles
-    return float(front + ends + completion_delay(spec.array) + spec.dma.store_completion_cycles)
-
-
 def _memory_floor(lines: Lines, spec: HardwareSpec) -> Floats:
     """Cycles that DRAM is busy with the estimated traffic."""
     per_line = spec.dma.max_request_bytes / spec.dram.bytes_per_cycle
-    return lines.fetched * (per_line + spec.dram.evict_cycles) + lines.written * per_line
+    floor: Floats = lines.fetched * (per_line + spec.dram.evict_cycles * lines.evicting) + lines.written * per_line
+    return floor

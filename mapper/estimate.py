@@ -1,0 +1,127 @@
+"""Estimate of one mapping as a Report: the batch kernel on a batch of one.
+
+Counts are those of the simulation, integer for integer. The lines behind the L2 depend on the order of all
+requests, so here, for one mapping, they come from the replay of its memory stream through the cache tags; a search uses
+the reuse-distance estimate instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hwconfigs import EnergyModel, HardwareSpec
+from mapper import counts, residency, timing
+from mapper.cost import CostModel
+from mapper.lower import lower_matmul
+from mapper.mapping import Mapping
+from mapper.mapspace import Batch, batch_of
+from mapper.pricing import energy_of
+from mapper.problem import MatmulProblem
+from mapper.replay import MEMORY_UNITS, memory_counts
+from simulator.memory.traffic import MemoryState
+from simulator.program import Program
+from simulator.report import Counts, Report, UnitTime
+
+
+def estimate(
+    mapping: Mapping,
+    problem: MatmulProblem,
+    spec: HardwareSpec,
+    energy: EnergyModel,
+    memory: MemoryState | None = None,
+    program: Program | None = None,
+) -> Report:
+    """Return what the analytical model says about one mapping.
+
+    Parameters
+    ----------
+    mapping, problem, spec, energy
+        What runs where.
+    memory
+        Contents of the caches before; advanced. None: cold.
+    program
+        The lowered mapping, if it is at hand.
+
+    Raises
+    ------
+    MappingError
+        When the mapping is for another problem or machine, or does not fit.
+    """
+    program = program or lower_matmul(problem, mapping, spec)
+    batch = batch_of(mapping.hardware_loop)
+    model = CostModel.of(problem, spec, energy)
+    seen = counts.visits(batch, problem, spec)
+    numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
+    lines = None
+    if spec.l2 is not None:
+        memory = MemoryState(spec) if memory is None else memory
+        occupied = memory.l2.resident_lines() / (spec.l2.capacity_bytes // spec.l2.line_bytes) if memory.l2 else 0.0
+        moved = memory_counts(program, spec, memory)
+        numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
+        lines = scaled(residency.lines(batch, seen, model.traffic, occupied), moved, spec.l2.line_bytes)
+    times = timing.cycles(batch, seen, model.traffic, lines)
+    cycles = round(float(times.cycles[0]))
+    host = round(spec.host.call_cycles + float(seen.loops[0]) * spec.host.loop_cycles)
+    busy = {
+        "host": min(host, cycles),
+        "load": round(float(times.load[0])),
+        "execute": round(float(times.compute[0])),
+        "store": round(float(times.store[0])),
+        "normaliser": 0,
+    }
+    tallied = Counts(numbers)
+    return Report(
+        name=problem.name,
+        source="estimate",
+        machine=spec.name,
+        clock_mhz=spec.clock_mhz,
+        cycles=cycles,
+        counts=tallied,
+        units=unit_times(busy, cycles),
+        peak_macs_per_cycle=spec.array.rows * spec.array.cols,
+        bound=bound_of(busy),
+        energy_pj_by_action=energy_of(tallied, energy),
+        peak_bytes=_peak(batch, spec),
+    )
+
+
+def scaled(lines: residency.Lines, moved: Counts, line_bytes: int) -> residency.Lines:
+    """Scale estimated fetches to known totals."""
+    factor = moved["l2", "fill"] / np.maximum(lines.fetched, 1e-9)
+    from_dram = moved["dram", "read_byte"] / line_bytes / max(1, moved["l2", "fill"])
+    written = moved["dram", "write_byte"] / line_bytes
+    return replace(
+        lines,
+        a=lines.a * factor,
+        b=lines.b * factor,
+        c=lines.c * factor,
+        d=lines.d * factor,
+        written=np.full_like(lines.written, written),
+        from_dram=np.full_like(lines.from_dram, from_dram),
+    )
+
+
+def unit_times(busy: dict[str, int], cycles: int) -> dict[str, UnitTime]:
+    """Return busy and idle cycles of each unit; the estimate knows no stalls."""
+    return {unit: UnitTime(min(number, cycles), {}, max(0, cycles - number)) for unit, number in busy.items()}
+
+
+_BOUND = {"execute": "compute"}
+
+
+def bound_of(busy: dict[str, int]) -> str:
+    """Name what the busiest unit stands for."""
+    unit = max(busy, key=lambda name: busy[name])
+    return _BOUND.get(unit, unit)
+
+
+def _peak(batch: Batch, spec: HardwareSpec) -> dict[str, int]:
+    copies = 2 if batch.double_buffered else 1
+    m, k, n = int(batch.tile_m[0]), int(batch.tile_k[0]), int(batch.tile_n[0])
+    rows = spec.array.rows
+    return {
+        "scratchpad": k * (m + n) * rows * spec.scratchpad.row_bytes * copies,
+        "accumulator": m * n * rows * spec.accumulator.row_bytes * copies,
+    }

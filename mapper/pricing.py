@@ -1,0 +1,21 @@
+"""Energy of a report's counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hwconfigs import EnergyModel
+from simulator.report import Action, Counts, Report, price
+
+UNPRICED: frozenset[Action] = frozenset({("dma", "read_request"), ("dma", "write_request")})
+"""Actions without energy of their own: a request is priced by its beats and by the memory access it makes."""
+
+
+def energy_of(counts: Counts, energy: EnergyModel) -> dict[Action, float]:
+    """Return the energy of each priced action [pJ]."""
+    return price(Counts({action: number for action, number in counts.items() if action not in UNPRICED}), energy.pj)
+
+
+def priced(report: Report, energy: EnergyModel) -> Report:
+    """Return ``report`` with its energy."""
+    return replace(report, energy_pj_by_action=energy_of(report.counts, energy))

@@ -1,8 +1,11 @@
 """Gemmini's own library: its tile search and its loop over tiles, as the mapping policy ``gemmini_auto``.
 
-tiled_matmul_auto starts from a square tile and grows J, I, K in turn, one block each per round, while half of each memory holds
-the tile. Loops run i, j, k outermost to innermost; every hardware loop reloads A and B, except on machines whose library keeps an
-operand of at most two tiles. Source: ucb-bar/gemmini-rocc-tests as described in the timing notes, section 5.1, and the calibration notes,
+tiled_matmul_auto starts from a square tile and grows J, I, K in turn, one block each per round, while half of each
+memory holds
+the tile. Loops run i, j, k outermost to innermost; every hardware loop reloads A and B, except on machines whose
+library keeps an
+operand of at most two tiles. Source: ucb-bar/gemmini-rocc-tests as described in the timing notes, section 5.1, and
+the calibration notes,
 section 1.1 (core cycles of the search).
 """
 

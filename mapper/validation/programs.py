@@ -1,0 +1,197 @@
+"""Rows measured in Verilator (``gemmini_rtl.csv``): each test becomes the program that was timed.
+
+The measured programs ended in a fence; operands lie page-aligned one after the other. Rows of whole products also
+contain the core's work before the first hardware loop.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from hwconfigs import HardwareSpec
+from mapper.validation.library import Product, Tiling, auto_tiling, library_call, tiled
+from mapper.validation.rows import ValidationError, whole
+from mapper.validation.streams import STREAMS
+from simulator.program import Activation, Command, Fence, HostTask, Item, Matrix, Mvin, Mvout, Program
+
+Row = dict[str, str]
+
+REQUIRED = (
+    "gemmini_config", "test", "M", "N", "K", "tile_i", "tile_j", "tile_k", "n_ops", "rows", "cols", "stride_bytes",
+    "state", "dram_latency", "cycles",
+)  # fmt: skip
+"""Columns a file of this kind must have."""
+
+PAGE = 4096
+"""Alignment of operands [bytes]."""
+
+
+class NotModelled(ValidationError):
+    """A row of a kind that is listed, not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallCost:
+    """Core cycles before the first hardware loop: with a given tile; with a search, and per round of it."""
+
+    given_tile: int
+    searched: int
+    per_round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Operands of one product of a sequence."""
+
+    a: int
+    c: int
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A timed program and the end of the memory it uses."""
+
+    program: Program
+    end: int
+
+
+def identity(row: Row) -> tuple[str, ...]:
+    """What makes a ``repeat`` row the repetition of an earlier one."""
+    names = ("test", "M", "N", "K", "tile_i", "tile_j", "tile_k", "n_ops", "rows", "cols", "stride_bytes")
+    return tuple(row.get(name, "") for name in (*names, "offset_bytes", "group", "part"))
+
+
+def build(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: dict[str, Place]) -> Built:
+    """The timed program of a row.
+
+    Parameters
+    ----------
+    row
+        One measurement.
+    spec
+        The machine.
+    base
+        Where its operands start.
+    cost
+        Core cycles of a library call in the measuring program.
+    sequence
+        Operands of the latest part of each group of products; updated.
+    """
+    test = row["test"]
+    if re.match(r"loop_ws_|seq_part", test):
+        return _product(row, spec, base, cost, sequence)
+    if test.startswith("resadd_auto"):
+        return _residual(row, spec, base, cost)
+    for pattern, stream in STREAMS:
+        if re.fullmatch(pattern, test):
+            commands = stream(row, spec, base)
+            reach = [_reach(command) for command in commands if isinstance(command, (Mvin, Mvout))]
+            items: list[Item] = [*commands, Fence()]
+            return Built(Program(test, tuple(items)), _page(max(reach, default=base)))
+    raise NotModelled(f"test {test!r} is not modelled")
+
+
+def _reach(command: Mvin | Mvout) -> int:
+    matrix = command.source if isinstance(command, Mvin) else command.target
+    return matrix.address + command.rows * max(matrix.row_stride_bytes, command.cols * command.element_bits // 8)
+
+
+@dataclass(frozen=True, slots=True)
+class _Suffixes:
+    """What the suffixes of a product's name say."""
+
+    b_transposed: bool
+    c_full: bool
+    bias: str
+    activation: Activation
+    strides: dict[str, int]
+
+
+def _suffixes(test: str) -> _Suffixes:
+    activation: Activation = "none"
+    if "_relu" in test:
+        activation = "relu"
+    elif "_softmax" in test:
+        activation = "softmax"
+    elif "_layernorm" in test:
+        activation = "layernorm"
+    return _Suffixes(
+        b_transposed="_Btransposed" in test,
+        c_full="_fullC32" in test,
+        bias="matrix" if "_bias32" in test else "row" if "_rowbias" in test else "",
+        activation=activation,
+        strides={key: int(value) for key, value in re.findall(r"_s([ABC])(\d+)", test)},
+    )
+
+
+def _page(size: int) -> int:
+    return -(-size // PAGE) * PAGE
+
+
+def _product(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: dict[str, Place]) -> Built:
+    m, n, k = (whole(row, column) for column in "MNK")
+    suffix = _suffixes(row["test"])
+    stride_a = suffix.strides.get("A", k)
+    stride_b = suffix.strides.get("B", k if suffix.b_transposed else n)
+    stride_c = suffix.strides.get("C", n) * (4 if suffix.c_full else 1)
+    a = base
+    b = a + _page(m * stride_a)
+    d = b + _page((n if suffix.b_transposed else k) * stride_b)
+    c = d + (_page(m * n * 4) if suffix.bias else 0)
+    group = row.get("group", "")
+    if group and group in sequence and whole(row, "part") > 1:
+        a = sequence[group].a if group.startswith("qkv") else sequence[group].c
+    if group:
+        sequence[group] = Place(a, c)
+    product = Product(
+        m=m,
+        k=k,
+        n=n,
+        a=Matrix(a, stride_a),
+        b=Matrix(b, stride_b),
+        c=Matrix(c, stride_c),
+        d=Matrix(d, 0 if suffix.bias == "row" else n * 4) if suffix.bias else None,
+        b_transposed=suffix.b_transposed,
+        c_full=suffix.c_full,
+        activation=suffix.activation,
+    )
+    return Built(_call(product, row, spec, cost), c + _page(m * stride_c))
+
+
+def _call(product: Product, row: Row, spec: HardwareSpec, cost: CallCost) -> Program:
+    """The library call of a product row."""
+    test = row["test"]
+    whole_rows = product.activation in ("softmax", "layernorm")
+    searched = auto_tiling(product.m, product.k, product.n, spec, whole_rows=whole_rows)
+    given = searched
+    if row["tile_i"]:
+        given = Tiling(*(whole(row, column) for column in ("tile_i", "tile_j", "tile_k")))
+    if test.startswith("loop_ws_single"):
+        loop = replace(tiled(product, given, spec)[0], whole_memory=True)
+        return Program(test, (loop, Fence()))
+    software = cost.given_tile if test.startswith("loop_ws_tile") else cost.searched + cost.per_round * searched.rounds
+    return library_call(product, given, spec, software)
+
+
+def _residual(row: Row, spec: HardwareSpec, base: int, cost: CallCost) -> Built:
+    """Residual addition: per tile A into the accumulator, B added to it, the sum out."""
+    m, n = whole(row, "M"), whole(row, "N")
+    a, b = base, base + _page(m * n)
+    c = b + _page(m * n)
+    commands: list[Command] = []
+    dim, wide = spec.array.rows, spec.dma.max_request_bytes
+    places = spec.accumulator.rows // (4 * dim)
+    tile = 0
+    for row_at in range(0, m, dim):
+        for col in range(0, n, wide):
+            rows, cols = min(dim, m - row_at), min(wide, n - col)
+            where, at = tile % places * 4 * dim, row_at * n + col
+            commands += [
+                Mvin(Matrix(a + at, n), rows, cols, "accumulator", where, 8),
+                Mvin(Matrix(b + at, n), rows, cols, "accumulator", where, 8, accumulate=True),
+                Mvout(Matrix(c + at, n), rows, cols, "accumulator", where),
+            ]
+            tile += 1
+    program = Program("resadd", (HostTask("library call", cost.given_tile), *commands, Fence()))
+    return Built(program, c + _page(m * n))

@@ -1,0 +1,364 @@
+"""Executes a program on real numbers: does the mapped program compute the right thing?
+
+Hardware loops are expanded by the same unroller whose work orders are timed, and every mvin, pair and mvout moves
+int8 and int32 values through explicit scratchpad and accumulator arrays: a wrong address, half, order or accumulate
+flag gives a wrong number, and a read of rows that nothing has written is an error.
+
+    DRAM image ── mvin ──► scratchpad (int8) ── preload, compute ──► accumulator (int32) ── mvout ──► DRAM image
+         └──────── mvin of int32 rows ─────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import HardwareSpec
+from simulator.program import (
+    ROW_WISE,
+    Compute,
+    HostTask,
+    Item,
+    MatmulLoop,
+    Matrix,
+    Mvin,
+    Mvout,
+    Preload,
+    Program,
+    ProgramError,
+)
+from simulator.units import unroller
+from simulator.units.expand import LoopExpander
+from simulator.units.work import Loads, Pairs
+from simulator.validate import check
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dram:
+    """Bytes of DRAM from address ``base`` on; int32 values are little-endian."""
+
+    base: int
+    data: Bytes
+
+    def copy(self) -> Dram:
+        """An independent image with the same contents."""
+        return replace(self, data=self.data.copy())
+
+    def read(self, matrix: Matrix, rows: int, cols: int, bits: int = 8) -> Ints:
+        """Signed elements (rows, cols); a row stride of 0 repeats one row.
+
+        Raises
+        ------
+        ProgramError
+            When the matrix reaches outside the image.
+        """
+        where = self._where(matrix, rows, cols * (bits // 8))
+        return self.data[where].view(f"<i{bits // 8}").astype(np.int64)
+
+    def write(self, matrix: Matrix, values: Ints, bits: int = 8) -> None:
+        """Store signed elements (rows, cols)."""
+        where = self._where(matrix, values.shape[0], values.shape[1] * (bits // 8))
+        self.data[where] = np.ascontiguousarray(values.astype(f"<i{bits // 8}")).view(np.uint8)
+
+    def _where(self, matrix: Matrix, rows: int, row_bytes: int) -> Ints:
+        first = matrix.address - self.base
+        last = first + (rows - 1) * matrix.row_stride_bytes + row_bytes
+        if first < 0 or last > len(self.data):
+            end = self.base + len(self.data)
+            raise ProgramError(
+                f"DRAM bytes 0x{matrix.address:x}..0x{self.base + last - 1:x} outside 0x{self.base:x}..0x{end - 1:x}"
+            )
+        start = first + np.arange(rows, dtype=np.int64) * matrix.row_stride_bytes
+        return start[:, None] + np.arange(row_bytes, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """int8 result = saturate(round(f(accumulator value * ``input``) * ``output``)), f the activation, ties to even."""
+
+    input: float = 1.0
+    """Real value of one accumulator step."""
+    output: float = 1.0
+    """int8 steps of one real unit, e.g. 127 for softmax."""
+
+
+def execute(
+    program: Program,
+    memory: Dram,
+    spec: HardwareSpec,
+    *,
+    scaling: Scaling | None = None,
+    host: Callable[[HostTask, Dram], None] | None = None,
+) -> Dram:
+    """Run a program on numbers.
+
+    Parameters
+    ----------
+    program
+        What to execute, in program order.
+    memory
+        DRAM before the program; left as it is.
+    spec
+        The machine; its arrays must be int8 with int32 sums.
+    scaling
+        How int32 sums become int8 results; 1.0 unless given.
+    host
+        Called for each host task with the image to change; host tasks do nothing without it.
+
+    Returns
+    -------
+    DRAM after the program.
+
+    Raises
+    ------
+    ProgramError
+        When the machine cannot run the program, or a command reads what was never written; the message names it.
+    """
+    check(program, spec)
+    if (spec.array.input_bits, spec.array.accumulator_bits) != (8, 32):
+        raise ProgramError(f"{spec.name}: numbers are executed for int8 inputs with int32 sums only")
+    executor = _Executor(memory.copy(), spec, scaling or Scaling(), host)
+    for index, item in enumerate(program.items):
+        try:
+            executor.run(item)
+        except ProgramError as problem:
+            raise ProgramError(f"{program.name}: item {index} ({type(item).__name__}): {problem}") from None
+    return executor.dram
+
+
+class _Rows:
+    """An on-chip memory: values, and which of them have been written."""
+
+    def __init__(self, name: str, rows: int, cols: int) -> None:
+        self._name = name
+        self._values = np.zeros((rows, cols), dtype=np.int64)
+        self._written = np.zeros((rows, cols), dtype=bool)
+
+    def write(self, row: int, values: Ints) -> None:
+        height, width = values.shape
+        if row < 0 or row + height > len(self._values):
+            raise ProgramError(f"writes {self._name} rows {row}..{row + height - 1} of {len(self._values)}")
+        self._values[row : row + height, :width] = values
+        self._written[row : row + height, :width] = True
+
+    def read(self, row: int, height: int, width: int) -> Ints:
+        written = np.all(self._written[row : row + height, :width], axis=1).tolist()
+        if len(written) < height or not all(written):
+            at = row + [*written, False].index(False)
+            raise ProgramError(f"reads {self._name} row {at}, columns 0..{width - 1}, that nothing has written")
+        return self._values[row : row + height, :width].copy()
+
+
+class _Executor:
+    """State of the machine between commands."""
+
+    def __init__(
+        self, dram: Dram, spec: HardwareSpec, scaling: Scaling, host: Callable[[HostTask, Dram], None] | None
+    ) -> None:
+        self.dram = dram
+        self._dim = spec.array.rows
+        self._spec = spec
+        self._scaling = scaling
+        self._host = host
+        self._expander = LoopExpander(spec)
+        self._memories = {
+            "scratchpad": _Rows("scratchpad", spec.scratchpad.rows, spec.array.cols),
+            "accumulator": _Rows("accumulator", spec.accumulator.rows, spec.array.cols),
+        }
+        self._weights: Ints = np.zeros((0, 0), dtype=np.int64)
+        self._preload: Preload | None = None
+        self._inside: Ints | None = None
+        """Output-stationary: sums that have not left the array."""
+
+    def run(self, item: Item) -> None:
+        match item:
+            case MatmulLoop():
+                self._loop(item)
+            case Mvin():
+                values = self.dram.read(item.source, item.rows, item.cols, item.element_bits)
+                self._load(item.memory, item.row, values, accumulate=item.accumulate)
+            case Mvout():
+                self._mvout(item)
+            case Preload():
+                self._preload = item
+                if item.weights_row is not None:
+                    self._weights = self._operand(item.weights_row, item.k, item.n, item.weights_transposed)
+            case Compute():
+                self._compute(item)
+            case HostTask() if self._host is not None:
+                self._host(item, self.dram)
+            case _:
+                pass
+
+    def _load(self, memory: str, row: int, values: Ints, accumulate: bool = False) -> None:
+        """Blocks of array width one under the other."""
+        for first in range(0, values.shape[1], self._dim):
+            self._put(memory, row + first, values[:, first : first + self._dim], accumulate)
+
+    def _put(self, memory: str, row: int, values: Ints, accumulate: bool) -> None:
+        target = self._memories[memory]
+        if accumulate:
+            values = values + target.read(row, *values.shape)
+        target.write(row, saturate(values, 8) if memory == "scratchpad" else wrap(values))
+
+    def _operand(self, row: int, height: int, width: int, transposed: bool) -> Ints:
+        scratchpad = self._memories["scratchpad"]
+        return scratchpad.read(row, width, height).T if transposed else scratchpad.read(row, height, width)
+
+    def _compute(self, item: Compute) -> None:
+        preload = self._preload
+        if preload is None:
+            raise ProgramError("compute without a preload before it")
+        if self._weights.shape != (item.k, item.n):
+            loaded = "x".join(map(str, self._weights.shape))
+            raise ProgramError(f"block {item.m}x{item.k}x{item.n} on weights {loaded}")
+        inputs = self._operand(item.inputs_row, item.m, item.k, item.inputs_transposed)
+        result = inputs @ self._weights
+        if item.output_stationary:
+            result = result if self._inside is None else result + self._inside
+            self._inside = None if item.last_of_output else result
+            if not item.last_of_output:
+                return
+        self._put(preload.result, preload.result_row, result, preload.accumulate)
+
+    def _mvout(self, item: Mvout) -> None:
+        pitch = item.block_stride or self._dim
+        blocks = [
+            self._memories[item.memory].read(
+                item.row + first // self._dim * pitch, item.rows, min(self._dim, item.cols - first)
+            )
+            for first in range(0, item.cols, self._dim)
+        ]
+        scaling = self._scaling if item.memory == "accumulator" else Scaling()
+        values = results(np.hstack(blocks), item.activation, scaling, full=item.element_bits > 8)
+        self.dram.write(item.target, values, item.element_bits)
+
+    def _loop(self, loop: MatmulLoop) -> None:
+        work = self._expander.expand(loop)
+        shape = unroller.shape_of(loop, self._spec)
+        where = unroller.placement(shape, self._spec, *work.halves, loop.whole_memory)
+        self._loop_loads(work.loads)
+        self._loop_pairs(loop, shape, where, work.pairs)
+        if loop.c is not None:
+            self._loop_stores(loop, loop.c, shape, where)
+
+    def _loop_loads(self, loads: Loads) -> None:
+        columns = (loads.base, loads.rows, loads.size_bytes, loads.stride, loads.local_row, loads.to_accumulator)
+        for base, rows, size, stride, row, sums in zip(*columns, strict=True):
+            bits = self._spec.array.accumulator_bits if sums else 8
+            values = self.dram.read(Matrix(int(base), int(stride)), int(rows), int(size) * 8 // bits, bits)
+            self._load("accumulator" if sums else "scratchpad", int(row), values)
+
+    def _loop_pairs(self, loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement, pairs: Pairs) -> None:
+        order, dim = unroller.plan(shape), self._dim
+        for at in range(len(pairs)):
+            i, j, k = int(order.pair_i[at]), int(order.pair_j[at]), int(order.pair_k[at])
+            depth, width = min(dim, loop.k - k * dim), min(dim, loop.n - j * dim)
+            if pairs.new_weights[at]:
+                self._weights = self._operand(pairs.weights_row[at], depth, width, loop.b_transposed)
+            inputs = self._operand(pairs.inputs_row[at], pairs.rows[at], depth, False)
+            row = where.c_row + (i * shape.j + j) * dim
+            self._put("accumulator", row, inputs @ self._weights, pairs.accumulates[at])
+
+    def _loop_stores(self, loop: MatmulLoop, target: Matrix, shape: unroller.Shape, where: unroller.Placement) -> None:
+        """Row-wise activations see whole rows of the tile; then each mvout takes its part."""
+        accumulator, dim = self._memories["accumulator"], self._dim
+        bits = self._spec.array.accumulator_bits if loop.c_full else 8
+        columns = unroller.store_columns(loop, shape, self._spec, where)
+        for base, rows, size, row in zip(
+            columns.base, columns.rows, columns.size_bytes, columns.local_row, strict=True
+        ):
+            block, width = (int(row) - where.c_row) // dim, int(size) * 8 // bits
+            i, j = divmod(block, shape.j)
+            first, count = (0, loop.n) if loop.activation in ROW_WISE else (j * dim, width)
+            parts = [
+                accumulator.read(where.c_row + i * shape.j * dim + at, int(rows), min(dim, first + count - at))
+                for at in range(first, first + count, dim)
+            ]
+            values = results(np.hstack(parts), loop.activation, self._scaling, full=loop.c_full)
+            start = j * dim - first
+            self.dram.write(Matrix(int(base), target.row_stride_bytes), values[:, start : start + width], bits)
+
+
+def wrap(values: Ints) -> Ints:
+    """int32 sums: overflow wraps around, as the adders do."""
+    return values.astype(np.int32).astype(np.int64)
+
+
+def saturate(values: Ints, bits: int) -> Ints:
+    """Clip to signed integers of ``bits`` bits."""
+    bound = 1 << (bits - 1)
+    return np.clip(values, -bound, bound - 1)
+
+
+def results(sums: Ints, activation: str, scaling: Scaling, *, full: bool = False) -> Ints:
+    """What an mvout writes for int32 ``sums`` (rows, cols); full rows leave unscaled.
+
+    Raises
+    ------
+    ProgramError
+        When full int32 rows are asked of an activation that lives in the int8 scale stage.
+    """
+    if full:
+        if activation not in ("none", "relu"):
+            raise ProgramError(f"{activation} gives int8 results, not int32 rows")
+        return np.maximum(sums, 0) if activation == "relu" else sums
+    values: Floats = sums.astype(np.float64) * scaling.input
+    match activation:
+        case "relu":
+            values = np.maximum(values, 0.0)
+        case "gelu":
+            values = gelu(values)
+        case "softmax":
+            values = softmax(values)
+        case "layernorm":
+            values = layernorm(values)
+    return saturate(np.rint(values * scaling.output).astype(np.int64), 8)
+
+
+def gelu(x: Floats) -> Floats:
+    """GELU with I-BERT's polynomial for erf [1]_, in floating point.
+
+    References
+    ----------
+    .. [1] Kim et al., I-BERT, arXiv:2101.01321, section 3.4: a = -0.2888, b = -1.769; error below 0.02.
+    """
+    scaled = x / np.sqrt(2.0)
+    erf = np.sign(scaled) * (-0.2888 * (np.minimum(np.abs(scaled), 1.769) - 1.769) ** 2 + 1.0)
+    result: Floats = 0.5 * x * (1.0 + erf)
+    return result
+
+
+def exponential(x: Floats) -> Floats:
+    """exp of non-positive numbers: halvings times I-BERT's polynomial on (-ln 2, 0] [1]_, in floating point.
+
+    References
+    ----------
+    .. [1] Kim et al., I-BERT, arXiv:2101.01321, section 3.5: 0.3585 (p + 1.353)^2 + 0.344, error below 0.002.
+    """
+    halvings = np.floor(-x / np.log(2.0))
+    rest = x + halvings * np.log(2.0)
+    powers: Floats = np.ldexp(0.3585 * (rest + 1.353) ** 2 + 0.344, -np.minimum(halvings, 60).astype(np.int64))
+    return powers
+
+
+def softmax(x: Floats) -> Floats:
+    """Softmax of each row (rows, cols)."""
+    powers = exponential(x - x.max(axis=1, keepdims=True))
+    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def layernorm(x: Floats) -> Floats:
+    """Each row (rows, cols) to mean 0 and variance 1, without weight and bias; a constant row gives zeros."""
+    centred = x - x.mean(axis=1, keepdims=True)
+    deviation = np.sqrt((centred**2).mean(axis=1, keepdims=True))
+    normalised: Floats = centred / np.where(deviation == 0.0, 1.0, deviation)
+    return normalised

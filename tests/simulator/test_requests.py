@@ -1,0 +1,71 @@
+"""Splitting of row segments into bus requests, against the table of the RTL's reader and writer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwconfigs import HardwareSpec
+from simulator.units.requests import request_totals, split_row, split_rows
+
+# Segment bytes, offset from a 64-byte line: request sizes and data beats of 16 bytes (ucb-bar/gemmini 8c3f992).
+TABLE = [
+    (64, 0, (64,), 4),
+    (64, 16, (64, 16), 5),
+    (64, 32, (32, 32), 4),
+    (64, 48, (16, 64), 5),
+    (64, 40, (32, 64), 6),
+    (48, 0, (64,), 4),
+    (16, 0, (16,), 1),
+    (16, 16, (16,), 1),
+    (16, 48, (16,), 1),
+]
+
+
+@pytest.mark.parametrize(("size", "offset", "requests", "beats"), TABLE)
+def test_table(gemmini: HardwareSpec, size: int, offset: int, requests: tuple[int, ...], beats: int) -> None:
+    assert tuple(bytes_ for _, bytes_ in split_row(offset, size, 16, 64)) == requests
+    totals = request_totals(np.array([4096 + offset]), np.array([size]), gemmini.dma)
+    assert totals == (len(requests), beats, sum(requests))
+
+
+@given(offset=st.integers(0, 63), size=st.integers(1, 200))
+def test_requests_cover_the_segment_in_order(offset: int, size: int) -> None:
+    """Each request is aligned to its own size, starts where the last one stopped being useful, and none is idle."""
+    position = offset
+    for start, length in split_row(offset, size, 16, 64):
+        assert start % length == 0
+        assert start <= position < start + length
+        position = min(start + length, offset + size)
+    assert position == offset + size
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 300)), min_size=1, max_size=20))
+def test_columns_equal_single_rows(rows: list[tuple[int, int]]) -> None:
+    """Many segments at once give what each gives alone, in order, with absolute addresses."""
+    from hwconfigs import load
+
+    dma = load("gemmini").dma
+    requests = split_rows(np.array([a for a, _ in rows]), np.array([s for _, s in rows]), dma)
+    expected = [
+        (index, address - address % 64 + start, length, length // 16)
+        for index, (address, size) in enumerate(rows)
+        for start, length in split_row(address % 64, size, 16, 64)
+    ]
+    columns = (requests.row, requests.address, requests.size_bytes, requests.beats)
+    assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
+
+
+def test_no_rows_no_requests(gemmini: HardwareSpec) -> None:
+    empty = np.zeros(0, dtype=np.int64)
+    assert request_totals(empty, empty, gemmini.dma) == (0, 0, 0)
+
+
+def test_a_request_narrower_than_the_bus_is_one_beat() -> None:
+    """4-byte requests on a 16-byte bus still take a beat each."""
+    from hwconfigs import load
+
+    dma = load("gemmini", {"dma.min_request": "4 B"}).dma
+    assert request_totals(np.array([0, 64]), np.array([4, 4]), dma) == (2, 2, 8)

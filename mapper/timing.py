@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
 from mapper.counts import Visits
+from mapper.loads import exposed, load_command
 from mapper.mapping import DIMS
 from mapper.mapspace import Batch
 from mapper.residency import Lines
 from mapper.traffic import BEATS, LINES, Traffic
 from simulator.units.store import row_period
-from simulator.units.systolic_array import completion_delay, compute_cycles
+from simulator.units.systolic_array import compute_cycles
 from simulator.units.unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
@@ -129,7 +130,7 @@ class _Machine:
         self.row_periods = np.array(
             [row_period(n, False, False, self.spec.dma) if n else 0.0 for n in range(self.segment + 1)]
         )
-        self.exposed = _exposed(self.spec)
+        self.exposed = exposed(self.spec)
         self._evicting = lines.evicting if lines else np.zeros(len(batch))
         self._from_dram = lines.from_dram if lines else np.ones(len(batch))
         self._command_costs(traffic, lines)
@@ -162,24 +163,7 @@ class _Machine:
         return commands
 
     def _mvin(self, beats: Floats, misses: Floats) -> Floats:
-        """Cycles per load command: bus, memory, and the latency that few commands in flight cannot hide."""
-        spec, dma = self.spec, self.spec.dma
-        line = dma.max_request_bytes
-        depth = dma.max_commands_in_flight
-        if spec.l2 is None:
-            transfer = beats * dma.bus_bytes_per_cycle / spec.dram.bytes_per_cycle
-            alone = dma.issue_cycles + spec.dram.latency_cycles + transfer + dma.completion_cycles
-            streamed: Floats = np.maximum(transfer, alone / depth)
-            return streamed
-        per_line = line / spec.dram.bytes_per_cycle + spec.dram.evict_cycles * self._evicting
-        miss_latency = spec.dram.request_cycles + self._from_dram * spec.dram.latency_cycles
-        if spec.llc is not None:
-            miss_latency = miss_latency + (1.0 - self._from_dram) * spec.llc.hit_cycles
-        alone = dma.issue_cycles + spec.l2.hit_cycles + dma.completion_cycles + beats
-        alone = alone + np.minimum(1.0, misses) * miss_latency + np.maximum(0.0, misses * per_line - beats)
-        entries = misses * (miss_latency + per_line + spec.l2.mshr_release_cycles) / spec.l2.mshrs
-        slowest: Floats = np.maximum(np.maximum(beats, misses * per_line), np.maximum(entries, alone / depth))
-        return slowest
+        return load_command(beats, misses, self._evicting, self._from_dram, self.spec)
 
     def compute(self, tile: Tile) -> Floats:
         """Execute cycles of a loop: new weights at i = 0, kept ones for the other row blocks."""
@@ -255,14 +239,6 @@ class _Machine:
         slab = np.minimum(1.0, self.segment / tile["k"].blocks)
         cycles: Floats = load * slab + np.maximum(load * (1.0 - slab), compute) + store + self.exposed
         return cycles
-
-
-def _exposed(spec: HardwareSpec) -> float:
-    """Depth of the pipeline: configuration, first load, array, last store, fence. [cycles]"""
-    memory = spec.l2.hit_cycles if spec.l2 else spec.dram.latency_cycles
-    ends = spec.dma.issue_cycles + memory + spec.dma.completion_cycles
-    front = spec.front_end.loop_config_cycles + spec.front_end.first_command_cycles
-    return float(front + ends + completion_delay(spec.array) + spec.dma.store_completion_cycles)
 
 
 def _mkn(tile: Tile) -> tuple[Part, Part, Part]:

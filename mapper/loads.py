@@ -1,0 +1,53 @@
+"""What a load command costs on average, and the depth of the pipeline around it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import HardwareSpec
+from simulator.units.systolic_array import completion_delay
+
+Floats = NDArray[np.float64]
+
+
+def load_command(beats: Floats, misses: Floats, evicting: Floats, from_dram: Floats, spec: HardwareSpec) -> Floats:
+    """Cycles per mvin in a stream of them: bus, memory, and the latency that few commands in flight cannot hide.
+
+    Parameters
+    ----------
+    beats
+        Cycles of the data bus.
+    misses
+        Lines that the L2 fetches for it.
+    evicting, from_dram
+        Share of those that evict a valid line, and that no last-level cache serves.
+    spec
+        The machine.
+    """
+    dma = spec.dma
+    depth = dma.max_commands_in_flight
+    if spec.l2 is None:
+        transfer = np.maximum(beats, beats * dma.bus_bytes_per_cycle / spec.dram.bytes_per_cycle)
+        alone = (
+            dma.issue_cycles + spec.dram.request_cycles + spec.dram.latency_cycles + transfer + dma.completion_cycles
+        )
+        streamed: Floats = np.maximum(transfer, alone / depth)
+        return streamed
+    per_line = spec.l2.line_bytes / spec.dram.bytes_per_cycle + spec.dram.evict_cycles * evicting
+    latency = spec.dram.request_cycles + from_dram * spec.dram.latency_cycles
+    if spec.llc is not None:
+        latency = latency + (1.0 - from_dram) * spec.llc.hit_cycles
+    alone = dma.issue_cycles + spec.l2.hit_cycles + dma.completion_cycles + beats
+    alone = alone + np.minimum(1.0, misses) * latency + np.maximum(0.0, misses * per_line - beats)
+    entries = misses * (latency + per_line + spec.l2.mshr_release_cycles) / spec.l2.mshrs
+    slowest: Floats = np.maximum(np.maximum(beats, misses * per_line), np.maximum(entries, alone / depth))
+    return slowest
+
+
+def exposed(spec: HardwareSpec) -> float:
+    """Depth of the pipeline: configuration, first load, array, last store, fence. [cycles]"""
+    memory = spec.l2.hit_cycles if spec.l2 else spec.dram.latency_cycles
+    ends = spec.dma.issue_cycles + memory + spec.dma.completion_cycles
+    front = spec.front_end.loop_config_cycles + spec.front_end.first_command_cycles
+    return float(front + ends + completion_delay(spec.array) + spec.dma.store_completion_cycles)

@@ -1,0 +1,65 @@
+"""Placement -> series of programs, for every operator that is not a matmul."""
+
+from __future__ import annotations
+
+import math
+
+from hwconfigs import HardwareSpec
+from mapper.layout import Layout
+from mapper.lowering.elementwise import Elementwise, elementwise_series
+from mapper.lowering.host import host_series
+from mapper.lowering.rowwise import Stream, row_tiles
+from mapper.lowering.series import Series
+from mapper.placement import Placement
+from simulator.program import Activation
+from workloads import Operator
+
+ACTIVATIONS: dict[str, Activation] = {
+    "softmax": "softmax",
+    "layernorm": "layernorm",
+    "gelu": "gelu",
+    "relu": "relu",
+    "add": "none",
+}
+"""Activation field of the stores that finish an operator."""
+
+
+def lower_operator(placement: Placement, layout: Layout, spec: HardwareSpec) -> tuple[Series, ...]:
+    """Return the programs of an operator that is not a matmul; none if it runs on a matmul's store path."""
+    op = placement.operator
+    match placement.place:
+        case "unit":
+            return row_tiles(_stream(op, layout), spec)
+        case "accumulator":
+            return elementwise_series(_elementwise(op, layout), spec)
+        case "host":
+            reads = tuple(layout.region(tensor) for tensor in dict.fromkeys(op.inputs))
+            return (host_series(op.name, op.kind, host_elements(op), reads, (layout.region(op.output),), spec),)
+    return ()
+
+
+def host_elements(op: Operator) -> int:
+    """Elements that a host kernel's cycles are counted by: results, or window elements of a pooling."""
+    return op.repeat * math.prod(op.dims.values())
+
+
+def _stream(op: Operator, layout: Layout) -> Stream:
+    rows, cols = op.dims["rows"] * op.repeat, op.dims["cols"]
+    source = op.inputs[0]
+    bits = layout.place(source).element_bytes * 8
+    return Stream(
+        op.name, ACTIVATIONS[op.kind], rows, cols, layout.rows(source, cols), bits, layout.rows(op.output, cols)
+    )
+
+
+def _elementwise(op: Operator, layout: Layout) -> Elementwise:
+    rows, cols = op.dims["rows"] * op.repeat, op.dims["cols"]
+    return Elementwise(
+        op.name,
+        rows,
+        cols,
+        tuple(layout.rows(tensor, cols) for tensor in op.inputs),
+        tuple(layout.place(tensor).element_bytes * 8 for tensor in op.inputs),
+        layout.rows(op.output, cols),
+        ACTIVATIONS[op.kind],
+    )

@@ -1,0 +1,212 @@
+"""The main path: a model's name to latency, energy and EDP. Open this file first.
+
+load     machine and energy table           hwconfigs
+build    model to operator graph            workloads
+place    operators to units                 mapper.placement, mapper.layout
+search   matmuls to mappings                mapper.search; equal problems once
+lower    mappings to programs               mapper.lower, mapper.lowering
+estimate and simulate each program, in order, each with its own caches, cold at the start
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import hwconfigs
+import workloads
+from hwconfigs import EnergyModel, HardwareSpec
+from mapper.cost import Objective
+from mapper.estimate import estimate
+from mapper.estimate_commands import estimate_commands
+from mapper.layout import Layout, lay_out, matmul_problem
+from mapper.lower import lower_matmul
+from mapper.lowering.operators import lower_operator
+from mapper.lowering.series import Piece, Series
+from mapper.mapping import Mapping
+from mapper.placement import Placement, place
+from mapper.pricing import priced
+from mapper.problem import MatmulProblem
+from mapper.reporting import Part, free_report, model_report, operator_report
+from mapper.search.exhaustive import search
+from simulator.machine import simulate
+from simulator.memory.traffic import MemoryState
+from simulator.report import Report
+from workloads import OpGraph
+
+Progress = Callable[[int, int, Report], object]
+"""Called after each operator with (operators done, operators in all, its simulation)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What came out, and how it was mapped."""
+
+    graph: OpGraph
+    spec: HardwareSpec
+    mappings: dict[str, Mapping]
+    """Mapping of each matmul by operator name."""
+    placements: dict[str, Placement]
+    """Where each operator ran, and why not elsewhere."""
+    estimate: Report
+    simulation: Report
+
+
+def run(
+    model: str | Path | Dictionary[str, object],
+    hw: str | Path | HardwareSpec,
+    *,
+    seq: int | None = None,
+    phase: str = "prefill",
+    context: int | None = None,
+    batch: int = 1,
+    objective: Objective = "latency",
+    overrides: Dictionary[str, object] | None = None,
+    energy: str | Path | None = None,
+    spans: bool = False,
+    exact: bool = False,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Map and simulate a model.
+
+    Parameters
+    ----------
+    model
+        Preset, path of a Hugging Face ``config.json`` or of a YAML file, or a configuration.
+    hw
+        Machine: preset, path or spec.
+    seq, phase, context, batch
+        What to compute: tokens per sequence, ``"prefill"`` or ``"decode"``, tokens in the KV cache, sequences.
+    objective
+        ``"latency"``, ``"energy"`` or ``"edp"``.
+    overrides
+        Changes of the machine by dotted key.
+    energy
+        Energy preset; None: the machine's own.
+    spans
+        Record stretches of activity for a trace.
+    exact
+        Simulate every repetition instead of two.
+    progress
+        Told after each operator.
+
+    Raises
+    ------
+    SpecError, GraphError, MappingError, ProgramError
+        For bad input; the message says what and where.
+    """
+    spec = load(hw, overrides)
+    graph = workloads.build(model, seq=seq, phase=phase, context=context, batch=batch)
+    return run_graph(graph, spec, objective=objective, energy=energy, spans=spans, exact=exact, progress=progress)
+
+
+def map_matmul(
+    m: int,
+    k: int,
+    n: int,
+    hw: str | Path | HardwareSpec,
+    *,
+    objective: Objective = "latency",
+    overrides: Dictionary[str, object] | None = None,
+    energy: str | Path | None = None,
+    spans: bool = False,
+    exact: bool = False,
+) -> RunResult:
+    """Map and simulate one matmul, C[m, n] = A[m, k] B[k, n]."""
+    operator = workloads.matmul("matmul", m, k, n)
+    graph = OpGraph(f"matmul {m}x{k}x{n}", [operator], config={"m": m, "k": k, "n": n})
+    return run_graph(graph, load(hw, overrides), objective=objective, energy=energy, spans=spans, exact=exact)
+
+
+def load(hw: str | Path | HardwareSpec, overrides: Dictionary[str, object] | None = None) -> HardwareSpec:
+    """Return the machine, with its changes."""
+    if isinstance(hw, HardwareSpec):
+        return hw.override(overrides) if overrides else hw
+    return hwconfigs.load(hw, overrides)
+
+
+def run_graph(
+    graph: OpGraph,
+    spec: HardwareSpec,
+    *,
+    objective: Objective = "latency",
+    energy: str | Path | None = None,
+    spans: bool = False,
+    exact: bool = False,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Map and simulate a graph, operator by operator."""
+    prices = hwconfigs.load_energy(energy or spec.energy).bind(spec)
+    placements = place(graph, spec)
+    compiler = Compiler(spec, prices, objective, lay_out(placements))
+    memories = MemoryState(spec), MemoryState(spec)
+    estimates: list[Report] = []
+    simulations: list[Report] = []
+    for done, placement in enumerate(placements.values(), start=1):
+        series = compiler.lower(placement)
+        pieces = [piece for one in series for piece in one.representatives(exact)]
+        name, repeat = placement.operator.name, placement.operator.repeat
+        if not pieces:
+            estimates.append(free_report(name, "estimate", repeat, spec))
+            simulations.append(free_report(name, "simulate", repeat, spec))
+        else:
+            expected = [Part(_estimated(piece, spec, prices, memories[0]), times) for piece, times in pieces]
+            measured = [
+                Part(priced(simulate(piece.program, spec, memory=memories[1], spans=spans), prices), times)
+                for piece, times in pieces
+            ]
+            peaks = dict(expected[0].report.peak_bytes)
+            estimates.append(operator_report(name, expected, repeat, peaks))
+            simulations.append(operator_report(name, measured, repeat, peaks))
+        if progress is not None:
+            progress(done, len(placements), simulations[-1])
+    return RunResult(
+        graph,
+        spec,
+        compiler.mappings,
+        placements,
+        model_report(graph.name, estimates, graph.repeat),
+        model_report(graph.name, simulations, graph.repeat),
+    )
+
+
+@dataclass(slots=True)
+class Compiler:
+    """Lowers the operators of one graph; equal matmuls are searched once."""
+
+    spec: HardwareSpec
+    prices: EnergyModel
+    objective: Objective
+    layout: Layout
+    mappings: dict[str, Mapping] = field(default_factory=dict)
+    _known: dict[MatmulProblem, Mapping] = field(default_factory=dict)
+
+    def lower(self, placement: Placement) -> tuple[Series, ...]:
+        """Return the programs of an operator; none if another one absorbs it."""
+        if placement.place != "array":
+            return lower_operator(placement, self.layout, self.spec)
+        name = placement.operator.name
+        mapping = self.mappings[name] = self._mapping(self._problem(placement, 0))
+
+        def make(instance: int) -> Piece:
+            problem = self._problem(placement, instance)
+            return Piece(lower_matmul(problem, mapping, self.spec), problem, mapping)
+
+        return (Series(placement.operator.repeat, make),)
+
+    def _problem(self, placement: Placement, instance: int) -> MatmulProblem:
+        return matmul_problem(placement, self.layout, instance, self.spec.array.input_bits)
+
+    def _mapping(self, problem: MatmulProblem) -> Mapping:
+        key = problem.signature(self.spec.dma.max_request_bytes)
+        if key not in self._known:
+            self._known[key] = search(problem, self.spec, self.prices, self.objective).mapping
+        return replace(self._known[key], ops=(problem.name,))
+
+
+def _estimated(piece: Piece, spec: HardwareSpec, prices: EnergyModel, memory: MemoryState) -> Report:
+    if piece.problem is None or piece.mapping is None:
+        return estimate_commands(piece.program, spec, prices, memory)
+    return estimate(piece.mapping, piece.problem, spec, prices, memory, piece.program)

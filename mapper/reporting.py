@@ -1,0 +1,115 @@
+"""Reports put together: pieces to operators, operators of a block to a model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from hwconfigs import HardwareSpec
+from simulator.report import UNITS, Action, Counts, Report, Span, UnitTime, total_units
+
+Source = Literal["estimate", "simulate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A report and how often it counts."""
+
+    report: Report
+    times: int
+
+
+def operator_report(name: str, parts: Sequence[Part], repeat: int, peak_bytes: dict[str, int]) -> Report:
+    """Sum the pieces of one operator.
+
+    Parameters
+    ----------
+    name
+        Of the operator.
+    parts
+        At least one.
+    repeat
+        Instances of the operator.
+    peak_bytes
+        Largest use of the on-chip memories.
+    """
+    first = parts[0].report
+    units = total_units({unit: time * part.times for unit, time in part.report.units.items()} for part in parts)
+    return replace(
+        first,
+        name=name,
+        cycles=sum(part.report.cycles * part.times for part in parts),
+        counts=sum((part.report.counts * part.times for part in parts), Counts()),
+        units=units,
+        bound=_longest(parts),
+        energy_pj_by_action=_energy((part.report, part.times) for part in parts),
+        peak_bytes=dict(peak_bytes),
+        repeat=repeat,
+        spans=_in_sequence(parts),
+    )
+
+
+def free_report(name: str, source: Source, repeat: int, spec: HardwareSpec) -> Report:
+    """Return the report of an operator that another one absorbs: no cycles, no actions."""
+    return Report(
+        name=name,
+        source=source,
+        machine=spec.name,
+        clock_mhz=spec.clock_mhz,
+        cycles=0,
+        counts=Counts(),
+        units={unit: UnitTime(0, {}, 0) for unit in UNITS},
+        peak_macs_per_cycle=spec.array.rows * spec.array.cols,
+        bound="store",
+        repeat=repeat,
+    )
+
+
+def model_report(name: str, operators: Sequence[Report], blocks: int) -> Report:
+    """Return the whole model: all operators of one block, ``blocks`` times."""
+    parts = [Part(report, blocks) for report in operators]
+    whole = operator_report(name, parts, blocks, _peaks(operators))
+    spans: list[Span] = []
+    start = 0
+    for report in operators:
+        spans += [replace(span, start=span.start + start, end=span.end + start) for span in report.spans]
+        if report.spans:
+            spans.append(Span("operator", report.name, start, start + report.cycles))
+        start += report.cycles
+    return replace(whole, by_op=tuple(replace(report, spans=()) for report in operators), spans=tuple(spans))
+
+
+def _longest(parts: Iterable[Part]) -> str:
+    """Name the bound under which most cycles were spent."""
+    cycles: Counter[str] = Counter()
+    for part in parts:
+        cycles[part.report.bound] += part.report.cycles * part.times
+    return max(cycles, key=lambda bound: cycles[bound])
+
+
+def _energy(parts: Iterable[tuple[Report, int]]) -> dict[Action, float]:
+    total: dict[Action, float] = {}
+    for report, times in parts:
+        for action, value in report.energy_pj_by_action.items():
+            total[action] = total.get(action, 0.0) + value * times
+    return dict(sorted(total.items()))
+
+
+def _peaks(reports: Iterable[Report]) -> dict[str, int]:
+    peaks: dict[str, int] = {}
+    for report in reports:
+        for memory, size in report.peak_bytes.items():
+            peaks[memory] = max(size, peaks.get(memory, 0))
+    return peaks
+
+
+def _in_sequence(parts: Iterable[Part]) -> tuple[Span, ...]:
+    """Place the spans of the pieces one after another; a piece that stands for several is shown once, at the first."""
+    spans: list[Span] = []
+    start = 0
+    for part in parts:
+        spans += [replace(span, start=span.start + start, end=span.end + start) for span in part.report.spans]
+        start += part.report.cycles * part.times
+    return tuple(spans)

@@ -24,9 +24,7 @@ TABLE = [
     (16, 1, 1, True, 32),
     (16, 0, 0, False, 16),
     (16, 0, 1, False, 16),
-    (8, 0, 0, False, 8),
-    (4, 0, 0, False, 4),
-    (1, 0, 0, False, 4),
+    (12, 0, 0, False, 12),
     (1, 0, 0, True, 16),
 ]
 
@@ -34,6 +32,16 @@ TABLE = [
 @pytest.mark.parametrize(("rows", "new", "same", "transposed", "cycles"), TABLE)
 def test_step(gemmini: HardwareSpec, rows: int, new: int, same: int, transposed: bool, cycles: int) -> None:
     assert step_cycles(rows, new, same, gemmini.array, transposed) == cycles
+
+
+@pytest.mark.parametrize("rows", range(1, 17))
+def test_kept_weights_and_few_rows(gemmini: HardwareSpec, rows: int) -> None:
+    """At most six blocks are between feed and output: about (34 + 2 rows) / 6 cycles or the rows, whichever is more.
+
+    Measured: 6.2 for 3 rows and 12.1 for 12, in chains of 96 pairs with new weights every four.
+    """
+    cycles = step_cycles(rows, 0, 0, gemmini.array)
+    assert abs(cycles - max(rows, (34 + 2 * rows) / 6)) < 1
 
 
 @pytest.mark.parametrize("transposed", [False, True])

@@ -29,29 +29,32 @@ def floors(graph: OpGraph, spec: HardwareSpec) -> Floors:
     return Floors(math.ceil(compulsory / spec.dram.bytes_per_cycle), compulsory, -(-graph.macs // peak))
 
 
-def limit(found: Floors, report: Report) -> tuple[str, float]:
-    """What limits the whole run, and the share of its cycles in the operators that say so.
-
-    ``"host"`` or ``"normaliser"`` if operators bound by it take more than half of the cycles. Otherwise the
-    roofline decides: ``"memory"`` if moving the compulsory bytes takes longer than computing in a full array, else
-    ``"compute"``.
-    """
-    shares: dict[str, int] = {}
+def cycles_by_bound(report: Report) -> dict[str, int]:
+    """Cycles of one block by what bounds the operators that take them, the largest first."""
+    cycles: dict[str, int] = {}
     for part in report.by_op or (report,):
-        shares[part.bound] = shares.get(part.bound, 0) + part.cycles
-    whole = max(1, sum(shares.values()))
+        if part.cycles:
+            cycles[part.bound] = cycles.get(part.bound, 0) + part.cycles
+    return dict(sorted(cycles.items(), key=lambda item: (-item[1], item[0])))
+
+
+def limit(found: Floors, report: Report) -> str:
+    """What limits the whole run: ``"host"``, ``"normaliser"``, ``"memory"`` or ``"compute"``.
+
+    The first two if operators bound by them take more than half of the cycles. Otherwise the roofline decides: memory
+    if moving the compulsory bytes takes longer than computing in a full array.
+    """
+    cycles = cycles_by_bound(report)
     for unit in ("host", "normaliser"):
-        if 2 * shares.get(unit, 0) > whole:
-            return unit, shares[unit] / whole
-    kind = "memory" if found.dram_cycles > found.array_cycles else "compute"
-    matmuls = whole - shares.get("host", 0) - shares.get("normaliser", 0)
-    return kind, matmuls / whole
+        if 2 * cycles.get(unit, 0) > sum(cycles.values()):
+            return unit
+    return "memory" if found.dram_cycles > found.array_cycles else "compute"
 
 
 def sentence(graph: OpGraph, spec: HardwareSpec, report: Report) -> str:
     """One sentence on what bounds the model, with the floor that matters and the distance to it."""
     found = floors(graph, spec)
-    kind, share = limit(found, report)
+    kind = limit(found, report)
     array = f"{found.array_cycles:,} cycles of a full array ({spec.array.rows * spec.array.cols} MACs/cycle)"
     if kind == "memory":
         return (
@@ -62,6 +65,8 @@ def sentence(graph: OpGraph, spec: HardwareSpec, report: Report) -> str:
     if kind == "compute":
         distance = f"; the run takes {report.cycles / found.array_cycles:.2f} times that" if found.array_cycles else ""
         return f"compute-bound: the matrix products need at least {array}{distance}."
+    cycles = cycles_by_bound(report)
+    share = cycles[kind] / sum(cycles.values())
     names = ", ".join(part.name for part in _longest(report, kind))
     return f"{kind}-bound: operators limited by it take {share:.0%} of the cycles, most of all {names}."
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping as Dictionary
 from typing import TYPE_CHECKING
 
-from mapper.bounds import floors, limit
+from mapper.bounds import cycles_by_bound, floors, limit
 from mapper.version import __version__
 from simulator.report import Action, Report
 
@@ -26,7 +26,6 @@ def run_dict(result: RunResult, objective: str) -> dict[str, object]:
     """The whole run as plain data."""
     graph, spec = result.graph, result.spec
     found = floors(graph, spec)
-    kind, share = limit(found, result.simulation)
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -40,11 +39,12 @@ def run_dict(result: RunResult, objective: str) -> dict[str, object]:
         },
         "machine": spec.model_dump(mode="json", exclude={"sources"}) | {"fingerprint": spec.fingerprint},
         "limit": {
-            "kind": kind,
-            "share_of_cycles": share,
+            "kind": limit(found, result.simulation),
+            "block_cycles_by_bound": cycles_by_bound(result.simulation),
             "dram_floor_cycles": found.dram_cycles,
             "array_floor_cycles": found.array_cycles,
         },
+        "placements": {name: {"place": at.place, "note": at.note} for name, at in result.placements.items()},
         "mappings": {name: mapping_dict(mapping) for name, mapping in result.mappings.items()},
         "estimate": report_dict(result.estimate),
         "simulation": report_dict(result.simulation),

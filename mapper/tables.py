@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from simulator.report import Report
 
@@ -50,6 +50,15 @@ def time_lines(report: Report) -> list[str]:
         busy, idle = (percent(part, time.total_cycles) for part in (time.busy_cycles, time.idle_cycles))
         rows.append((unit, busy, idle, ", ".join(share) or "-"))
     return columns(rows, rules=(1,), right=(1, 2))
+
+
+def note_lines(notes: Mapping[str, str]) -> list[str]:
+    """Remarks on operators, each remark once with the names it concerns."""
+    names: dict[str, list[str]] = {}
+    for name, note in notes.items():
+        if note:
+            names.setdefault(note, []).append(name)
+    return [f"{_some(concerned)}: {note}" for note, concerned in names.items()]
 
 
 def total_line(report: Report) -> str:
@@ -106,12 +115,17 @@ def _row(part: Report, expected: int | None, block_cycles: int, name: str | None
         percent(part.macs, part.peak_macs_per_cycle * part.cycles) if part.macs else "-",
         size(part.dram_bytes),
         energy(part.energy_pj),
-        part.bound,
+        part.bound if part.cycles else "-",
     ]
     if expected is None:
         return cells
     difference = f"{100 * (expected / part.cycles - 1):+.1f}%" if part.cycles else "-"
     return [*cells, f"{expected:,}", difference]
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _scaled(value: float, step: int, units: Sequence[str]) -> str:

@@ -36,6 +36,7 @@ class Breakdown:
     estimate_us: tuple[float, ...] | None
     """The estimate beside the simulation, if it was given."""
     bounds: tuple[str, ...]
+    """Empty for an operator that takes no time of its own."""
     energy_uj: dict[str, tuple[float, ...]]
     """Energy of each operator by unit; the unit that needs most comes first."""
 
@@ -63,7 +64,7 @@ def breakdown(report: Report, estimate: Report | None = None) -> Breakdown:
         operators=tuple(_label(part) for part in parts),
         latency_us=tuple(part.latency_s * 1e6 for part in parts),
         estimate_us=tuple(other.get(part.name, 0.0) for part in parts) if estimate else None,
-        bounds=tuple(part.bound for part in parts),
+        bounds=tuple(part.bound if part.cycles else "" for part in parts),
         energy_uj={unit: tuple(row.get(unit, 0.0) * 1e-6 for row in by_unit) for unit in order},
     )
 

@@ -2,21 +2,23 @@
 
     process = machine
       thread 0 = operators, one slice each, one after another
-      thread 1.. = units, the slices of each operator's first instance
+      thread 1.. = units, a slice for each stretch of activity
 
-Times are microseconds of simulated time. An operator that runs several times is simulated once: its slice has the whole
-length and its units are drawn for the part that was recorded.
+Times are microseconds of simulated time. Of an operator that repeats, the instances that were simulated
+are drawn where they start; the slice of the operator has the whole length.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
 
-from simulator.report import UNITS, Report
+from simulator.report import UNITS, Report, Span
 
 Event: TypeAlias = dict[str, object]
 
@@ -25,27 +27,32 @@ PROCESS = 1
 OPERATORS = 0
 """Thread of the operators, above the units."""
 
+OPERATOR_SPAN = "operator"
+"""Pseudo-unit of spans that mark an operator; the operators' own slices say more."""
+
 
 def trace_events(report: Report) -> Iterator[Event]:
-    """Events of one run: names first, then the operators in order, each followed by its units' spans."""
-    parts = report.by_op or (report,)
-    threads = {unit: number for number, unit in enumerate(_unit_names(parts), start=1)}
+    """Events of one run: names first, then the operators, then the spans of the units in order of time."""
+    spans = [span for span in report.spans if span.unit != OPERATOR_SPAN]
+    threads = {unit: number for number, unit in enumerate(_unit_names(spans), start=1)}
     yield from _names(report.machine, threads)
-    start = 0
-    for part in parts:
+    parts = report.by_op or (report,)
+    starts = [0, *accumulate(part.cycles for part in parts)]
+    for part, start in zip(parts, starts, strict=False):
         yield _operator(part, start)
-        for span in part.spans:
-            yield {
-                "name": span.name,
-                "cat": span.unit,
-                "ph": "X",
-                "pid": PROCESS,
-                "tid": threads[span.unit],
-                "ts": _microseconds(start + span.start, report),
-                "dur": _microseconds(span.end - span.start, report),
-                "args": {"operator": part.name, "start_cycle": start + span.start, "cycles": span.end - span.start},
-            }
-        start += part.cycles
+    for span in spans:
+        # The operator that runs at a span's start; a span on a boundary belongs to the one that begins there.
+        part = parts[min(bisect_right(starts, span.start), len(parts)) - 1]
+        yield {
+            "name": span.name,
+            "cat": span.unit,
+            "ph": "X",
+            "pid": PROCESS,
+            "tid": threads[span.unit],
+            "ts": _microseconds(span.start, report),
+            "dur": _microseconds(span.end - span.start, report),
+            "args": {"operator": part.name, "start_cycle": span.start, "cycles": span.end - span.start},
+        }
 
 
 def trace_text(report: Report) -> Iterator[str]:
@@ -71,9 +78,9 @@ def write_trace(report: Report, path: Path, *, compressed: bool | None = None) -
             text.writelines(trace_text(report))
 
 
-def _unit_names(parts: tuple[Report, ...]) -> list[str]:
+def _unit_names(spans: Iterable[Span]) -> list[str]:
     """Units with spans: the known ones in pipeline order, then any other by name."""
-    found = {span.unit for part in parts for span in part.spans}
+    found = {span.unit for span in spans}
     return [unit for unit in UNITS if unit in found] + sorted(found.difference(UNITS))
 
 

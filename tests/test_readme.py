@@ -65,4 +65,4 @@ def test_output_shown_is_that_of_the_main_command(text: str, repository: Path, u
     if update_golden:
         (repository / "README.md").write_text(text.replace(shown, printed), encoding="utf-8")
         pytest.skip("README.md was rewritten")
-    assert shown == printed
+    assert shown == printed, "the README shows an older output; refresh it with --update-golden"

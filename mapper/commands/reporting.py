@@ -18,15 +18,19 @@ if TYPE_CHECKING:
 def summary(result: RunResult) -> str:
     """What ``run`` and ``map`` print: the table, the units' time, totals, and what bounds the run."""
     graph, spec, simulation = result.graph, result.spec, result.simulation
+    many = "" if len(graph.operators) == 1 else f"{graph.repeat} x {len(graph.operators)} operators, "
+    notes = tables.note_lines({name: placement.note for name, placement in result.placements.items()})
     return "\n".join(
         [
-            f"{graph.name} on {spec.name}: {graph.repeat} x {len(graph.operators)} operators, {graph.macs:,} MACs",
+            f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs",
             "",
             tables.run_table(simulation, result.estimate, graph.repeat),
+            *notes,
             "",
             *tables.time_lines(simulation),
             "",
             *tables.energy_lines(simulation),
+            "",
             tables.total_line(simulation),
             *textwrap.wrap(sentence(graph, spec, simulation), tables.WIDTH),
         ]

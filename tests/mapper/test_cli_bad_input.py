@@ -10,6 +10,7 @@ import pytest
 from mapper import cli
 
 RUN = ["run", "bert-base", "--seq", "16"]
+MACHINE = "extends: gemmini\ndescription: changed\nsource: test\n"
 HUGGING_FACE = {
     "model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
     "intermediate_size": 3072, "max_position_embeddings": 512,
@@ -106,15 +107,16 @@ def test_model_files(name: str, content: str, says: str, tmp_path: Path, capsys:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("name: [half", "YAML"),
-        ("extends: gemmini\nscratchpad:\n  banks: 4\n  banks: 8\n", "repeated key"),
-        ("extends: gemmini\nscratchpad:\n  bank: 4\n  source: test\n", "did you mean"),
+        ("name: [half", "not readable as YAML"),
+        (f"{MACHINE}scratchpad:\n  banks: 4\n  banks: 8\n", "repeated key"),
+        (f"{MACHINE}scratchpad:\n  bank: 4\n  source: test\n", "did you mean"),
         ("", "empty"),
     ],
 )
 def test_machine_files(content: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two lines at most: what an unreadable file lacks besides is no news."""
     (tmp_path / "mine.yaml").write_text(content)
-    assert says in complaint([*RUN, "--hw", str(tmp_path / "mine.yaml")], tmp_path, capsys, lines=10)
+    assert says in complaint([*RUN, "--hw", str(tmp_path / "mine.yaml")], tmp_path, capsys, lines=2)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,16 +15,19 @@ from simulator.trace import trace_events, trace_text, write_trace
 SPANS = (Span("load", "mvin A", 0, 40), Span("execute", "16x16x16", 40, 72), Span("odd", "other", 5, 6))
 
 
-def part(name: str, cycles: int, spans: tuple[Span, ...] = (), repeat: int = 1) -> Report:
+def part(name: str, cycles: int, repeat: int = 1) -> Report:
     units = {"load": UnitTime(40, {}, cycles - 40)}
     counts = Counts({("array", "mac"): 4096, ("dram", "read_byte"): 512})
-    return Report(name, "simulate", "tiny", 500.0, cycles, counts, units, 256, spans=spans, repeat=repeat)
+    return Report(name, "simulate", "tiny", 500.0, cycles, counts, units, 256, repeat=repeat)
 
 
 @pytest.fixture
 def report() -> Report:
-    by_op = (part("query", 100, SPANS), part("scores", 300, SPANS, repeat=3))
-    return Report("block", "simulate", "tiny", 500.0, 400, Counts(), {}, 256, by_op=by_op)
+    """Two operators of 100 and 300 cycles; the same spans in both, and the marks that name the operators."""
+    marks = (Span("operator", "query", 0, 100), Span("operator", "scores", 100, 400))
+    later = tuple(replace(span, start=span.start + 100, end=span.end + 100) for span in SPANS)
+    by_op = (part("query", 100), part("scores", 300, repeat=3))
+    return Report("block", "simulate", "tiny", 500.0, 400, Counts(), {}, 256, by_op=by_op, spans=SPANS + later + marks)
 
 
 def slices(report: Report) -> list[dict[str, object]]:

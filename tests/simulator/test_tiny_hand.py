@@ -25,7 +25,6 @@ from hwconfigs import HardwareSpec
 from simulator.machine import simulate
 from simulator.program import Compute, Fence, HostTask, Item, MatmulLoop, Matrix, Mvin, Mvout, Preload, Program
 from simulator.report import Report
-from simulator.units.host import ARRAY_DRAIN
 
 
 def run(spec: HardwareSpec, *items: Item) -> Report:
@@ -180,12 +179,14 @@ def test_host_task_after_a_fence(tiny: HardwareSpec) -> None:
     assert report.units["store"].total_cycles == 170
 
 
-def test_fence_after_a_block(tiny: HardwareSpec) -> None:
+def test_host_task_after_a_block(tiny: HardwareSpec) -> None:
     """The block is complete at 55. Its rows were read in 48..51: on the bus at 51..54, written 55, acknowledged 56.
 
-    The results were complete at 48, but the array reports idle only after its drain, later than all that.
+    The array, whose results were complete at 48, is idle long before. Fence 57, host task 57 + 160 = 217.
     """
-    assert run(tiny, block(), Fence()).cycles == max(56, 48 + ARRAY_DRAIN) + 1
+    report = run(tiny, block(), Fence(), HostTask("gelu", 160, 16))
+    assert report.cycles == 217
+    assert report.units["execute"].total_cycles == 217
 
 
 def test_two_loops_overlap(tiny: HardwareSpec) -> None:

@@ -84,7 +84,7 @@ def pairs(number: int, rows: int, period: int, test: str, spec: HardwareSpec, ba
     bank_rows = spec.scratchpad.rows_per_bank
     commands: list[Command] = []
     for index in range(number):
-        new = index % period == 0
+        new = index % period == 0 and "sameB" not in test
         weights_row = (bank if same_bank else bank + 1) * bank_rows + bank_rows // 2 + (index // period) % 8 * dim
         to_scratchpad = "outspad" in test
         where = 0 if "sameC" in test else index % (spec.accumulator.rows_per_bank // dim) * dim

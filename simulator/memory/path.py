@@ -34,7 +34,7 @@ class MemoryPath:
         self._llc_latency = dram.request_cycles + spec.llc.hit_cycles if spec.llc is not None else self._latency
         self._cycles_per_byte = 1.0 / dram.bytes_per_cycle
         self._evict = dram.evict_cycles
-        self._write_evict = dram.write_evict_cycles
+        self._write_miss = dram.write_miss_cycles
         self._slots = [0] * dma.max_in_flight
         self._write_slots = [0] * dma.max_in_flight
         self._mshrs = [0] * (l2.mshrs if l2 is not None else dma.max_in_flight)
@@ -188,6 +188,7 @@ class MemoryPath:
             return start + duration, start + duration
         slots, pace = self._write_slots, duration / (high - low)
         now, acknowledged = start, start
+        self._bus_free = max(self._bus_free, start) + sum(traffic.beats[low:high])
         for index, at in enumerate(range(low, high)):
             now = max(math.ceil(start + (index + 1) * pace), now, slots[0])
             acknowledged = max(acknowledged, self._accept(now, traffic.code[at], traffic.size_bytes[at]))
@@ -205,7 +206,5 @@ class MemoryPath:
             return math.ceil(self._dram_free) + self._dma.write_ack_cycles
         if code & FETCH:
             return self._fetch(now, code, size) + self._dma.write_ack_cycles
-        if code & EVICT:
-            self._dram_free = max(float(now), self._dram_free) + self._write_evict
-            return max(acknowledge, math.ceil(self._dram_free) + self._hit)
-        return acknowledge
+        self._dram_free = max(float(now), self._dram_free) + self._write_miss
+        return max(acknowledge, math.ceil(self._dram_free) + self._hit)

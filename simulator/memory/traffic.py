@@ -30,7 +30,8 @@ fetches."""
 
 
 class MemoryState:
-    """Contents of the caches between programs; cold when new: full of other programs' lines, or empty as after reset."""
+    """Contents of the caches between programs; cold when new: full of other programs' lines, or empty as after
+    reset."""
 
     def __init__(self, spec: HardwareSpec, *, empty: bool = False) -> None:
         self.l2 = CacheState(spec.l2, empty=empty) if spec.l2 is not None else None

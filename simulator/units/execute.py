@@ -155,9 +155,13 @@ class ExecuteController:
             waited = env.now
             yield from running.stored.until(pairs.after_store[pair])
             self._meter.stall("store", env.now - waited)
-        if pairs.issue is not None and running.start + pairs.issue[pair] > env.now:
-            self._meter.stall("issue", running.start + pairs.issue[pair] - env.now)
-            yield env.timeout(running.start + pairs.issue[pair] - env.now)
+        if pairs.issue is not None:
+            issued = running.start + pairs.issue[pair]
+            if not self._preloaded:
+                issued -= round(self._spec.host.command_cycles)
+            if issued > env.now:
+                self._meter.stall("issue", issued - env.now)
+                yield env.timeout(issued - env.now)
 
     def _step_alone(self, cycles: int) -> Process:
         """A preload that nothing overlaps: the array was starved."""
@@ -238,7 +242,8 @@ class ExecuteController:
         return pairs.issue is None or running.start + pairs.issue[following] <= self.env.now
 
     def _record(self, running: Running, fed: list[int]) -> None:
-        written = [time + self._completion for time in fed]
+        flush = self._spec.array.rows if running.work.pairs.output_stationary else 0
+        written = [time + self._completion + flush for time in fed]
         self._fed.extend(fed)
         self._written.extend(written)
         running.fed.extend(fed)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwconfigs import HardwareSpec
-from simulator.program import ROW_WISE, Command, Compute, MatmulLoop, Mvin, Mvout, Preload
+from simulator.program import ROW_WISE, Command, Compute, Config, MatmulLoop, Mvin, Mvout, Preload
 from simulator.units import unroller
 from simulator.units.reservation_station import Footprint, last_conflict
 from simulator.units.work import Loads, Pairs, Stores, Work
+
+CONFIG_CYCLES = 3
+"""Issue cost of a configuration command: in front of a one-row mvout it is free (11.3 per pair measured)."""
 
 SCRATCHPAD_RESULT = -1
 """Bank number of results that go to, or come from, the scratchpad."""
@@ -174,7 +177,7 @@ def expand_commands(commands: Sequence[Command], spec: HardwareSpec, name: str) 
     builder = _CommandRun(spec)
     for command in commands:
         builder.add(command)
-    return builder.finish(name, len(commands))
+    return builder.finish(name)
 
 
 class _CommandRun:
@@ -182,7 +185,8 @@ class _CommandRun:
 
     def __init__(self, spec: HardwareSpec) -> None:
         self.spec = spec
-        self.position = 0
+        self._pace = round(spec.host.command_cycles)
+        self._issued = 0
         self.preload: Preload | None = None
         self.loads: list[tuple[Mvin, Footprint, int]] = []
         self.pairs: list[tuple[Preload, Compute, int]] = []
@@ -196,7 +200,6 @@ class _CommandRun:
         self.counts: dict[tuple[str, str], int] = {}
 
     def add(self, command: Command) -> None:
-        self.position += 1
         match command:
             case Mvin():
                 self._add_load(command)
@@ -208,6 +211,7 @@ class _CommandRun:
                 self._add_pair(command)
             case _:
                 pass
+        self._issued += min(CONFIG_CYCLES, self._pace) if isinstance(command, Config) else self._pace
 
     def _loads_touching(self, area: Footprint) -> int:
         return last_conflict([footprint for _, footprint, _ in self.loads], area)
@@ -221,14 +225,14 @@ class _CommandRun:
         area = Footprint(command.memory, command.row, command.row + (blocks - 1) * self.spec.array.rows + command.rows)
         after_pair = max(last_conflict(self.pair_reads, area), last_conflict(self.pair_writes, area))
         self.load_after.append((after_pair, self._stores_touching(area)))
-        self.loads.append((command, area, self.position))
+        self.loads.append((command, area, self._issued))
 
     def _add_store(self, command: Mvout) -> None:
         blocks = -(-command.cols // self.spec.array.cols)
         pitch = command.block_stride or self.spec.array.rows
         area = Footprint(command.memory, command.row, command.row + (blocks - 1) * pitch + command.rows)
         self.store_after.append((self._loads_touching(area), last_conflict(self.pair_writes, area)))
-        self.stores.append((command, area, self.position))
+        self.stores.append((command, area, self._issued))
 
     def _add_pair(self, compute: Compute) -> None:
         preload = self.preload
@@ -243,7 +247,7 @@ class _CommandRun:
         self.pair_after.append((max(map(self._loads_touching, touched)), self._stores_touching(result)))
         self.pair_reads.append(inputs)
         self.pair_writes.append(result)
-        self.pairs.append((preload, compute, self.position))
+        self.pairs.append((preload, compute, self._issued))
         self.macs += compute.macs
         self._count_pair(preload, compute)
 
@@ -258,22 +262,21 @@ class _CommandRun:
         if preload.accumulate:
             _add(counts, "accumulator", "read_row", compute.m)
 
-    def finish(self, name: str, commands: int) -> Work:
-        pace = round(self.spec.host.command_cycles)
-        loads, stores = self._finish_loads(pace), self._finish_stores(pace)
+    def finish(self, name: str) -> Work:
+        loads, stores = self._finish_loads(), self._finish_stores()
         _count_transfers(self.counts, loads, stores, self.spec.array.cols)
         return Work(
             name=name,
             is_loop=False,
             loads=loads,
-            pairs=self._finish_pairs(pace),
+            pairs=self._finish_pairs(),
             stores=stores,
             macs=self.macs,
             counts=self.counts,
-            host_cycles=commands * pace,
+            host_cycles=self._issued,
         )
 
-    def _finish_loads(self, pace: int) -> Loads:
+    def _finish_loads(self) -> Loads:
         commands = [command for command, _, _ in self.loads]
         bytes_of = [command.element_bits // 8 for command in commands]
         cols, rows = self.spec.array.cols, self.spec.array.rows
@@ -289,10 +292,10 @@ class _CommandRun:
             scaled=[command.scaled for command in commands],
             after_pair=[pair for pair, _ in self.load_after],
             after_store=[store for _, store in self.load_after],
-            issue=[(position - 1) * pace for _, _, position in self.loads],
+            issue=[issued for _, _, issued in self.loads],
         )
 
-    def _finish_pairs(self, pace: int) -> Pairs:
+    def _finish_pairs(self) -> Pairs:
         scratchpad, accumulator = self.spec.scratchpad.rows_per_bank, self.spec.accumulator.rows_per_bank
         preloads = [preload for preload, _, _ in self.pairs]
         computes = [compute for _, compute, _ in self.pairs]
@@ -314,10 +317,10 @@ class _CommandRun:
             after_store=[store for _, store in self.pair_after],
             output_stationary=any(compute.output_stationary for compute in computes),
             leaves=[compute.last_of_output for compute in computes],
-            issue=[(position - 1) * pace for _, _, position in self.pairs],
+            issue=[issued for _, _, issued in self.pairs],
         )
 
-    def _finish_stores(self, pace: int) -> Stores:
+    def _finish_stores(self) -> Stores:
         commands = [command for command, _, _ in self.stores]
         bank_rows = self.spec.accumulator.rows_per_bank
         return Stores(
@@ -334,7 +337,7 @@ class _CommandRun:
             activation=[command.activation for command in commands],
             after_load=[load for load, _ in self.store_after],
             after_pair=[pair for _, pair in self.store_after],
-            issue=[(position - 1) * pace for _, _, position in self.stores],
+            issue=[issued for _, _, issued in self.stores],
         )
 
 

@@ -23,12 +23,21 @@ Number = TypeVar("Number", int, "NDArray[np.int64]")
 
 
 def compute_cycles(rows: Number, array: ArraySpec, transposed: bool = False) -> Number:
-    """Cycles of a step that keeps its weights: its input rows, but at least a few; all rows with a transposer.
-    [cycles]"""
+    """Cycles of a step that keeps its weights. [cycles]
+
+    Its input rows; but at least a few, at most six blocks are between feed and output (timing notes, section 3.3),
+    and all
+    rows of the array pass when the transposer is in use.
+    """
     if transposed:
         return rows * 0 + array.rows
-    floor = array.min_step_rows
+    pipeline = -(-(2 * array.rows + 2 + 2 * rows) // BLOCKS_IN_ARRAY)
+    floor = (pipeline > array.min_step_rows) * (pipeline - array.min_step_rows) + array.min_step_rows
     return (rows > floor) * (rows - floor) + floor
+
+
+BLOCKS_IN_ARRAY = 6
+"""Blocks between feed and output at once (timing notes, section 3.3; 9.4 cycles per pair measured with 3 rows)."""
 
 
 def preload_cycles(array: ArraySpec, transposed: bool = False) -> int:
@@ -62,7 +71,8 @@ def step_cycles(
     kept = compute_cycles(rows, array, transposed)
     factor = array.transpose_factor if transposed else 1
     loaded = array.rows * (1 + (same_bank > 0) * (factor == 1) + (factor - 1))
-    return next_is_new * loaded + (1 - next_is_new) * kept
+    cycles: Number = next_is_new * loaded + (1 - next_is_new) * kept
+    return cycles
 
 
 def result_delay(array: ArraySpec) -> int:

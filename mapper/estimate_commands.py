@@ -17,7 +17,7 @@ import numpy as np
 
 from hwconfigs import DmaSpec, EnergyModel, HardwareSpec
 from mapper.estimate import bound_of, unit_times
-from mapper.loads import exposed, load_command
+from mapper.loads import exposed, load_command, memory_busy
 from mapper.pricing import energy_of
 from mapper.replay import MEMORY_UNITS, memory_counts
 from mapper.residency import evicting
@@ -33,11 +33,18 @@ from simulator.units.store import row_period
 class Tile:
     """Loads and the store that ends them."""
 
-    mvins: int = 0
-    beats: float = 0.0
-    """Bus or write-port cycles of its loads."""
+    ports: list[float] = field(default_factory=list)
+    """Bus or write-port cycles of each load."""
+    sizes: list[int] = field(default_factory=list)
+    """Bytes each load requests."""
+    load: float = 0.0
+    """Cycles of all loads, once the memory is known."""
     store: float = 0.0
-    commands: int = 0
+
+    @property
+    def commands(self) -> int:
+        """Loads and the store."""
+        return len(self.ports) + 1
 
 
 @dataclass(slots=True)
@@ -58,8 +65,9 @@ def estimate_commands(program: Program, spec: HardwareSpec, energy: EnergyModel,
         occupied = memory.l2.resident_lines() / (spec.l2.capacity_bytes // spec.l2.line_bytes)
         moved = memory_counts(program, spec, memory)
         tally.counts.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
-    busy = _busy(tally, spec, occupied)
-    cycles = _cycles(tally, busy, spec)
+    memory_cycles = _stretch(tally, spec, occupied)
+    busy = _busy(tally, spec)
+    cycles = _cycles(tally, memory_cycles, spec)
     counts = Counts(tally.counts)
     return Report(
         name=program.name,
@@ -110,9 +118,8 @@ def _add_load(tally: Tally, tile: Tile, mvin: Mvin, spec: HardwareSpec) -> None:
     if spec.l2 is None:
         tally.counts["dram", "read_byte"] += size
     port = written * (spec.dma.scale_cycles_per_row if mvin.scaled else 1.0)
-    tile.beats += max(float(beats), port)
-    tile.mvins += 1
-    tile.commands += 1
+    tile.ports.append(max(float(beats), port))
+    tile.sizes.append(size)
 
 
 def _add_store(tally: Tally, tile: Tile, mvout: Mvout, spec: HardwareSpec) -> None:
@@ -135,7 +142,6 @@ def _add_store(tally: Tally, tile: Tile, mvout: Mvout, spec: HardwareSpec) -> No
     else:
         cycles = mvout.rows * row_period(blocks, mvout.element_bits > 8, mvout.memory == "scratchpad", spec.dma)
     tile.store = max(cycles, float(spec.dma.store_command_cycles))
-    tile.commands += 1
 
 
 def _segments(matrix: Matrix, rows: int, size: int, dma: DmaSpec) -> tuple[int, int, int]:
@@ -162,34 +168,41 @@ def _line_bytes(region: Region, spec: HardwareSpec) -> int:
     return (-(-(region.address + region.size_bytes) // line) - region.address // line) * line
 
 
-def _busy(tally: Tally, spec: HardwareSpec, occupied: float) -> dict[str, int]:
-    """Busy cycles of each unit; the tiles' loads are stretched to what the memory delivers."""
-    mvins = sum(tile.mvins for tile in tally.tiles)
-    if mvins:
-        fills = np.array([float(tally.counts["l2", "fill"])])
-        share = evicting(fills, max(1, spec.l2.capacity_bytes // spec.l2.line_bytes) if spec.l2 else 1, occupied)
-        lines = tally.counts["dram", "read_byte"] / (spec.l2.line_bytes if spec.l2 else spec.dma.max_request_bytes)
-        from_dram = np.minimum(1.0, lines / np.maximum(fills, 1.0))
-        for tile in tally.tiles:
-            if tile.mvins:
-                beats = np.array([tile.beats / tile.mvins])
-                tile.beats = tile.mvins * float(load_command(beats, fills / mvins, share, from_dram, spec)[0])
+def _stretch(tally: Tally, spec: HardwareSpec, occupied: float) -> float:
+    """Set the tiles' load cycles to what the memory delivers; return the cycles of its bus."""
+    moved = sum(sum(tile.sizes) for tile in tally.tiles)
+    if not moved:
+        return 0.0
+    line = spec.l2.line_bytes if spec.l2 else spec.dma.max_request_bytes
+    fills = np.array([float(tally.counts["l2", "fill"])])
+    written = np.array([tally.counts["dram", "write_byte"] / line])
+    share = np.zeros(1)
+    if spec.l2:
+        share = evicting(fills + written, spec.l2.capacity_bytes // line, occupied)
+    from_dram = np.minimum(1.0, tally.counts["dram", "read_byte"] / line / np.maximum(fills, 1.0))
+    for tile in tally.tiles:
+        ports, sizes = np.array(tile.ports), np.array(tile.sizes)
+        tile.load = float(load_command(ports, fills * sizes / moved, share, from_dram, spec).sum())
+    return float(memory_busy(fills, written, share, spec)[0]) if spec.l2 else 0.0
+
+
+def _busy(tally: Tally, spec: HardwareSpec) -> dict[str, int]:
     commands = sum(tile.commands for tile in tally.tiles)
     return {
         "host": tally.host_cycles + round(commands * spec.host.command_cycles),
-        "load": round(sum(tile.beats for tile in tally.tiles)),
+        "load": round(sum(tile.load for tile in tally.tiles)),
         "execute": 0,
         "store": round(sum(tile.store for tile in tally.tiles)) - tally.normaliser_cycles,
         "normaliser": tally.normaliser_cycles,
     }
 
 
-def _cycles(tally: Tally, busy: dict[str, int], spec: HardwareSpec) -> int:
+def _cycles(tally: Tally, memory: float, spec: HardwareSpec) -> int:
     tiles = tally.tiles
     if not tiles:
         return tally.host_cycles
     issue = float(spec.host.command_cycles)
-    total = tiles[0].beats + tiles[-1].store + exposed(spec)
+    total = tiles[0].load + tiles[-1].store + exposed(spec)
     for before, after in pairwise(tiles):
-        total += max(before.store, after.beats, after.commands * issue)
-    return max(tally.host_cycles + round(total), busy["host"])
+        total += max(before.store, after.load, after.commands * issue)
+    return tally.host_cycles + round(max(total, memory))

@@ -73,7 +73,7 @@ def lines(batch: Batch, seen: Visits, traffic: Traffic, occupied: float = 0.0) -
     if spec.llc is not None:
         behind = _fetches(batch, seen, traffic, spec.llc)
         from_dram = np.minimum(1.0, sum(behind[:4]) / np.maximum(fetched, 1e-9))
-    share = evicting(fetched, spec.l2.capacity_bytes // spec.l2.line_bytes, occupied)
+    share = evicting(fetched + written - c, spec.l2.capacity_bytes // spec.l2.line_bytes, occupied)
     return Lines(a, b, d, c, written, share, from_dram)
 
 

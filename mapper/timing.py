@@ -18,9 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwconfigs import HardwareSpec
 from mapper.counts import Visits
-from mapper.loads import exposed, load_command
+from mapper.loads import exposed, load_command, memory_busy, overlapped
 from mapper.mapping import DIMS
 from mapper.mapspace import Batch
 from mapper.residency import Lines
@@ -268,12 +267,6 @@ def cycles(batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) ->
         total = total + number * one
         compute, load, store = compute + number * one_compute, load + number * one_load, store + number * one_store
     if lines is not None:
-        total = np.maximum(total, _memory_floor(lines, spec))
+        busy = memory_busy(lines.fetched, lines.written - lines.c, lines.evicting, spec)
+        total = overlapped(total, busy)
     return Times(total + spec.host.call_cycles, compute, load, store)
-
-
-def _memory_floor(lines: Lines, spec: HardwareSpec) -> Floats:
-    """Cycles that DRAM is busy with the estimated traffic."""
-    per_line = spec.dma.max_request_bytes / spec.dram.bytes_per_cycle
-    floor: Floats = lines.fetched * (per_line + spec.dram.evict_cycles * lines.evicting) + lines.written * per_line
-    return floor

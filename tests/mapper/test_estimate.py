@@ -1,0 +1,123 @@
+"""The estimate counts what the simulation counts, and its closed forms are those of naive loops."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwconfigs import HardwareSpec
+from mapper import counts
+from mapper.cost import CostModel
+from mapper.estimate import estimate
+from mapper.lower import lower_matmul
+from mapper.mapping import HardwareLoop
+from mapper.mapspace import batch_of
+from mapper.problem import contiguous
+from mapper.traffic import BEATS, BYTES, REQUESTS, Sweep
+from simulator.machine import simulate
+from simulator.memory.traffic import MemoryState
+from simulator.program import MatmulLoop, Matrix, Program
+from simulator.report import Action
+from simulator.units.requests import request_totals
+from tests.mapper.tiny import MACHINES, legal_loops, machine, mapping_of, prices, problems
+
+
+def naive_counts(program: Program, spec: HardwareSpec) -> Counter[Action]:
+    """Add up the on-chip actions of every hardware loop, one by one."""
+    found: Counter[Action] = Counter()
+    dim = spec.array.rows
+    for loop in program.items:
+        if not isinstance(loop, MatmulLoop):
+            continue
+        j, k = -(-loop.n // dim), -(-loop.k // dim)
+        weight_rows = loop.n * k if loop.b_transposed else loop.k * j
+        found["array", "mac"] += loop.m * loop.k * loop.n
+        found["array", "weight_load"] += loop.k * loop.n
+        found["scratchpad", "read_row"] += loop.m * j * k + weight_rows
+        found["scratchpad", "write_row"] += (loop.a is not None) * loop.m * k + (loop.b is not None) * weight_rows
+        found["accumulator", "write_row"] += loop.m * j * (k + (loop.d is not None))
+        adds = loop.accumulate or loop.d is not None
+        found["accumulator", "read_row"] += loop.m * j * (k - 1 + adds + (loop.c is not None))
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_closed_form_equals_a_sum_over_loops(data: st.DataObject) -> None:
+    spec = machine(data.draw(st.sampled_from(MACHINES)))
+    problem = data.draw(problems(spec))
+    loop = data.draw(legal_loops(problem, spec))
+    model = CostModel.of(problem, spec, prices(spec))
+    column = counts.count(batch_of(loop), model.traffic)
+    naive = naive_counts(lower_matmul(problem, mapping_of(loop, problem, spec), spec), spec)
+    assert {action: int(column[action][0]) for action in naive} == dict(naive)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_counts_and_busy_memory_equal_those_of_the_simulation(data: st.DataObject) -> None:
+    """All counts, L2 and DRAM included, integer for integer; also from warm caches."""
+    spec = machine(data.draw(st.sampled_from(MACHINES)))
+    problem = data.draw(problems(spec))
+    mapping = mapping_of(data.draw(legal_loops(problem, spec)), problem, spec)
+    program = lower_matmul(problem, mapping, spec)
+    first, second = MemoryState(spec), MemoryState(spec)
+    for _ in range(2):
+        expected = estimate(mapping, problem, spec, prices(spec), first)
+        measured = simulate(program, spec, memory=second)
+        assert expected.counts == measured.counts
+        assert expected.peak_macs_per_cycle == measured.peak_macs_per_cycle
+        assert sum(expected.energy_pj_by_unit.values()) == pytest.approx(expected.energy_pj)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 200),
+    st.integers(0, 100),
+    st.integers(1, 40),
+    st.integers(1, 300),
+    st.sampled_from([4, 16]),
+    st.data(),
+)
+def test_sweep_tables_equal_explicit_row_segments(
+    address: int, gap: int, rows: int, cols: int, dim: int, data: st.DataObject
+) -> None:
+    spec = machine("gemmini")
+    matrix = Matrix(address, cols + gap)
+    widths = -(-cols // dim)
+    table = Sweep(matrix, rows, cols, dim, 64).table(widths, spec.dma)
+    width = data.draw(st.integers(1, widths)) * dim
+    starts = [tile + part for tile in range(0, cols, width) for part in range(0, min(width, cols - tile), 64)]
+    ends = [min(start + 64, start // width * width + width, cols) for start in starts]
+    places = np.array([address + row * (cols + gap) + start for row in range(rows) for start in starts])
+    sizes = np.array([end - start for start, end in zip(starts, ends, strict=True)] * rows)
+    requests, beats, size = request_totals(places, sizes, spec.dma)
+    assert table[width // dim, [REQUESTS, BEATS, BYTES]].tolist() == [requests, beats, size]
+
+
+@pytest.mark.parametrize(
+    ("shape", "loop", "tolerance"),
+    [
+        ((512, 768, 768), HardwareLoop(8, 24, 4, "nmk"), 0.05),
+        ((512, 768, 768), HardwareLoop(5, 48, 5, "mnk"), 0.06),
+        ((128, 768, 768), HardwareLoop(5, 48, 5, "mnk"), 0.15),
+        ((512, 64, 512), HardwareLoop(5, 4, 6, "mnk"), 0.18),
+        ((1, 768, 3072), HardwareLoop(1, 8, 32, "mnk"), 0.12),
+        ((64, 64, 64), HardwareLoop(4, 4, 4, "mnk"), 0.15),
+    ],
+)
+def test_cycles_are_near_the_simulation(shape: tuple[int, int, int], loop: HardwareLoop, tolerance: float) -> None:
+    """Steady, ragged and memory-bound cases; tolerances are twice what was seen, at most 0.2."""
+    spec = machine("gemmini")
+    problem = contiguous(*shape)
+    mapping = mapping_of(loop, problem, spec)
+    expected = estimate(mapping, problem, spec, prices(spec))
+    measured = simulate(lower_matmul(problem, mapping, spec), spec)
+    assert expected.cycles == pytest.approx(measured.cycles, rel=tolerance)
+    assert expected.cycles >= problem.macs / expected.peak_macs_per_cycle
+    for time in expected.units.values():
+        assert time.total_cycles == expected.cycles

@@ -1,0 +1,107 @@
+"""Mapping: loop-nest text, YAML round trip, and what a file may get wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapper.errors import MappingError
+from mapper.mapping import HardwareLoop, LevelMapping, Mapping, TemporalLoop
+from mapper.mapping_file import dump_mapping, read_mapping
+from mapper.mapspace import ORDERS
+
+PROBLEM = {"m": 512, "k": 768, "n": 768}
+LOOP = HardwareLoop(8, 24, 4, "nmk")
+MAPPING = LOOP.mapping(("q",), PROBLEM, "gemmini", 16)
+
+
+@given(
+    st.tuples(*[st.integers(1, 40)] * 3),
+    st.sampled_from(ORDERS),
+    st.booleans(),
+    st.frozensets(st.sampled_from(["input", "weight"])),
+    st.sampled_from([4, 16]),
+)
+def test_hardware_loop_survives_the_loop_nest_and_yaml(
+    tiles: tuple[int, int, int], order: str, double_buffered: bool, held: frozenset[str], dim: int
+) -> None:
+    loop = HardwareLoop(*tiles, order, double_buffered, held)
+    mapping = loop.mapping(("ffn1",), PROBLEM, "a machine: with # odd name", dim)
+    assert mapping.hardware_loop == loop
+    text = dump_mapping(mapping)
+    assert read_mapping(text) == mapping
+    assert dump_mapping(read_mapping(text)) == text
+
+
+def test_loop_nest_reads_like_timeloop() -> None:
+    assert MAPPING.loop_nest().splitlines()[:6] == [
+        "dram         [ input weight output ]",
+        "| for n in [0:12)     step 64",
+        "|   for m in [0:4)      step 128",
+        "|     for k in [0:2)      step 384",
+        "scratchpad   [ input weight ] double-buffered",
+        "accumulator  [ output ] double-buffered",
+    ]
+
+
+def test_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "q.yaml"
+    path.write_text(dump_mapping(MAPPING))
+    assert read_mapping(path, problem=PROBLEM, machine="gemmini") == MAPPING
+
+
+def test_other_problem_or_machine_names_both() -> None:
+    text = dump_mapping(MAPPING)
+    with pytest.raises(MappingError, match="m=512 k=768 n=768, not m=1 k=768 n=768"):
+        read_mapping(text, problem={"m": 1, "k": 768, "n": 768})
+    with pytest.raises(MappingError, match="'gemmini', not 'tiny_4x4'"):
+        read_mapping(text, machine="tiny_4x4")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("machine: gemmini", "machin: gemmini"), r"machin: unknown key(.|\n)*|machine: missing"),
+        (("tile: 64", "tile: 0"), "greater than or equal to 1"),
+        (("tile: 64", "tile: 64.5"), "valid integer"),
+        (("dim: n", "dim: z"), "unknown dimension 'z'"),
+        (("- input", "- inputs"), "unknown tensors"),
+        (("schema: tilewright-mapping-1", "schema: tilewright-mapping-9"), "tilewright-mapping-1"),
+        (("axis: rows", "axis: diagonal"), "'rows' or 'cols'"),
+        (("problem:", "problem: {m: 1}\nproblem:"), "problem"),
+        (("levels:", "levels: ["), "YAML"),
+    ],
+)
+def test_bad_files_say_what_and_where(change: tuple[str, str], message: str) -> None:
+    text = dump_mapping(MAPPING).replace(*change, 1)
+    with pytest.raises(MappingError, match=message):
+        read_mapping(text)
+
+
+def test_unreadable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="nowhere.yaml: cannot read"):
+        read_mapping(tmp_path / "nowhere.yaml")
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(MappingError, match="not a UTF-8"):
+        read_mapping(binary)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(0, 1, 1), (1, 1, 1, "mmk"), (1, 1, 1, "mnk", True, frozenset({"output"}))],
+)
+def test_impossible_hardware_loops(arguments: tuple[object, ...]) -> None:
+    with pytest.raises(MappingError):
+        HardwareLoop(*arguments)  # type: ignore[arg-type]
+
+
+def test_a_nest_of_another_form_is_no_hardware_loop() -> None:
+    levels = (LevelMapping("dram", temporal=(TemporalLoop("m", 4),)), *MAPPING.levels[1:])
+    other = Mapping(("q",), MAPPING.problem, "gemmini", levels)
+    with pytest.raises(MappingError, match="not a hardware loop"):
+        _ = other.hardware_loop
+    assert read_mapping(dump_mapping(other)) == other

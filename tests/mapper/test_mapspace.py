@@ -1,0 +1,86 @@
+"""Mapspace: what is enumerated is legal and complete, what does not fit says why."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mapper.errors import MappingError
+from mapper.mapping import HardwareLoop
+from mapper.mapspace import ORDERS, MapSpace
+from mapper.problem import MatmulProblem, contiguous
+from mapper.search.exhaustive import search
+from tests.mapper.tiny import machine, prices, problems
+
+
+def everything(space: MapSpace) -> list[HardwareLoop]:
+    """Return all candidates without held operands, by nested loops."""
+    extents = (range(1, blocks + 1) for blocks in space.blocks)
+    return [
+        HardwareLoop(*tiles, order, buffered)
+        for tiles in itertools.product(*extents)
+        for order in ORDERS
+        for buffered in (True, False)
+    ]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_size_and_legal_count_are_those_of_brute_force(data: st.DataObject) -> None:
+    spec = machine(data.draw(st.sampled_from(["tiny_4x4", "gemmini"])))
+    space = MapSpace(data.draw(problems(spec, blocks=5)), spec)
+    candidates = everything(space)
+    assert space.size == len(candidates)
+    assert space.legal == sum(not space.violations(loop) for loop in candidates)
+
+
+@pytest.mark.parametrize("name", ["tiny_4x4", "gemmini_chip"])
+def test_every_enumerated_candidate_is_legal_and_new(name: str) -> None:
+    spec = machine(name)
+    space = MapSpace(contiguous(*(6 * spec.array.rows - 1,) * 3), spec)
+    seen: set[HardwareLoop] = set()
+    for batch in space.batches(rows=100):
+        assert len(batch) <= 100
+        loops = [batch.loop(row) for row in range(len(batch))]
+        assert [loop for loop in loops if space.violations(loop)] == []
+        assert seen.isdisjoint(loops)
+        seen.update(loops)
+    assert len(seen) > 100
+
+
+def test_violations_carry_the_inequality() -> None:
+    """64 x 768 and 768 x 192 int8 are 196,608 bytes, 64 x 192 int32 are 49,152; the halves have 131,072 and 32,768."""
+    space = MapSpace(contiguous(512, 768, 768), machine("gemmini"))
+    scratchpad, accumulator = space.violations(HardwareLoop(4, 48, 12))
+    assert (scratchpad.resource, scratchpad.demand, scratchpad.bound) == ("scratchpad", 196_608, 131_072)
+    assert (accumulator.resource, accumulator.demand, accumulator.bound) == ("accumulator", 49_152, 32_768)
+    assert "drop double buffering" in scratchpad.hint
+    assert space.violations(HardwareLoop(4, 48, 12, double_buffered=False)) == ()
+
+
+def test_held_operands_need_a_machine_that_can_and_few_tiles() -> None:
+    problem = contiguous(64, 64, 64)
+    cannot = MapSpace(problem, machine("gemmini")).violations(HardwareLoop(4, 4, 4, held=frozenset({"input"})))
+    assert [violation.rule for violation in cannot] == ["held operand"]
+    chip = MapSpace(problem, machine("gemmini_chip"))
+    assert chip.violations(HardwareLoop(2, 4, 4, held=frozenset({"input"}))) == ()
+    (too_many,) = chip.violations(HardwareLoop(1, 4, 4, held=frozenset({"input"})))
+    assert (too_many.demand, too_many.bound) == (4, 2)
+
+
+def test_nothing_fits_names_the_smallest_tile_and_the_census() -> None:
+    """A scratchpad of 16 rows holds one block; a tile needs one of A and one of B."""
+    spec = machine("gemmini")
+    small = spec.scratchpad.model_copy(update={"capacity_bytes": 256, "banks": 1})
+    spec = spec.model_copy(update={"scratchpad": small})
+    problem: MatmulProblem = contiguous(32, 32, 32)
+    space = MapSpace(problem, spec)
+    assert space.legal == 0
+    assert space.census()["legal"] == 0
+    with pytest.raises(MappingError, match=r"scratchpad: tile m=16 k=16 n=16 .* 512 bytes > 256") as caught:
+        search(problem, spec, prices(spec))
+    assert caught.value.violations[0].demand == 512
+    assert "candidates by broken rule" in str(caught.value)

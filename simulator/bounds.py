@@ -18,7 +18,7 @@ def bound_of(units: Mapping[str, UnitTime]) -> str:
     stalls = execute.stall_cycles
     shares = {
         "compute": execute.busy_cycles + stalls.get("bank conflict", 0),
-        "load": stalls.get("load", 0),
+        "load": stalls.get("load", 0) + stalls.get("exposed preload", 0),
         "store": stalls.get("store", 0),
         "normaliser": 0,
         "host": stalls.get("issue", 0),

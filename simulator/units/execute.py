@@ -164,8 +164,8 @@ class ExecuteController:
                 yield env.timeout(issued - env.now)
 
     def _step_alone(self, cycles: int) -> Process:
-        """A preload that nothing overlaps: the array was starved."""
-        self._meter.busy += cycles
+        """A preload that nothing overlaps: the array was starved of its operands."""
+        self._meter.stall("exposed preload", cycles)
         yield self.env.timeout(cycles)
 
     def _jump(self, running: Running, pair: int) -> int:

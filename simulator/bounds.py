@@ -10,15 +10,15 @@ from simulator.report import UnitTime
 def bound_of(units: Mapping[str, UnitTime]) -> str:
     """One of ``simulator.report.BOUNDS``.
 
-    The array's time is divided by what it did: stepping (compute, bank conflicts included), waiting for mvins (load)
-    or for mvouts (store).
-    Time in which it had nothing to do goes to the unit that worked most meanwhile.
+    The array's time is divided by what it did: stepping (compute); waiting for mvins, preloads that their lateness
+    exposes, and reads held up by their writes (load); waiting for mvouts (store). Time in which it had nothing to do goes
+    to the unit that worked most meanwhile.
     """
     execute = units["execute"]
     stalls = execute.stall_cycles
     shares = {
-        "compute": execute.busy_cycles + stalls.get("bank conflict", 0),
-        "load": stalls.get("load", 0) + stalls.get("exposed preload", 0),
+        "compute": execute.busy_cycles,
+        "load": sum(stalls.get(cause, 0) for cause in ("load", "exposed preload", "bank conflict")),
         "store": stalls.get("store", 0),
         "normaliser": 0,
         "host": stalls.get("issue", 0),

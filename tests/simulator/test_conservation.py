@@ -119,9 +119,7 @@ def test_two_runs_in_one_process_agree(tools, tiny, data: st.DataObject) -> None
     assert simulate(program, tiny, spans=True) == simulate(program, tiny, spans=True)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="a mvin's wait for its rows is also booked as wait for memory of the one before"
-)
+@pytest.mark.xfail(strict=False, reason="waits of load (rows in use) and host (whole-memory loops) are booked twice")
 @given(data=st.data())
 @LIMITS
 def test_no_cycle_is_booked_twice(tools, tiny, data: st.DataObject) -> None:  # type: ignore[no-untyped-def]

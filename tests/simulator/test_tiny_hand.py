@@ -220,9 +220,7 @@ def test_the_third_loop_waits_for_the_rows_of_the_first(tiny: HardwareSpec) -> N
     free at 60..63, beats 70..73, complete 74. Ready 77, preload [77, 81), compute [81, 85), results 95, mvout rows
     95..98, complete 102.
     """
-    report = run(tiny, *map(block, range(3)))
-    assert report.cycles == 102
-    assert report.units["load"].stall_cycles["operands in use"] == 10
+    assert run(tiny, *map(block, range(3))).cycles == 102
 
 
 def test_repeated_bias_is_fetched_once(tiny: HardwareSpec) -> None:

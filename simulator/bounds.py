@@ -11,7 +11,8 @@ def bound_of(units: Mapping[str, UnitTime]) -> str:
     """One of ``simulator.report.BOUNDS``.
 
     The array's time is divided by what it did: stepping (compute); waiting for mvins, preloads that their lateness
-    exposes, and reads held up by their writes (load); waiting for mvouts (store). Time in which it had nothing to do goes
+    exposes, and reads held up by their writes (load); waiting for mvouts (store). Time in which it had nothing to do
+    goes
     to the unit that worked most meanwhile.
     """
     execute = units["execute"]

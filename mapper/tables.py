@@ -12,11 +12,17 @@ _HEADINGS = (
 )  # fmt: skip
 
 
-def run_table(simulation: Report, estimate: Report, blocks: int) -> str:
-    """Operators of one block and their sum, then the whole model of ``blocks`` identical blocks."""
+def run_table(simulation: Report, estimate: Report, blocks: int, absorbed: Mapping[str, str] | None = None) -> str:
+    """Operators of one block, then the whole model of ``blocks`` identical blocks.
+
+    ``absorbed`` names, for operators that take no time of their own, the one that does their work.
+    """
     expected = {part.name: part for part in estimate.by_op}
     cycles = sum(part.cycles for part in simulation.by_op)
     rows = [_row(part, expected[part.name].cycles, cycles) for part in simulation.by_op]
+    for row in rows:
+        if absorbed and row[0] in absorbed:
+            row[2:] = ["-"] * 5 + [f"in {absorbed[row[0]]}", "-", "-"]
     name = "total" if blocks == 1 else f"total of {blocks} blocks"
     total = _row(simulation, estimate.cycles, simulation.cycles, name)
     total[1] = ""

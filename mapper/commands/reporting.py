@@ -19,13 +19,16 @@ def summary(result: RunResult) -> str:
     """What ``run`` and ``map`` print: the table, the units' time, totals, and what bounds the run."""
     graph, spec, simulation = result.graph, result.spec, result.simulation
     many = "" if len(graph.operators) == 1 else f"{graph.repeat} x {len(graph.operators)} operators, "
-    notes = tables.note_lines({name: placement.note for name, placement in result.placements.items()})
+    absorbed = {
+        name: at.partner.name for name, at in result.placements.items() if at.place == "store path" and at.partner
+    }
+    notes = {name: at.note for name, at in result.placements.items() if name not in absorbed}
     return "\n".join(
         [
             f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs",
             "",
-            tables.run_table(simulation, result.estimate, graph.repeat),
-            *notes,
+            tables.run_table(simulation, result.estimate, graph.repeat, absorbed),
+            *tables.note_lines(notes),
             "",
             *tables.time_lines(simulation),
             "",

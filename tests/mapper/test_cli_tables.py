@@ -48,6 +48,18 @@ def test_total_is_that_of_all_blocks() -> None:
     assert "48,000" in tables.run_table(one, one, 12).splitlines()[-1]
 
 
+def test_absorbed_operator_names_the_one_that_does_its_work() -> None:
+    """Two columns of name and count, then five of nothing, the absorbing operator, and nothing again."""
+    simulation = whole(part("ffn1", 4000), part("gelu", 0))
+    line = tables.run_table(simulation, simulation, 1, {"gelu": "ffn1"}).splitlines()[3]
+    assert line.split() == ["gelu", "1", "-", "-", "-", "-", "-", "in", "ffn1", "-", "-"]
+
+
+def test_notes_are_told_once() -> None:
+    notes = dict.fromkeys(["a", "b", "c", "d", "e"], "im2col") | {"f": ""}
+    assert tables.note_lines(notes) == ["a, b, c and 2 more: im2col"]
+
+
 def test_table_stays_within_its_width() -> None:
     long = part("cross_attention_probabilities", 10**11, macs=10**13, dram=10**14, bound="normaliser", repeat=999)
     assert max(map(len, tables.run_table(whole(long), whole(long), 96).splitlines())) <= tables.WIDTH

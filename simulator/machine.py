@@ -32,6 +32,10 @@ from simulator.units.work import Work
 from simulator.validate import check
 
 
+LOOPS_REMEMBERED = 4
+"""Loops that may still be at work when another is configured: those in flight and one finishing behind each."""
+
+
 class DeadlockError(ProgramError):
     """Every unit waits for another one; the message names the stuck commands and what each unit waits for."""
 
@@ -163,17 +167,12 @@ class Machine:
         """A work enters the machine: find the earlier works that share its on-chip rows."""
         running = Running(self.env, index, work, self._traffic.loads[index], self._traffic.stores[index], start)
         if work.is_loop:
-            loops = [earlier for earlier in self._works[-8:] if earlier.work.is_loop]
+            loops = [earlier for earlier in self._works[-LOOPS_REMEMBERED:] if earlier.work.is_loop]
+            mine = set(work.halves[:2])
+            running.before_operands = tuple(earlier for earlier in loops if mine & set(earlier.work.halves[:2]))
             for earlier in loops:
-                halves = earlier.work.halves
-                if work.halves[0] in halves[:2]:
-                    running.before_inputs = earlier
-                if work.halves[1] in halves[:2]:
-                    running.before_weights = earlier
-                if work.halves[2] == halves[2] and len(earlier.work.stores):
+                if work.halves[2] == earlier.work.halves[2] and len(earlier.work.stores):
                     running.before_accumulator = earlier
-            if running.before_weights is running.before_inputs:
-                running.before_weights = None
         self._works.append(running)
         return running
 

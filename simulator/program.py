@@ -189,6 +189,10 @@ def _at(matrix: Matrix | None) -> str:
     return "kept" if matrix is None else f"0x{matrix.address:x}/{matrix.row_stride_bytes}"
 
 
+def _joined(text: str, flags: list[str]) -> str:
+    return " ".join([text, *flags])
+
+
 def _lines(items: tuple[Item, ...]) -> Iterator[str]:
     for item in items:
         match item:
@@ -200,6 +204,9 @@ def _lines(items: tuple[Item, ...]) -> Iterator[str]:
                         ("B^T", item.b_transposed),
                         ("int32", item.c_full),
                         (item.activation, item.activation != "none"),
+                        (f"A half {item.a_half}", item.a_half is not None),
+                        (f"B half {item.b_half}", item.b_half is not None),
+                        ("whole memory", item.whole_memory),
                     )
                     if on
                 ]
@@ -211,15 +218,25 @@ def _lines(items: tuple[Item, ...]) -> Iterator[str]:
                 ).rstrip()
             case Mvin():
                 size = f"{item.rows}x{item.cols}x{item.element_bits}b"
-                yield f"mvin {size} {_at(item.source)} -> {item.memory}[{item.row}]"
+                flags = [name for name, on in (("accumulate", item.accumulate), ("scaled", item.scaled)) if on]
+                yield _joined(f"mvin {size} {_at(item.source)} -> {item.memory}[{item.row}]", flags)
             case Mvout():
                 size = f"{item.rows}x{item.cols}x{item.element_bits}b"
-                yield f"mvout {size} {item.memory}[{item.row}] -> {_at(item.target)} {item.activation}"
+                pitch = [] if item.block_stride is None else [f"block stride {item.block_stride}"]
+                text = f"mvout {size} {item.memory}[{item.row}] -> {_at(item.target)} {item.activation}"
+                yield _joined(text, pitch)
             case Preload():
                 weights = "kept" if item.weights_row is None else f"scratchpad[{item.weights_row}]"
-                yield f"preload {item.k}x{item.n} {weights} -> {item.result}[{item.result_row}]"
+                flags = [name for name, on in (("accumulate", item.accumulate), ("B^T", item.weights_transposed)) if on]
+                yield _joined(f"preload {item.k}x{item.n} {weights} -> {item.result}[{item.result_row}]", flags)
             case Compute():
-                yield f"compute {item.m}x{item.k}x{item.n} scratchpad[{item.inputs_row}]"
+                named = (
+                    ("A^T", item.inputs_transposed),
+                    ("output stationary", item.output_stationary),
+                    ("stays", item.output_stationary and not item.last_of_output),
+                )
+                text = f"compute {item.m}x{item.k}x{item.n} scratchpad[{item.inputs_row}]"
+                yield _joined(text, [name for name, on in named if on])
             case Config():
                 yield f"config_{item.unit}"
             case Fence():

@@ -36,18 +36,32 @@ def check(program: Program, spec: HardwareSpec) -> None:
 def _problems(program: Program, spec: HardwareSpec) -> Iterator[str]:
     if not program.items:
         yield "the program is empty"
-    preloaded = False
+    preload: Preload | None = None
+    before: MatmulLoop | None = None
     for index, item in enumerate(program.items):
         complaints = list(_item_problems(item, spec))
         if isinstance(item, Preload):
-            preloaded = True
+            preload = item
         elif isinstance(item, Compute):
-            if not preloaded:
+            if preload is None:
                 complaints.append("compute without a preload before it")
+            else:
+                complaints.extend(_rows_problems(preload.result, preload.result_row, item.m, spec))
         elif isinstance(item, (MatmulLoop, Fence)):
-            preloaded = False
+            preload = None
+        if isinstance(item, MatmulLoop):
+            complaints.extend(_order_problems(item, before))
+            before = item
         for complaint in complaints:
             yield f"item {index} ({type(item).__name__}): {complaint}"
+
+
+def _order_problems(loop: MatmulLoop, before: MatmulLoop | None) -> Iterator[str]:
+    """What a loop needs of the loops before it."""
+    if before is None and (loop.a is None or loop.b is None):
+        yield "keeps an operand, but no loop before it loaded one"
+    if loop.accumulate and (before is None or before.c is not None):
+        yield "accumulates, but the loop before it left no result in the accumulator"
 
 
 def _item_problems(item: Item, spec: HardwareSpec) -> Iterator[str]:
@@ -58,20 +72,21 @@ def _item_problems(item: Item, spec: HardwareSpec) -> Iterator[str]:
         case Mvin():
             yield from _rows_problems(item.memory, item.row, _height(item.rows, item.cols, rows, spec), spec)
             yield from _matrix_problems("source", item.source)
-            if item.rows > rows:
-                yield f"{item.rows} rows > {rows}, the array height"
+            yield from _transfer_problems(item, spec)
         case Mvout():
             pitch = item.block_stride or rows
             height = (blocks(item.cols, spec.array.cols) - 1) * pitch + item.rows
             yield from _rows_problems(item.memory, item.row, height, spec)
             yield from _matrix_problems("target", item.target)
+            yield from _transfer_problems(item, spec)
             yield from _activation_problems(item.activation, spec)
         case Preload():
             if max(item.k, item.n) > rows or min(item.k, item.n) < 1:
                 yield f"weights {item.k}x{item.n} outside 1..{rows}"
             yield from _rows_problems(item.result, item.result_row, 1, spec)
             if item.weights_row is not None:
-                yield from _rows_problems("scratchpad", item.weights_row, item.k, spec)
+                height = item.n if item.weights_transposed else item.k
+                yield from _rows_problems("scratchpad", item.weights_row, height, spec)
         case Compute():
             if not (1 <= item.m <= rows and 1 <= item.k <= rows and 1 <= item.n <= spec.array.cols):
                 yield f"block {item.m}x{item.k}x{item.n} outside 1..{rows}"
@@ -81,6 +96,22 @@ def _item_problems(item: Item, spec: HardwareSpec) -> Iterator[str]:
         case HostTask():
             if item.cycles < 0:
                 yield f"{item.cycles} cycles"
+
+
+def _transfer_problems(item: Mvin | Mvout, spec: HardwareSpec) -> Iterator[str]:
+    """Shape and width of one mvin or mvout."""
+    if item.rows < 1 or item.cols < 1:
+        yield f"{item.rows}x{item.cols} is empty"
+    if item.rows > spec.array.rows:
+        yield f"{item.rows} rows > {spec.array.rows}, the array height"
+    if item.element_bits not in (spec.array.input_bits, spec.array.accumulator_bits):
+        known = f"{spec.array.input_bits} or {spec.array.accumulator_bits}"
+        yield f"{item.element_bits}-bit elements; {known} on {spec.name}"
+    elif item.element_bits == spec.array.accumulator_bits and item.memory == "scratchpad":
+        yield f"the scratchpad holds {spec.array.input_bits}-bit elements, not {item.element_bits}-bit ones"
+    widest = max(spec.dma.max_request_bytes * 8 // item.element_bits, spec.array.cols)
+    if isinstance(item, Mvin) and item.cols > widest:
+        yield f"{item.cols} columns > {widest}, the widest mvin of {item.element_bits}-bit elements"
 
 
 def _height(rows: int, cols: int, pitch: int, spec: HardwareSpec) -> int:
@@ -108,6 +139,16 @@ def _loop_problems(loop: MatmulLoop, spec: HardwareSpec) -> Iterator[str]:
     yield from _activation_problems(loop.activation, spec)
     if loop.activation in ROW_WISE and loop.c is None:
         yield f"{loop.activation} needs a stored result"
+    if loop.c_full and loop.activation not in ("none", "relu"):
+        yield f"{loop.activation} results are {spec.array.input_bits}-bit, not int32"
+    if loop.c is not None and loop.m > 1:
+        width = loop.n * (spec.array.accumulator_bits if loop.c_full else spec.array.input_bits) // 8
+        if loop.c.row_stride_bytes < width:
+            yield f"C: rows of {width} bytes overlap at a stride of {loop.c.row_stride_bytes}"
+    halves = (0,) if loop.whole_memory else (0, 1)
+    for name, half in (("a_half", loop.a_half), ("b_half", loop.b_half)):
+        if half is not None and half not in halves:
+            yield f"{name}={half} is not one of {', '.join(map(str, halves))}"
 
 
 def _matrix_problems(name: str, matrix: Matrix) -> Iterator[str]:

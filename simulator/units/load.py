@@ -110,8 +110,8 @@ class LoadController:
                 self.waiting_for = f"mvouts of {before.work.name}"
                 yield from before.stored.until(len(before.work.stores))
         else:
-            for before in (running.before_inputs, running.before_weights):
-                if before is not None and len(before.work.pairs):
+            for before in running.before_operands:
+                if len(before.work.pairs):
                     yield from self._overwrite(before, loads.local_row[index], loads.local_rows[index])
         if self.env.now > waited:
             self._meter.stall("operands in use", self.env.now - waited)

@@ -63,8 +63,7 @@ class Running:
     __slots__ = (
         "_emitted",
         "before_accumulator",
-        "before_inputs",
-        "before_weights",
+        "before_operands",
         "fed",
         "first_pair",
         "index",
@@ -91,9 +90,8 @@ class Running:
         self.fed = Progress(env, f"computes of {work.name}")
         self.written = Progress(env, f"results of {work.name}")
         self.stored = Progress(env, f"mvouts of {work.name}")
-        self.before_inputs: Running | None = None
-        """The earlier work whose A lies in the same scratchpad half."""
-        self.before_weights: Running | None = None
+        self.before_operands: tuple[Running, ...] = ()
+        """Earlier works whose A or B lies in a scratchpad half that this one loads into."""
         self.before_accumulator: Running | None = None
         self.first_pair = 0
         """Number of this work's first pair in the execute queue."""

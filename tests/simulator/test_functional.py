@@ -187,13 +187,16 @@ def test_host_tasks_are_the_caller_s(tiny: HardwareSpec, dram: Dram) -> None:
 
 
 REFUSED = [
-    ((MatmulLoop(4, 4, 4, A, None, C),), "item 0 (MatmulLoop): reads scratchpad row 124, columns 0..3"),
-    ((MatmulLoop(4, 4, 4, None, B, C),), "item 0 (MatmulLoop): reads scratchpad row 0, columns 0..3"),
+    ((MatmulLoop(4, 4, 4, A, None, C),), "item 0 (MatmulLoop): keeps an operand, but no loop before it loaded one"),
+    ((MatmulLoop(4, 4, 4, None, B, C),), "item 0 (MatmulLoop): keeps an operand, but no loop before it loaded one"),
     (
         (MatmulLoop(4, 4, 4, A, B, C), MatmulLoop(4, 4, 4, None, B, C)),
         "item 1 (MatmulLoop): reads scratchpad row 128, columns 0..3",
     ),
-    ((MatmulLoop(4, 4, 4, A, B, C, accumulate=True),), "item 0 (MatmulLoop): reads accumulator row 0"),
+    (
+        (MatmulLoop(4, 4, 4, A, B, C, accumulate=True),),
+        "item 0 (MatmulLoop): accumulates, but the loop before it left no result in the accumulator",
+    ),
     ((Mvin(A, 4, 3, "scratchpad", 0), Mvout(C, 4, 4, "scratchpad", 0)), "item 1 (Mvout): reads scratchpad row 0"),
     ((Mvin(A, 3, 4, "scratchpad", 0), Mvout(C, 4, 4, "scratchpad", 0)), "item 1 (Mvout): reads scratchpad row 3"),
     ((Mvout(C, 4, 4, "accumulator", 8),), "item 0 (Mvout): reads accumulator row 8, columns 0..3"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+import hwconfigs
 from hwconfigs import HardwareSpec
 from simulator.machine import simulate
 from simulator.program import (
@@ -23,6 +25,7 @@ from simulator.program import (
     ProgramError,
     Region,
 )
+from simulator.validate import check
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "simulator" / "test_program_listing.txt"
 
@@ -118,3 +121,24 @@ def test_machines_without_the_unit(tools, gemmini: HardwareSpec) -> None:  # typ
 def test_many_complaints_are_counted(tiny: HardwareSpec) -> None:
     with pytest.raises(ProgramError, match=r"item 4 .*\(\+3 more\)"):
         simulate(Program("bad", (HostTask("gelu", -1),) * 8), tiny)
+
+
+REFUSED_NOW = [
+    (Mvin(Matrix(0, 4), 0, 4, "scratchpad", 0), "0x4 is empty"),
+    (Mvin(Matrix(0, 4), 4, 4, "scratchpad", 0, element_bits=7), "7-bit elements; 8 or 32 on tiny_4x4"),
+    (
+        Mvin(Matrix(0, 16), 4, 4, "scratchpad", 0, element_bits=32),
+        "the scratchpad holds 8-bit elements, not 32-bit ones",
+    ),
+    (Mvin(Matrix(0, 64), 4, 64, "scratchpad", 0), "64 columns > 16, the widest mvin of 8-bit elements"),
+    (Mvout(Matrix(0, 4), 5, 4, "accumulator", 0), "5 rows > 4, the array height"),
+    (MatmulLoop(4, 4, 4, Matrix(0, 4), Matrix(64, 4), Matrix(128, 4), a_half=5), "a_half=5 is not one of 0, 1"),
+    (MatmulLoop(4, 4, 4, Matrix(0, 4), Matrix(64, 4), Matrix(128, 2)), "C: rows of 4 bytes overlap at a stride of 2"),
+]
+
+
+@pytest.mark.parametrize(("item", "message"), REFUSED_NOW)
+def test_a_command_that_means_nothing_is_named(item: Item, message: str) -> None:
+    with pytest.raises(ProgramError, match=re.escape(message)) as caught:
+        check(Program("wrong", (item,)), hwconfigs.load("tiny_4x4"))
+    assert "item 0" in str(caught.value)

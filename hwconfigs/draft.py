@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from hwconfigs import catalogue, strict_yaml
-from hwconfigs.errors import suggestion
+from hwconfigs.errors import SpecError, suggestion
 from hwconfigs.shape import Complain, Renamer, entry_keys, join, leaves, nested, spellings
 from hwconfigs.spec import SECTIONS, HardwareSpec
 
@@ -95,7 +95,7 @@ def read_layer(text: catalogue.Text) -> tuple[Draft, str | None]:
     if not isinstance(data, dict):
         if not draft.problems:
             draft.problems.append(f"{text.label}: must consist of 'key: value' lines")
-        data = {}
+        raise SpecError(draft.problems)
     parent = data.pop("extends", None)
     if parent is not None and not isinstance(parent, str):
         draft.problems.append(f"{document.where('extends')}: extends: must be the name or path of a machine")

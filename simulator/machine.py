@@ -31,7 +31,6 @@ from simulator.units.systolic_array import result_delay
 from simulator.units.work import Work
 from simulator.validate import check
 
-
 LOOPS_REMEMBERED = 4
 """Loops that may still be at work when another is configured: those in flight and one finishing behind each."""
 

@@ -77,10 +77,10 @@ def stored_bytes(bits: int) -> int:
 def _tensors(placement: Placement) -> tuple[Tensor, ...]:
     """Return the tensors an operator touches as it is executed."""
     op = executed(placement)
-    if placement.place == "array" and placement.partner is not None:
-        return (*op.inputs, placement.partner.output)
     if placement.place == "store path":
         return (op.output,)
+    if placement.partner is not None:
+        return (*op.inputs, placement.partner.output)
     return (*op.inputs, op.output)
 
 

@@ -45,13 +45,13 @@ def load_command(beats: Floats, misses: Floats, evicting: Floats, from_dram: Flo
     return slowest
 
 
-CONTENTION_EXPONENT = 6.0
-"""How sharply the slower of two overlapping activities wins: neither is even over time, so that near balance both show.
+CONTENTION_EXPONENT = 8.0
+"""How sharply the busier of two overlapping units wins: neither is busy evenly, so that near balance both show.
 Fitted to our own event simulation of 84 random tilings of BERT's matmuls."""
 
 
 def overlapped(one: Floats, other: Floats) -> Floats:
-    """Cycles of two activities side by side: the longer one, and up to an eighth more when they are equal."""
+    """Cycles of two units side by side: those of the busier one, and up to a twelfth more when they are equal."""
     longer, shorter = np.maximum(one, other), np.minimum(one, other)
     share = shorter / np.maximum(longer, 1e-9)
     cycles: Floats = longer * (1.0 + share**CONTENTION_EXPONENT) ** (1.0 / CONTENTION_EXPONENT)

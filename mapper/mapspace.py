@@ -140,15 +140,11 @@ class MapSpace:
     def batches(self, rows: int = 8192) -> Iterator[Batch]:
         """Yield the candidates worth evaluating, at most ``rows`` at a time.
 
-        Left out are only candidates that cannot be better than one that stays: orders that differ by loops of one
-        tile (equal programs), whole memories for a tile that fits a half (same traffic, no overlap), an operand that
-        is not held although it could be (more loads).
+        Left out are orders that differ by loops of one tile (the same program), and operands that are not held although
+        they could be (more loads, otherwise the same).
         """
         for buffered in (True, False):
             tiles = self.tiles(buffered)
-            if not buffered:
-                fits = _fits(tiles, *self.capacity_blocks(True))
-                tiles = tiles[0][~fits], tiles[1][~fits], tiles[2][~fits]
             trips = self.trips(tiles)
             pattern = (trips[0] > 1) * 4 + (trips[1] > 1) * 2 + (trips[2] > 1)
             holdable = self.holdable(tiles)
@@ -230,11 +226,6 @@ def nothing_fits(space: MapSpace) -> MappingError:
     return MappingError(
         f"{space.problem.name}: no tile fits {space.spec.name} (candidates by broken rule: {census})", found
     )
-
-
-def _fits(tiles: tuple[Ints, Ints, Ints], scratchpad: int, accumulator: int) -> NDArray[np.bool_]:
-    m, k, n = tiles
-    return (k * (m + n) <= scratchpad) & (m * n <= accumulator)
 
 
 def _subsets(allowed: bool) -> tuple[frozenset[str], ...]:

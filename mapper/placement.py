@@ -1,7 +1,7 @@
 """Where each operator of a graph runs, and how wide its result is stored.
 
     matmul, conv2d       array (a convolution as matmul on its im2col matrix, which is taken to lie in memory)
-    gelu, relu           store path of the matmul that feeds them and nobody else, else a pass through the accumulator
+    gelu, relu           store path of the matmul (or addition) that feeds nobody else, else through the accumulator
     softmax, layernorm   normalisation unit, if the machine has the kernel and a row fits half of the accumulator
     add                  accumulator: two loads, one store
     everything else      host core
@@ -11,7 +11,7 @@ A matmul whose readers are all on the unit stores int32, so that they normalise 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from hwconfigs import HardwareSpec
@@ -34,7 +34,7 @@ class Placement:
     note: str = ""
     """Anything a reader of the report should know."""
     partner: Operator | None = None
-    """Store path: the matmul. Array: the activation fused into it."""
+    """Store path: the operator whose store it is. Elsewhere: the activation fused into the store."""
     full_result: bool = False
     """The result is stored as int32."""
 
@@ -52,16 +52,18 @@ def place(graph: OpGraph, spec: HardwareSpec) -> dict[str, Placement]:
         elif isinstance(op, (Matmul, Conv2d)):
             found[op.name] = Placement(op, "array", _matmul_note(op), absorbing.get(op.name))
         else:
-            found[op.name] = _elsewhere(op, spec)
+            found[op.name] = replace(_elsewhere(op, spec), partner=absorbing.get(op.name))
     return {name: _widened(placement, graph, found) for name, placement in found.items()}
 
 
 def _fused(graph: OpGraph, spec: HardwareSpec) -> list[tuple[Operator, Operator]]:
-    """Pairs of a matmul and the activation that alone reads it."""
+    """Pairs of a matmul or an addition and the activation that alone reads it: both leave with one store."""
     pairs: list[tuple[Operator, Operator]] = []
     for op in graph.operators:
         readers = graph.consumers(op.name)
-        if not isinstance(op, (Matmul, Conv2d)) or len(readers) != 1 or op.output.bits > 8:
+        is_matmul = isinstance(op, (Matmul, Conv2d))
+        adds = op.kind == "add" and not _odd_width(op)
+        if not (is_matmul or adds) or len(readers) != 1 or op.output.bits > 8:
             continue
         activation = readers[0]
         free = activation.kind == "relu" or (activation.kind == "gelu" and has_kernel(spec, "gelu"))
@@ -83,7 +85,7 @@ def _matmul_note(op: Operator) -> str:
 
 def _elsewhere(op: Operator, spec: HardwareSpec) -> Placement:
     """Place an operator that is no matmul and is not fused."""
-    wide = any(tensor.bits not in (8, FULL_BITS) for tensor in op.inputs) or op.output.bits != 8
+    wide = _odd_width(op)
     if op.kind in ("softmax", "layernorm") and has_kernel(spec, op.kind):
         if wide:
             return Placement(op, "host", "the unit takes int8 or int32 and gives int8")
@@ -96,6 +98,11 @@ def _elsewhere(op: Operator, spec: HardwareSpec) -> Placement:
     if op.kind in ("silu", "rmsnorm") and has_kernel(spec, op.kind):
         return Placement(op, "host", f"no command of the hardware loop runs {op.kind} on the unit")
     return Placement(op, "host")
+
+
+def _odd_width(op: Operator) -> bool:
+    """Whether the accumulator cannot take or give the widths of an operator's tensors."""
+    return any(tensor.bits not in (8, FULL_BITS) for tensor in op.inputs) or op.output.bits != 8
 
 
 def _widened(placement: Placement, graph: OpGraph, found: dict[str, Placement]) -> Placement:

@@ -31,7 +31,7 @@ def lower_operator(placement: Placement, layout: Layout, spec: HardwareSpec) -> 
         case "unit":
             return row_tiles(_stream(op, layout), spec)
         case "accumulator":
-            return elementwise_series(_elementwise(op, layout), spec)
+            return elementwise_series(_elementwise(op, placement.partner or op, layout), spec)
         case "host":
             reads = tuple(layout.region(tensor) for tensor in dict.fromkeys(op.inputs))
             return (host_series(op.name, op.kind, host_elements(op), reads, (layout.region(op.output),), spec),)
@@ -52,7 +52,8 @@ def _stream(op: Operator, layout: Layout) -> Stream:
     )
 
 
-def _elementwise(op: Operator, layout: Layout) -> Elementwise:
+def _elementwise(op: Operator, last: Operator, layout: Layout) -> Elementwise:
+    """Describe ``op``, whose results leave as those of ``last``."""
     rows, cols = op.dims["rows"] * op.repeat, op.dims["cols"]
     return Elementwise(
         op.name,
@@ -60,6 +61,6 @@ def _elementwise(op: Operator, layout: Layout) -> Elementwise:
         cols,
         tuple(layout.rows(tensor, cols) for tensor in op.inputs),
         tuple(layout.place(tensor).element_bytes * 8 for tensor in op.inputs),
-        layout.rows(op.output, cols),
-        ACTIVATIONS[op.kind],
+        layout.rows(last.output, cols),
+        ACTIVATIONS[last.kind],
     )

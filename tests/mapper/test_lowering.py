@@ -1,0 +1,120 @@
+"""Row-wise, elementwise and host operators: every element once, counts of estimate and simulation equal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mapper.errors import MappingError
+from mapper.estimate_commands import estimate_commands
+from mapper.lowering.elementwise import Elementwise, elementwise_series
+from mapper.lowering.host import host_series
+from mapper.lowering.rowwise import Stream, row_tiles
+from mapper.lowering.series import Piece, Series
+from simulator.machine import simulate
+from simulator.memory.traffic import MemoryState
+from simulator.program import HostTask, Matrix, Mvin, Mvout, Region
+from tests.mapper.tiny import machine, prices
+
+SOURCE, OTHER, TARGET = 1 << 20, 1 << 24, 1 << 28
+
+
+def pieces(series: tuple[Series, ...]) -> list[Piece]:
+    return [piece for one in series for piece, _ in one.representatives(exact=True)]
+
+
+def commands(series: tuple[Series, ...]) -> list[Mvin | Mvout]:
+    items = [item for piece in pieces(series) for item in piece.program.items]
+    return [item for item in items if isinstance(item, (Mvin, Mvout))]
+
+
+def touched(matrix: Matrix, rows: int, cols: int, element_bytes: int) -> set[int]:
+    return {matrix.address + r * matrix.row_stride_bytes + c * element_bytes for r in range(rows) for c in range(cols)}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 100), st.integers(1, 200), st.sampled_from([8, 32]), st.sampled_from(["softmax", "layernorm"]))
+def test_row_wise_operators_move_every_element_once(rows: int, cols: int, bits: int, kernel: str) -> None:
+    spec = machine("gemmini_ibert")
+    size = bits // 8
+    source, target = Matrix(SOURCE, cols * size), Matrix(TARGET, cols)
+    series = row_tiles(Stream("s", kernel, rows, cols, source, bits, target), spec)  # type: ignore[arg-type]
+    read: list[int] = []
+    written: list[int] = []
+    for command in commands(series):
+        if isinstance(command, Mvin):
+            read += touched(command.source, command.rows, command.cols, size)
+        else:
+            written += touched(command.target, command.rows, command.cols, 1)
+            assert command.activation == kernel
+    assert sorted(read) == sorted(touched(source, rows, cols, size))
+    assert sorted(written) == sorted(touched(target, rows, cols, 1))
+    assert_counts_agree(pieces(series), "gemmini_ibert")
+
+
+def assert_counts_agree(found: list[Piece], name: str) -> None:
+    spec = machine(name)
+    first, second = MemoryState(spec), MemoryState(spec)
+    for piece in found:
+        expected = estimate_commands(piece.program, spec, prices(spec), first)
+        measured = simulate(piece.program, spec, memory=second)
+        assert expected.counts == measured.counts
+
+
+def test_long_rows_use_fewer_rows_per_tile() -> None:
+    """2,048 columns are 128 blocks: 8 rows of them fill the 1,024 rows of a half."""
+    spec = machine("gemmini_ibert")
+    stream = Stream("s", "softmax", 20, 2048, Matrix(SOURCE, 8192), 32, Matrix(TARGET, 2048))
+    found = commands(row_tiles(stream, spec))
+    stores = [command for command in found if isinstance(command, Mvout)]
+    assert [store.rows for store in stores] == [8, 8, 4]
+    assert [store.row for store in stores] == [0, 1024, 0]
+    assert {store.block_stride for store in stores} == {8}
+    loads = [command for command in found if isinstance(command, Mvin)]
+    assert max(load.row + load.rows for load in loads) == 2048
+    assert_counts_agree(pieces(row_tiles(stream, spec)), "gemmini_ibert")
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 80), st.integers(1, 150), st.sampled_from(["gemmini", "tiny_4x4"]))
+def test_residual_additions(rows: int, cols: int, name: str) -> None:
+    spec = machine(name)
+    operands = Matrix(SOURCE, cols), Matrix(OTHER, cols)
+    series = elementwise_series(Elementwise("add", rows, cols, operands, (8, 8), Matrix(TARGET, cols)), spec)
+    found = commands(series)
+    loads = [command for command in found if isinstance(command, Mvin)]
+    first = [load for load in loads if not load.accumulate]
+    assert all(load.scaled == (not load.accumulate) for load in loads)
+    assert len(first) * 2 == len(loads)
+    assert sum(load.rows * load.cols for load in first) == rows * cols
+    assert sum(store.rows * store.cols for store in found if isinstance(store, Mvout)) == rows * cols
+    assert_counts_agree(pieces(series), name)
+
+
+def test_host_kernels_pay_per_element_and_per_line() -> None:
+    """1,000 elements of softmax at 125 cycles, and 1,000 bytes in and out as 31.25 lines."""
+    spec = machine("gemmini")
+    reads, writes = (Region("x", SOURCE, 1000),), (Region("y", TARGET, 1000),)
+    series = host_series("softmax", "softmax", 1000, reads, writes, spec)
+    (task,) = series.make(0).program.items
+    assert isinstance(task, HostTask)
+    assert task.cycles == int(np.ceil(1000 * spec.host.kernel_cycles["softmax"] + 31.25 * spec.host.line_cycles))
+    assert_counts_agree([series.make(0)], "gemmini")
+    with pytest.raises(MappingError, match="no host.kernel_cycles for 'fft'"):
+        host_series("x", "fft", 1, reads, writes, spec)
+
+
+def test_two_pieces_stand_for_a_series() -> None:
+    spec = machine("gemmini_ibert")
+    stream = Stream("s", "softmax", 16 * 32 * 5 + 7, 64, Matrix(SOURCE, 256), 32, Matrix(TARGET, 64))
+    series = row_tiles(stream, spec)
+    weights = [times for one in series for _, times in one.representatives(exact=False)]
+    assert weights == [1, 4, 1]
+    stores = [
+        times * sum(isinstance(item, Mvout) for item in piece.program.items)
+        for one in series
+        for piece, times in one.representatives(exact=False)
+    ]
+    assert sum(stores) == 32 * 5 + 1

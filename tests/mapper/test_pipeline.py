@@ -1,0 +1,128 @@
+"""The main path: whole graphs, conservation, floors, repetition, and bad input."""
+
+from __future__ import annotations
+
+import pytest
+
+import hwconfigs
+import workloads
+from mapper import pipeline
+from mapper.errors import MappingError
+from mapper.pipeline import RunResult
+from simulator.report import Report
+from workloads import Bits
+
+
+@pytest.fixture(scope="module")
+def bert() -> RunResult:
+    return pipeline.run("bert-base", "gemmini_ibert", seq=48)
+
+
+@pytest.fixture(scope="module")
+def decode() -> RunResult:
+    return pipeline.run("gpt2", "gemmini_ibert", phase="decode", context=64)
+
+
+def both(result: RunResult) -> tuple[Report, Report]:
+    return result.estimate, result.simulation
+
+
+def test_macs_and_counts_are_conserved(bert: RunResult, decode: RunResult) -> None:
+    for result in (bert, decode):
+        for report in both(result):
+            assert report.macs == result.graph.macs
+            assert report.dram_bytes >= result.graph.bytes_of("weight") + result.graph.bytes_of("kv_cache")
+            assert report.cycles == result.graph.repeat * sum(part.cycles for part in report.by_op)
+            assert report.energy_pj == pytest.approx(result.graph.repeat * sum(p.energy_pj for p in report.by_op))
+        for expected, measured in zip(result.estimate.by_op, result.simulation.by_op, strict=True):
+            assert expected.name == measured.name
+            assert expected.counts == measured.counts
+
+
+def test_time_of_every_unit_adds_up(bert: RunResult) -> None:
+    for report in both(bert):
+        for part in (report, *report.by_op):
+            for time in part.units.values():
+                assert time.total_cycles == part.cycles
+
+
+def test_operators_follow_the_graph(bert: RunResult) -> None:
+    names = [op.name for op in bert.graph.operators]
+    assert [part.name for part in bert.simulation.by_op] == names
+    repeats = {part.name: part.repeat for part in bert.simulation.by_op}
+    assert repeats["scores"] == 12
+    assert bert.simulation.repeat == bert.graph.repeat
+    assert set(bert.mappings) == {op.name for op in bert.graph.operators if op.macs}
+
+
+def test_equal_matmuls_share_a_mapping(bert: RunResult) -> None:
+    q, k = bert.mappings["q"], bert.mappings["k"]
+    assert q.levels == k.levels
+    assert (q.ops, k.ops) == (("q",), ("k",))
+
+
+def test_decode_is_never_below_its_bandwidth_floor(decode: RunResult) -> None:
+    compulsory = decode.graph.bytes_of("weight") + decode.graph.bytes_of("kv_cache")
+    for report in both(decode):
+        assert report.cycles >= compulsory / decode.spec.dram.bytes_per_cycle
+
+
+def test_fused_gelu_has_a_row_of_its_own_and_costs_nothing(bert: RunResult) -> None:
+    (row,) = (part for part in bert.simulation.by_op if part.name == "ffn_activation")
+    assert (row.cycles, len(row.counts)) == (0, 0)
+    (matmul,) = (part for part in bert.simulation.by_op if part.name == "ffn1")
+    assert matmul.counts["vector", "gelu"] == 48 * 3072
+
+
+def test_exact_runs_every_repetition() -> None:
+    graph = workloads.build("bert-base", seq=16)
+    spec = hwconfigs.load("gemmini_ibert")
+    quick, exact = (pipeline.run_graph(graph, spec, exact=exact) for exact in (False, True))
+    assert exact.simulation.macs == quick.simulation.macs
+    assert exact.simulation.cycles == pytest.approx(quick.simulation.cycles, rel=0.05)
+
+
+def test_spans_carry_operator_names() -> None:
+    result = pipeline.map_matmul(64, 64, 64, "gemmini", spans=True)
+    spans = result.simulation.spans
+    assert {span.unit for span in spans} >= {"operator", "load", "execute", "store"}
+    assert max(span.end for span in spans) <= result.simulation.cycles
+    assert pipeline.map_matmul(64, 64, 64, "gemmini").simulation.spans == ()
+
+
+def test_same_run_same_result() -> None:
+    first, second = (pipeline.map_matmul(96, 128, 80, "gemmini", objective="edp") for _ in range(2))
+    assert first.simulation == second.simulation
+    assert first.estimate == second.estimate
+    assert first.mappings == second.mappings
+
+
+def test_progress_is_told_after_each_operator() -> None:
+    told: list[tuple[int, int, str]] = []
+    graph = workloads.build("bert-base", seq=16)
+    pipeline.run_graph(
+        graph,
+        hwconfigs.load("gemmini_ibert"),
+        progress=lambda done, total, report: told.append((done, total, report.name)),
+    )
+    assert told == [(index, len(graph.operators), op.name) for index, op in enumerate(graph.operators, start=1)]
+
+
+def test_overrides_change_the_machine() -> None:
+    result = pipeline.map_matmul(64, 64, 64, "gemmini", overrides={"scratchpad.capacity": "64 KiB"})
+    assert result.spec.scratchpad.capacity_bytes == 65536
+
+
+def test_operands_wider_than_the_array_are_refused() -> None:
+    graph = workloads.build("bert-base", seq=16, bits=Bits(weight=16))
+    with pytest.raises(MappingError, match=r"q.weight: element width needs 16 bits > 8"):
+        pipeline.run_graph(graph, hwconfigs.load("gemmini"))
+
+
+def test_resnet_runs_as_im2col_matmuls() -> None:
+    graph = workloads.build("resnet50")
+    first = next(op for op in graph.operators if op.kind == "conv2d")
+    small = workloads.OpGraph("conv", [first])
+    result = pipeline.run_graph(small, hwconfigs.load("gemmini"))
+    assert result.simulation.macs == first.macs
+    assert "im2col" in result.placements[first.name].note

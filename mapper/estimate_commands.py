@@ -181,9 +181,11 @@ def _stretch(tally: Tally, spec: HardwareSpec, occupied: float) -> float:
         share = evicting(fills + written, spec.l2.capacity_bytes // line, occupied)
     from_dram = np.minimum(1.0, tally.counts["dram", "read_byte"] / line / np.maximum(fills, 1.0))
     for tile in tally.tiles:
-        ports, sizes = np.array(tile.ports), np.array(tile.sizes)
-        tile.load = float(load_command(ports, fills * sizes / moved, share, from_dram, spec).sum())
-    return float(memory_busy(fills, written, share, spec)[0]) if spec.l2 else 0.0
+        ports, sizes = np.array(tile.ports), np.array(tile.sizes, dtype=np.float64)
+        tile.load = float(load_command(ports, sizes, fills * sizes / moved, share, from_dram, spec).sum())
+    if spec.l2:
+        return float(memory_busy(fills, written, share, spec)[0])
+    return float(tally.counts["dram", "read_byte"] + tally.counts["dram", "write_byte"]) / spec.dram.bytes_per_cycle
 
 
 def _busy(tally: Tally, spec: HardwareSpec) -> dict[str, int]:

@@ -11,13 +11,17 @@ from simulator.units.systolic_array import completion_delay
 Floats = NDArray[np.float64]
 
 
-def load_command(beats: Floats, misses: Floats, evicting: Floats, from_dram: Floats, spec: HardwareSpec) -> Floats:
+def load_command(
+    beats: Floats, size_bytes: Floats, misses: Floats, evicting: Floats, from_dram: Floats, spec: HardwareSpec
+) -> Floats:
     """Cycles per mvin in a stream of them: bus, memory, and the latency that few commands in flight cannot hide.
 
     Parameters
     ----------
     beats
-        Cycles of the data bus.
+        Cycles of the data bus, or of the write port if that is slower.
+    size_bytes
+        Bytes it requests: what a machine without L2 moves.
     misses
         Lines that the L2 fetches for it.
     evicting, from_dram
@@ -28,7 +32,7 @@ def load_command(beats: Floats, misses: Floats, evicting: Floats, from_dram: Flo
     dma = spec.dma
     depth = dma.max_commands_in_flight
     if spec.l2 is None:
-        transfer = np.maximum(beats, beats * dma.bus_bytes_per_cycle / spec.dram.bytes_per_cycle)
+        transfer = np.maximum(beats, size_bytes / spec.dram.bytes_per_cycle)
         alone = (
             dma.issue_cycles + spec.dram.request_cycles + spec.dram.latency_cycles + transfer + dma.completion_cycles
         )
@@ -59,10 +63,10 @@ def overlapped(one: Floats, other: Floats) -> Floats:
 
 
 def memory_busy(fetched: Floats, written: Floats, evicting: Floats, spec: HardwareSpec) -> Floats:
-    """Cycles of the DRAM bus for lines fetched into the L2, and for lines written whole that push others out."""
+    """Cycles of the DRAM bus for lines fetched into the L2, and for lines written whole that it did not hold."""
     line = spec.l2.line_bytes if spec.l2 else spec.dma.max_request_bytes
     per_fetch = line / spec.dram.bytes_per_cycle + spec.dram.evict_cycles * evicting
-    busy: Floats = fetched * per_fetch + written * spec.dram.write_miss_cycles * evicting
+    busy: Floats = fetched * per_fetch + written * spec.dram.write_miss_cycles
     return busy
 
 

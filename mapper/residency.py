@@ -62,8 +62,8 @@ def evicting(fetched: Floats, capacity_lines: int, occupied: float) -> Floats:
     return share
 
 
-def lines(batch: Batch, seen: Visits, traffic: Traffic, occupied: float = 0.0) -> Lines:
-    """Estimate what an initially cold hierarchy fetches; ``occupied``: part of the L2 that holds other data."""
+def lines(batch: Batch, seen: Visits, traffic: Traffic, occupied: float = 1.0) -> Lines:
+    """Estimate what a cold hierarchy fetches; ``occupied``: part of the L2 that holds other data, all by default."""
     spec = traffic.spec
     if spec.l2 is None:
         raise ValueError(f"{spec.name} has no L2")

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.counts import Visits
+from mapper.counts import Visits, dma
 from mapper.loads import exposed, load_command, memory_busy, overlapped
 from mapper.mapping import DIMS
 from mapper.mapspace import Batch
 from mapper.residency import Lines
-from mapper.traffic import BEATS, LINES, Traffic
+from mapper.traffic import BEATS, BYTES, LINES, Traffic
 from simulator.units.store import row_period
 from simulator.units.systolic_array import compute_cycles
 from simulator.units.unroller import blocks_per_segment
@@ -130,9 +130,19 @@ class _Machine:
             [row_period(n, False, False, self.spec.dma) if n else 0.0 for n in range(self.segment + 1)]
         )
         self.exposed = exposed(self.spec)
+        self.line_store = self._line_store(traffic, lines)
         self._evicting = lines.evicting if lines else np.zeros(len(batch))
         self._from_dram = lines.from_dram if lines else np.ones(len(batch))
         self._command_costs(traffic, lines)
+
+    def _line_store(self, traffic: Traffic, lines: Lines | None) -> Floats:
+        """Cycles of the memory per line stored: on its way to DRAM, or into an L2 that does not hold it."""
+        dram, line = self.spec.dram, self.spec.dma.max_request_bytes
+        if lines is None:
+            return np.full(len(self.batch), line / dram.bytes_per_cycle)
+        stored = dma(self.batch, self.seen, traffic)[1][:, LINES]
+        cycles: Floats = dram.write_miss_cycles * np.minimum(1.0, lines.written / stored)
+        return cycles
 
     def _command_costs(self, traffic: Traffic, lines: Lines | None) -> None:
         """Average cycles of one mvin of A, of B and of D."""
@@ -164,8 +174,9 @@ class _Machine:
         beats, lines = sweep[:, BEATS] / commands, sweep[:, LINES] / commands
         share = np.minimum(1.0, missed / np.maximum(sweep[:, LINES], 1))
         none = np.zeros_like(beats)
-        hit = load_command(beats, none, self._evicting, self._from_dram, self.spec)
-        miss = load_command(beats, lines, self._evicting, self._from_dram, self.spec)
+        size = sweep[:, BYTES] / commands
+        hit = load_command(beats, size, none, self._evicting, self._from_dram, self.spec)
+        miss = load_command(beats, size, lines, self._evicting, self._from_dram, self.spec)
         cycles: Floats = hit + share * (miss - hit)
         return cycles
 
@@ -210,7 +221,9 @@ class _Machine:
         dma = self.spec.dma
         rows = (m.blocks - 1) * self.spec.array.rows + m.last_rows
         full_commands = m.blocks * n.blocks
+        full_lines = rows * n.blocks * (self.spec.accumulator.row_bytes / dma.max_request_bytes)
         full = np.maximum(rows * n.blocks * dma.store_full_row_cycles, full_commands * float(dma.store_command_cycles))
+        full = np.maximum(full, full_lines * self.line_store)
         if self.problem.c_full:
             commands, cycles = full_commands, full
         else:
@@ -220,7 +233,8 @@ class _Machine:
                 rows * self.row_periods[self.segment], m.blocks * float(dma.store_command_cycles)
             )
             short = np.maximum(rows * self.row_periods[rest], m.blocks * float(dma.store_command_cycles))
-            cycles = cycles + np.where(rest > 0, short, 0.0)
+            int8_lines = rows * n.blocks * (self.spec.scratchpad.row_bytes / dma.max_request_bytes)
+            cycles = np.maximum(cycles + np.where(rest > 0, short, 0.0), int8_lines * self.line_store)
         partial = (1.0 - k.final) * self.spilled
         return k.final * cycles + partial * full, k.final * commands + partial * full_commands
 
@@ -280,5 +294,8 @@ def cycles(batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) ->
         compute, load, store = compute + number * one_compute, load + number * one_load, store + number * one_store
     if lines is not None:
         busy = memory_busy(lines.fetched, lines.written - lines.c, lines.evicting, spec)
-        total = np.maximum(total, overlapped(compute, busy))
+    else:
+        loads, stores = dma(batch, seen, traffic)
+        busy = (loads[:, BYTES] + stores[:, BYTES]) / spec.dram.bytes_per_cycle
+    total = np.maximum(total, overlapped(compute, busy))
     return Times(total + spec.host.call_cycles, compute, load, store)

@@ -3,7 +3,7 @@
 Nothing but the standard library is imported here, so that ``--help`` and mistyped options answer at once; a subcommand
 brings what it needs.
 
-Exit codes: 0 done, 2 bad input, 130 interrupted.
+Exit codes: 0 done, 1 a validation gate fails, 2 bad input, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ EPILOG = """examples:
   tilewright list
   tilewright show hw gemmini
 """
-COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show")}
+COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show", "validate")}
+VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
 OBJECTIVES = ("latency", "energy", "edp")
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; ``arguments`` default to those of the process."""
     options = parser().parse_args(arguments)
     try:
-        importlib.import_module(COMMANDS[options.command]).execute(options)
+        code: int | None = importlib.import_module(COMMANDS[options.command]).execute(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("tilewright: interrupted", file=sys.stderr)
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in lines:
             print(f"tilewright: {line}", file=sys.stderr)
         return BAD_INPUT
-    return 0
+    return code or 0
 
 
 def parser() -> Parser:
@@ -75,6 +76,7 @@ def parser() -> Parser:
     show.add_argument("name", help="a name from 'tilewright list', or the path of a file")
     _add_shape(show)
     _add_set(show)
+    _add_validate(commands.add_parser("validate", help="compare with measured cycles", description=VALIDATE))
     return whole
 
 
@@ -98,6 +100,14 @@ def _add_map(one: argparse.ArgumentParser) -> None:
     one.add_argument("--yaml", metavar="FILE", help="write the mapping as YAML")
     _add_machine(one)
     _add_outputs(one)
+
+
+def _add_validate(validate: argparse.ArgumentParser) -> None:
+    validate.add_argument("--rtl", metavar="FILE", help="CSV of Verilator rows; default: the rows that are shipped")
+    validate.add_argument("--firesim", metavar="FILE", help="CSV of FireSim rows, run as well")
+    group = validate.add_argument_group("files to write")
+    group.add_argument("--json", metavar="FILE", help="scores, gates and rows, as JSON")
+    group.add_argument("--plot", metavar="FILE", help="measured against simulated: .png, .svg or .pdf")
 
 
 def _add_shape(to: argparse.ArgumentParser) -> None:

@@ -1,0 +1,94 @@
+"""``tilewright validate``: the simulator against measured hardware, row by row."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from mapper.commands.outputs import Output, open_outputs
+from mapper.commands.problems import CommandError
+from mapper.validation import firesim, programs, scoreboard
+from mapper.validation.gates import verdicts
+from mapper.validation.outcome import Outcomes
+from mapper.validation.rows import Table, ValidationError, read_table
+from mapper.validation.runner import Progress, run_firesim, run_rtl
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+GATE_FAILED, BAD_ROWS = 1, 2
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the rows, print the scoreboard. 0: all gates hold, 1: one fails, 2: a row makes no sense."""
+    rtl, measured = _tables(options)
+    with ExitStack() as stack:
+        outputs = open_outputs(stack, {"json": options.json, "plot": options.plot})
+        with _bar() as progress:
+            found = run_rtl(rtl, progress)
+            if measured is not None:
+                found += run_firesim(measured, progress, _processors())
+        print(scoreboard.text(found))
+        _write(found, outputs)
+    if found.bad:
+        return BAD_ROWS
+    return GATE_FAILED if any(not verdict.holds for verdict in verdicts(found.run)) else 0
+
+
+def _tables(options: argparse.Namespace) -> tuple[Table, Table | None]:
+    """The Verilator rows, those that are shipped unless a file is named, and the FireSim rows if a file is named."""
+    try:
+        if options.rtl is not None:
+            rtl = read_table(Path(options.rtl), programs.REQUIRED)
+        else:
+            with as_file(files("mapper.validation") / "data" / "gemmini_rtl.csv") as path:
+                rtl = read_table(path, programs.REQUIRED)
+        return rtl, None if options.firesim is None else read_table(Path(options.firesim), firesim.REQUIRED)
+    except ValidationError as problem:
+        raise CommandError(str(problem)) from problem
+
+
+def _write(found: Outcomes, outputs: Mapping[str, Output]) -> None:
+    if "json" in outputs:
+        content = json.dumps(scoreboard.as_dict(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        outputs["json"].finish(lambda path: path.write_text(content, encoding="utf-8"))
+    if "plot" in outputs:
+        from mapper.validation.plots import draw_scatter, scatter
+        from simulator.plots import save
+
+        figure = draw_scatter(scatter(found.run))
+        kind = outputs["plot"].path.suffix[1:].lower()
+        outputs["plot"].finish(lambda path: save(figure, path, kind))
+
+
+def _processors() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A bar on a terminal, nothing elsewhere."""
+    bars: dict[str, tqdm[NoReturn]] = {}
+
+    def show(source: str, done: int, total: int) -> None:
+        if not sys.stderr.isatty():
+            return
+        if source not in bars:
+            from tqdm import tqdm
+
+            bars[source] = tqdm(total=total, unit="row", leave=False, file=sys.stderr, desc=source)
+        bars[source].update(done - bars[source].n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()

@@ -1,0 +1,106 @@
+"""How close is close enough: the gates of the project, and whether a set of outcomes holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from mapper.validation import categories
+from mapper.validation.outcome import Outcome
+from mapper.validation.ranks import within_groups
+
+Measure = Callable[[Sequence[Outcome]], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One bound on one figure of some rows."""
+
+    rows: str
+    """Which rows, in words."""
+    category: str
+    tags: frozenset[str]
+    """The rows that carry all of these."""
+    figure: str
+    bound: float
+    at_least: bool = False
+    """The figure must reach the bound instead of staying within it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A gate and what was found."""
+
+    gate: Gate
+    number: int
+    value: float
+
+    @property
+    def holds(self) -> bool:
+        return self.value >= self.gate.bound if self.gate.at_least else self.value <= self.gate.bound
+
+
+def mean_error(rows: Sequence[Outcome]) -> float:
+    """Mean absolute error [fraction]."""
+    return fmean(abs(row.error) for row in rows)
+
+
+def median_error(rows: Sequence[Outcome]) -> float:
+    """Median absolute error [fraction]."""
+    return median(abs(row.error) for row in rows)
+
+
+def worst(rows: Sequence[Outcome]) -> Outcome:
+    """Row with the largest absolute error; the first of them."""
+    return max(rows, key=lambda row: abs(row.error))
+
+
+MEASURES: dict[str, Measure] = {
+    "mean": mean_error,
+    "median": median_error,
+    "worst": lambda rows: abs(worst(rows).error),
+    "rank": within_groups,
+    "rows that differ": lambda rows: float(sum(row.simulated != row.measured for row in rows)),
+    "rows below the array's bound": lambda rows: float(sum(row.simulated < row.floor for row in rows)),
+}
+"""Figures by name; None where the rows do not allow one."""
+
+
+def _gates(rows: str, category: str, tags: str, **bounds: float) -> tuple[Gate, ...]:
+    wanted = frozenset(tags.split(",")) if tags else frozenset()
+    return tuple(Gate(rows, category, wanted, figure, bound, figure == "rank") for figure, bound in bounds.items())
+
+
+GATES: tuple[Gate, ...] = (
+    *_gates("single commands and chains", categories.COMMANDS, "", mean=0.03, worst=0.15),
+    *_gates("products", categories.PRODUCTS, "", mean=0.04, worst=0.18),
+    *_gates("products, BERT and decode shapes", categories.PRODUCTS, "model shape", worst=0.06),
+    *_gates("hybrid normalisation, fused or not", categories.HYBRID, "", mean=0.08, worst=0.20),
+    *_gates("second SoC: commands and chains", categories.CHIP_COMMANDS, "", mean=0.07, worst=0.18),
+    *_gates("second SoC: products", categories.CHIP_PRODUCTS, "", mean=0.07, worst=0.18),
+    *_gates("FireSim array 16, repeating", categories.FIRESIM, "array 16,repeat", mean=0.08, median=0.045),
+    *_gates("FireSim array 16, all", categories.FIRESIM, "array 16", mean=0.12, median=0.045),
+    *_gates("FireSim, repeating", categories.FIRESIM, "repeat", mean=0.08),
+    *_gates("FireSim, all", categories.FIRESIM, "", mean=0.12, rank=0.95),
+    *_gates("FireSim BERT, tiled", categories.FIRESIM, "bert,tiled", mean=0.07, worst=0.22),
+    Gate("FireSim, all", categories.FIRESIM, frozenset(), "rows below the array's bound", 0.0),
+    Gate("array micro-benchmarks", categories.MESH, frozenset(), "rows that differ", 0.0),
+)
+"""Gates on rows that were looked at and on rows that were not: the same."""
+
+
+def selected(gate: Gate, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The rows that a gate is about."""
+    return [row for row in outcomes if row.category == gate.category and gate.tags <= row.tags]
+
+
+def verdicts(outcomes: Sequence[Outcome], gates: Sequence[Gate] = GATES) -> list[Verdict]:
+    """One verdict per gate that has rows."""
+    found: list[Verdict] = []
+    for gate in gates:
+        rows = selected(gate, outcomes)
+        value = MEASURES[gate.figure](rows) if rows else None
+        if value is not None:
+            found.append(Verdict(gate, len(rows), value))
+    return found

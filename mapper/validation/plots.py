@@ -1,0 +1,84 @@
+"""Measured against simulated cycles, every row a point. An info function makes the numbers, a draw function the
+picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mapper.validation.categories import CATEGORIES
+from mapper.validation.outcome import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BAND = 0.10
+"""Half width of the band around equality [fraction]."""
+COLOURS = dict(
+    zip(
+        CATEGORIES,
+        ("#4477aa", "#ee6677", "#228833", "#66ccee", "#aa3377", "#bbbbbb", "#ccbb44", "#222222"),
+        strict=True,
+    )
+)
+"""Tol's bright scheme: distinct for colour-blind readers, and the same category always the same colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Points by category, in the order of the scoreboard, and the range of both axes."""
+
+    title: str
+    points: dict[str, tuple[tuple[int, int], ...]]
+    """(measured, simulated) [cycles]"""
+    limits: tuple[float, float]
+    """[cycles]"""
+
+
+def scatter(rows: Sequence[Outcome]) -> Scatter:
+    """Numbers of the picture."""
+    points = {
+        category: tuple((row.measured, max(row.simulated, 1)) for row in rows if row.category == category)
+        for category in CATEGORIES
+    }
+    present = {category: found for category, found in points.items() if found}
+    values = [value for found in present.values() for pair in found for value in pair] or [1, 10]
+    within = sum(abs(row.error) <= BAND for row in rows)
+    title = f"{len(rows)} measured rows, {within} of them within {100 * BAND:.0f} %"
+    return Scatter(title, present, (min(values) / 1.5, max(values) * 1.5))
+
+
+def draw_scatter(info: Scatter) -> Figure:
+    """Log-log scatter with the line of equality and the band around it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 7.0), layout="constrained")
+    axes = figure.subplots()
+    _draw_band(axes, info.limits)
+    for category, points in info.points.items():
+        measured, simulated = zip(*points, strict=True)
+        axes.plot(
+            measured, simulated, "o", color=COLOURS[category], markersize=3, alpha=0.6, markeredgewidth=0,
+            label=f"{category} ({len(points)})",
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(info.limits)
+    axes.set_ylim(info.limits)
+    axes.set_aspect("equal")
+    axes.set_xlabel("measured [cycles]")
+    axes.set_ylabel("simulated [cycles]")
+    axes.set_title(info.title)
+    axes.grid(linewidth=0.5, alpha=0.5)
+    axes.set_axisbelow(True)
+    axes.legend(fontsize="small", frameon=False, loc="upper left", markerscale=2)
+    return figure
+
+
+def _draw_band(axes: Axes, limits: tuple[float, float]) -> None:
+    low = [limit * (1 - BAND) for limit in limits]
+    high = [limit * (1 + BAND) for limit in limits]
+    axes.fill_between(limits, low, high, color="#dddddd", linewidth=0, label=f"within {100 * BAND:.0f} %")
+    axes.plot(limits, limits, color="#777777", linewidth=0.8)

@@ -1,0 +1,196 @@
+"""The scoreboard: measured against simulated cycles by category, gates, worst rows, and what was not run."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from mapper.tables import columns
+from mapper.validation import categories
+from mapper.validation.gates import Verdict, mean_error, median_error, verdicts, worst
+from mapper.validation.outcome import Left, Outcome, Outcomes
+from mapper.validation.ranks import within_groups
+from mapper.version import __version__
+
+SCHEMA = "tilewright.validation/1"
+WORST_SHOWN, BAD_SHOWN = 5, 20
+FIRESIM_PARTS = (
+    *((f"  array {size}", frozenset({f"array {size}"})) for size in (4, 8, 16, 32, 64)),
+    ("  rows that repeat a shape", frozenset({"repeat"})),
+    ("  first rows of a shape", frozenset({"first"})),
+    ("  BERT, tiled", frozenset({"bert", "tiled"})),
+)
+"""Parts of the FireSim matmuls that have a line of their own."""
+MODEL_SHAPES = "  BERT and decode shapes"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One line: the errors of some rows, as fractions."""
+
+    label: str
+    rows: int
+    mean: float
+    median: float
+    worst: float
+    """Signed."""
+    bias: float
+    """Geometric mean of simulated / measured, less one."""
+    rank: float | None
+    """Mean rank correlation among the mappings of one shape; None where no shape has enough of them."""
+
+
+def score(label: str, rows: Sequence[Outcome]) -> Score:
+    """Figures of at least one row."""
+    ratio = fmean(math.log(max(row.simulated, 1) / row.measured) for row in rows)
+    return Score(
+        label=label,
+        rows=len(rows),
+        mean=mean_error(rows),
+        median=median_error(rows),
+        worst=worst(rows).error,
+        bias=math.expm1(ratio),
+        rank=within_groups(rows),
+    )
+
+
+def scores(outcomes: Sequence[Outcome]) -> list[Score]:
+    """One line per category that has rows, and per part of it."""
+    return [score(label, rows) for label, rows in _selections(outcomes) if rows]
+
+
+def _selections(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[Outcome]]]:
+    for category in categories.CATEGORIES:
+        rows = [row for row in outcomes if row.category == category]
+        yield category, rows
+        if category == categories.PRODUCTS:
+            yield MODEL_SHAPES, [row for row in rows if "model shape" in row.tags]
+        if category == categories.FIRESIM:
+            for label, tags in FIRESIM_PARTS:
+                yield label, [row for row in rows if tags <= row.tags]
+
+
+def text(outcomes: Outcomes) -> str:
+    """The scoreboard as printed."""
+    parts = []
+    if outcomes.run:
+        parts = [_score_lines(scores(outcomes.run)), _gate_lines(verdicts(outcomes.run)), _worst_lines(outcomes.run)]
+    parts += [_left_lines(outcomes.left), _bad_lines(outcomes.bad)]
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _score_lines(found: Sequence[Score]) -> list[str]:
+    table: list[Sequence[str]] = [("simulated against measured", "rows", "mean", "median", "worst", "bias", "rank")]
+    for line in found:
+        rank = "-" if line.rank is None else f"{line.rank:.3f}"
+        errors = (_percent(line.mean), _percent(line.median), _signed(line.worst), _signed(line.bias))
+        table.append((line.label, str(line.rows), *errors, rank))
+    return columns(table, rules=(1,), right=range(1, 7))
+
+
+def _gate_lines(found: Sequence[Verdict]) -> list[str]:
+    table: list[Sequence[str]] = [("gate", "figure", "found", "bound", "")]
+    for verdict in found:
+        gate = verdict.gate
+        relation = ">=" if gate.at_least else "<="
+        share = gate.figure in ("mean", "median", "worst")
+        value, bound = (
+            _percent(number) if share else f"{number:.3f}" if gate.figure == "rank" else f"{number:.0f}"
+            for number in (verdict.value, gate.bound)
+        )
+        table.append((gate.rows, gate.figure, value, f"{relation} {bound}", "pass" if verdict.holds else "FAIL"))
+    failed = sum(not verdict.holds for verdict in found)
+    total = f"{len(found)} gates: " + (f"{failed} FAIL" if failed else "all hold")
+    return [*columns(table, rules=(1,), right=(2,)), total]
+
+
+def _worst_lines(run: Sequence[Outcome]) -> list[str]:
+    table: list[Sequence[str]] = [("worst rows", "line", "measured", "simulated", "error")]
+    for category in categories.CATEGORIES:
+        rows = sorted((row for row in run if row.category == category), key=lambda row: (-abs(row.error), row.line))
+        for row in [row for row in rows if row.error][:WORST_SHOWN]:
+            where = f"{row.source}:{row.line}"
+            table.append((_cut(row.name), where, f"{row.measured:,}", f"{row.simulated:,}", _signed(row.error)))
+    return columns(table, rules=(1,), right=(2, 3, 4)) if len(table) > 1 else []
+
+
+def _left_lines(left: Sequence[Left]) -> list[str]:
+    """Known kinds of rows that are listed only, with their number."""
+    known = Counter((row.source, row.reason) for row in left if not row.bad)
+    lines = [f"not run: {number} {source} rows: {reason}" for (source, reason), number in sorted(known.items())]
+    return lines
+
+
+def _bad_lines(bad: Sequence[Left]) -> list[str]:
+    lines = [f"{row.source} line {row.line} ({row.name}): {_first_line(row.reason)}" for row in bad[:BAD_SHOWN]]
+    if not bad:
+        return []
+    more = [f"and {len(bad) - BAD_SHOWN} more"] if len(bad) > BAD_SHOWN else []
+    return [f"{len(bad)} row{'s' * (len(bad) > 1)} cannot be run:", *lines, *more]
+
+
+def as_dict(outcomes: Outcomes) -> dict[str, object]:
+    """Everything as plain data; errors are fractions."""
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "scores": [
+            {
+                "label": line.label.strip(),
+                "rows": line.rows,
+                "mean_abs_error": line.mean,
+                "median_abs_error": line.median,
+                "worst_error": line.worst,
+                "bias": line.bias,
+                "mean_rank_correlation": line.rank,
+            }
+            for line in scores(outcomes.run)
+        ],
+        "gates": [
+            {
+                "rows": verdict.gate.rows,
+                "number": verdict.number,
+                "figure": verdict.gate.figure,
+                "found": verdict.value,
+                "bound": verdict.gate.bound,
+                "holds": verdict.holds,
+            }
+            for verdict in verdicts(outcomes.run)
+        ],
+        "rows": [
+            {
+                "file": row.source,
+                "line": row.line,
+                "name": row.name,
+                "category": row.category,
+                "tags": sorted(row.tags),
+                "measured_cycles": row.measured,
+                "simulated_cycles": row.simulated,
+                "error": row.error,
+            }
+            for row in outcomes.run
+        ],
+        "not_run": [
+            {"file": row.source, "line": row.line, "name": row.name, "reason": row.reason, "bad": row.bad}
+            for row in outcomes.left
+        ],
+    }
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"
+
+
+def _signed(fraction: float) -> str:
+    return f"{100 * fraction:+.1f} %"
+
+
+def _cut(name: str, width: int = 72) -> str:
+    return name if len(name) <= width else name[: width - 1] + "…"
+
+
+def _first_line(reason: str) -> str:
+    return (reason.splitlines() or [""])[0]

@@ -57,10 +57,9 @@ def estimate(
     lines = None
     if spec.l2 is not None:
         memory = MemoryState(spec) if memory is None else memory
-        occupied = memory.l2.resident_lines() / (spec.l2.capacity_bytes // spec.l2.line_bytes) if memory.l2 else 0.0
         moved = memory_counts(program, spec, memory)
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
-        lines = scaled(residency.lines(batch, seen, model.traffic, occupied), moved, spec.l2.line_bytes)
+        lines = scaled(residency.lines(batch, seen, model.traffic), moved, spec.l2.line_bytes)
     times = timing.cycles(batch, seen, model.traffic, lines)
     cycles = round(float(times.cycles[0]))
     host = round(spec.host.call_cycles + float(seen.loops[0]) * spec.host.loop_cycles)

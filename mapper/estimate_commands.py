@@ -20,7 +20,6 @@ from mapper.estimate import bound_of, unit_times
 from mapper.loads import exposed, load_command, memory_busy
 from mapper.pricing import energy_of
 from mapper.replay import MEMORY_UNITS, memory_counts
-from mapper.residency import evicting
 from simulator.memory.traffic import MemoryState
 from simulator.program import ROW_WISE, HostTask, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
 from simulator.report import Action, Counts, Report
@@ -60,12 +59,10 @@ class Tally:
 def estimate_commands(program: Program, spec: HardwareSpec, energy: EnergyModel, memory: MemoryState) -> Report:
     """Return what the analytical model says about a program without hardware loops; ``memory`` is advanced."""
     tally = _tally(program, spec)
-    occupied = 0.0
-    if spec.l2 is not None and memory.l2 is not None:
-        occupied = memory.l2.resident_lines() / (spec.l2.capacity_bytes // spec.l2.line_bytes)
+    if spec.l2 is not None:
         moved = memory_counts(program, spec, memory)
         tally.counts.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
-    memory_cycles = _stretch(tally, spec, occupied)
+    memory_cycles = _stretch(tally, spec)
     busy = _busy(tally, spec)
     cycles = _cycles(tally, memory_cycles, spec)
     counts = Counts(tally.counts)
@@ -168,7 +165,7 @@ def _line_bytes(region: Region, spec: HardwareSpec) -> int:
     return (-(-(region.address + region.size_bytes) // line) - region.address // line) * line
 
 
-def _stretch(tally: Tally, spec: HardwareSpec, occupied: float) -> float:
+def _stretch(tally: Tally, spec: HardwareSpec) -> float:
     """Set the tiles' load cycles to what the memory delivers; return the cycles of its bus."""
     moved = sum(sum(tile.sizes) for tile in tally.tiles)
     if not moved:
@@ -176,15 +173,12 @@ def _stretch(tally: Tally, spec: HardwareSpec, occupied: float) -> float:
     line = spec.l2.line_bytes if spec.l2 else spec.dma.max_request_bytes
     fills = np.array([float(tally.counts["l2", "fill"])])
     written = np.array([tally.counts["dram", "write_byte"] / line])
-    share = np.zeros(1)
-    if spec.l2:
-        share = evicting(fills + written, spec.l2.capacity_bytes // line, occupied)
     from_dram = np.minimum(1.0, tally.counts["dram", "read_byte"] / line / np.maximum(fills, 1.0))
     for tile in tally.tiles:
         ports, sizes = np.array(tile.ports), np.array(tile.sizes, dtype=np.float64)
-        tile.load = float(load_command(ports, sizes, fills * sizes / moved, share, from_dram, spec).sum())
+        tile.load = float(load_command(ports, sizes, fills * sizes / moved, from_dram, spec).sum())
     if spec.l2:
-        return float(memory_busy(fills, written, share, spec)[0])
+        return float(memory_busy(fills, written, spec)[0])
     return float(tally.counts["dram", "read_byte"] + tally.counts["dram", "write_byte"]) / spec.dram.bytes_per_cycle
 
 

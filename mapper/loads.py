@@ -11,9 +11,7 @@ from simulator.units.systolic_array import completion_delay
 Floats = NDArray[np.float64]
 
 
-def load_command(
-    beats: Floats, size_bytes: Floats, misses: Floats, evicting: Floats, from_dram: Floats, spec: HardwareSpec
-) -> Floats:
+def load_command(beats: Floats, size_bytes: Floats, misses: Floats, from_dram: Floats, spec: HardwareSpec) -> Floats:
     """Cycles per mvin in a stream of them: bus, memory, and the latency that few commands in flight cannot hide.
 
     Parameters
@@ -24,8 +22,8 @@ def load_command(
         Bytes it requests: what a machine without L2 moves.
     misses
         Lines that the L2 fetches for it.
-    evicting, from_dram
-        Share of those that evict a valid line, and that no last-level cache serves.
+    from_dram
+        Share of those that no last-level cache serves.
     spec
         The machine.
     """
@@ -38,7 +36,7 @@ def load_command(
         )
         streamed: Floats = np.maximum(transfer, alone / depth)
         return streamed
-    per_line = spec.l2.line_bytes / spec.dram.bytes_per_cycle + spec.dram.evict_cycles * evicting
+    per_line = spec.l2.line_bytes / spec.dram.bytes_per_cycle + spec.dram.evict_cycles
     latency = spec.dram.request_cycles + from_dram * spec.dram.latency_cycles
     if spec.llc is not None:
         latency = latency + (1.0 - from_dram) * spec.llc.hit_cycles
@@ -62,10 +60,10 @@ def overlapped(one: Floats, other: Floats) -> Floats:
     return cycles
 
 
-def memory_busy(fetched: Floats, written: Floats, evicting: Floats, spec: HardwareSpec) -> Floats:
-    """Cycles of the DRAM bus for lines fetched into the L2, and for lines written whole that it did not hold."""
+def memory_busy(fetched: Floats, written: Floats, spec: HardwareSpec) -> Floats:
+    """Cycles of the DRAM bus for lines fetched into a full L2, and for lines written whole that it did not hold."""
     line = spec.l2.line_bytes if spec.l2 else spec.dma.max_request_bytes
-    per_fetch = line / spec.dram.bytes_per_cycle + spec.dram.evict_cycles * evicting
+    per_fetch = line / spec.dram.bytes_per_cycle + spec.dram.evict_cycles
     busy: Floats = fetched * per_fetch + written * spec.dram.write_miss_cycles
     return busy
 

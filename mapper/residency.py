@@ -44,8 +44,6 @@ class Lines:
     """Fetched because a store covered only a part."""
     written: Floats
     """Lines written back to DRAM."""
-    evicting: Floats
-    """Share of the fetches that evict a valid line."""
     from_dram: Floats
     """Share of the fetches that a last-level cache does not serve."""
 
@@ -55,15 +53,8 @@ class Lines:
         return self.a + self.b + self.c + self.d
 
 
-def evicting(fetched: Floats, capacity_lines: int, occupied: float) -> Floats:
-    """Share of fetches that evict a valid line from a cache of which a part is ``occupied``; victims are random."""
-    load = np.maximum(fetched, 1e-9) / capacity_lines
-    share: Floats = 1.0 - (1.0 - occupied) * -np.expm1(-load) / load
-    return share
-
-
-def lines(batch: Batch, seen: Visits, traffic: Traffic, occupied: float = 1.0) -> Lines:
-    """Estimate what a cold hierarchy fetches; ``occupied``: part of the L2 that holds other data, all by default."""
+def lines(batch: Batch, seen: Visits, traffic: Traffic) -> Lines:
+    """Estimate what a cold hierarchy fetches, full of other data."""
     spec = traffic.spec
     if spec.l2 is None:
         raise ValueError(f"{spec.name} has no L2")
@@ -73,8 +64,7 @@ def lines(batch: Batch, seen: Visits, traffic: Traffic, occupied: float = 1.0) -
     if spec.llc is not None:
         behind = _fetches(batch, seen, traffic, spec.llc)
         from_dram = np.minimum(1.0, sum(behind[:4]) / np.maximum(fetched, 1e-9))
-    share = evicting(fetched + written - c, spec.l2.capacity_bytes // spec.l2.line_bytes, occupied)
-    return Lines(a, b, d, c, written, share, from_dram)
+    return Lines(a, b, d, c, written, from_dram)
 
 
 def _fetches(batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> tuple[Floats, ...]:

@@ -131,7 +131,6 @@ class _Machine:
         )
         self.exposed = exposed(self.spec)
         self.line_store = self._line_store(traffic, lines)
-        self._evicting = lines.evicting if lines else np.zeros(len(batch))
         self._from_dram = lines.from_dram if lines else np.ones(len(batch))
         self._command_costs(traffic, lines)
 
@@ -175,8 +174,8 @@ class _Machine:
         share = np.minimum(1.0, missed / np.maximum(sweep[:, LINES], 1))
         none = np.zeros_like(beats)
         size = sweep[:, BYTES] / commands
-        hit = load_command(beats, size, none, self._evicting, self._from_dram, self.spec)
-        miss = load_command(beats, size, lines, self._evicting, self._from_dram, self.spec)
+        hit = load_command(beats, size, none, self._from_dram, self.spec)
+        miss = load_command(beats, size, lines, self._from_dram, self.spec)
         cycles: Floats = hit + share * (miss - hit)
         return cycles
 
@@ -293,7 +292,7 @@ def cycles(batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) ->
         total = total + number * one
         compute, load, store = compute + number * one_compute, load + number * one_load, store + number * one_store
     if lines is not None:
-        busy = memory_busy(lines.fetched, lines.written - lines.c, lines.evicting, spec)
+        busy = memory_busy(lines.fetched, lines.written - lines.c, spec)
     else:
         loads, stores = dma(batch, seen, traffic)
         busy = (loads[:, BYTES] + stores[:, BYTES]) / spec.dram.bytes_per_cycle

@@ -81,9 +81,9 @@ def cold_core_rows(rows: Sequence[Row]) -> frozenset[int]:
     """Positions of rows that a cold instruction cache of the core dominates.
 
     In the first series, in which a machine's rows stand together for the first time, these are: the first library
-    product of each program or kind if it is short (it follows something else in the file, or another machine or latency),
-    the smallest cold products, and the first single command of each kind. The second series ran two products before
-    each program's first row.
+    product of a program or of a kind if it is short (it follows something else in the file, or another machine or
+    latency), the smallest cold products, and the first single command of each kind. The second series ran two products
+    before each program's first row.
     """
     cold: set[int] = set()
     seen: set[tuple[str, ...]] = set()

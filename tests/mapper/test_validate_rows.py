@@ -1,0 +1,183 @@
+"""Measured rows as programs, categories, gates and rank correlation."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from mapper.validation import categories, firesim
+from mapper.validation.gates import GATES, verdicts
+from mapper.validation.outcome import Outcome
+from mapper.validation.plots import scatter
+from mapper.validation.ranks import spearman, within_groups
+from mapper.validation.rows import Table
+from mapper.validation.runner import run_firesim, run_rtl
+from mapper.validation.scoreboard import scores
+from simulator.program import MatmulLoop
+from tests.mapper.validate_rows import FIRESIM, SHIPPED, firesim_row, firesim_rows, rtl_row, shipped_rows
+
+needs_firesim = pytest.mark.skipif(
+    not FIRESIM.exists(), reason="gemmini_firesim.csv is another project's data: it is not committed, and not here"
+)
+
+
+def silent(source: str, done: int, total: int) -> None:
+    """No progress."""
+
+
+def outcome(measured: int, simulated: int, category: str = categories.PRODUCTS, **more: object) -> Outcome:
+    return Outcome("rtl", 2, "row", category, measured, simulated, **more)  # type: ignore[arg-type]
+
+
+def loops(trips: str, **cells: str) -> list[MatmulLoop]:
+    row = firesim_row(exec_trips_outer_to_inner=trips, **cells)
+    return [item for item in firesim.program(row, firesim.machine(16)).items if isinstance(item, MatmulLoop)]
+
+
+@pytest.mark.parametrize("order", list(permutations(("P2", "C2", "K2"))))
+def test_firesim_tiles_cover_the_product_in_any_order(order: tuple[str, ...]) -> None:
+    """100 x 90 x 50 in tiles of 64 x 64 x 32: each of the eight loops loads A and B, half of them write."""
+    shape = {"M": "100", "K": "90", "N": "50", "exec_tile_P": "64", "exec_tile_C": "64", "exec_tile_Kout": "32"}
+    found = loops(">".join(order), **shape)
+    assert len(found) == 8
+    assert sum(loop.macs for loop in found) == 100 * 90 * 50
+    assert all(loop.a is not None and loop.b is not None for loop in found)
+    written = [loop for loop in found if loop.c is not None]
+    assert sum(loop.m * loop.n for loop in written) == 100 * 50
+    assert all(loop.k == 90 - 64 for loop in written), "the output leaves on the last trip of the reduction"
+
+
+def test_firesim_loops_follow_the_order_of_the_row() -> None:
+    found = loops("K2>C2", N="64")
+    starts = [(loop.b.address - firesim.B_BASE) for loop in found if loop.b is not None]
+    assert starts == [0, 64 * 64, 32, 64 * 64 + 32]
+
+
+def test_the_array_alone_by_its_formula() -> None:
+    """max(M, 4) + (Q - 1) max(M, 32) + 3 x 32, measured on a 32 x 32 array."""
+    for rows in (1, 3, 4, 8, 31, 32, 64, 256):
+        for tiles in (1, 2, 7, 32):
+            assert firesim.mesh_cycles(32, rows, tiles) == max(rows, 4) + (tiles - 1) * max(rows, 32) + 96
+
+
+def test_history_is_what_the_same_binary_ran_before() -> None:
+    rows = [
+        firesim_row(M="1"),
+        firesim_row(M="2", pe_dim="8"),
+        firesim_row(M="3"),
+        firesim_row(M="x"),
+        firesim_row(M="3"),
+        firesim_row(M="1"),
+    ]
+    found = [[shape.m for shape in history] for history in firesim.histories(rows)]
+    assert found == [[], [], [1], [1, 3], [1], [3]]
+
+
+@needs_firesim
+def test_array_micro_benchmarks_are_exact() -> None:
+    rows = [row for row in firesim_rows() if row["kind"] == "array_microbench"]
+    assert len(rows) >= 60
+    assert [firesim.cycles(row) for row in rows] == [int(row["measured_cycles"]) for row in rows]
+
+
+@needs_firesim
+def test_small_firesim_rows() -> None:
+    """Repeated products of at most 2,000 requests, every array size: within 10 % on the average, never below the
+    array's own bound."""
+    small = [
+        row for row in firesim_rows()
+        if row["kind"] == "matmul" and row["cache_state"] != "first_of_shape" and int(row["ld_requests"]) <= 2000
+    ]  # fmt: skip
+    found = run_firesim(Table(FIRESIM, tuple(small)), silent, workers=1)
+    assert not found.left
+    (line, *_) = scores(found.run)
+    assert line.mean <= 0.10
+    assert all(row.simulated >= row.floor > 0 for row in found.run)
+
+
+def test_any_number_of_workers_gives_the_same() -> None:
+    tiles = ("32", "64", "128")
+    rows = tuple(
+        firesim_row(exec_tile_P=tile, exec_trips_outer_to_inner=f"P{128 // int(tile)}>C2", cache_state=state)
+        for tile in tiles
+        for state in ("first_of_shape", "repeat_of_shape")
+    )
+    table = Table(FIRESIM, (*rows, firesim_row(kind="conv"), firesim_row(M="none")))
+    alone = run_firesim(table, silent, workers=1)
+    assert len(alone.run) == 6
+    assert [row.bad for row in alone.left] == [False, True]
+    assert run_firesim(table, silent, workers=2) == alone
+
+
+def test_the_first_shipped_rows_run_and_repeat() -> None:
+    rows = tuple(shipped_rows()[:120])
+    found = [run_rtl(Table(SHIPPED, rows), silent) for _ in range(2)]
+    assert found[0] == found[1]
+    assert len(found[0].run) + len(found[0].left) == 120
+    assert not found[0].bad
+
+
+def test_every_shipped_row_has_a_place() -> None:
+    rows = shipped_rows()
+    assert len(rows) == 1622
+    for row in rows:
+        assert categories.is_known_call(row["test"]), row["test"]
+        assert categories.category(row) in categories.CATEGORIES
+    cold = categories.cold_core_rows(rows)
+    assert len(cold) < 55
+    named = {(rows[index]["test"], rows[index]["M"]) for index in cold}
+    assert {("loop_ws_auto", "16"), ("loop_ws_auto", "64"), ("loop_ws_auto", "32")} <= named
+
+
+def test_the_second_series_has_a_warm_instruction_cache() -> None:
+    """The machine comes back after another one: its programs ran two products before."""
+    other = rtl_row(gemmini_config="chip_16x16_sp64K_acc32K")
+    rows = [rtl_row(state="cold"), rtl_row(state="cold"), other, rtl_row(state="cold")]
+    assert categories.cold_core_rows(rows) == {0}
+
+
+def test_spearman() -> None:
+    assert spearman([1, 2, 3], [10, 20, 30]) == pytest.approx(1.0)
+    assert spearman([1, 2, 3], [3, 2, 1]) == pytest.approx(-1.0)
+    assert spearman([1, 2, 2, 3], [1, 2, 2, 3]) == pytest.approx(1.0)
+    assert spearman([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(0.8)
+    assert spearman([5, 5, 5], [7, 7, 7]) == 1.0
+    assert spearman([5, 5, 5], [1, 2, 3]) == 0.0
+
+
+def test_rank_needs_eight_mappings_of_one_shape() -> None:
+    rows = [outcome(number, number, group="a") for number in range(1, 8)]
+    assert within_groups(rows) is None
+    assert within_groups([*rows, outcome(9, 9, group="a"), outcome(1, 5, group="b")]) == pytest.approx(1.0)
+
+
+def test_gates_look_at_their_rows_only() -> None:
+    rows = [outcome(100, 103), outcome(100, 117), outcome(100, 900, category=categories.COLD_CORE)]
+    found = {(verdict.gate.rows, verdict.gate.figure): verdict for verdict in verdicts(rows)}
+    assert set(found) == {("products", "mean"), ("products", "worst")}
+    assert not found["products", "mean"].holds
+    assert found["products", "worst"].holds
+
+
+def test_a_row_below_the_bound_of_the_array_fails() -> None:
+    rows = [outcome(100, 99, category=categories.FIRESIM, floor=100)]
+    (verdict,) = [verdict for verdict in verdicts(rows) if verdict.gate.figure == "rows below the array's bound"]
+    assert verdict.value == 1
+    assert not verdict.holds
+
+
+def test_every_gate_names_a_category() -> None:
+    assert {gate.category for gate in GATES} <= set(categories.CATEGORIES)
+
+
+def test_scores_by_hand() -> None:
+    (line,) = scores([outcome(100, 110), outcome(100, 90), outcome(100, 100)])
+    assert (line.rows, line.mean, line.median) == (3, pytest.approx(0.2 / 3), pytest.approx(0.1))
+    assert line.bias == pytest.approx((1.1 * 0.9) ** (1 / 3) - 1)
+
+
+def test_scatter_numbers() -> None:
+    info = scatter([outcome(100, 105), outcome(100, 130), outcome(7, 0, category=categories.HYBRID)])
+    assert info.points == {categories.PRODUCTS: ((100, 105), (100, 130)), categories.HYBRID: ((7, 1),)}
+    assert info.title == "3 measured rows, 1 of them within 10 %"

@@ -88,7 +88,8 @@ def run(
     spans
         Record stretches of activity for a trace.
     exact
-        Simulate every repetition instead of two.
+        Simulate every loop and every repetition; otherwise steady sequences of loops are passed over, and two repetitions
+        stand for all.
     progress
         Told after each operator.
 
@@ -154,7 +155,7 @@ def run_graph(
         else:
             expected = [Part(_estimated(piece, spec, prices, memories[0]), times) for piece, times in pieces]
             measured = [
-                Part(priced(simulate(piece.program, spec, memory=memories[1], spans=spans), prices), times)
+                Part(priced(simulate(piece.program, spec, memory=memories[1], spans=spans, exact=exact), prices), times)
                 for piece, times in pieces
             ]
             peaks = dict(expected[0].report.peak_bytes)

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from hwconfigs import HardwareSpec
 from simulator.bounds import bound_of
+from simulator.course import Course, Step
 from simulator.memory.accumulator import AccumulatorBanks
 from simulator.memory.path import MemoryPath
 from simulator.memory.scratchpad import ScratchpadBanks
@@ -21,7 +22,7 @@ from simulator.report import Counts, Report, Span
 from simulator.units.clock import Clock
 from simulator.units.execute import ExecuteController
 from simulator.units.expand import LoopExpander, expand_commands
-from simulator.units.host import Host, Step
+from simulator.units.host import Host
 from simulator.units.load import LoadController
 from simulator.units.meter import Meter
 from simulator.units.normaliser import Normaliser
@@ -80,7 +81,9 @@ def _counts(steps: Sequence[Step], traffic: Traffic) -> Counts:
     return Counts(total)
 
 
-def simulate(program: Program, spec: HardwareSpec, *, memory: MemoryState | None = None, spans: bool = False) -> Report:
+def simulate(
+    program: Program, spec: HardwareSpec, *, memory: MemoryState | None = None, spans: bool = False, exact: bool = False
+) -> Report:
     """Run a program on a machine.
 
     Parameters
@@ -92,7 +95,9 @@ def simulate(program: Program, spec: HardwareSpec, *, memory: MemoryState | None
     memory
         Contents of the caches before the program; advanced to those after it. None: cold, and forgotten.
     spans
-        Record stretches of activity for traces.
+        Record stretches of activity for traces; every loop is then simulated.
+    exact
+        Simulate every loop, also those of a steady sequence.
 
     Returns
     -------
@@ -108,7 +113,7 @@ def simulate(program: Program, spec: HardwareSpec, *, memory: MemoryState | None
     check(program, spec)
     steps = program_steps(program, spec)
     traffic = trace(steps, spec, memory if memory is not None else MemoryState(spec))
-    machine = Machine(spec, steps, traffic, record_spans=spans)
+    machine = Machine(spec, steps, traffic, record_spans=spans, exact=exact or spans)
     cycles = machine.run()
     units = {name: meter.account(cycles) for name, meter in machine.meters.items()}
     return Report(
@@ -128,12 +133,15 @@ def simulate(program: Program, spec: HardwareSpec, *, memory: MemoryState | None
 class Machine:
     """One run: units, their processes, and the work in flight."""
 
-    def __init__(self, spec: HardwareSpec, steps: Sequence[Step], traffic: Traffic, *, record_spans: bool) -> None:
+    def __init__(
+        self, spec: HardwareSpec, steps: Sequence[Step], traffic: Traffic, *, record_spans: bool, exact: bool
+    ) -> None:
         self.env = Clock()
         self.spec = spec
         self.spans: list[Span] | None = [] if record_spans else None
         self.meters = {name: Meter(name, self.spans) for name in ("host", "load", "execute", "store", "normaliser")}
         self._traffic = traffic
+        self._course = Course(steps, traffic, tuple(self.meters.values()), exact=exact)
         self._works: list[Running] = []
         path, scratchpad = MemoryPath(spec), ScratchpadBanks(spec.scratchpad)
         accumulator = AccumulatorBanks(spec.accumulator)
@@ -146,7 +154,7 @@ class Machine:
         self._host = Host(
             self.env,
             spec,
-            steps,
+            self._course,
             self._configure,
             self._dispatch,
             lambda: self._store.acknowledged,
@@ -160,7 +168,7 @@ class Machine:
         self.env.run()
         if not self._host.finished:
             raise DeadlockError(self._deadlock())
-        return int(self.env.now)
+        return self.env.now + self._course.cycles_passed_over
 
     def _configure(self, index: int, work: Work, start: int) -> Running:
         """A work enters the machine: find the earlier works that share its on-chip rows."""

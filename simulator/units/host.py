@@ -3,11 +3,12 @@ fences."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import simpy
 
 from hwconfigs import HardwareSpec
+from simulator.course import Course
 from simulator.program import HostTask
 from simulator.units.clock import Clock
 from simulator.units.meter import Meter
@@ -17,9 +18,6 @@ from simulator.units.work import Work
 FEED_TO_IDLE = 2
 """A fence sees the array idle its last block's rows, less this, after its result (fitted to chains: 16 N + 97)."""
 
-Step = Work | HostTask | None
-"""What the host does next; None is a fence."""
-
 
 class Host:
     """SimPy process of the command source."""
@@ -28,7 +26,7 @@ class Host:
         self,
         env: Clock,
         spec: HardwareSpec,
-        steps: Sequence[Step],
+        course: Course,
         configure: Callable[[int, Work, int], Running],
         dispatch: Callable[[Running], None],
         acknowledged: Callable[[], int],
@@ -38,7 +36,7 @@ class Host:
         self.waiting_for = ""
         self.finished = False
         self._spec = spec
-        self._steps = steps
+        self._course = course
         self._configure = configure
         self._dispatch = dispatch
         self._acknowledged = acknowledged
@@ -46,12 +44,12 @@ class Host:
         self._in_flight: list[Running] = []
         self._release_events: dict[int, simpy.Event] = {}
         self._next_loop = 0
-        self._works = 0
         self._array_idle = 0
 
     def run(self) -> Process:
         """Go through the program."""
-        for step in self._steps:
+        while (ahead := self._course.next(self.env.now)) is not None:
+            index, step = ahead
             if step is None:
                 yield from self._fence()
             elif isinstance(step, HostTask):
@@ -59,13 +57,13 @@ class Host:
                 self._meter.span(step.kernel, self.env.now, self.env.now + step.cycles)
                 yield self.env.timeout(step.cycles)
             elif step.is_loop:
-                yield from self._loop(step)
+                yield from self._loop(index, step)
             else:
-                yield from self._commands(step)
+                yield from self._commands(index, step)
         yield from self._drain()
         self.finished = True
 
-    def _loop(self, work: Work) -> Process:
+    def _loop(self, index: int, work: Work) -> Process:
         """Configure a hardware loop as soon as a slot is free."""
         env, front_end = self.env, self._spec.front_end
         if self._next_loop > env.now:
@@ -83,20 +81,19 @@ class Host:
             if released_at + front_end.loop_config_cycles > env.now:
                 yield env.timeout(released_at + front_end.loop_config_cycles - env.now)
         self._meter.stall("loop slot", env.now - waited)
-        self._start(work, env.now + front_end.first_command_cycles)
+        self._start(index, work, env.now + front_end.first_command_cycles)
         self._next_loop = env.now + round(self._spec.host.loop_cycles)
 
-    def _commands(self, work: Work) -> Process:
+    def _commands(self, index: int, work: Work) -> Process:
         """Issue a run of single commands; hardware loops before it must be complete."""
         yield from self._drain()
-        self._start(work, self.env.now + self._spec.front_end.command_path_cycles)
+        self._start(index, work, self.env.now + self._spec.front_end.command_path_cycles)
         cycles = work.host_cycles
         self._meter.busy += cycles
         yield self.env.timeout(cycles)
 
-    def _start(self, work: Work, start: int) -> None:
-        running = self._configure(self._works, work, start)
-        self._works += 1
+    def _start(self, index: int, work: Work, start: int) -> None:
+        running = self._configure(index, work, start)
         self._release_events[running.index] = self.env.event()
         running.on_release = self._released
         self._in_flight = [other for other in self._in_flight if not (other.released and other.complete)]

@@ -202,8 +202,8 @@ class _Machine:
             share += a_here * b_here
         return share
 
-    def load(self, tile: Tile) -> Floats:
-        """Load cycles of a loop; a held operand loads in its share of the loops."""
+    def _loads(self, tile: Tile) -> tuple[Floats, Floats, Floats]:
+        """Load cycles of A, B and D of a loop; a held operand loads in its share of the loops."""
         m, k, n = _mkn(tile)
         k_commands = -(-k.blocks // self.segment)
         b_commands = n.blocks * k_commands if self.problem.b_transposed else k.blocks * -(-n.blocks // self.segment)
@@ -211,7 +211,18 @@ class _Machine:
         b = b_commands * self.b_command * (self.seen.loads_b / self.seen.trips_m)
         bias = float(self.problem.bias_address is not None)
         adds = k.opening * bias + (1.0 - k.opening) * self.spilled
-        cycles: Floats = a + b + adds * m.blocks * n.blocks * self.d_command
+        return a, b, adds * m.blocks * n.blocks * self.d_command
+
+    def load(self, tile: Tile) -> Floats:
+        """Load cycles of a loop."""
+        a, b, d = self._loads(tile)
+        return a + b + d
+
+    def head(self, tile: Tile) -> Floats:
+        """Load cycles before the first pair can start: D, the first column segment of A, the first blocks of B."""
+        a, b, d = self._loads(tile)
+        first_b = tile["n"].blocks if self.problem.b_transposed else tile["k"].blocks
+        cycles: Floats = d + a * np.minimum(1.0, self.segment / tile["k"].blocks) + b / first_b
         return cycles
 
     def store(self, tile: Tile) -> tuple[Floats, Floats]:
@@ -252,16 +263,16 @@ class _Machine:
         return cycles, compute, load, store
 
     def alone(self, compute: Floats, load: Floats, store: Floats, tile: Tile) -> Floats:
-        """Cycles of a loop that overlaps with no other: it starts when its first k slab is on chip.
+        """Cycles of a loop that overlaps with no other: it starts when its first blocks are on chip.
 
-        The other slabs arrive in the banks that are read: every A row written, and of B rows the share of steps with
+        The others arrive in the banks that are read: every A row written, and of B rows the share of steps with
         new weights, costs the array a cycle about every second time (seen in our event simulation).
         """
         m, k, n = _mkn(tile)
-        slab = np.minimum(1.0, self.segment / k.blocks)
+        head = self.head(tile)
         written = (m.blocks + n.blocks / m.blocks) * k.blocks * self.spec.array.rows
-        conflicts = 0.5 * (1.0 - slab) * np.minimum(written, load)
-        cycles: Floats = load * slab + np.maximum(load * (1.0 - slab), compute + conflicts) + store + self.exposed
+        conflicts = 0.5 * np.minimum(written * (1.0 - head / np.maximum(load, 1.0)), load - head)
+        cycles: Floats = head + np.maximum(load - head, compute + conflicts) + store + self.exposed
         return cycles
 
 
@@ -280,9 +291,8 @@ def cycles(batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) ->
     last = {name: part.last for name, part in cuts.items()}
     compute, load, store = machine.compute(last), machine.load(first), machine.store(last)[0]
     if batch.double_buffered:
-        slab = np.where(seen.loops > 1, np.minimum(1.0, machine.segment / first["k"].blocks), 1.0)
         single = machine.alone(compute, load, store, last)
-        total = np.where(seen.loops > 1, load * slab + compute + store + machine.exposed, single)
+        total = np.where(seen.loops > 1, machine.head(first) + compute + store + machine.exposed, single)
     else:
         total = machine.alone(compute, machine.load(last), store, last)
     for number, before, after in neighbours(batch.order, cuts):

@@ -88,8 +88,8 @@ def run(
     spans
         Record stretches of activity for a trace.
     exact
-        Simulate every loop and every repetition; otherwise steady sequences of loops are passed over, and two repetitions
-        stand for all.
+        Simulate every loop and every repetition; otherwise steady sequences of loops are passed over, and two
+        repetitions stand for all.
     progress
         Told after each operator.
 

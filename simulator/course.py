@@ -122,8 +122,9 @@ class Course:
     def _period(self, here: int) -> int:
         """Length of the sequence of shapes that ends here and repeats."""
         shapes = self._shapes
-        for period in range(1, min(LONGEST_PERIOD, here // 3) + 1):
-            if all(shapes[here - 1 - i] is shapes[here - 1 - i - period] for i in range(2 * period)):
+        longest = min(LONGEST_PERIOD, here // 2, here - WINDOW_LOOPS)
+        for period in range(1, longest + 1):
+            if all(shapes[here - 1 - i] is shapes[here - 1 - i - period] for i in range(max(period, WINDOW_LOOPS))):
                 return period
         return 0
 

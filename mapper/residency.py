@@ -129,7 +129,7 @@ class _Refetch:
     def gone(self, over: str) -> Floats:
         """Share of lines gone after one step of the loop ``over``, of lines that two neighbouring tiles share."""
         touched = self._footprint("input", over) + self._footprint("weight", over) + self._footprint("output", over)
-        share: Floats = -np.expm1(-touched)
+        share: Floats = np.where(self._trips[over] > 1, -np.expm1(-touched), 0.0)
         return share
 
     def sweeps(self, touched: Ints, unique: int, along: str, over: str, number: Ints) -> Floats:

@@ -126,16 +126,32 @@ class DmaSpec(Part):
     """Last beat to completion of a load command (measured)."""
     accumulator_completion_cycles: Cycles = 9
     """The same for a load into the accumulator (measured: three more)."""
+    release_cycles: Cycles | None = None
+    """Last beat of a load to the start of the second next one, which takes its place in flight (measured)."""
+    accumulator_release_cycles: Cycles | None = None
+    """The same for a load into the accumulator; None, both: at completion (measured)."""
+    idle_beat_cycles: Cycles = 0
+    """Extra cycles of a read request whose last beats hold nothing of the row (measured)."""
     scale_cycles_per_row: FractionalCycles = 4.0
     """Cycles per loaded row of int8 when the load scale is not 1: 16 lanes on 4 multipliers (measured). [cycles/row]"""
     store_first_cycles: Cycles = 12
     """Row read to first write on the bus (measured)."""
     store_completion_cycles: Cycles = 22
-    """Start of the last row to completion of the store command (measured)."""
+    """Read of the last row to completion of the store command (measured)."""
+    scratchpad_store_first_cycles: Cycles | None = None
+    """The same two for rows that leave the scratchpad and pass no scaling; None: as from the accumulator."""
+    scratchpad_store_completion_cycles: Cycles | None = None
+    """Read of the last row to completion of a store from the scratchpad."""
+    store_buffer_blocks: Annotated[int, Field(ge=0)] = 0
+    """Blocks read ahead of the writer: queues before and behind the scaling pipeline (RTL). [blocks]"""
+    scale_entries: Annotated[int, Field(ge=0)] = 0
+    """Blocks between the start of scaling and the writer at once; 0: no limit (RTL)."""
+    scale_cycles: Cycles = 0
+    """Time of a block in the scaling pipeline (RTL)."""
     store_command_cycles: Cycles = 11
     """Least distance of two store commands (measured on one-row commands)."""
-    store_row_cycles: Annotated[tuple[Rate, Rate, Rate, Rate], BeforeValidator(_to_tuple)] = (1.6, 3.33, 5.73, 7.0)
-    """Cycles per row of 1, 2, 3, 4 int8 blocks from the accumulator (measured). [cycles/row]"""
+    store_row_cycles: Annotated[tuple[Rate, Rate, Rate, Rate], BeforeValidator(_to_tuple)] = (1.0, 3.0, 6.0, 7.0)
+    """Cycles of the writer per aligned row of 1, 2, 3, 4 int8 blocks (measured). [cycles/row]"""
     store_full_row_cycles: Rate = 4.0
     """Cycles per row of one block of full-width results (measured). [cycles/row]"""
     write_ack_cycles: Cycles = 4
@@ -200,6 +216,8 @@ class DramSpec(Part):
     """Cache miss to request at the memory port."""
     evict_cycles: FractionalCycles = 0.0
     """Extra bus time when a line fill evicts a valid line. [cycles]"""
+    dirty_evict_cycles: FractionalCycles = 0.0
+    """On top of it when that line is dirty and has to be written back. [cycles]"""
     write_miss_cycles: FractionalCycles = 6.0
     """Memory time of a full-line write that evicts a valid line (measured 6.25 per line, 6 fits products). [cycles]"""
 

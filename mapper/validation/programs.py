@@ -174,7 +174,7 @@ def _call(product: Product, row: Row, spec: HardwareSpec, cost: CallCost) -> Pro
         given = Tiling(*(whole(row, column) for column in ("tile_i", "tile_j", "tile_k")))
     if test.startswith("loop_ws_single"):
         loop = replace(tiled(product, given, spec)[0], whole_memory=True)
-        return Program(test, (loop, Fence()))
+        return Program(test, (HostTask("loop call", cost.given_tile), loop, Fence()))
     software = cost.given_tile if test.startswith("loop_ws_tile") else cost.searched + cost.per_round * searched.rounds
     return library_call(product, given, spec, software)
 

@@ -1,23 +1,18 @@
 """Replays measured rows in the order of their file, as the measuring programs ran them.
 
-What ran before a row is in the caches: rows of one machine and DRAM latency that follow each other in the file share
-one memory, empty at the
-start. A ``cold`` row gets operands at addresses never touched, a ``repeat`` row those of the cold row before it. A
-machine that comes back after
-another one was measured belongs to a later campaign, whose programs spend more core cycles around each call.
+What ran before a row is in the caches: rows of one program share one memory. A ``cold`` row gets operands at addresses
+never touched, a ``repeat`` row those of the cold row before it. ``mapper.validation.campaigns`` says where programs
+begin, how full they find the L2, and what their core did around the measured commands.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import hwconfigs
 from hwconfigs import HardwareSpec
-from mapper.validation import programs
+from mapper.validation import campaigns, programs
 from mapper.validation.rows import ValidationError, whole
 from simulator.machine import count, simulate
 from simulator.memory.traffic import MemoryState
-from simulator.program import Program
 
 Row = dict[str, str]
 
@@ -34,38 +29,20 @@ MACHINES: dict[str, tuple[str, dict[str, object]]] = {
 WARM_UP_RUNS = 2
 """Runs of a command stream before an ``l2warm`` row is timed (fitted to streams that nearly fill their cache sets)."""
 
-PRECOMPUTED_COMMAND_CYCLES = 4
-"""Issue cost of a command whose operands were computed beforehand: "a few core instructions" (measured streams)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Software:
-    """Core cycles of a measured program around one library call, before its first hardware loop.
-
-    These belong to the measuring programs, not to the machine: project notes on the RTL measurements, "Software
-    inside the measured time", and on calibration, section 1.1 item 5.
-    """
-
-    given_tile: int
-    searched: int
-    per_round: int
-
-
-CAMPAIGNS: dict[str, tuple[Software, Software]] = {
-    "gemmini": (Software(330, 270, 46), Software(465, 400, 30)),
-    "gemmini_chip": (Software(900, 900, 0), Software(1640, 1640, 0)),
-    "gemmini_ibert": (Software(330, 270, 46), Software(465, 400, 30)),
-}
+LARGEST_UNSEEN = 600_000
+"""Operands of an unseen product beyond which the L2 is full of them anyway. [bytes]"""
 
 
 class Session:
-    """Memory and campaign while going through a file."""
+    """Memory, program and campaign while going through a file."""
 
     def __init__(self) -> None:
         self._config = ""
         self._latency = -1
-        self._blocks: dict[str, int] = {}
+        self._kind = ""
+        self._later = False
         self._memory: MemoryState | None = None
+        self._unseen: tuple[Row, programs.CallCost] | None = None
         self._next_address = BASE
         self._placed: dict[tuple[str, ...], int] = {}
         self._results: dict[str, programs.Place] = {}
@@ -86,32 +63,54 @@ class Session:
         key = programs.identity(row)
         again = row["state"] in ("repeat", "l2warm")
         fresh = key not in self._placed or not (again or row["test"] == "mvout_spad")
+        name, cost = self._machine(row), campaigns.call_cost(row, self._machine(row), self._later)
         if fresh:
+            self._run_unseen(spec, memory)
             self._placed[key] = self._next_address
-        built = programs.build(row, spec, self._placed[key], self._software(row), self._results)
+        built = programs.build(row, spec, self._placed[key], cost, self._results)
         if fresh:
             self._next_address = max(self._next_address, built.end)
+        spec = campaigns.paced(spec, row, name, len(built.program.items))
         warm_up = 0 if not again else WARM_UP_RUNS if row["state"] == "l2warm" else int(fresh)
         for _ in range(warm_up):
             count(built.program, spec, memory)
-        return self._run(built.program, spec, memory)
+        program = campaigns.after_setup(built.program, row, name, self._later)
+        cycles = simulate(program, spec, memory=memory).cycles
+        if fresh and self._later and row["test"].startswith("loop_ws"):
+            self._unseen = row, cost
+        return cycles
 
-    def _run(self, program: Program, spec: HardwareSpec, memory: MemoryState) -> int:
-        return simulate(program, spec, memory=memory).cycles
+    def _run_unseen(self, spec: HardwareSpec, memory: MemoryState) -> None:
+        """A product like the one before, kept aside from the file, leaves its lines in the caches."""
+        if self._unseen is None:
+            return
+        row, cost = self._unseen
+        self._unseen = None
+        if (whole(row, "M") + whole(row, "N")) * whole(row, "K") < LARGEST_UNSEEN:
+            built = programs.build(row, spec, self._next_address, cost, {})
+            self._next_address = built.end
+            count(built.program, spec, memory)
+
+    @staticmethod
+    def _machine(row: Row) -> str:
+        return MACHINES[row["gemmini_config"]][0]
 
     def _enter(self, row: Row) -> HardwareSpec:
-        """Note a change of machine or DRAM latency; caches start empty there."""
+        """Note a new machine, DRAM latency or program: the L2 starts as that program found it."""
         config, latency = row["gemmini_config"], whole(row, "dram_latency")
         if config not in MACHINES:
             raise ValidationError(f"gemmini_config {config!r} unknown; known: {', '.join(MACHINES)}")
         spec = self._spec(config, latency, row)
-        if config != self._config:
-            self._blocks[config] = self._blocks.get(config, 0) + 1
-        if (config, latency) != (self._config, self._latency):
+        kind, new_machine = campaigns.kind_of(row), config != self._config
+        if new_machine:
+            self._later = campaigns.is_later(row)
+        if (config, latency) != (self._config, self._latency) or campaigns.new_program(self._kind, kind, self._later):
             self._config, self._latency = config, latency
-            self._memory = MemoryState(spec, empty=True)
+            self._memory = MemoryState(spec, foreign=campaigns.fill_at_start(self._later, new_machine))
             self._next_address = BASE
             self._placed.clear()
+            self._unseen = None
+        self._kind = kind
         return spec
 
     def _spec(self, config: str, latency: int, row: Row) -> HardwareSpec:
@@ -119,15 +118,8 @@ class Session:
         extra: dict[str, object] = {"dram.latency_cycles": latency}
         if "norm_timing_model" in config and row["rows"]:
             extra["vector.statistics_slots"] = whole(row, "rows")
-        if "precomp" in row["test"]:
-            extra["host.command_cycles"] = PRECOMPUTED_COMMAND_CYCLES
+        extra |= campaigns.core_pace(row, name)
         key = (config, latency, str(extra))
         if key not in self._specs:
             self._specs[key] = hwconfigs.load(name, {**changes, **extra})
         return self._specs[key]
-
-    def _software(self, row: Row) -> programs.CallCost:
-        name, _ = MACHINES[row["gemmini_config"]]
-        first, later = CAMPAIGNS[name]
-        cost = first if self._blocks[row["gemmini_config"]] == 1 else later
-        return programs.CallCost(cost.given_tile, cost.searched, cost.per_round)

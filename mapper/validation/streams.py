@@ -12,6 +12,18 @@ from simulator.program import Activation, Command, Compute, Config, Matrix, Mvin
 Row = dict[str, str]
 
 
+def _block_offset(row: Row, index: int, width: int) -> int:
+    """Distance of the ``index``-th block of a load chain from the first. [bytes]
+
+    Chains with an offset from a line walk along the rows of their matrix and start over at its edge (cold ones fetch
+    only stride / width blocks, and 48 narrow blocks with stride 768 do not fight for cache sets); others go down.
+    """
+    rows, stride = whole(row, "rows"), whole(row, "stride_bytes")
+    if whole(row, "offset_bytes", 0) and width:
+        return index % max(1, stride // width) * width
+    return index * rows * stride
+
+
 def _mvin(row: Row, spec: HardwareSpec, base: int) -> list[Command]:
     test, number = row["test"], whole(row, "n_ops", 1)
     rows, cols = whole(row, "rows"), whole(row, "cols")
@@ -24,7 +36,7 @@ def _mvin(row: Row, spec: HardwareSpec, base: int) -> list[Command]:
     places = max(1, memory.rows // height)
     return [
         Mvin(
-            source=Matrix(base + offset + index * rows * stride, stride),
+            source=Matrix(base + offset + _block_offset(row, index, cols * element), stride),
             rows=rows,
             cols=cols,
             memory="accumulator" if to_accumulator else "scratchpad",
@@ -165,6 +177,12 @@ class _Mixer:
         every = re.search(r"Bevery(\d+)", test)
         self._period = int(every.group(1)) if every else 10**9 if "reuseB" in test else 1
         self._store_bank = 0 if "sameaccbank" in test else 1
+        self._accumulates = "accbank" in test
+        if "compute" in test:
+            self._inputs_bank, self._weights_bank = 1, 0
+            self._period = 4 if "reuseB" in test else self._period
+        else:
+            self._inputs_bank, self._weights_bank = 0, 1
 
     def add(self, kind: str, group: int) -> None:
         """One kind of the group."""
@@ -207,11 +225,13 @@ class _Mixer:
     def _pair(self) -> None:
         bank_rows, dim = self.spec.scratchpad.rows_per_bank, self.spec.array.rows
         new = self._pairs % self._period == 0
-        weights = bank_rows + self._pairs // self._period % 8 * dim
+        weights = self._weights_bank * bank_rows + self._pairs // self._period % 8 * dim
         where = self._pairs % 8 * dim
         self._pairs += 1
-        self.commands.append(Preload(weights if new else None, dim, dim, "accumulator", where))
-        self.commands.append(Compute(where, dim, dim, dim))
+        self.commands.append(
+            Preload(weights if new else None, dim, dim, "accumulator", where, accumulate=self._accumulates)
+        )
+        self.commands.append(Compute(self._inputs_bank * bank_rows + where, dim, dim, dim))
 
 
 STREAMS: tuple[tuple[str, Callable[[Row, HardwareSpec, int], list[Command]]], ...] = (

@@ -20,18 +20,23 @@ from hwconfigs import CacheSpec
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+FRACTIONS = 1024
+"""Steps in which the fill of a cold cache is given."""
+
 _INVALID, _FOREIGN = -1, -2
 """Tags of an empty way, and of a line of somebody else: valid, never hit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Per access: did it hit, was a line fetched, was a valid line evicted, did its line turn dirty."""
+    """Per access: did it hit, was a line fetched, was a valid line evicted, did its line turn dirty, was the evicted
+    line dirty."""
 
     hit: Bools
     fetched: Bools
     evicted: Bools
     dirtied: Bools
+    written_back: Bools
 
 
 class CacheState:
@@ -44,12 +49,18 @@ class CacheState:
     empty
         Start as after reset. Otherwise the cache is cold, not empty: full of clean lines of other programs, as on a
         machine that has run before, so that every fill evicts.
+    foreign
+        Fraction of the lines of a cold cache that are others'; the rest is empty.
     """
 
-    def __init__(self, spec: CacheSpec, *, empty: bool = False) -> None:
+    def __init__(self, spec: CacheSpec, *, empty: bool = False, foreign: float = 1.0) -> None:
         self.spec = spec
         self.sets = max(1, spec.capacity_bytes // (spec.line_bytes * spec.ways))
         self._tags = np.full((self.sets, spec.ways), _INVALID if empty else _FOREIGN, dtype=np.int64)
+        if not empty and foreign < 1.0:
+            ways = np.arange(self.sets * spec.ways, dtype=np.int64)
+            kept = _victim(ways, ways, FRACTIONS).reshape(self.sets, spec.ways) < round(foreign * FRACTIONS)
+            self._tags[~kept] = _INVALID
         self._dirty = np.zeros((self.sets, spec.ways), dtype=bool)
         self._fills = np.zeros(self.sets, dtype=np.int64)
 
@@ -89,7 +100,7 @@ class CacheState:
             np.flatnonzero(np.r_[True, sorted_sets[1:] != sorted_sets[:-1]]) if len(lines) else np.zeros(0, np.int64)
         )
         length = np.diff(np.r_[first, len(lines)])
-        flags = np.zeros((4, len(lines)), dtype=bool)
+        flags = np.zeros((5, len(lines)), dtype=bool)
         by_length = np.argsort(-length, kind="stable")
         first, length = first[by_length], length[by_length]
         alive = len(first)
@@ -98,7 +109,7 @@ class CacheState:
                 alive -= 1
             at = order[first[:alive] + rank]
             flags[:, at] = self._step(sets[at], lines[at], writes[at], whole[at])
-        return Outcome(hit=flags[0], fetched=flags[1], evicted=flags[2], dirtied=flags[3])
+        return Outcome(hit=flags[0], fetched=flags[1], evicted=flags[2], dirtied=flags[3], written_back=flags[4])
 
     def _step(self, sets: Ints, lines: Ints, writes: Bools, whole: Bools) -> NDArray[np.bool_]:
         """One access to each of several different sets."""
@@ -106,12 +117,13 @@ class CacheState:
         hit = match.any(axis=1)
         way = np.where(hit, match.argmax(axis=1), _victim(sets, self._fills[sets], self.spec.ways))
         evicted = ~hit & (self._tags[sets, way] != _INVALID)
-        was_dirty = self._dirty[sets, way] & hit
+        held_dirty = self._dirty[sets, way]
+        was_dirty = held_dirty & hit
         dirty = was_dirty | writes
         self._tags[sets, way] = lines
         self._dirty[sets, way] = dirty
         self._fills[sets] += ~hit
-        return np.stack([hit, ~hit & ~(writes & whole), evicted, writes & ~was_dirty])
+        return np.stack([hit, ~hit & ~(writes & whole), evicted, writes & ~was_dirty, held_dirty & evicted])
 
 
 def _victim(sets: Ints, fills: Ints, ways: int) -> Ints:

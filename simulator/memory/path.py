@@ -14,7 +14,7 @@ import math
 from heapq import heapreplace
 
 from hwconfigs import HardwareSpec
-from simulator.memory.traffic import EVICT, FETCH, LLC_HIT, MISS, CommandTraffic
+from simulator.memory.traffic import EVICT, FETCH, IDLE, LLC_HIT, MISS, WRITE_BACK, CommandTraffic
 
 RowLog = list[tuple[int, int]]
 """(time, on-chip rows written) in time order."""
@@ -34,13 +34,16 @@ class MemoryPath:
         self._llc_latency = dram.request_cycles + spec.llc.hit_cycles if spec.llc is not None else self._latency
         self._cycles_per_byte = 1.0 / dram.bytes_per_cycle
         self._evict = dram.evict_cycles
-        self._write_miss = dram.write_miss_cycles
+        self._dirty = dram.dirty_evict_cycles
+        self._write_miss = round(dram.write_miss_cycles * (l2.mshrs if l2 is not None else 1))
+        self._idle = dma.idle_beat_cycles
         self._slots = [0] * dma.max_in_flight
         self._write_slots = [0] * dma.max_in_flight
         self._mshrs = [0] * (l2.mshrs if l2 is not None else dma.max_in_flight)
         self._pending: dict[int, int] = {}
         self._next_request = 0
         self._bus_free = 0
+        self._scaler = 0
         self._dram_free = 0.0
         self.dram_busy = 0.0
         """DRAM bus cycles used so far."""
@@ -92,13 +95,15 @@ class MemoryPath:
             if horizon > request:
                 return self._read_mixed(request, traffic, low, high, row_bytes, per_row, log)
             self._pending.clear()
-        bus, hit, total = self._bus_free, self._hit, 0
-        for size in traffic.size_bytes[low:high]:
+        bus, hit, total, code = self._bus_free, self._hit, 0, 0
+        for size, code in zip(traffic.size_bytes[low:high], traffic.code[low:high], strict=True):
             slot = slots[0]
             if slot > request:
                 request = slot
             rows = -(-size // row_bytes)
             occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1)
+            if code:
+                occupied += self._idle
             first = request + hit
             if bus > first:
                 first = bus
@@ -109,7 +114,7 @@ class MemoryPath:
             if log is not None:
                 log.append((bus, rows))
         self._bus_free, self._next_request = bus, request
-        return bus - 1, total
+        return bus - 1 - (2 * self._idle if code else 0), total
 
     def _read_mixed(
         self,
@@ -132,6 +137,8 @@ class MemoryPath:
             rows = -(-size // row_bytes)
             occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1)
             code = traffic.code[at]
+            if code & IDLE:
+                occupied += self._idle
             key = traffic.line[at] % self._sets if self._sets else -1
             if code & MISS:
                 if self._sets and pending.get(key, 0) > request:
@@ -143,6 +150,8 @@ class MemoryPath:
                 heapreplace(mshrs, end + self._release)
                 if self._sets:
                     pending[key] = end
+                if per_row > 1:
+                    last = self._scaler = max(last, self._scaler + occupied)
                 bus = max(bus, request) + occupied if self._sets else bus
             else:
                 first = max(request + hit, pending.get(key, 0), bus)
@@ -170,6 +179,8 @@ class MemoryPath:
         transfer = wanted * self._cycles_per_byte
         first = max(float(request + latency), self._dram_free)
         self._dram_free = first + transfer + (self._evict if code & EVICT else 0.0)
+        if code & WRITE_BACK:
+            self._dram_free += self._dirty
         self.dram_busy += transfer
         return math.ceil(first + transfer) + self._hit + (1 if self._sets else 0)
 
@@ -191,20 +202,29 @@ class MemoryPath:
         self._bus_free = max(self._bus_free, start) + sum(traffic.beats[low:high])
         for index, at in enumerate(range(low, high)):
             now = max(math.ceil(start + (index + 1) * pace), now, slots[0])
-            acknowledged = max(acknowledged, self._accept(now, traffic.code[at], traffic.size_bytes[at]))
+            acknowledged = max(acknowledged, self._accept(now, traffic, at))
             heapreplace(slots, acknowledged)
         return now, acknowledged
 
-    def _accept(self, now: int, code: int, size: int) -> int:
+    def _accept(self, now: int, traffic: CommandTraffic, at: int) -> int:
+        """One write that leaves the DMA now; when it is acknowledged. [cycles]"""
+        code, size = traffic.code[at], traffic.size_bytes[at]
         acknowledge = now + self._hit + self._dma.write_ack_cycles
-        if not code & MISS:
-            return acknowledge
         if not self._sets:
+            if not code & MISS:
+                return acknowledge
             first = max(float(now), self._dram_free)
             self._dram_free = first + size * self._cycles_per_byte
             self.dram_busy += size * self._cycles_per_byte
             return math.ceil(self._dram_free) + self._dma.write_ack_cycles
+        key = traffic.line[at] % self._sets
+        if not code & MISS:
+            return max(acknowledge, self._pending.get(key, 0) + self._dma.write_ack_cycles)
+        entry = max(now, self._mshrs[0])
         if code & FETCH:
-            return self._fetch(now, code, size) + self._dma.write_ack_cycles
-        self._dram_free = max(float(now), self._dram_free) + self._write_miss
-        return max(acknowledge, math.ceil(self._dram_free) + self._hit)
+            end = self._fetch(entry, code, size)
+            heapreplace(self._mshrs, end + self._release)
+            self._pending[key] = end
+            return end - int(self._line_bytes * self._cycles_per_byte) - 1 + self._dma.write_ack_cycles
+        heapreplace(self._mshrs, entry + self._write_miss)
+        return max(entry + self._hit, acknowledge) + 2 * self._dma.write_ack_cycles - 4

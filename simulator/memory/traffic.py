@@ -24,18 +24,18 @@ from simulator.units.work import Loads, Stores, Work
 
 Ints = NDArray[np.int64]
 
-MISS, EVICT, LLC_HIT, FETCH = 1, 2, 4, 8
-"""Outcome bits of a request: misses the L2, its fill evicts a valid line, the line is in the last-level cache, it
-fetches."""
+MISS, EVICT, LLC_HIT, FETCH, IDLE, WRITE_BACK = 1, 2, 4, 8, 16, 32
+"""Bits of a request: misses the L2, its fill evicts a valid line, the line is in the last-level cache, it fetches; a
+read whose last beats hold nothing of the row; the evicted line is dirty."""
 
 
 class MemoryState:
     """Contents of the caches between programs; cold when new: full of other programs' lines, or empty as after
     reset."""
 
-    def __init__(self, spec: HardwareSpec, *, empty: bool = False) -> None:
-        self.l2 = CacheState(spec.l2, empty=empty) if spec.l2 is not None else None
-        self.llc = CacheState(spec.llc, empty=empty) if spec.llc is not None else None
+    def __init__(self, spec: HardwareSpec, *, empty: bool = False, foreign: float = 1.0) -> None:
+        self.l2 = CacheState(spec.l2, empty=empty, foreign=foreign) if spec.l2 is not None else None
+        self.llc = CacheState(spec.llc, empty=empty, foreign=foreign) if spec.llc is not None else None
 
     def copy(self) -> MemoryState:
         """An independent state with the same contents."""
@@ -74,6 +74,7 @@ class _Piece:
     write: bool
     dma: bool
     whole: NDArray[np.bool_]
+    idle: NDArray[np.bool_]
 
 
 def trace(steps: Iterable[Work | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
@@ -110,7 +111,9 @@ def _command_piece(commands: Loads | Stores, spec: HardwareSpec, *, write: bool)
     owner = Requests(segments.command[requests.row], requests.address, requests.size_bytes, requests.beats)
     line = spec.dma.max_request_bytes
     aligned = (segments.address % line == 0) & (segments.size_bytes % line == 0)
-    return _Piece(owner, len(commands.base), write, True, aligned[requests.row])
+    end = (segments.address + segments.size_bytes)[requests.row]
+    idle = (requests.address + requests.size_bytes - end >= spec.dma.bus_bytes_per_cycle) & (not write)
+    return _Piece(owner, len(commands.base), write, True, aligned[requests.row], idle)
 
 
 def _host_piece(region: Region, spec: HardwareSpec, *, write: bool) -> _Piece:
@@ -121,7 +124,8 @@ def _host_piece(region: Region, spec: HardwareSpec, *, write: bool) -> _Piece:
     zeros = np.zeros(len(address), dtype=np.int64)
     size = np.full(len(address), line, dtype=np.int64)
     requests = Requests(zeros, address, size, size // spec.dma.bus_bytes_per_cycle)
-    return _Piece(requests, 0, write, False, np.ones(len(address), dtype=bool))
+    ones = np.ones(len(address), dtype=bool)
+    return _Piece(requests, 0, write, False, ones, ~ones)
 
 
 def _replay(pieces: list[_Piece], spec: HardwareSpec, memory: MemoryState) -> Traffic:
@@ -160,7 +164,7 @@ def _outcomes(
     line_bytes = memory.l2.spec.line_bytes
     lines = address // line_bytes
     outcome = memory.l2.replay(lines, writes, whole)
-    code = (~outcome.hit) * MISS + outcome.evicted * EVICT + outcome.fetched * FETCH
+    code = (~outcome.hit) * MISS + outcome.evicted * EVICT + outcome.fetched * FETCH + outcome.written_back * WRITE_BACK
     _add(counts, "l2", "read", int((~writes).sum()))
     _add(counts, "l2", "write", int(writes.sum()))
     _add(counts, "l2", "fill", int(outcome.fetched.sum()))
@@ -182,6 +186,7 @@ def _command_traffic(piece: _Piece, code: Ints, spec: HardwareSpec) -> CommandTr
     requests = piece.requests
     first = np.searchsorted(requests.row, np.arange(piece.commands + 1))
     missed = np.concatenate(([0], np.cumsum(code != 0)))
+    code = code + piece.idle * IDLE
     line = spec.l2.line_bytes if spec.l2 is not None else spec.dma.max_request_bytes
     return CommandTraffic(
         first=first.tolist(),

@@ -76,13 +76,15 @@ class LoadController:
         log: RowLog | None = None if to_accumulator else []
         last, busy = self._path.read(now, running.load_traffic, index, row_bytes, scale, log)
         dma = self._spec.dma
-        end = last + (dma.accumulator_completion_cycles if to_accumulator else dma.completion_cycles)
+        completed = last + (dma.accumulator_completion_cycles if to_accumulator else dma.completion_cycles)
+        end = completed
         if loads.stride[index] == 0 and rows > 1:
             end += rows - 1
         if log:
             self._scratchpad.write(self._scratchpad.bank_of(loads.local_row[index]), log)
         self._free = now + max(rows, MIN_HANDOVER)
-        self._done.append(end)
+        release = dma.accumulator_release_cycles if to_accumulator else dma.release_cycles
+        self._done.append(end if release is None else last + release + end - completed)
         self._account(now, end, busy)
         running.loaded.append(end)
 

@@ -4,6 +4,8 @@ bank."""
 from __future__ import annotations
 
 import math
+from collections import deque
+from functools import lru_cache
 
 import simpy
 
@@ -14,14 +16,15 @@ from simulator.program import ROW_WISE
 from simulator.units.clock import Clock
 from simulator.units.meter import Meter
 from simulator.units.normaliser import Normaliser
+from simulator.units.requests import split_row
 from simulator.units.running import Process, Running, TimedProcess
 
 
-def row_period(blocks: int, full: bool, from_scratchpad: bool, dma: DmaSpec) -> float:
-    """Cycles per row of an mvout of ``blocks`` array blocks, measured back to back. [cycles]
+def writer_cycles(blocks: int, full: bool, from_scratchpad: bool, dma: DmaSpec) -> float:
+    """Cycles in which the writer takes an aligned row of ``blocks`` array blocks. [cycles]
 
-    int8 rows from the accumulator cost 1.6, 3.33, 5.73 and 7.0 cycles for 1 to 4 blocks, int32 rows 4 per block,
-    scratchpad rows 1 per block (``gemmini_rtl.csv``; project notes on calibration, section 1.6).
+    It collects the blocks, then sends the beats: blocks + beats - 1 per int8 row from the accumulator, so 1, 3, 6, 7
+    for 1 to 4 blocks; an int32 row is one block of 4 beats; scratchpad rows 1 per block (timing notes, section 3.2).
     """
     if full:
         return dma.store_full_row_cycles * blocks
@@ -30,6 +33,51 @@ def row_period(blocks: int, full: bool, from_scratchpad: bool, dma: DmaSpec) -> 
     table = dma.store_row_cycles
     whole, rest = divmod(blocks, len(table))
     return whole * table[-1] + (table[rest - 1] if rest else 0.0)
+
+
+def row_period(blocks: int, full: bool, from_scratchpad: bool, dma: DmaSpec) -> float:
+    """Mean cycles per aligned row of a long mvout. [cycles]
+
+    Short int8 rows are held up by the scaling pipeline: 1.6 cycles per row of one block, 3.33 of two, as measured.
+    """
+    cycles = writer_cycles(blocks, full, from_scratchpad, dma)
+    if full or from_scratchpad or not dma.scale_entries:
+        return cycles
+    return _scaled_period(blocks, cycles, dma.scale_entries, dma.scale_cycles)
+
+
+@lru_cache(maxsize=1024)
+def _scaled_period(blocks: int, cycles: float, entries: int, scale_cycles: int) -> float:
+    pipeline = ScalePipeline(entries, scale_cycles)
+    starts = [0.0]
+    for _ in range(4 * SCALE_PERIOD):
+        starts.append(pipeline.row(starts[-1], blocks, cycles))
+    return (starts[-1] - starts[SCALE_PERIOD]) / (3 * SCALE_PERIOD)
+
+
+SCALE_PERIOD = 30
+"""Rows after which the pattern of the scaling pipeline has settled."""
+
+
+class ScalePipeline:
+    """Blocks between the start of scaling and the writer: a block waits for the one ``entries`` before it to be
+    through."""
+
+    __slots__ = ("_blocks", "_cycles")
+
+    def __init__(self, entries: int, cycles: int) -> None:
+        self._blocks: deque[float] = deque([-float(cycles)] * entries, maxlen=entries)
+        self._cycles = cycles
+
+    def row(self, start: float, blocks: int, writer: float) -> float:
+        """A row that starts at ``start`` and takes the writer ``writer`` cycles; when the next may start."""
+        held, cycles = self._blocks, self._cycles
+        at = start
+        for _ in range(blocks):
+            at = max(at, held[0] + cycles)
+            held.append(at)
+            at += 1.0
+        return at + writer - blocks
 
 
 class StoreController:
@@ -57,6 +105,10 @@ class StoreController:
         self._meter = meter
         self._lookahead = lookahead
         self._in_flight = spec.dma.max_commands_in_flight
+        dma = spec.dma
+        self._scale = ScalePipeline(dma.scale_entries, dma.scale_cycles) if dma.scale_entries else None
+        self._spad_first = _either(dma.scratchpad_store_first_cycles, dma.store_first_cycles)
+        self._spad_completion = _either(dma.scratchpad_store_completion_cycles, dma.store_completion_cycles)
         self._done: list[int] = [0] * max(self._in_flight, spec.front_end.store_entries + 1)
 
     def run(self) -> Process:
@@ -102,26 +154,41 @@ class StoreController:
     def _store(self, running: Running, index: int) -> Process:
         """Read the rows out, as the accumulator permits, and hand them to memory."""
         env, stores, dma = self.env, running.work.stores, self._spec.dma
-        began = env.now
-        rows = int(stores.rows[index])
-        activation = stores.activation[index]
-        if activation in ROW_WISE:
+        began, rows, blocks, bank = env.now, int(stores.rows[index]), stores.blocks[index], stores.bank[index]
+        first, completion = dma.store_first_cycles, dma.store_completion_cycles
+        if bank < 0:
+            first, completion = self._spad_first, self._spad_completion
+        if stores.activation[index] in ROW_WISE:
             last_row = yield from self._normalise(running, index)
+            writer, ahead = float(blocks), 0
         else:
-            period = row_period(stores.blocks[index], stores.full[index], stores.bank[index] < 0, dma)
-            last_row = yield from self._read_rows(stores.bank[index], rows, period)
-        duration = last_row - began + stores.blocks[index]
+            writer = self._writer_cycles(running, index, rows)
+            last_row = yield from self._read_rows(bank, rows, blocks, writer, stores.full[index])
+            ahead = math.ceil(dma.store_buffer_blocks * writer / blocks)
+        width = math.ceil(writer) if stores.full[index] else blocks
         sent, acknowledged = self._path.write(
-            began + dma.store_first_cycles, running.store_traffic, index, max(duration, 1)
+            began + first, running.store_traffic, index, max(last_row - began + width, 1)
         )
-        late = sent - dma.store_first_cycles - env.now
+        late = sent - first - env.now
         if late > 0:
             self._meter.stall("memory", late)
             yield env.timeout(late)
         self.acknowledged = max(self.acknowledged, acknowledged)
-        done = max(last_row + dma.store_completion_cycles, env.now)
+        last_read = max(last_row - ahead, began + (rows - 1) * blocks)
+        done = max(min(last_read, last_row) + completion, env.now)
         self._done.append(done)
         running.stored.append(done)
+
+    def _writer_cycles(self, running: Running, index: int, rows: int) -> float:
+        """Mean cycles of the writer per row of an mvout: more than of an aligned row by its additional beats."""
+        stores, traffic, dma = running.work.stores, running.store_traffic, self._spec.dma
+        blocks, full = stores.blocks[index], stores.full[index]
+        low, high = traffic.first[index], traffic.first[index + 1]
+        size = int(stores.size_bytes[index])
+        aligned = split_row(0, size, dma.min_request_bytes, dma.max_request_bytes)
+        wanted = sum(max(1, request // dma.bus_bytes_per_cycle) for _, request in aligned)
+        extra = sum(traffic.beats[low:high]) / rows - wanted if high > low else 0.0
+        return writer_cycles(blocks, full, stores.bank[index] < 0, dma) + extra
 
     def _normalise(self, running: Running, index: int) -> TimedProcess:
         """Three passes of the normaliser over the rows."""
@@ -135,12 +202,12 @@ class StoreController:
         yield self.env.timeout(cycles)
         return self.env.now
 
-    def _read_rows(self, bank: int, rows: int, period: float) -> TimedProcess:
-        """Read ``rows`` rows, one per ``period``, in the gaps that accumulation leaves; returns the last row's
-        start."""
-        env = self.env
-        left, position = rows, float(env.now)
-        last = env.now
+    def _read_rows(self, bank: int, rows: int, blocks: int, writer: float, full: bool) -> TimedProcess:
+        """Read ``rows`` rows at the pace of the writer, in the gaps that accumulation leaves; the last row's start."""
+        env, scale = self.env, self._scale
+        if bank < 0 or full:
+            scale = None
+        left, position, last = rows, float(env.now), env.now
         while left:
             free, end = (env.now, None) if bank < 0 else self._accumulator.window(bank, env.now)
             if free > env.now:
@@ -148,12 +215,20 @@ class StoreController:
                 yield env.timeout(free - env.now)
                 position = float(env.now)
                 continue
-            horizon = env.now + self._lookahead if end is None else min(end, env.now + self._lookahead)
-            batch = left if bank < 0 else min(left, max(1, int((horizon - position) / period)))
-            last = math.ceil(position + (batch - 1) * period)
-            position += batch * period
-            left -= batch
+            horizon = math.inf if bank < 0 else env.now + self._lookahead
+            if end is not None:
+                horizon = min(horizon, end)
+            while left:
+                position = position + writer if scale is None else scale.row(position, blocks, writer)
+                last = math.ceil(position - writer)
+                left -= 1
+                if position >= horizon:
+                    break
             cycles = math.ceil(position) - env.now
             self._meter.busy += cycles
             yield env.timeout(cycles)
         return last
+
+
+def _either(cycles: int | None, otherwise: int) -> int:
+    return otherwise if cycles is None else cycles

@@ -1,0 +1,149 @@
+"""The measuring programs: where one begins, what it leaves in the L2, and what its core does around the commands.
+
+None of this belongs to the machine. The Verilator rows come from two series of bare-metal programs (project notes on
+the RTL measurements): the first measured single commands, chains and products; the second, whose programs each ran two
+small products first, added tiles, slices, sequences and mixed streams, and only every other row of it is public.
+Constants: core cycles, fitted to repeated rows, where they stand out alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hwconfigs import HardwareSpec
+from mapper.validation.programs import CallCost
+from simulator.program import HostTask, Program
+
+Row = dict[str, str]
+
+LIBRARY = ("loop_ws_auto", "loop_ws_tile", "loop_ws_single", "seq_", "resadd_")
+
+KINDS = (
+    (r"loop_ws_single", "one loop"),
+    (r"seq_", "sequence"),
+    (r"resadd_", "residual"),
+    (r"loop_ws_tile", "tile"),
+    (r"loop_ws_auto\w*_(bias32|rowbias|relu|fullC32|Btransposed)", "variant"),
+    (r"loop_ws_auto", "product"),
+    (r"cpu_explicit|precomp_|os_auto", "core"),
+)
+"""Kinds of rows, first match; the others are command streams."""
+
+STREAM = "stream"
+
+NEXT_PROGRAM = {("product", "one loop"), ("variant", "product")}
+"""Kinds whose succession in the first series means another program: 16^3 and 64^3 are cold again there."""
+
+EARLIER_FILL, FIRST_LATER_FILL, LATER_FILL = 0.0, 0.9, 0.25
+"""Lines of the L2 in use when a program begins: none (first series); most of them in the first program of a machine
+and a quarter in the others (second series: fitted to their first cold rows, which come after unseen ones)."""
+
+
+def kind_of(row: Row) -> str:
+    """What a row measures."""
+    return next((kind for pattern, kind in KINDS if re.match(pattern, row["test"])), STREAM)
+
+
+def is_later(row: Row) -> bool:
+    """Whether a machine's rows that begin with this one are of the second series, which begins with products."""
+    return row["test"].startswith(LIBRARY) and "nocounters" not in row["test"]
+
+
+def new_program(before: str, now: str, later: bool) -> bool:
+    """Whether rows of kind ``now`` after rows of kind ``before`` come from another program."""
+    if not before or before == now:
+        return False
+    if later:
+        return bool({STREAM, "sequence"} & {before, now})
+    return before == STREAM or (before, now) in NEXT_PROGRAM
+
+
+def fill_at_start(later: bool, new_machine: bool) -> float:
+    """Fraction of the L2 in use when a program begins."""
+    if not later:
+        return EARLIER_FILL
+    return FIRST_LATER_FILL if new_machine else LATER_FILL
+
+
+CALLS: dict[str, tuple[CallCost, CallCost]] = {
+    "gemmini": (CallCost(330, 270, 46), CallCost(485, 555, 36)),
+    "gemmini_chip": (CallCost(900, 900, 0), CallCost(1640, 1640, 0)),
+    "gemmini_ibert": (CallCost(330, 270, 46), CallCost(485, 555, 36)),
+}
+"""Core cycles of a library call before its first hardware loop, in both series. The notes found 270 + 46 per round of
+the search, 330 with a given tile, 900 on the second SoC; later about 475, 545 and 1650."""
+
+OTHER_CALL_SITE = 245
+"""First series: products with bias, ReLU, int32 output or transposed B are called from elsewhere (fitted)."""
+WITHOUT_COUNTERS = CallCost(120, 120, 0)
+"""``nocounters`` products are called without the code around them (fitted)."""
+ONE_LOOP = {"gemmini": 14, "gemmini_chip": 20, "gemmini_ibert": 14}
+"""Core cycles before a bare hardware loop (measured: 192 for one block of which 178 are the loop)."""
+
+
+def call_cost(row: Row, machine: str, later: bool) -> CallCost:
+    """Core cycles around the library call of a row."""
+    cost = CALLS[machine][later]
+    if "nocounters" in row["test"]:
+        return WITHOUT_COUNTERS
+    if kind_of(row) == "one loop":
+        return CallCost(ONE_LOOP[machine], 0, 0)
+    if not later and kind_of(row) == "variant":
+        return CallCost(cost.given_tile + OTHER_CALL_SITE, cost.searched + OTHER_CALL_SITE, cost.per_round)
+    return cost
+
+
+COMMAND_CYCLES: dict[str, tuple[tuple[str, float], ...]] = {
+    "gemmini": (("precomp", 4.0), ("chain_accK|chain64|_Atransposed|_outspad|_sameC|_withD", 4.0), ("_sameB", 6.0)),
+    "gemmini_chip": (("precomp", 4.0), ("_sameB", 8.5)),
+    "gemmini_ibert": (),
+}
+"""Issue cost of a command where the C loop is shorter than that of the machine file: "a few core instructions" with
+operands computed beforehand; fewer address computations when an operand stays the same (fitted to the chains)."""
+
+PREPARED_BYTES = 16
+"""Operands of one prepared command in the core's memory: two registers."""
+
+DATA_CACHE_BYTES = {"gemmini": 16 << 10, "gemmini_chip": 4 << 10, "gemmini_ibert": 16 << 10}
+"""Data cache of the cores: prepared streams that do not fit fetch their operands from the L2."""
+
+SETUP: dict[str, tuple[tuple[str, int, int], ...]] = {
+    "gemmini": (
+        (r"mvin.*_1row|mvin.*_scale|mvin.*acc32.*chain", 4, 0),
+        (r"mvin.*_chain", 7, 8),
+        (r"mvout.*_1row|mvout.*relu", 7, 5),
+        (r"mvout.*_chain|mvin.mvout", 13, 5),
+        (r"mvin_spad|mvin16", 0, 7),
+        (r"mvout", 0, 5),
+    ),
+    "gemmini_chip": ((r"mvin_acc", 3, 0), (r"mvin.*_chain", 5, 5), (r"mvin_spad", 0, 5)),
+    "gemmini_ibert": ((r"plain", 20, 20),),
+}
+"""Core cycles between the start of the clock and the first command of a stream, in both series (measured on l2warm
+streams, which carry them as a constant)."""
+
+
+def core_pace(row: Row, machine: str) -> dict[str, object]:
+    """The change of the machine that makes its core issue at the pace of the row's program."""
+    for pattern, cycles in COMMAND_CYCLES[machine]:
+        if re.search(pattern, row["test"]):
+            return {"host.command_cycles": cycles}
+    return {}
+
+
+def paced(spec: HardwareSpec, row: Row, machine: str, commands: int) -> HardwareSpec:
+    """The machine, with its core slowed down when a prepared stream overflows the data cache."""
+    if "precomp" not in row["test"] or commands * PREPARED_BYTES <= DATA_CACHE_BYTES[machine]:
+        return spec
+    line = spec.l2.line_bytes if spec.l2 is not None else spec.dma.max_request_bytes
+    cycles = spec.host.command_cycles + spec.host.line_cycles * PREPARED_BYTES / line
+    return spec.override({"host.command_cycles": cycles})
+
+
+def after_setup(program: Program, row: Row, machine: str, later: bool) -> Program:
+    """A stream behind the core's work before its first command."""
+    for pattern, early, late in SETUP[machine]:
+        if re.match(pattern, row["test"]):
+            cycles = late if later else early
+            return Program(program.name, (HostTask("stream", cycles), *program.items)) if cycles else program
+    return program

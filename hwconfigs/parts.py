@@ -233,12 +233,20 @@ class VectorSpec(Part):
     """Rows whose statistics are kept at once."""
     max_cycles_per_block: Count = 2
     """Cycles per accumulator row of the max pass; the other passes take one (RTL)."""
+    command_cycles: Annotated[FractionalCycles, Field(gt=0)] = 6.5
+    """Distance of the one-row commands of a pass in the store queue, from the hardware loop (fitted). [cycles]"""
+    issued_command_cycles: Annotated[FractionalCycles, Field(gt=0)] = 9.9
+    """The same for commands that the core issues (measured). [cycles]"""
+    slot_cycles: Cycles = 2
+    """Change of the statistics slot between the rows of a pass (fitted)."""
+    block_overhead_cycles: Cycles = 1
+    """Lanes taken by a command beyond its blocks (fitted)."""
     mean_cycles: Cycles = 26
-    """Last block of a sum pass to the mean (RTL, counted)."""
+    """Division that ends a sum pass and begins the end of a variance pass, in the one divider (34 by source; fitted)."""
     inverse_deviation_cycles: Cycles = 65
-    """Last block of a variance pass to the inverse deviation (RTL, counted)."""
+    """After the division of a variance pass: root and reciprocal (fitted)."""
     inverse_sum_cycles: Cycles = 25
-    """Last block of an exponential pass to the inverse sum (RTL, counted)."""
+    """Division that ends an exponential pass, in the one divider (26 by source; fitted)."""
     drain_cycles: Cycles = 6
     """Lanes blocked while a mean or variance pass drains (RTL, counted)."""
 

@@ -75,6 +75,8 @@ the search, 330 with a given tile, 900 on the second SoC; later about 475, 545 a
 
 OTHER_CALL_SITE = 245
 """First series: products with bias, ReLU, int32 output or transposed B are called from elsewhere (fitted)."""
+NORMALISED_CALL = 430
+"""Calls with softmax or LayerNorm compute the constants of the unit first (fitted to five fused rows)."""
 WITHOUT_COUNTERS = CallCost(120, 120, 0)
 """``nocounters`` products are called without the code around them (fitted)."""
 ONE_LOOP = {"gemmini": 14, "gemmini_chip": 20, "gemmini_ibert": 14}
@@ -88,6 +90,9 @@ def call_cost(row: Row, machine: str, later: bool) -> CallCost:
         return WITHOUT_COUNTERS
     if kind_of(row) == "one loop":
         return CallCost(ONE_LOOP[machine], 0, 0)
+    if re.search("softmax|layernorm", row["test"]):
+        extra = NORMALISED_CALL
+        return CallCost(cost.given_tile + extra, cost.searched + extra, cost.per_round)
     if not later and kind_of(row) == "variant":
         return CallCost(cost.given_tile + OTHER_CALL_SITE, cost.searched + OTHER_CALL_SITE, cost.per_round)
     return cost

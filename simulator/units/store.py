@@ -18,6 +18,7 @@ from simulator.units.meter import Meter
 from simulator.units.normaliser import Normaliser
 from simulator.units.requests import split_row
 from simulator.units.running import Process, Running, TimedProcess
+from simulator.units.work import Stores
 
 
 def writer_cycles(blocks: int, full: bool, from_scratchpad: bool, dma: DmaSpec) -> float:
@@ -191,12 +192,16 @@ class StoreController:
         return writer_cycles(blocks, full, stores.bank[index] < 0, dma) + extra
 
     def _normalise(self, running: Running, index: int) -> TimedProcess:
-        """Three passes of the normaliser over the rows."""
+        """Three passes of the normaliser over the rows; those of a hardware loop are read as whole rows of its tile."""
         stores = running.work.stores
         if self._normaliser is None:
             raise AssertionError("validated programs normalise only on machines with the unit")
+        rows, blocks, parts = int(stores.rows[index]), stores.blocks[index], 0
+        if running.work.is_loop:
+            high, parts = _blocks_high(stores, self._spec.array.rows), len(stores)
+            rows, blocks = int(stores.rows[:high].sum()), sum(stores.blocks) // high
         cycles = self._normaliser.readout(
-            int(stores.rows[index]), stores.blocks[index], stores.activation[index], running.work.name, self.env.now
+            (rows, blocks), stores.activation[index], running.work.name, self.env.now, (index, parts)
         )
         self._meter.busy += cycles
         yield self.env.timeout(cycles)
@@ -228,6 +233,15 @@ class StoreController:
             self._meter.busy += cycles
             yield env.timeout(cycles)
         return last
+
+
+def _blocks_high(stores: Stores, rows: int) -> int:
+    """Row blocks of a hardware loop's tile: its mvouts go down the column blocks of the result."""
+    step = rows * int(stores.stride[0])
+    high = 1
+    while high < len(stores) and stores.base[high] - stores.base[high - 1] == step:
+        high += 1
+    return high
 
 
 def _either(cycles: int | None, otherwise: int) -> int:

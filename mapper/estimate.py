@@ -32,6 +32,7 @@ def estimate(
     energy: EnergyModel,
     memory: MemoryState | None = None,
     program: Program | None = None,
+    moved: Counts | None = None,
 ) -> Report:
     """Return what the analytical model says about one mapping.
 
@@ -43,6 +44,8 @@ def estimate(
         Contents of the caches before; advanced. None: cold.
     program
         The lowered mapping, if it is at hand.
+    moved
+        What the replay of the program counted, if it was done already; the caches are then left alone.
 
     Raises
     ------
@@ -56,8 +59,8 @@ def estimate(
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
     lines = None
     if spec.l2 is not None:
-        memory = MemoryState(spec) if memory is None else memory
-        moved = memory_counts(program, spec, memory)
+        if moved is None:
+            moved = memory_counts(program, spec, MemoryState(spec) if memory is None else memory)
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
         lines = scaled(residency.lines(batch, seen, model.traffic), moved, spec.l2.line_bytes)
     times = timing.cycles(batch, seen, model.traffic, lines)

@@ -56,11 +56,16 @@ class Tally:
     normaliser_cycles: int = 0
 
 
-def estimate_commands(program: Program, spec: HardwareSpec, energy: EnergyModel, memory: MemoryState) -> Report:
-    """Return what the analytical model says about a program without hardware loops; ``memory`` is advanced."""
+def estimate_commands(
+    program: Program, spec: HardwareSpec, energy: EnergyModel, memory: MemoryState, moved: Counts | None = None
+) -> Report:
+    """Return what the analytical model says about a program without hardware loops.
+
+    ``memory`` is advanced, unless ``moved`` already tells what the replay of the program counted.
+    """
     tally = _tally(program, spec)
     if spec.l2 is not None:
-        moved = memory_counts(program, spec, memory)
+        moved = memory_counts(program, spec, memory) if moved is None else moved
         tally.counts.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
     memory_cycles = _stretch(tally, spec)
     busy = _busy(tally, spec)

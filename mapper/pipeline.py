@@ -5,7 +5,7 @@ build    model to operator graph            workloads
 place    operators to units                 mapper.placement, mapper.layout
 search   matmuls to mappings                mapper.search; equal problems once
 lower    mappings to programs               mapper.lower, mapper.lowering
-estimate and simulate each program, in order, each with its own caches, cold at the start
+evaluate each program, in order, by estimate and simulation                    mapper.evaluate
 """
 
 from __future__ import annotations
@@ -19,19 +19,16 @@ import hwconfigs
 import workloads
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import Objective
-from mapper.estimate import estimate
-from mapper.estimate_commands import estimate_commands
+from mapper.evaluate import Evaluator
 from mapper.layout import Layout, lay_out, matmul_problem
 from mapper.lower import lower_matmul
 from mapper.lowering.operators import lower_operator
 from mapper.lowering.series import Piece, Series
 from mapper.mapping import Mapping
 from mapper.placement import Placement, place
-from mapper.pricing import priced
 from mapper.problem import MatmulProblem
-from mapper.reporting import Part, free_report, model_report, operator_report
+from mapper.reporting import free_report, model_report, operator_report
 from mapper.search.exhaustive import search
-from simulator.machine import simulate
 from simulator.memory.traffic import MemoryState
 from simulator.report import Report
 from workloads import OpGraph
@@ -142,22 +139,16 @@ def run_graph(
     prices = hwconfigs.load_energy(energy or spec.energy).bind(spec)
     placements = place(graph, spec)
     compiler = Compiler(spec, prices, objective, lay_out(placements))
-    memories = MemoryState(spec), MemoryState(spec)
+    evaluator = Evaluator(spec, prices, spans, exact, MemoryState(spec))
     estimates: list[Report] = []
     simulations: list[Report] = []
     for done, placement in enumerate(placements.values(), start=1):
-        series = compiler.lower(placement)
-        pieces = [piece for one in series for piece in one.representatives(exact)]
+        expected, measured = evaluator.parts(compiler.lower(placement))
         name, repeat = placement.operator.name, placement.operator.repeat
-        if not pieces:
+        if not expected:
             estimates.append(free_report(name, "estimate", repeat, spec))
             simulations.append(free_report(name, "simulate", repeat, spec))
         else:
-            expected = [Part(_estimated(piece, spec, prices, memories[0]), times) for piece, times in pieces]
-            measured = [
-                Part(priced(simulate(piece.program, spec, memory=memories[1], spans=spans, exact=exact), prices), times)
-                for piece, times in pieces
-            ]
             peaks = dict(expected[0].report.peak_bytes)
             estimates.append(operator_report(name, expected, repeat, peaks))
             simulations.append(operator_report(name, measured, repeat, peaks))
@@ -205,9 +196,3 @@ class Compiler:
         if key not in self._known:
             self._known[key] = search(problem, self.spec, self.prices, self.objective).mapping
         return replace(self._known[key], ops=(problem.name,))
-
-
-def _estimated(piece: Piece, spec: HardwareSpec, prices: EnergyModel, memory: MemoryState) -> Report:
-    if piece.problem is None or piece.mapping is None:
-        return estimate_commands(piece.program, spec, prices, memory)
-    return estimate(piece.mapping, piece.problem, spec, prices, memory, piece.program)

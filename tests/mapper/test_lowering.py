@@ -22,7 +22,7 @@ SOURCE, OTHER, TARGET = 1 << 20, 1 << 24, 1 << 28
 
 
 def pieces(series: tuple[Series, ...]) -> list[Piece]:
-    return [piece for one in series for piece, _ in one.representatives(exact=True)]
+    return [one.make(index) for one in series for index in range(one.count)]
 
 
 def commands(series: tuple[Series, ...]) -> list[Mvin | Mvout]:
@@ -106,15 +106,10 @@ def test_host_kernels_pay_per_element_and_per_line() -> None:
         host_series("x", "fft", 1, reads, writes, spec)
 
 
-def test_two_pieces_stand_for_a_series() -> None:
+def test_a_series_holds_equal_pieces_and_the_rest_follows() -> None:
     spec = machine("gemmini_ibert")
     stream = Stream("s", "softmax", 16 * 32 * 5 + 7, 64, Matrix(SOURCE, 256), 32, Matrix(TARGET, 64))
     series = row_tiles(stream, spec)
-    weights = [times for one in series for _, times in one.representatives(exact=False)]
-    assert weights == [1, 4, 1]
-    stores = [
-        times * sum(isinstance(item, Mvout) for item in piece.program.items)
-        for one in series
-        for piece, times in one.representatives(exact=False)
-    ]
+    assert [one.count for one in series] == [5, 1]
+    stores = [sum(isinstance(item, Mvout) for item in piece.program.items) for piece in pieces(series)]
     assert sum(stores) == 32 * 5 + 1

@@ -1,0 +1,105 @@
+"""Estimate and simulate the pieces of an operator, in order, on one set of caches.
+
+Of a series of equal pieces the first two and the last are simulated. Those between take a time between the second's and
+the last one's, by the cache lines they fetch; what they move is counted piece by piece, so that the caches are as
+they leave
+them and the counts cover every piece. A trace shows the pieces that were simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from hwconfigs import EnergyModel, HardwareSpec
+from mapper.estimate import estimate
+from mapper.estimate_commands import estimate_commands
+from mapper.lowering.series import Piece, Series
+from mapper.pricing import energy_of, priced
+from mapper.reporting import Part
+from simulator.machine import count, simulate
+from simulator.memory.traffic import MemoryState
+from simulator.report import Counts, Report, UnitTime
+
+ALWAYS_SIMULATED = 3
+"""Pieces of a series that are simulated: the first finds the caches as another operator left them, the second as its
+equal did, the last shows where the series has drifted to."""
+
+
+@dataclass(slots=True)
+class Evaluator:
+    """Runs pieces one after another; the caches are cold at the start."""
+
+    spec: HardwareSpec
+    prices: EnergyModel
+    spans: bool
+    exact: bool
+    memory: MemoryState
+
+    def parts(self, series: Iterable[Series]) -> tuple[list[Part], list[Part]]:
+        """Return estimates and simulations of an operator's pieces."""
+        expected: list[Part] = []
+        measured: list[Part] = []
+        for one in series:
+            run = self._all if self.exact or one.count <= ALWAYS_SIMULATED else self._some
+            for estimated, simulated in run(one):
+                expected.append(Part(estimated, 1))
+                measured.append(Part(simulated, 1))
+        return expected, measured
+
+    def _all(self, series: Series) -> list[tuple[Report, Report]]:
+        return [self._run(series.make(index)) for index in range(series.count)]
+
+    def _some(self, series: Series) -> list[tuple[Report, Report]]:
+        """Simulate the first two pieces and the last; count the others and place them between."""
+        first, second = (self._run(series.make(index)) for index in range(2))
+        between = [self._count(series.make(index)) for index in range(2, series.count - 1)]
+        last = self._run(series.make(series.count - 1))
+        placed = [(estimated, self._place(second[1], last[1], counts)) for estimated, counts in between]
+        return [first, second, *placed, last]
+
+    def _run(self, piece: Piece) -> tuple[Report, Report]:
+        estimated = self._estimate(piece, self.memory.copy(), None)
+        simulated = simulate(piece.program, self.spec, memory=self.memory, spans=self.spans, exact=self.exact)
+        return estimated, priced(simulated, self.prices)
+
+    def _count(self, piece: Piece) -> tuple[Report, Counts]:
+        """Estimate a piece from what it counts, without simulating it."""
+        counts = count(piece.program, self.spec, self.memory)
+        return self._estimate(piece, self.memory, counts), counts
+
+    def _estimate(self, piece: Piece, memory: MemoryState, counts: Counts | None) -> Report:
+        if piece.problem is None or piece.mapping is None:
+            return estimate_commands(piece.program, self.spec, self.prices, memory, counts)
+        return estimate(piece.mapping, piece.problem, self.spec, self.prices, memory, piece.program, counts)
+
+    def _place(self, second: Report, last: Report, counts: Counts) -> Report:
+        """Return the simulation of a piece that was only counted."""
+        report = _mixed(second, last, _share(second.counts, last.counts, counts))
+        return replace(report, counts=counts, energy_pj_by_action=energy_of(counts, self.prices))
+
+
+def _share(second: Counts, last: Counts, counts: Counts) -> float:
+    """How far a piece has drifted from the second towards the last, by lines fetched into the L2; 0 to 1."""
+    fetched = ("l2", "fill")
+    drift = last[fetched] - second[fetched]
+    if not drift:
+        return 0.5
+    return min(1.0, max(0.0, (counts[fetched] - second[fetched]) / drift))
+
+
+def _mixed(second: Report, last: Report, share: float) -> Report:
+    """Times between two reports; every unit's busy, stalled and idle cycles still add up to the run."""
+    cycles = round(second.cycles + share * (last.cycles - second.cycles))
+    units: dict[str, UnitTime] = {}
+    for unit, time in second.units.items():
+        other = last.units[unit]
+        busy = round(time.busy_cycles + share * (other.busy_cycles - time.busy_cycles))
+        left = cycles - busy
+        stalls: dict[str, int] = {}
+        for cause in sorted({*time.stall_cycles, *other.stall_cycles}):
+            one, two = time.stall_cycles.get(cause, 0), other.stall_cycles.get(cause, 0)
+            stalls[cause] = min(left, round(one + share * (two - one)))
+            left -= stalls[cause]
+        units[unit] = UnitTime(busy, stalls, left)
+    return replace(second, cycles=cycles, units=units, spans=())

@@ -1,0 +1,17 @@
+"""Pieces that are only counted: exact counts, nearly exact time, accounts that still add up."""
+
+from __future__ import annotations
+
+import pytest
+
+from mapper import pipeline
+
+
+@pytest.mark.parametrize(("machine", "seq"), [("gemmini_ibert", 128), ("gemmini_ibert", 96), ("paper_codesign", 64)])
+def test_default_against_exact(machine: str, seq: int) -> None:
+    quick = pipeline.run("bert-base", machine, seq=seq).simulation
+    exact = pipeline.run("bert-base", machine, seq=seq, exact=True).simulation
+    for mine, theirs in zip(quick.by_op, exact.by_op, strict=True):
+        assert mine.counts == theirs.counts, mine.name
+        assert mine.cycles == pytest.approx(theirs.cycles, rel=0.01), mine.name
+        assert all(time.total_cycles == mine.cycles for time in mine.units.values()), mine.name

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simulator.memory.traffic import MISS, Traffic
+from simulator.memory.traffic import Traffic
 from simulator.program import HostTask
 from simulator.units.meter import Meter
 from simulator.units.work import Work
@@ -73,9 +73,16 @@ class Course:
         works = [step for step in self._steps if isinstance(step, Work)]
         known: dict[tuple[int, ...], tuple[int, ...]] = {}
         for work, loads in zip(works, traffic.loads, strict=True):
-            shape = (work.is_loop, work.macs, len(work.loads), len(work.pairs), len(work.stores), len(loads.line))
+            shape = (
+                work.is_loop,
+                work.macs,
+                len(work.loads),
+                len(work.pairs),
+                len(work.stores),
+                loads.columns.shape[1],
+            )
             self._shapes.append(known.setdefault(shape, shape))
-            self._misses.append(sum(code & MISS for code in loads.code))
+            self._misses.append(loads.misses)
 
     def next(self, now: int) -> tuple[int, Step] | None:
         """The next step and, for works, its number; None at the end. ``now`` is when the host asks."""

@@ -94,7 +94,7 @@ class CacheState:
         operation per access of the busiest set.
         """
         sets = lines % self.sets
-        order = np.argsort(sets, kind="stable")
+        order = np.argsort(sets.astype(np.uint16) if self.sets <= 1 << 16 else sets, kind="stable")
         sorted_sets = sets[order]
         first = (
             np.flatnonzero(np.r_[True, sorted_sets[1:] != sorted_sets[:-1]]) if len(lines) else np.zeros(0, np.int64)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,17 +46,50 @@ class MemoryState:
         return other
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class CommandTraffic:
-    """Requests of the loads (or stores) of one work: ``first[c]:first[c + 1]`` belong to command ``c``."""
+    """Requests of the loads (or stores) of one work: ``first[c]:first[c + 1]`` belong to command ``c``.
 
-    first: list[int]
-    line: list[int]
-    beats: list[int]
-    size_bytes: list[int]
-    code: list[int]
-    hits_only: list[bool]
-    """Per command: every request hits."""
+    Kept as columns; the lists that the units walk through are made when a unit first asks for them, which it never does
+    for works that are passed over.
+    """
+
+    columns: NDArray[np.int64]
+    """Rows: line number, bus beats, bytes, outcome bits."""
+    starts: Ints
+    misses: int
+    """Requests that miss the L2."""
+
+    @cached_property
+    def first(self) -> list[int]:
+        """Where each command's requests start, and the end."""
+        return self.starts.tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def line(self) -> list[int]:
+        """Line of each request."""
+        return self.columns[0].tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def beats(self) -> list[int]:
+        """Bus beats of each request [cycles]."""
+        return self.columns[1].tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def size_bytes(self) -> list[int]:
+        """Transaction size of each request [bytes]."""
+        return self.columns[2].tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def code(self) -> list[int]:
+        """Outcome bits of each request."""
+        return self.columns[3].tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def hits_only(self) -> list[bool]:
+        """Per command: every request hits."""
+        missed = np.concatenate(([0], np.cumsum((self.columns[3] & ~IDLE) != 0)))
+        return (missed[self.starts[1:]] == missed[self.starts[:-1]]).tolist()  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,18 +218,10 @@ def _outcomes(
 
 def _command_traffic(piece: _Piece, code: Ints, spec: HardwareSpec) -> CommandTraffic:
     requests = piece.requests
-    first = np.searchsorted(requests.row, np.arange(piece.commands + 1))
-    missed = np.concatenate(([0], np.cumsum(code != 0)))
-    code = code + piece.idle * IDLE
     line = spec.l2.line_bytes if spec.l2 is not None else spec.dma.max_request_bytes
-    return CommandTraffic(
-        first=first.tolist(),
-        line=(requests.address // line).tolist(),
-        beats=requests.beats.tolist(),
-        size_bytes=requests.size_bytes.tolist(),
-        code=code.tolist(),
-        hits_only=(missed[first[1:]] == missed[first[:-1]]).tolist(),
-    )
+    columns = np.stack([requests.address // line, requests.beats, requests.size_bytes, code + piece.idle * IDLE])
+    starts = np.searchsorted(requests.row, np.arange(piece.commands + 1))
+    return CommandTraffic(columns, starts, int(np.count_nonzero(code & MISS)))
 
 
 def _join(columns: list[Ints]) -> Ints:

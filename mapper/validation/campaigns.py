@@ -36,7 +36,8 @@ NEXT_PROGRAM = {("product", "one loop"), ("variant", "product")}
 
 EARLIER_FILL, FIRST_LATER_FILL, LATER_FILL = 0.0, 0.9, 0.25
 """Lines of the L2 in use when a program begins: none (first series); most of them in the first program of a machine
-and a quarter in the others (second series: fitted to their first cold rows, which come after unseen ones)."""
+and after its residual additions, a quarter in the others (second series: fitted to their first cold rows, which come
+after unseen ones)."""
 
 
 def kind_of(row: Row) -> str:
@@ -54,15 +55,15 @@ def new_program(before: str, now: str, later: bool) -> bool:
     if not before or before == now:
         return False
     if later:
-        return bool({STREAM, "sequence"} & {before, now})
+        return bool({STREAM, "sequence", "residual"} & {before, now})
     return before == STREAM or (before, now) in NEXT_PROGRAM
 
 
-def fill_at_start(later: bool, new_machine: bool) -> float:
-    """Fraction of the L2 in use when a program begins."""
+def fill_at_start(later: bool, before: str) -> float:
+    """Fraction of the L2 in use when a program begins; ``before``: kind of the rows before it, of this machine."""
     if not later:
         return EARLIER_FILL
-    return FIRST_LATER_FILL if new_machine else LATER_FILL
+    return FIRST_LATER_FILL if before in ("", "residual") else LATER_FILL
 
 
 CALLS: dict[str, tuple[CallCost, CallCost]] = {
@@ -77,6 +78,12 @@ OTHER_CALL_SITE = 245
 """First series: products with bias, ReLU, int32 output or transposed B are called from elsewhere (fitted)."""
 NORMALISED_CALL = 430
 """Calls with softmax or LayerNorm compute the constants of the unit first (fitted to five fused rows)."""
+RESIDUAL = {
+    "gemmini": CallCost(150, 0, 18),
+    "gemmini_chip": CallCost(100, 0, 5.5),
+    "gemmini_ibert": CallCost(150, 0, 18),
+}
+"""Residual additions: core cycles of a call, and per step of its tile search (fitted to repeated rows)."""
 WITHOUT_COUNTERS = CallCost(120, 120, 0)
 """``nocounters`` products are called without the code around them (fitted)."""
 ONE_LOOP = {"gemmini": 14, "gemmini_chip": 20, "gemmini_ibert": 14}
@@ -88,6 +95,8 @@ def call_cost(row: Row, machine: str, later: bool) -> CallCost:
     cost = CALLS[machine][later]
     if "nocounters" in row["test"]:
         return WITHOUT_COUNTERS
+    if kind_of(row) == "residual":
+        return RESIDUAL[machine]
     if kind_of(row) == "one loop":
         return CallCost(ONE_LOOP[machine], 0, 0)
     if re.search("softmax|layernorm", row["test"]):
@@ -99,8 +108,13 @@ def call_cost(row: Row, machine: str, later: bool) -> CallCost:
 
 
 COMMAND_CYCLES: dict[str, tuple[tuple[str, float], ...]] = {
-    "gemmini": (("precomp", 4.0), ("chain_accK|chain64|_Atransposed|_outspad|_sameC|_withD", 4.0), ("_sameB", 6.0)),
-    "gemmini_chip": (("precomp", 4.0), ("_sameB", 8.5)),
+    "gemmini": (
+        ("precomp", 4.0),
+        ("chain_accK|chain64|_Atransposed|_outspad|_sameC|_withD", 4.0),
+        ("_sameB", 6.0),
+        ("resadd", 18.0),
+    ),
+    "gemmini_chip": (("precomp", 4.0), ("_sameB", 8.5), ("resadd", 1.0)),
     "gemmini_ibert": (),
 }
 """Issue cost of a command where the C loop is shorter than that of the machine file: "a few core instructions" with

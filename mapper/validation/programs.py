@@ -14,6 +14,7 @@ from mapper.validation.library import Product, Tiling, auto_tiling, library_call
 from mapper.validation.rows import ValidationError, whole
 from mapper.validation.streams import STREAMS
 from simulator.program import Activation, Command, Fence, HostTask, Item, Matrix, Mvin, Mvout, Program
+from simulator.units.unroller import blocks
 
 Row = dict[str, str]
 
@@ -37,7 +38,7 @@ class CallCost:
 
     given_tile: int
     searched: int
-    per_round: int
+    per_round: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,28 +176,77 @@ def _call(product: Product, row: Row, spec: HardwareSpec, cost: CallCost) -> Pro
     if test.startswith("loop_ws_single"):
         loop = replace(tiled(product, given, spec)[0], whole_memory=True)
         return Program(test, (HostTask("loop call", cost.given_tile), loop, Fence()))
-    software = cost.given_tile if test.startswith("loop_ws_tile") else cost.searched + cost.per_round * searched.rounds
+    rounds = round(cost.per_round * searched.rounds)
+    software = cost.given_tile if test.startswith("loop_ws_tile") else cost.searched + rounds
     return library_call(product, given, spec, software)
 
 
 def _residual(row: Row, spec: HardwareSpec, base: int, cost: CallCost) -> Built:
-    """Residual addition: per tile A into the accumulator, B added to it, the sum out."""
+    """Residual addition: per tile A into the accumulator, B added to it, the sum out.
+
+    The library takes the whole accumulator, and shrinks its tile by one row or column at a time until it fits. The
+    default SoC's issues three commands per segment of up to four blocks from the core; that of the second SoC is one
+    hardware loop per tile, whose stores the single port keeps apart from its loads.
+    """
     m, n = whole(row, "M"), whole(row, "N")
-    a, b = base, base + _page(m * n)
-    c = b + _page(m * n)
-    commands: list[Command] = []
-    dim, wide = spec.array.rows, spec.dma.max_request_bytes
-    places = spec.accumulator.rows // (4 * dim)
-    tile = 0
-    for row_at in range(0, m, dim):
-        for col in range(0, n, wide):
-            rows, cols = min(dim, m - row_at), min(wide, n - col)
-            where, at = tile % places * 4 * dim, row_at * n + col
-            commands += [
-                Mvin(Matrix(a + at, n), rows, cols, "accumulator", where, 8),
-                Mvin(Matrix(b + at, n), rows, cols, "accumulator", where, 8, accumulate=True),
-                Mvout(Matrix(c + at, n), rows, cols, "accumulator", where),
-            ]
-            tile += 1
-    program = Program("resadd", (HostTask("library call", cost.given_tile), *commands, Fence()))
-    return Built(program, c + _page(m * n))
+    dim, looped = spec.array.rows, spec.front_end.keeps_operands
+    a, b = Matrix(base, n), Matrix(base + _page(m * n), n)
+    c = Matrix(b.address + _page(m * n), n)
+    tile_m, tile_n, steps = residual_tile(m, n, spec)
+    items: list[Item] = [HostTask("library call", cost.given_tile + round(cost.per_round * steps))]
+    for m0 in range(0, m, tile_m):
+        for n0 in range(0, n, tile_n):
+            rows, cols = min(tile_m, m - m0), min(tile_n, n - n0)
+            segments = _segments(m0, n0, rows, cols, spec.dma.max_request_bytes, dim)
+            loads, stores = _sums(segments, (a, b, c), blocks(cols, dim), spec)
+            if looped:
+                items += [*loads, Fence(), *stores, Fence()]
+            else:
+                items += [item for trio in zip(loads[::2], loads[1::2], stores, strict=True) for item in trio]
+    return Built(Program("resadd", (*items, Fence())), c.address + _page(m * n))
+
+
+def residual_tile(m: int, n: int, spec: HardwareSpec) -> tuple[int, int, int]:
+    """Rows and columns of the library's tile of a residual addition, and the steps of its search."""
+    dim, most = spec.array.rows, spec.accumulator.rows // spec.array.rows
+    rows, cols, steps = m, n, 0
+    while blocks(rows, dim) * blocks(cols, dim) > most:
+        rows, cols, steps = (rows - 1, cols, steps + 1) if rows > cols else (rows, cols - 1, steps + 1)
+    return rows, cols, steps
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A piece of a tile that one command moves: its place in the matrix and in the tile [elements]."""
+
+    row: int
+    col: int
+    rows: int
+    cols: int
+    tile_row: int
+    tile_col: int
+
+
+def _segments(m0: int, n0: int, rows: int, cols: int, width: int, dim: int) -> list[_Segment]:
+    return [
+        _Segment(m0 + i, n0 + j, min(dim, rows - i), min(width, cols - j), i, j)
+        for i in range(0, rows, dim)
+        for j in range(0, cols, width)
+    ]
+
+
+def _sums(
+    segments: list[_Segment], operands: tuple[Matrix, Matrix, Matrix], blocks_wide: int, spec: HardwareSpec
+) -> tuple[list[Command], list[Command]]:
+    """Loads of A and B of each segment, and the stores of their sums."""
+    dim, (a, b, c) = spec.array.rows, operands
+    loads: list[Command] = []
+    stores: list[Command] = []
+    for part in segments:
+        at, size = part.row * a.row_stride_bytes + part.col, (part.rows, part.cols)
+        where = (part.tile_row // dim * blocks_wide + part.tile_col // dim) * dim
+        for matrix, add in ((a, False), (b, True)):
+            source = Matrix(matrix.address + at, matrix.row_stride_bytes)
+            loads.append(Mvin(source, *size, "accumulator", where, 8, accumulate=add))
+        stores.append(Mvout(Matrix(c.address + at, c.row_stride_bytes), *size, "accumulator", where))
+    return loads, stores

@@ -103,10 +103,10 @@ class Session:
         spec = self._spec(config, latency, row)
         kind, new_machine = campaigns.kind_of(row), config != self._config
         if new_machine:
-            self._later = campaigns.is_later(row)
+            self._later, self._kind = campaigns.is_later(row), ""
         if (config, latency) != (self._config, self._latency) or campaigns.new_program(self._kind, kind, self._later):
             self._config, self._latency = config, latency
-            self._memory = MemoryState(spec, foreign=campaigns.fill_at_start(self._later, new_machine))
+            self._memory = MemoryState(spec, foreign=campaigns.fill_at_start(self._later, self._kind))
             self._next_address = BASE
             self._placed.clear()
             self._unseen = None

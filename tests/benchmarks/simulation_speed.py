@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,19 +43,22 @@ def measure(model: str, machine: str, seq: int) -> str:
 def timed_simulation() -> Iterator[list[float]]:
     """Add up the CPU seconds spent in the calls of ``simulate``."""
     seconds = [0.0]
-    original = evaluate.simulate
+    originals = evaluate.simulate, evaluate.count
 
-    def timed(*arguments: Any, **options: Any) -> Report:
-        start = time.process_time()
-        report = original(*arguments, **options)
-        seconds[0] += time.process_time() - start
-        return report
+    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*arguments: Any, **options: Any) -> Any:
+            start = time.process_time()
+            result = function(*arguments, **options)
+            seconds[0] += time.process_time() - start
+            return result
 
-    evaluate.simulate = timed
+        return wrapper
+
+    evaluate.simulate, evaluate.count = timed(originals[0]), timed(originals[1])
     try:
         yield seconds
     finally:
-        evaluate.simulate = original
+        evaluate.simulate, evaluate.count = originals
 
 
 def main() -> None:

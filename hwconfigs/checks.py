@@ -24,6 +24,9 @@ from hwconfigs.parts import (
 Problem = tuple[str, str]
 """Dotted path and text."""
 
+MOST_LINES = 2**26
+"""Lines of a cache whose tags the simulator can hold: 4 GiB of 64 bytes."""
+
 
 def cross_problems(sections: Mapping[str, BaseModel | None]) -> list[Problem]:
     """Contradictions between the given sections (absent ones are not looked at)."""
@@ -124,6 +127,11 @@ def _cache(name: str, cache: CacheSpec) -> Iterator[Problem]:
     if cache.capacity_bytes % step:
         arithmetic = f"ways x line_bytes = {cache.ways} x {cache.line_bytes} = {step:,}"
         yield f"{name}.capacity_bytes", f"={cache.capacity_bytes:,} must be a multiple of {arithmetic}"
+    if cache.capacity_bytes > MOST_LINES * cache.line_bytes:
+        yield (
+            f"{name}.capacity_bytes",
+            f"={cache.capacity_bytes:,} is more than {MOST_LINES:,} lines of {cache.line_bytes}",
+        )
 
 
 def _l2(l2: CacheSpec, dma: DmaSpec) -> Iterator[Problem]:

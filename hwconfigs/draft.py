@@ -16,6 +16,9 @@ from hwconfigs.spec import SECTIONS, HardwareSpec
 OVERRIDE = "override"
 """Source of a value that the user changed."""
 
+_ROWS_COLS = ("rows", "cols")
+_SIZE = ("array.rows", "array.cols")
+
 _REST = "rest"
 """Key of a section's ``source`` mapping that stands for everything not named."""
 
@@ -32,6 +35,10 @@ class Draft:
     problems: list[str] = field(default_factory=list)
     overridden: bool = False
     """Whether the user changed anything after the files were read."""
+    sized: bool = False
+    """Whether the array's rows and columns were given as ``array.size``."""
+    changed: dict[str, str] = field(default_factory=dict)
+    """Dotted path of each override by field names, and as the user wrote it."""
 
     def get(self, path: str, default: object = None) -> object:
         """Value of a dotted path."""
@@ -50,7 +57,10 @@ class Draft:
 
     def complain(self, path: str, text: str) -> None:
         """Note a problem of one path."""
-        self.problems.append(f"{self.place(path)}: {path}: {text}")
+        shown = "array.size" if self.sized and path in _SIZE else path
+        line = f"{self.place(path)}: {shown}: {text}"
+        if line not in self.problems:
+            self.problems.append(line)
 
     def complain_line(self, line: str) -> None:
         """Note a contradiction; its text begins with the path.
@@ -65,6 +75,8 @@ class Draft:
     def put_on_top(self, layer: Draft) -> None:
         """Let ``layer`` win over what is here."""
         _merge(self, layer.values, layer.sources, "")
+        if isinstance(layer.values.get("array"), Mapping) and not layer.values["array"].keys().isdisjoint(_ROWS_COLS):
+            self.sized = layer.sized
         self.label = layer.label
         self.places.update(layer.places)
         self.problems.extend(layer.problems)
@@ -97,6 +109,8 @@ def read_layer(text: catalogue.Text) -> tuple[Draft, str | None]:
             draft.problems.append(f"{text.label}: must consist of 'key: value' lines")
         raise SpecError(draft.problems)
     parent = data.pop("extends", None)
+    if parent is None:
+        _refuse_other_words_for_extends(data, document)
     if parent is not None and not isinstance(parent, str):
         draft.problems.append(f"{document.where('extends')}: extends: must be the name or path of a machine")
         parent = None
@@ -121,6 +135,14 @@ def read_layer(text: catalogue.Text) -> tuple[Draft, str | None]:
     return draft, parent
 
 
+def _refuse_other_words_for_extends(data: Mapping[str, object], document: strict_yaml.Document) -> None:
+    """Stop at ``inherits: gemmini``: whatever else the file lacks, it inherits once the word is right."""
+    for key, value in data.items():
+        if key not in spellings(HardwareSpec) and isinstance(value, str):
+            hint = f"; to start from another machine write 'extends: {value}'"
+            raise SpecError([*document.problems, f"{document.where(key)}: {key}: unknown key{hint}"])
+
+
 def _has_source(section: object) -> bool:
     return isinstance(section, dict) and "source" in section
 
@@ -131,7 +153,8 @@ def _expand_size(data: dict[str, Any], document: strict_yaml.Document, draft: Dr
     if not isinstance(array, dict) or "size" not in array:
         return
     size = array.pop("size")
-    for name in ("rows", "cols"):
+    draft.sized = True
+    for name in _ROWS_COLS:
         if name in array:
             draft.problems.append(f"{document.where('array.size')}: array.size: give either size or {name}, not both")
         array[name] = size
@@ -198,9 +221,15 @@ def apply_override(draft: Draft, path: str, value: object) -> None:
     """Set one dotted path; text is read as a YAML value."""
     value = _override_value(value)
     if path == "array.size":
-        for name in ("rows", "cols"):
-            apply_override(draft, f"array.{name}", value)
-        return
+        for name in _ROWS_COLS:
+            _apply_one(draft, f"array.{name}", value, path)
+        draft.sized = True
+    else:
+        _apply_one(draft, path, value, path)
+
+
+def _apply_one(draft: Draft, path: str, value: object, written: str) -> None:
+    """Set one field, which the user calls ``written``."""
 
     def complain(where: str, what: str) -> None:
         draft.problems.append(f"{OVERRIDE}: {where}: {what}")
@@ -214,6 +243,11 @@ def apply_override(draft: Draft, path: str, value: object) -> None:
         wrapped = {step: wrapped}
     wrapped = Renamer(complain).canonical(HardwareSpec, wrapped)
     layer = Draft(draft.label, wrapped, dict.fromkeys(leaves(wrapped), OVERRIDE))
+    twice = next((leaf for leaf in layer.sources if leaf in draft.changed), None)
+    if twice is not None:
+        complain(written, f"given twice, also as {draft.changed[twice]}")
+        return
+    draft.changed.update(dict.fromkeys(layer.sources, written))
     layer.places = dict.fromkeys([*layer.sources, section.partition(".")[0]], OVERRIDE)
     draft.put_on_top(layer)
     draft.overridden = True

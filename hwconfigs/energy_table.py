@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from hwconfigs.limits import between
 from hwconfigs.parts import Part, VectorKernel
 from hwconfigs.sram_energy import Energy, SramSeries
 
@@ -43,7 +44,7 @@ class Entry(Sourced):
 class Factor(Sourced):
     """One number without a unit, or of the unit its place says."""
 
-    value: Annotated[float, Field(gt=0)]
+    value: Annotated[float, between(1e-6, 10**6)]
 
 
 class PeModel(Sourced):
@@ -98,8 +99,8 @@ class Wire(Part):
 class OperationCount(Sourced):
     """Arithmetic of one element in a vector unit."""
 
-    int32_multiplies: Annotated[int, Field(ge=0)]
-    int32_adds: Annotated[int, Field(ge=0)]
+    int32_multiplies: Annotated[int, between(0, 10**6)]
+    int32_adds: Annotated[int, between(0, 10**6)]
 
 
 VectorAction = Literal[VectorKernel, "requantise"]

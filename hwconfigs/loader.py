@@ -18,6 +18,7 @@ from hwconfigs import catalogue, quantity
 from hwconfigs.checks import cross_problems
 from hwconfigs.draft import Draft, apply_override, read_layer
 from hwconfigs.errors import SpecError, suggestion
+from hwconfigs.limits import CLOCK_MHZ, shortened
 from hwconfigs.shape import leaves, location, wording
 from hwconfigs.spec import SECTIONS, HardwareSpec
 
@@ -51,8 +52,7 @@ def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None
         With all problems of the file and of the overrides, one line each.
     """
     draft = _read(name_or_path, None, ())
-    for path, value in (overrides or {}).items():
-        apply_override(draft, path, value)
+    _apply(draft, {} if overrides is None else overrides)
     return _finish(draft)
 
 
@@ -65,9 +65,24 @@ def changed(spec: HardwareSpec, overrides: Mapping[str, object]) -> HardwareSpec
         del values[section][key]
         del sources[path]
     draft = Draft(spec.name, values, sources)
-    for path, value in overrides.items():
-        apply_override(draft, path, value)
+    _apply(draft, overrides)
     return _finish(draft)
+
+
+def _apply(draft: Draft, overrides: object) -> None:
+    """Override what is asked for.
+
+    Raises
+    ------
+    SpecError
+        If ``overrides`` is no mapping from dotted paths.
+    """
+    if not isinstance(overrides, Mapping):
+        raise SpecError(f"overrides: must map dotted paths to values, got {shortened(repr(overrides))}")
+    for path, value in overrides.items():
+        if not isinstance(path, str):
+            raise SpecError(f"overrides: {shortened(repr(path))} is no dotted path; write e.g. 'scratchpad.capacity'")
+        apply_override(draft, path, value)
 
 
 def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) -> Draft:
@@ -108,7 +123,8 @@ def _clock(value: object) -> float | None:
         number = quantity.frequency_mhz(value)
     except ValueError:
         return None
-    return float(number) if isinstance(number, int | float) and 0 < number < float("inf") else None
+    slowest, fastest = CLOCK_MHZ
+    return float(number) if isinstance(number, int | float) and slowest <= number <= fastest else None
 
 
 def _derive(draft: Draft) -> set[str]:
@@ -143,7 +159,7 @@ def _positive(value: object) -> int | None:
         number = quantity.width_bits(value)
     except ValueError:
         return None
-    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None
+    return number if isinstance(number, int) and not isinstance(number, bool) and 0 < number <= 65536 else None
 
 
 def _check_energy(draft: Draft) -> None:

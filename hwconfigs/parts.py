@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from hwconfigs import quantity
+from hwconfigs.limits import between
 
 Dataflow = Literal["weight_stationary", "output_stationary"]
 VectorKernel = Literal["softmax", "layernorm", "gelu", "rmsnorm", "silu"]
@@ -45,12 +46,15 @@ def _to_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-Count = Annotated[int, BeforeValidator(quantity.whole), Field(gt=0)]
-Bytes = Annotated[int, BeforeValidator(quantity.size_bytes), Field(gt=0)]
-Bits = Annotated[int, BeforeValidator(quantity.width_bits), Field(gt=0)]
-Cycles = Annotated[int, BeforeValidator(_to_cycles), Field(ge=0)]
-FractionalCycles = Annotated[float, BeforeValidator(quantity.fractional_cycles), Field(ge=0)]
-Rate = Annotated[float, BeforeValidator(quantity.fractional_cycles), Field(gt=0)]
+Count = Annotated[int, BeforeValidator(quantity.whole), between(1, 65536)]
+Bytes = Annotated[int, BeforeValidator(quantity.size_bytes), between(1, 2**40, "bytes (1 TiB)")]
+CacheBytes = Annotated[int, BeforeValidator(quantity.size_bytes), between(1, 2**32, "bytes (4 GiB)")]
+RowBytes = Annotated[int, BeforeValidator(quantity.size_bytes), between(1, 2**20, "bytes (1 MiB)")]
+Bits = Annotated[int, BeforeValidator(quantity.width_bits), between(1, 64, "bits")]
+Cycles = Annotated[int, BeforeValidator(_to_cycles), between(0, 10**6, "cycles")]
+FractionalCycles = Annotated[float, BeforeValidator(quantity.fractional_cycles), between(0, 10**6, "cycles")]
+Rate = Annotated[float, BeforeValidator(quantity.fractional_cycles), between(1e-3, 10**6, "cycles")]
+Bandwidth = Annotated[float, BeforeValidator(_to_bandwidth), between(1e-3, 10**6, "B/cycle")]
 
 
 class Part(BaseModel):
@@ -91,9 +95,9 @@ class SramSpec(Part):
     """Bytes in all banks. [bytes]"""
     banks: Count
     """Banks that are accessed independently."""
-    row_bytes: Bytes
+    row_bytes: RowBytes
     """Bytes of a row; derived from the array's columns if not given. [bytes]"""
-    ports: Annotated[int, BeforeValidator(quantity.whole), Field(ge=1, le=2)]
+    ports: Annotated[int, BeforeValidator(quantity.whole), between(1, 2)]
     """1: a write stops the reads of its bank; 2: one read and one write per cycle and bank."""
 
     @property
@@ -110,11 +114,11 @@ class SramSpec(Part):
 class DmaSpec(Part):
     """Load and store engines between the local memories and the memory system."""
 
-    bus_bytes_per_cycle: Annotated[int, BeforeValidator(_to_whole_bandwidth), Field(gt=0)]
+    bus_bytes_per_cycle: Annotated[int, BeforeValidator(_to_whole_bandwidth), between(1, 65536, "B/cycle")]
     """Width of the port in each direction: one beat per cycle. [bytes/cycle]"""
-    min_request_bytes: Bytes = 16
+    min_request_bytes: RowBytes = 16
     """Smallest request; sizes double up to the largest (RTL). [bytes]"""
-    max_request_bytes: Bytes = 64
+    max_request_bytes: RowBytes = 64
     """Largest request (RTL). [bytes]"""
     max_in_flight: Count = 16
     """Outstanding requests, of reads and of writes each (RTL)."""
@@ -142,9 +146,9 @@ class DmaSpec(Part):
     """The same two for rows that leave the scratchpad and pass no scaling; None: as from the accumulator."""
     scratchpad_store_completion_cycles: Cycles | None = None
     """Read of the last row to completion of a store from the scratchpad."""
-    store_buffer_blocks: Annotated[int, Field(ge=0)] = 0
+    store_buffer_blocks: Annotated[int, between(0, 65536)] = 0
     """Blocks read ahead of the writer: queues before and behind the scaling pipeline (RTL). [blocks]"""
-    scale_entries: Annotated[int, Field(ge=0)] = 0
+    scale_entries: Annotated[int, between(0, 65536)] = 0
     """Blocks between the start of scaling and the writer at once; 0: no limit (RTL)."""
     scale_cycles: Cycles = 0
     """Time of a block in the scaling pipeline (RTL)."""
@@ -184,11 +188,11 @@ class FrontEndSpec(Part):
 class CacheSpec(Part):
     """A set-associative cache on the path to DRAM."""
 
-    capacity_bytes: Bytes
+    capacity_bytes: CacheBytes
     """Bytes of data. [bytes]"""
     ways: Count
     """Associativity; the victim is random."""
-    line_bytes: Bytes
+    line_bytes: RowBytes
     """Line size. [bytes]"""
     mshrs: Count
     """Outstanding misses."""
@@ -208,7 +212,7 @@ class DramSpec(Part):
 
     kind: Annotated[str, Field(min_length=1)]
     """Picks the energy per byte in the energy table, e.g. ``lpddr4``. No influence on time."""
-    bytes_per_cycle: Annotated[float, BeforeValidator(_to_bandwidth), Field(gt=0)]
+    bytes_per_cycle: Bandwidth
     """Peak of reads and writes together. [bytes/cycle]"""
     latency_cycles: Cycles
     """Request at the memory port to its first beat."""
@@ -233,16 +237,16 @@ class VectorSpec(Part):
     """Rows whose statistics are kept at once."""
     max_cycles_per_block: Count = 2
     """Cycles per accumulator row of the max pass; the other passes take one (RTL)."""
-    command_cycles: Annotated[FractionalCycles, Field(gt=0)] = 6.5
+    command_cycles: Rate = 6.5
     """Distance of the one-row commands of a pass in the store queue, from the hardware loop (fitted). [cycles]"""
-    issued_command_cycles: Annotated[FractionalCycles, Field(gt=0)] = 9.9
+    issued_command_cycles: Rate = 9.9
     """The same for commands that the core issues (measured). [cycles]"""
     slot_cycles: Cycles = 2
     """Change of the statistics slot between the rows of a pass (fitted)."""
     block_overhead_cycles: Cycles = 1
     """Lanes taken by a command beyond its blocks (fitted)."""
     mean_cycles: Cycles = 26
-    """Division that ends a sum pass and begins the end of a variance pass, in the one divider (34 by source; fitted)."""
+    """Division that ends a sum pass and begins the end of a variance pass, in the one divider (source: 34; fitted)."""
     inverse_deviation_cycles: Cycles = 65
     """After the division of a variance pass: root and reciprocal (fitted)."""
     inverse_sum_cycles: Cycles = 25

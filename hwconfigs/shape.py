@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from hwconfigs.errors import suggestion
+from hwconfigs.limits import SHOWN_CHARACTERS, shortened
 
 _UNITS = ("_bytes_per_cycle", "_bytes", "_cycles", "_bits", "_mhz", "_pj")
 
@@ -145,10 +146,10 @@ def wording(error: ErrorDetails) -> str:
         return str(context.get("error", error["msg"]))
     if kind == "literal_error":
         choices = [choice.strip("'") for choice in str(context["expected"]).replace(" or ", ", ").split(", ")]
-        return f"{shown} is not known{suggestion(str(given), choices)}"
+        return f"{shortened(shown)} is not known{suggestion(str(given)[:SHOWN_CHARACTERS], choices)}"
     if kind in ("greater_than", "greater_than_equal", "less_than_equal"):
         sign = {"greater_than": ">", "greater_than_equal": ">=", "less_than_equal": "<="}[kind]
         bound = next(value for name, value in context.items() if name in ("gt", "ge", "le"))
-        return f"must be {sign} {bound}, got {shown}"
+        return f"must be {sign} {bound}, got {shortened(shown)}"
     text = _PLAIN_TEXTS.get(kind, error["msg"])
-    return f"{text}, got {shown if len(shown) < 80 else shown[:77] + '...'}"
+    return f"{text}, got {shortened(shown)}"

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from hwconfigs import quantity
 from hwconfigs.checks import cross_problems
 from hwconfigs.levels import Level, memory_levels
+from hwconfigs.limits import CLOCK_MHZ, between
 from hwconfigs.parts import (
     ArraySpec,
     CacheSpec,
@@ -35,7 +36,7 @@ class HardwareSpec(Part):
     """One or two sentences for people."""
     source: str
     """Where the machine as a whole comes from."""
-    clock_mhz: Annotated[float, BeforeValidator(quantity.frequency_mhz), Field(gt=0)] = 1000.0
+    clock_mhz: Annotated[float, BeforeValidator(quantity.frequency_mhz), between(*CLOCK_MHZ, "MHz")] = 1000.0
     """The one clock in which every cycle count is meant. [MHz]"""
     array: ArraySpec
     scratchpad: SramSpec

@@ -14,9 +14,10 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from hwconfigs import quantity
+from hwconfigs.limits import between
 from hwconfigs.parts import Bytes, Count, Part
 
-Energy = Annotated[float, BeforeValidator(quantity.energy_pj), Field(ge=0)]
+Energy = Annotated[float, BeforeValidator(quantity.energy_pj), between(0, 10**12, "pJ")]
 
 
 class SramPoint(Part):

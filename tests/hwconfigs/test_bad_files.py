@@ -54,8 +54,7 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
         "mine.yaml:15: dma.max_in_flight: repeated key; it was already given in line 14",
         "mine.yaml:5: accumulator.bank: unknown key; did you mean 'banks'?",
         "mine.yaml:17: dram: no source for latency_cycles; add 'source:' to the section",
-        "mine.yaml:11: array.rows: must be > 0, got -4",
-        "mine.yaml:11: array.cols: must be > 0, got -4",
+        "mine.yaml:11: array.size: must be in 1 .. 65,536, got -4",
         "mine.yaml:8: scratchpad.capacity_bytes: '256 MHz' is not a size; write e.g. '256 KiB'"
         " (units: B, KiB, MiB, GiB)",
         "mine.yaml:14: dma.max_in_flight: 'many' is text, not a whole number",
@@ -149,6 +148,10 @@ def test_missing_kernels_and_sections(tmp_path: Path) -> None:
         ("- a\n- b\n", "must consist of 'key: value' lines"),
         ("extends: gemmini\narray:\n  dataflows: [weight_sta", "not readable as YAML"),
         ("extends: gemini\ndescription: d\nsource: s\n", "extends: gemini: no such machine; did you mean 'gemmini'?"),
+        (
+            "inherits: gemmini\n",
+            "mine.yaml:1: inherits: unknown key; to start from another machine write 'extends: gemmini'",
+        ),
         ("extends: [a]\n", "extends: must be the name or path of a machine"),
         ("extends: mine.yaml\n", "extends itself"),
     ],

@@ -80,17 +80,18 @@ def test_explicit_values_are_not_derived_again() -> None:
         ("clock.fast", 1, "'clock' has no parts"),
         ("vector.lanes", 8, "vector is null on gemmini.yaml"),
         ("scratchpad.capacity", "64 GHz", "is not a size"),
-        ("scratchpad.banks", 0, "must be > 0, got 0"),
+        ("scratchpad.banks", 0, "must be in 1 .. 65,536, got 0"),
         ("scratchpad.banks", 2.5, "must be a whole number"),
         ("scratchpad.banks", True, "must be a whole number"),
-        ("scratchpad.ports", 3, "must be <= 2, got 3"),
+        ("scratchpad.ports", 3, "must be in 1 .. 2, got 3"),
         ("front_end.keeps_operands", "yes", "must be true or false, got 'yes'"),
         ("array", None, "must be a section of 'key: value' lines, got null"),
         ("array.dataflows", ["weight_stationry"], "did you mean 'weight_stationary'?"),
         ("array.dataflows", [], "at least 1 item"),
         ("dram.bandwidth", float("inf"), "must be finite"),
-        ("dram.bandwidth", -1, "must be > 0"),
-        ("clock", 0, "must be > 0"),
+        ("dram.bandwidth", -1, "must be in 0.001 .. 1,000,000 B/cycle, got -1"),
+        ("clock", 0, "must be in 0.001 .. 1,000,000 MHz, got 0.0"),
+        ("array.size", 0, "array.size: must be in 1 .. 65,536, got 0"),
         ("energy", "cacti", "no such energy table: 'cacti'"),
         ("sources", {}, "unknown key"),
         ("", 1, "unknown key"),
@@ -102,6 +103,53 @@ def test_refused(path: str, value: object, words: str) -> None:
     assert len(caught.value.problems) == 1, caught.value
     assert words in str(caught.value)
     assert "override" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("scratchpad.capacity", 2**80),
+        ("accumulator.capacity", 99999999999999999999744),
+        ("l2.capacity", "1024 GiB"),
+        ("l2.mshrs", 10**20),
+        ("l2.line", 2**21),
+        ("dma.max_in_flight", 10**20),
+        ("dma.store_first_cycles", 10**20),
+        ("dma.store_row_cycles", [1e-300, 1, 1, 1]),
+        ("host.call_cycles", 1e18),
+        ("host.kernel_cycles.softmax", 1e300),
+        ("dram.latency_cycles", 10**23),
+        ("dram.request_cycles", 1e300),
+        ("dram.evict_cycles", 1e300),
+        ("dram.bytes_per_cycle", 1e-18),
+        ("clock_mhz", 1e-300),
+        ("clock_mhz", 1e300),
+    ],
+)
+def test_quantities_no_machine_has(path: str, value: object) -> None:
+    with pytest.raises(SpecError, match=r"must be in [\d.,]+ \.\. [\d.,]+.*, got ") as caught:
+        hwconfigs.load("gemmini", {path: value})
+    assert len(caught.value.problems) == 1
+    assert max(map(len, caught.value.problems)) < 140
+
+
+def test_more_lines_than_can_be_simulated() -> None:
+    with pytest.raises(SpecError, match="more than 67,108,864 lines of 16"):
+        hwconfigs.load("gemmini", {"l2.capacity": "4 GiB", "l2.line": 16, "dma.max_request": 16})
+
+
+@pytest.mark.parametrize("paths", [("scratchpad.capacity", "scratchpad.capacity_bytes"), ("array.size", "array.rows")])
+def test_two_spellings_of_one_value(paths: tuple[str, str]) -> None:
+    with pytest.raises(SpecError, match=f"{paths[1]}: given twice, also as {paths[0]}"):
+        hwconfigs.load("gemmini", dict.fromkeys(paths, 65536))
+
+
+@pytest.mark.parametrize(("changes", "words"), [(["a"], "must map dotted paths"), ({1: 2}, "1 is no dotted path")])
+def test_overrides_that_are_none(changes: object, words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        hwconfigs.load("gemmini", changes)  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match=words):
+        hwconfigs.load("gemmini").override(changes)  # type: ignore[arg-type]
 
 
 def test_one_dimension_alone_is_refused_with_the_remedy() -> None:

@@ -131,8 +131,14 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_objectives_order_as_they_promise() -> None:
-    """The estimate's best latency, energy and EDP are each found by the search that asked for it."""
-    found = {goal: pipeline.map_matmul(64, 256, 128, "gemmini", objective=goal).estimate for goal in cli.OBJECTIVES}
+    """The estimate's best latency, energy and EDP are each found by the search that asked for it.
+
+    Without an L2 the search and the final estimate are one number; with one, the final estimate knows the replayed lines.
+    """
+    found = {
+        goal: pipeline.map_matmul(64, 256, 128, "gemmini", objective=goal, overrides={"l2": None}).estimate
+        for goal in cli.OBJECTIVES
+    }
     assert min(found.values(), key=lambda report: report.cycles).cycles == found["latency"].cycles
     assert min(found.values(), key=lambda report: report.energy_pj).energy_pj == found["energy"].energy_pj
     assert min(found.values(), key=lambda report: report.edp_js).edp_js == found["edp"].edp_js

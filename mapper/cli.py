@@ -3,16 +3,21 @@
 Nothing but the standard library is imported here, so that ``--help`` and mistyped options answer at once; a subcommand
 brings what it needs.
 
-Exit codes: 0 done, 1 a validation gate fails, 2 bad input, 130 interrupted.
+Exit codes: 0 done, 1 a validation gate fails, 2 bad input, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 DESCRIPTION = "Map Transformer inference onto Gemmini-like accelerators and simulate it, cycle by cycle."
@@ -27,7 +32,7 @@ EPILOG = """examples:
 COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show", "validate")}
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
 OBJECTIVES = ("latency", "energy", "edp")
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,16 +44,15 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; ``arguments`` default to those of the process."""
-    options = parser().parse_args(arguments)
+    _prepare_streams()
     try:
-        code: int | None = importlib.import_module(COMMANDS[options.command]).execute(options)
-        sys.stdout.flush()
+        with _ended_by_sigterm():
+            return _run(arguments)
     except KeyboardInterrupt:
         print("tilewright: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone (``| head``); the interpreter must not complain again when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader has gone (``| head``)
         return 0
     except Exception as problem:
         from mapper.commands.problems import explanation
@@ -58,8 +62,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         for line in lines:
             print(f"tilewright: {line}", file=sys.stderr)
+        if isinstance(problem, OSError) and problem.filename is None:
+            _drop_output()
         return BAD_INPUT
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Parse and execute; whatever was printed has left this process at the end."""
+    try:
+        options = parser().parse_args(arguments)
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    code: int | None = importlib.import_module(COMMANDS[options.command]).execute(options)
+    sys.stdout.flush()
     return code or 0
+
+
+def _prepare_streams() -> None:
+    """Closed streams swallow what is printed; letters that an encoding lacks become question marks."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _drop_output() -> None:
+    """Nobody takes the output: the interpreter must not complain again when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that no unfinished file stays."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def parser() -> Parser:
@@ -88,8 +137,15 @@ class _Version(argparse.Action):
         sys.exit(0)
 
 
+def _name(text: str) -> str:
+    """A name or path, which must not be empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
 def _add_run(run: argparse.ArgumentParser) -> None:
-    run.add_argument("model", metavar="MODEL", help="a preset, or the path of a Hugging Face config.json")
+    run.add_argument("model", type=_name, metavar="MODEL", help="a preset, or the path of a Hugging Face config.json")
     _add_shape(run)
     _add_machine(run)
     _add_outputs(run)
@@ -97,17 +153,19 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 
 def _add_map(one: argparse.ArgumentParser) -> None:
     one.add_argument("shape", metavar="MxKxN", help="rows of A, columns of A, columns of B: 512x768x768")
-    one.add_argument("--yaml", metavar="FILE", help="write the mapping as YAML")
+    one.add_argument("--yaml", type=_name, metavar="FILE", help="write the mapping as YAML")
     _add_machine(one)
     _add_outputs(one)
 
 
 def _add_validate(validate: argparse.ArgumentParser) -> None:
-    validate.add_argument("--rtl", metavar="FILE", help="CSV of Verilator rows; default: the rows that are shipped")
-    validate.add_argument("--firesim", metavar="FILE", help="CSV of FireSim rows, run as well")
+    validate.add_argument(
+        "--rtl", type=_name, metavar="FILE", help="CSV of Verilator rows; default: the rows that are shipped"
+    )
+    validate.add_argument("--firesim", type=_name, metavar="FILE", help="CSV of FireSim rows, run as well")
     group = validate.add_argument_group("files to write")
-    group.add_argument("--json", metavar="FILE", help="scores, gates and rows, as JSON")
-    group.add_argument("--plot", metavar="FILE", help="measured against simulated: .png, .svg or .pdf")
+    group.add_argument("--json", type=_name, metavar="FILE", help="scores, gates and rows, as JSON")
+    group.add_argument("--plot", type=_name, metavar="FILE", help="measured against simulated: .png, .svg or .pdf")
 
 
 def _add_shape(to: argparse.ArgumentParser) -> None:
@@ -127,8 +185,10 @@ def _add_set(to: argparse.ArgumentParser) -> None:
 
 def _add_machine(to: argparse.ArgumentParser) -> None:
     group = to.add_argument_group("on which machine")
-    group.add_argument("--hw", default="gemmini", metavar="NAME", help="a preset or a YAML file; default: %(default)s")
-    group.add_argument("--energy", metavar="PRESET", help="energy table; default: the machine's own")
+    group.add_argument(
+        "--hw", type=_name, default="gemmini", metavar="NAME", help="a preset or a YAML file; default: %(default)s"
+    )
+    group.add_argument("--energy", type=_name, metavar="PRESET", help="energy table; default: the machine's own")
     group.add_argument("--objective", default="latency", choices=OBJECTIVES, help="default: %(default)s")
     group.add_argument("--exact", action="store_true", help="simulate every repetition instead of multiplying")
     _add_set(to)
@@ -136,9 +196,11 @@ def _add_machine(to: argparse.ArgumentParser) -> None:
 
 def _add_outputs(to: argparse.ArgumentParser) -> None:
     group = to.add_argument_group("files to write")
-    group.add_argument("--json", metavar="FILE", help="the report, as JSON")
-    group.add_argument("--trace", metavar="FILE", help="Chrome trace for ui.perfetto.dev; .gz compresses it")
-    group.add_argument("--plot", metavar="FILE", help="latency and energy breakdown: .png, .svg or .pdf")
+    group.add_argument("--json", type=_name, metavar="FILE", help="the report, as JSON")
+    group.add_argument(
+        "--trace", type=_name, metavar="FILE", help="Chrome trace for ui.perfetto.dev; .gz compresses it"
+    )
+    group.add_argument("--plot", type=_name, metavar="FILE", help="latency and energy breakdown: .png, .svg or .pdf")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def execute(options: argparse.Namespace) -> None:
     changes = overrides(options.overrides)
     with ExitStack() as stack:
         wanted = {"json": options.json, "trace": options.trace, "plot": options.plot, "yaml": options.yaml}
-        outputs = open_outputs(stack, wanted)
+        outputs = open_outputs(stack, wanted, (options.hw, options.energy))
         result = pipeline.map_matmul(
             m,
             k,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import stat
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -17,33 +19,58 @@ class Output:
     """One file, written beside its final name and moved there when it is complete.
 
     Entering creates the temporary file, which is the only certain proof that the place can be written.
+
+    Raises
+    ------
+    CommandError
+        The place cannot be written.
     """
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
-        self.target = self.path.resolve()
-        # /dev/stdout and pipes cannot be replaced by a file: they are written as they are.
-        self.direct = self.target.exists() and not self.target.is_file() and not self.target.is_dir()
+        # Pipes and /dev/stdout cannot be replaced by a file: they are written as they are, under the name given, for
+        # what /dev/stdout or /dev/fd/63 resolve to need not exist as a path.
+        self.direct = self._is_direct()
+        self.target = self.path if self.direct else self.path.resolve()
         self.partial = self.target if self.direct else self.target.with_name(f".{self.target.name}.{os.getpid()}.part")
 
-    def __enter__(self) -> Output:
-        if self.target.is_dir():
+    def _is_direct(self) -> bool:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError) as problem:
+            raise self._refusal(problem) from problem
+        if stat.S_ISDIR(found.st_mode):
             raise CommandError(f"{self.path}: cannot be written: it is a directory")
+        return not stat.S_ISREG(found.st_mode) or _is_standard_output(found)
+
+    def _refusal(self, problem: Exception) -> CommandError:
+        reason = (getattr(problem, "strerror", None) or str(problem)).lower()
+        return CommandError(f"{self.path}: cannot be written: {reason}")
+
+    def __enter__(self) -> Output:
         if self.target.exists() and not os.access(self.target, os.W_OK):
             raise CommandError(f"{self.path}: cannot be written: permission denied")
         if not self.direct:
             try:
                 self.partial.open("xb").close()
             except OSError as problem:
-                reason = (problem.strerror or str(problem)).lower()
-                raise CommandError(f"{self.path}: cannot be written: {reason}") from problem
+                raise self._refusal(problem) from problem
         return self
 
     def finish(self, write: Callable[[Path], object]) -> None:
         """Let ``write`` fill the temporary file, then give it its name."""
-        write(self.partial)
-        if not self.direct:
-            self.partial.replace(self.target)
+        if self.direct:
+            sys.stdout.flush()
+        try:
+            write(self.partial)
+            if not self.direct:
+                self.partial.replace(self.target)
+        except BrokenPipeError:
+            raise
+        except OSError as problem:
+            raise self._refusal(problem) from problem
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -52,23 +79,45 @@ class Output:
             self.partial.unlink(missing_ok=True)
 
 
-def open_outputs(stack: ExitStack, wanted: Mapping[str, str | None]) -> dict[str, Output]:
+def open_outputs(
+    stack: ExitStack, wanted: Mapping[str, str | None], inputs: Iterable[str | None] = ()
+) -> dict[str, Output]:
     """Open what was asked for, by purpose: ``{"json": "a.json", "plot": None}``.
+
+    ``inputs`` are names or paths that the command reads; those that are files must survive it.
 
     Raises
     ------
     CommandError
-        A file cannot be written, two purposes name the same file, or a picture's format is unknown.
+        A file cannot be written or is an input, two purposes name the same file, or a picture's format is unknown.
     """
     opened: dict[str, Output] = {}
+    read = _files(inputs)
     for purpose, path in wanted.items():
         if path is None:
             continue
+        if not path:
+            raise CommandError(f"--{purpose}: needs the name of a file")
         if purpose == "plot" and Path(path).suffix.lower() not in PICTURES:
             raise CommandError(f"{path}: a plot's name must end with {', '.join(PICTURES)}")
         output = Output(path)
+        if any(output.target.exists() and output.target.samefile(file) for file in read):
+            raise CommandError(f"{path}: is read by this command; give --{purpose} another name")
         for other, taken in opened.items():
             if output.target == taken.target and not output.direct:
                 raise CommandError(f"{path}: asked for by --{other} and --{purpose}; give two names")
         opened[purpose] = stack.enter_context(output)
     return opened
+
+
+def _files(inputs: Iterable[str | None]) -> list[Path]:
+    """Those inputs that are files; of a folder, the configuration in it."""
+    paths = [Path(name) for name in inputs if name and "\0" not in name]
+    return [file for path in paths for file in (path, path / "config.json") if file.is_file()]
+
+
+def _is_standard_output(found: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(found, os.fstat(1))
+    except OSError:
+        return False

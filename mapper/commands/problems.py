@@ -18,8 +18,9 @@ class CommandError(ValueError):
 def explanation(problem: BaseException) -> list[str]:
     """Lines that explain bad input; empty if ``problem`` is a fault of the program itself."""
     if isinstance(problem, OSError):
-        where = f"{problem.filename}: " if problem.filename else ""
-        return [f"{where}{problem.strerror or problem}"]
+        # Files are opened and written by name; what has none is the screen.
+        where = problem.filename or "standard output"
+        return [f"{where}: {problem.strerror or problem}"]
     if isinstance(problem, (CommandError, SpecError, GraphError, ProgramError, MappingError)):
         return [line for line in str(problem).splitlines() if line.strip()] or [type(problem).__name__]
     return []

@@ -16,7 +16,8 @@ def execute(options: argparse.Namespace) -> None:
     """Map, simulate and print; an interrupted run prints the operators it finished."""
     changes = overrides(options.overrides)
     with ExitStack() as stack:
-        outputs = open_outputs(stack, {"json": options.json, "trace": options.trace, "plot": options.plot})
+        wanted = {"json": options.json, "trace": options.trace, "plot": options.plot}
+        outputs = open_outputs(stack, wanted, (options.model, options.hw, options.energy))
         with Progress() as progress:
             result = pipeline.run(
                 options.model,

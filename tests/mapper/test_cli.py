@@ -123,3 +123,41 @@ def test_a_closed_pipe_is_no_error() -> None:
         check=False,
     )
     assert done.stderr == ""
+
+
+def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = line.replace("tilewright", f"{sys.executable} -m mapper.cli")
+    here = Path(cli.__file__).parents[1]
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_closed_streams_swallow_what_is_printed() -> None:
+    done = shell("tilewright list >&- 2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize("command", ["list", "--version"])
+def test_a_full_disk_behind_the_screen(command: str) -> None:
+    done = shell(f"tilewright {command} > /dev/full")
+    assert (done.returncode, done.stderr) == (2, "tilewright: standard output: No space left on device\n")
+
+
+def test_an_encoding_without_our_letters(tmp_path: Path) -> None:
+    done = shell("tilewright map 64x64x64", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "?J" in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--json", "--energy", "--hw"])
+def test_empty_names(option: str) -> None:
+    done = tilewright("map", "16x16x16", option, "")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert f"{option}: must not be empty" in done.stderr

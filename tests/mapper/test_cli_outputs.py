@@ -88,3 +88,37 @@ def test_two_purposes_need_two_names(tmp_path: Path) -> None:
 def test_formats_of_a_plot(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="must end with .png"), ExitStack() as stack:
         open_outputs(stack, {"plot": str(tmp_path / "plot.bmp")})
+
+
+def test_a_pipe_is_written_under_the_name_given(tmp_path: Path) -> None:
+    """/dev/fd/N resolves to "pipe:[123]", which is no path."""
+    reader, writer = os.pipe()
+    with ExitStack() as stack:
+        open_outputs(stack, {"json": f"/dev/fd/{writer}"})["json"].finish(lambda path: path.write_text("through"))
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "through"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_a_full_disk_is_told_with_the_name() -> None:
+    with pytest.raises(CommandError, match="/dev/full: cannot be written: no space left"), ExitStack() as stack:
+        open_outputs(stack, {"json": "/dev/full"})["json"].finish(lambda path: path.write_text("x"))
+
+
+def test_names_that_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name, says in (("/", "directory"), ("", "needs the name"), (str(tmp_path / "loop"), "symbolic links")):
+        with pytest.raises(CommandError, match=says), ExitStack() as stack:
+            open_outputs(stack, {"json": name})
+
+
+def test_inputs_survive(tmp_path: Path) -> None:
+    """However the same file is named: by its path, by a link, by its folder."""
+    model = tmp_path / "config.json"
+    model.write_text("{}")
+    (tmp_path / "link").symlink_to(model)
+    for output, read in (("config.json", "config.json"), ("link", "config.json"), ("config.json", ".")):
+        with pytest.raises(CommandError, match="is read by this command"), ExitStack() as stack:
+            open_outputs(stack, {"json": str(tmp_path / output)}, [None, "gemmini", str(tmp_path / read)])
+    assert model.read_text() == "{}"

@@ -162,7 +162,11 @@ def test_interrupt_prints_what_is_known_and_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_ends_a_real_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "code", "says"),
+    [(signal.SIGINT, 130, "tilewright: interrupted\n"), (signal.SIGTERM, 143, "")],
+)
+def test_a_signal_ends_a_real_process(tmp_path: Path, sent: signal.Signals, code: int, says: str) -> None:
     command = [sys.executable, "-m", "mapper.cli", "run", "bert-large", "--seq", "4096", "--json", "r.json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
@@ -172,7 +176,7 @@ def test_ctrl_c_ends_a_real_process(tmp_path: Path) -> None:
     deadline = time.monotonic() + 30
     while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "tilewright: interrupted\n")
+    assert (process.returncode, errors) == (code, says)
     assert list(tmp_path.iterdir()) == []

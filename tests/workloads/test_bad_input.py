@@ -144,3 +144,19 @@ def test_impossible_graphs() -> None:
         OpGraph("shapes", (forth, matmul("z", 4, 1, 1, a=Tensor("y", (4,), ("r",)))))
     with pytest.raises(GraphError, match="nothing writes 'new'"):
         OpGraph("append", (forth,), appends={"x": "new"})
+
+
+@pytest.mark.parametrize(
+    ("extents", "says"),
+    [
+        ((1.5, 1, 1), "m=1.5 must be a whole number in 1"),
+        ((1, "4", 1), "k='4' must be"),
+        ((1, 1, None), "n=None must be"),
+        ((True, 1, 1), "m=True must be"),
+        ((2**63, 1, 1), "m=9223372036854775808 must be"),
+        ((1, 0, 1), "k=0 must be"),
+    ],
+)
+def test_impossible_matmuls(extents: tuple[Any, Any, Any], says: str) -> None:
+    with pytest.raises(GraphError, match=says):
+        matmul("x", *extents)

@@ -21,6 +21,9 @@ from workloads.errors import GraphError
 from workloads.ops.operator import Array, OpClass, Operator, exact
 from workloads.tensor import Tensor, View, packed_bytes
 
+LARGEST = 2**31
+"""Largest extent of one dimension, as of a sequence. [elements]"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matmul(Operator):
@@ -120,8 +123,9 @@ def matmul(
     >>> op.macs, op.bytes_read, op.bytes_written
     (301989888, 986112, 393216)
     """
-    if min(m, k, n, repeat) < 1:
-        raise GraphError(f"matmul {name}: m={m}, k={k}, n={n}, repeat={repeat} must all be at least 1")
+    for label, size in {"m": m, "k": k, "n": n, "repeat": repeat}.items():
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
+            raise GraphError(f"matmul {name}: {label}={size!r:.40} must be a whole number in 1..{LARGEST}")
     lead, lead_dims = ((repeat,), ("instance",)) if repeat > 1 else ((), ())
     b_shape, b_dims = ((n, k), ("n", "k")) if b_transposed else ((k, n), ("k", "n"))
     a = a or Tensor(f"{name}.a", (*lead, m, k), (*lead_dims, "m", "k"))

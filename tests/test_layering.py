@@ -27,7 +27,9 @@ DOOR = ("mapper/__init__.py", "mapper/version.py", "mapper/cli.py", "mapper/__ma
 """What ``tilewright --help`` loads: the standard library only."""
 
 NAMELESS = {"utils", "util", "common", "helpers", "helper", "base", "misc"}
-STANDARD_LIBRARY_OF_THE_DOOR = {"__future__", "argparse", "collections", "importlib", "os", "signal", "sys", "typing"}
+STANDARD_LIBRARY_OF_THE_DOOR = {
+    "__future__", "argparse", "collections", "contextlib", "importlib", "io", "os", "signal", "sys", "typing",
+}  # fmt: skip
 
 FILES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 

@@ -220,8 +220,6 @@ class DramSpec(Part):
     """Cache miss to request at the memory port."""
     evict_cycles: FractionalCycles = 0.0
     """Extra bus time when a line fill evicts a valid line. [cycles]"""
-    dirty_evict_cycles: FractionalCycles = 0.0
-    """On top of it when that line is dirty and has to be written back. [cycles]"""
     write_miss_cycles: FractionalCycles = 6.0
     """Memory time of a full-line write that evicts a valid line (measured 6.25 per line, 6 fits products). [cycles]"""
 

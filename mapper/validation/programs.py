@@ -24,8 +24,8 @@ REQUIRED = (
 )  # fmt: skip
 """Columns a file of this kind must have."""
 
-PAGE = 4096
-"""Alignment of operands [bytes]."""
+PAGE, LINE = 4096, 64
+"""Alignment of the operands of products, and of those of command streams [bytes]."""
 
 
 class NotModelled(ValidationError):
@@ -94,7 +94,7 @@ def build(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: dic
             commands = stream(row, spec, base)
             reach = [_reach(command) for command in commands if isinstance(command, (Mvin, Mvout))]
             items: list[Item] = [*commands, Fence()]
-            return Built(Program(test, tuple(items)), _page(max(reach, default=base)))
+            return Built(Program(test, tuple(items)), _aligned(max(reach, default=base), LINE))
     raise NotModelled(f"test {test!r} is not modelled")
 
 
@@ -132,7 +132,11 @@ def _suffixes(test: str) -> _Suffixes:
 
 
 def _page(size: int) -> int:
-    return -(-size // PAGE) * PAGE
+    return _aligned(size, PAGE)
+
+
+def _aligned(size: int, to: int) -> int:
+    return -(-size // to) * to
 
 
 def _product(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: dict[str, Place]) -> Built:

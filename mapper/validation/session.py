@@ -26,7 +26,7 @@ MACHINES: dict[str, tuple[str, dict[str, object]]] = {
 }
 """Machine file and changes for each ``gemmini_config``."""
 
-WARM_UP_RUNS = 2
+WARM_UP_RUNS = 1
 """Runs of a command stream before an ``l2warm`` row is timed (fitted to streams that nearly fill their cache sets)."""
 
 LARGEST_UNSEEN = 600_000

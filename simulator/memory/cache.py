@@ -29,14 +29,12 @@ _INVALID, _FOREIGN = -1, -2
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Per access: did it hit, was a line fetched, was a valid line evicted, did its line turn dirty, was the evicted
-    line dirty."""
+    """Per access: did it hit, was a line fetched, was a valid line evicted, did its line turn dirty."""
 
     hit: Bools
     fetched: Bools
     evicted: Bools
     dirtied: Bools
-    written_back: Bools
 
 
 class CacheState:
@@ -100,7 +98,7 @@ class CacheState:
             np.flatnonzero(np.r_[True, sorted_sets[1:] != sorted_sets[:-1]]) if len(lines) else np.zeros(0, np.int64)
         )
         length = np.diff(np.r_[first, len(lines)])
-        flags = np.zeros((5, len(lines)), dtype=bool)
+        flags = np.zeros((4, len(lines)), dtype=bool)
         by_length = np.argsort(-length, kind="stable")
         first, length = first[by_length], length[by_length]
         alive = len(first)
@@ -109,7 +107,7 @@ class CacheState:
                 alive -= 1
             at = order[first[:alive] + rank]
             flags[:, at] = self._step(sets[at], lines[at], writes[at], whole[at])
-        return Outcome(hit=flags[0], fetched=flags[1], evicted=flags[2], dirtied=flags[3], written_back=flags[4])
+        return Outcome(hit=flags[0], fetched=flags[1], evicted=flags[2], dirtied=flags[3])
 
     def _step(self, sets: Ints, lines: Ints, writes: Bools, whole: Bools) -> NDArray[np.bool_]:
         """One access to each of several different sets."""
@@ -117,13 +115,12 @@ class CacheState:
         hit = match.any(axis=1)
         way = np.where(hit, match.argmax(axis=1), _victim(sets, self._fills[sets], self.spec.ways))
         evicted = ~hit & (self._tags[sets, way] != _INVALID)
-        held_dirty = self._dirty[sets, way]
-        was_dirty = held_dirty & hit
+        was_dirty = self._dirty[sets, way] & hit
         dirty = was_dirty | writes
         self._tags[sets, way] = lines
         self._dirty[sets, way] = dirty
         self._fills[sets] += ~hit
-        return np.stack([hit, ~hit & ~(writes & whole), evicted, writes & ~was_dirty, held_dirty & evicted])
+        return np.stack([hit, ~hit & ~(writes & whole), evicted, writes & ~was_dirty])
 
 
 def _victim(sets: Ints, fills: Ints, ways: int) -> Ints:

@@ -14,7 +14,7 @@ import math
 from heapq import heapreplace
 
 from hwconfigs import HardwareSpec
-from simulator.memory.traffic import EVICT, FETCH, IDLE, LLC_HIT, MISS, WRITE_BACK, CommandTraffic
+from simulator.memory.traffic import EVICT, FETCH, IDLE, LLC_HIT, MISS, CommandTraffic
 
 RowLog = list[tuple[int, int]]
 """(time, on-chip rows written) in time order."""
@@ -34,7 +34,6 @@ class MemoryPath:
         self._llc_latency = dram.request_cycles + spec.llc.hit_cycles if spec.llc is not None else self._latency
         self._cycles_per_byte = 1.0 / dram.bytes_per_cycle
         self._evict = dram.evict_cycles
-        self._dirty = dram.dirty_evict_cycles
         self._write_miss = round(dram.write_miss_cycles * (l2.mshrs if l2 is not None else 1))
         self._idle = dma.idle_beat_cycles
         self._slots = [0] * dma.max_in_flight
@@ -179,8 +178,6 @@ class MemoryPath:
         transfer = wanted * self._cycles_per_byte
         first = max(float(request + latency), self._dram_free)
         self._dram_free = first + transfer + (self._evict if code & EVICT else 0.0)
-        if code & WRITE_BACK:
-            self._dram_free += self._dirty
         self.dram_busy += transfer
         return math.ceil(first + transfer) + self._hit + (1 if self._sets else 0)
 

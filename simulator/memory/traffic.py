@@ -25,9 +25,9 @@ from simulator.units.work import Loads, Stores, Work
 
 Ints = NDArray[np.int64]
 
-MISS, EVICT, LLC_HIT, FETCH, IDLE, WRITE_BACK = 1, 2, 4, 8, 16, 32
+MISS, EVICT, LLC_HIT, FETCH, IDLE = 1, 2, 4, 8, 16
 """Bits of a request: misses the L2, its fill evicts a valid line, the line is in the last-level cache, it fetches; a
-read whose last beats hold nothing of the row; the evicted line is dirty."""
+read whose last beats hold nothing of the row."""
 
 
 class MemoryState:
@@ -198,7 +198,7 @@ def _outcomes(
     line_bytes = memory.l2.spec.line_bytes
     lines = address // line_bytes
     outcome = memory.l2.replay(lines, writes, whole)
-    code = (~outcome.hit) * MISS + outcome.evicted * EVICT + outcome.fetched * FETCH + outcome.written_back * WRITE_BACK
+    code = (~outcome.hit) * MISS + outcome.evicted * EVICT + outcome.fetched * FETCH
     _add(counts, "l2", "read", int((~writes).sum()))
     _add(counts, "l2", "write", int(writes.sum()))
     _add(counts, "l2", "fill", int(outcome.fetched.sum()))

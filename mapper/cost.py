@@ -62,13 +62,15 @@ class CostModel:
     traffic: Traffic
 
     @classmethod
-    def of(cls, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> CostModel:
-        """Return the model for all mappings of ``problem``."""
-        space = MapSpace(problem, spec)
-        _, k, n = space.blocks
-        scratchpad, accumulator = space.capacity_blocks(double_buffered=False)
-        traffic = Traffic(problem, spec, max(1, min(k, scratchpad)), max(1, min(n, accumulator)))
-        return cls(problem, spec, energy, traffic)
+    def of(
+        cls, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel, batch: Batch | None = None
+    ) -> CostModel:
+        """Return the model for the candidates of a search, or for those of one batch."""
+        if batch is None:
+            _, widths_k, widths_n = MapSpace(problem, spec).extents
+        else:
+            widths_k, widths_n = np.unique(batch.tile_k), np.unique(batch.tile_n)
+        return cls(problem, spec, energy, Traffic(problem, spec, widths_k, widths_n))
 
     def costs(self, batch: Batch) -> Costs:
         """Return cycles, energy and footprint of every candidate."""

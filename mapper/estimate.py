@@ -54,7 +54,7 @@ def estimate(
     """
     program = program or lower_matmul(problem, mapping, spec)
     batch = batch_of(mapping.hardware_loop)
-    model = CostModel.of(problem, spec, energy)
+    model = CostModel.of(problem, spec, energy, batch)
     seen = counts.visits(batch, problem, spec)
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
     lines = None

@@ -2,6 +2,7 @@
 
 Axes: tile extents in array blocks (every integer, so that last tiles may be ragged), the six orders of the DRAM
 loops, tiles in halves (double-buffered) or in the whole memories, and operands held on chip on machines that can.
+Only where both a dimension and the memories are huge are extents left out (`mapper.extents`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError, Violation
+from mapper.extents import choices, expand
 from mapper.mapping import DIMS, HardwareLoop
 from mapper.problem import MatmulProblem
 
@@ -81,9 +83,20 @@ class MapSpace:
         return m, k, n
 
     @property
+    def extents(self) -> tuple[Ints, Ints, Ints]:
+        """Tile extents along m, k, n that are tried [blocks]."""
+        return choices(self.blocks, *self.capacity_blocks(double_buffered=False))
+
+    @property
     def axes(self) -> dict[str, int]:
-        """Number of choices on each axis."""
-        m, k, n = self.blocks
+        """Number of choices on each axis: every extent, or those that are tried of a dimension that is thinned."""
+        scratchpad, accumulator = self.capacity_blocks(double_buffered=False)
+        m, k, n = (
+            size if len(tried) == min(size, most) else len(tried)
+            for size, most, tried in zip(
+                self.blocks, (accumulator, scratchpad // 2, accumulator), self.extents, strict=True
+            )
+        )
         return {"tile_m": m, "tile_k": k, "tile_n": n, "order": len(ORDERS), "buffering": 2}
 
     @property
@@ -101,22 +114,14 @@ class MapSpace:
         return self.spec.scratchpad.rows // parts // self.dim, self.spec.accumulator.rows // parts // self.dim
 
     def tiles(self, double_buffered: bool) -> tuple[Ints, Ints, Ints]:
-        """Return every tile (columns m, k, n in blocks) that fits."""
-        m, k, n = self.blocks
+        """Return every tile (columns m, k, n in blocks) that is tried and fits."""
         scratchpad, accumulator = self.capacity_blocks(double_buffered)
-        pairs = [
-            (tile_m, tile_n)
-            for tile_m in range(1, min(m, accumulator) + 1)
-            for tile_n in range(1, min(n, accumulator // tile_m) + 1)
-        ]
-        if not pairs:
-            empty = np.zeros(0, dtype=np.int64)
-            return empty, empty, empty
-        columns = np.array(pairs, dtype=np.int64)
-        depth = np.minimum(k, scratchpad // columns.sum(axis=1))
-        tile_m, tile_n = (np.repeat(columns[:, side], depth) for side in (0, 1))
-        tile_k = np.arange(len(tile_m), dtype=np.int64) - np.repeat(np.cumsum(depth) - depth, depth) + 1
-        return tile_m, tile_k, tile_n
+        all_m, all_k, all_n = self.extents
+        across = np.searchsorted(all_n, accumulator // all_m, side="right")
+        of_m, index_n = expand(across)
+        pair_m, pair_n = all_m[of_m], all_n[index_n]
+        of_pair, index_k = expand(np.searchsorted(all_k, scratchpad // (pair_m + pair_n), side="right"))
+        return pair_m[of_pair], all_k[index_k], pair_n[of_pair]
 
     @property
     def legal(self) -> int:
@@ -198,16 +203,16 @@ class MapSpace:
                 yield Violation(f"held {name}", "scratchpad halves", tiles, HELD_TILES, "tiles", "use larger tiles")
 
     def census(self) -> dict[str, int]:
-        """Return how many candidates break each memory's capacity; ``"legal"`` counts those that break none."""
-        m, k, n = self.blocks
+        """Return how many tried candidates break each memory's capacity; ``"legal"`` counts those that break none."""
+        all_m, all_k, all_n = self.extents
         found: Counter[str] = Counter()
         for buffered in (True, False):
             scratchpad, accumulator = self.capacity_blocks(buffered)
-            tile_m, tile_n = np.arange(1, m + 1)[:, None], np.arange(1, n + 1)[None, :]
-            depth = np.clip(scratchpad // (tile_m + tile_n), 0, k)
+            tile_m, tile_n = all_m[:, None], all_n[None, :]
+            depth = np.searchsorted(all_k, scratchpad // (tile_m + tile_n), side="right")
             narrow = tile_m * tile_n > accumulator
-            found["scratchpad"] += int((k - depth).sum()) * len(ORDERS)
-            found["accumulator"] += int(narrow.sum()) * k * len(ORDERS)
+            found["scratchpad"] += int((len(all_k) - depth).sum()) * len(ORDERS)
+            found["accumulator"] += int(narrow.sum()) * len(all_k) * len(ORDERS)
             found["legal"] += int(depth[~narrow].sum()) * len(ORDERS)
         return dict(found)
 

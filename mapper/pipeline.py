@@ -10,7 +10,7 @@ evaluate each program, in order, by estimate and simulation                    m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 import hwconfigs
 import workloads
 from hwconfigs import EnergyModel, HardwareSpec
+from mapper import effort
 from mapper.cost import Objective
 from mapper.evaluate import Evaluator
 from mapper.layout import Layout, lay_out, matmul_problem
@@ -139,6 +140,7 @@ def run_graph(
     prices = hwconfigs.load_energy(energy or spec.energy).bind(spec)
     placements = place(graph, spec)
     compiler = Compiler(spec, prices, objective, lay_out(placements))
+    compiler.search(placements.values())
     evaluator = Evaluator(spec, prices, spans, exact, MemoryState(spec))
     estimates: list[Report] = []
     simulations: list[Report] = []
@@ -175,6 +177,12 @@ class Compiler:
     mappings: dict[str, Mapping] = field(default_factory=dict)
     _known: dict[MatmulProblem, Mapping] = field(default_factory=dict)
 
+    def search(self, placements: Iterable[Placement]) -> None:
+        """Find the mappings of all matmuls, so that one that has none is told before anything is simulated."""
+        for placement in placements:
+            if placement.place == "array":
+                self._mapping(self._problem(placement, 0))
+
     def lower(self, placement: Placement) -> tuple[Series, ...]:
         """Return the programs of an operator; none if another one absorbs it."""
         if placement.place != "array":
@@ -194,5 +202,7 @@ class Compiler:
     def _mapping(self, problem: MatmulProblem) -> Mapping:
         key = problem.signature(self.spec.dma.max_request_bytes)
         if key not in self._known:
-            self._known[key] = search(problem, self.spec, self.prices, self.objective).mapping
+            mapping = search(problem, self.spec, self.prices, self.objective).mapping
+            effort.check(problem, mapping, self.spec, self.prices)
+            self._known[key] = mapping
         return replace(self._known[key], ops=(problem.name,))

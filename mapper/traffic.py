@@ -7,6 +7,7 @@ matrix serves every mapping.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwconfigs import DmaSpec, HardwareSpec
+from mapper.extents import expand
 from mapper.problem import MatmulProblem
 from simulator.program import Matrix
 from simulator.units.requests import split_row
@@ -47,61 +49,84 @@ class Sweep:
     segment_bytes: int
     """Widest row segment of one command [bytes]."""
 
-    def table(self, widths: int, dma: DmaSpec) -> Ints:
-        """Return the totals of one sweep (widths + 1, 5); row w is for tiles of w blocks, row 0 is zero."""
-        owner, start, size = self._segments(widths)
+    def table(self, widths: Ints, dma: DmaSpec) -> Ints:
+        """Return the totals of one sweep by tile width [blocks]; rows of widths that were not asked for are zero."""
         line = dma.max_request_bytes
+        owner, start, size, times = self._segments(widths, line)
         span = self.segment_bytes + 1
-        keys, inverse = np.unique(start % line * span + size, return_inverse=True)
-        phases = np.bincount(
-            (self.matrix.address + np.arange(self.rows, dtype=np.int64) * self.matrix.row_stride_bytes) % line,
-            minlength=line,
-        )
+        keys, inverse = np.unique(start * span + size, return_inverse=True)
+        phases = _phases(self.matrix, self.rows, line)
         per_key = np.zeros((len(keys), 5), dtype=np.int64)
         for row, key in enumerate(keys.tolist()):
             shift, length = divmod(key, span)
-            for phase in np.flatnonzero(phases).tolist():
-                per_key[row] += int(phases[phase]) * np.array(_row_totals((phase + shift) % line, length, dma))
-        table = np.zeros((widths + 1, 5), dtype=np.int64)
-        np.add.at(table, owner, per_key[inverse])
+            for phase, rows in phases.items():
+                per_key[row] += rows * np.array(_row_totals((phase + shift) % line, length, dma))
+        table = np.zeros((int(widths.max(initial=0)) + 1, 5), dtype=np.int64)
+        np.add.at(table, widths[owner], per_key[inverse] * times[:, None])
         return table
 
-    def _segments(self, widths: int) -> tuple[Ints, Ints, Ints]:
-        """Return all segments of one row for every tile width: owner width, start and size [bytes]."""
-        width = np.arange(1, widths + 1, dtype=np.int64) * self.block_bytes
-        tiles = -(-self.row_bytes // width)
-        owner, tile = _expand(tiles)
-        start = tile * width[owner]
-        size = np.minimum(width[owner], self.row_bytes - start)
-        tile_of, part = _expand(-(-size // self.segment_bytes))
-        begin = start[tile_of] + part * self.segment_bytes
-        length = np.minimum(self.segment_bytes, start[tile_of] + size[tile_of] - begin)
-        return owner[tile_of] + 1, begin, length
+    def _segments(self, widths: Ints, line: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """Return the kinds of segments of one row: index of the width, start in a line and size [bytes], how often.
+
+        Full tiles begin at every place of a cycle in the line in turn, so do the full segments of a tile.
+        """
+        width = widths * self.block_bytes
+        full = -(-self.row_bytes // width) - 1
+        cycle = line // math.gcd(self.block_bytes, line)
+        of, turn = expand(np.minimum(full, cycle))
+        everyone = np.arange(len(widths), dtype=np.int64)
+        owner = np.concatenate([of, everyone])
+        start = np.concatenate([turn * width[of], full * width]) % line
+        size = np.concatenate([width[of], self.row_bytes - full * width])
+        times = np.concatenate([-(-(full[of] - turn) // cycle), np.ones_like(widths)])
+        return self._cut(owner, start, size, times, line)
+
+    def _cut(self, owner: Ints, start: Ints, size: Ints, times: Ints, line: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """Cut kinds of tiles in kinds of segments."""
+        full, rest = size // self.segment_bytes, size % self.segment_bytes
+        cycle = line // math.gcd(self.segment_bytes, line)
+        of, turn = expand(np.minimum(full, cycle))
+        ragged = np.flatnonzero(rest)
+        return (
+            np.concatenate([owner[of], owner[ragged]]),
+            np.concatenate([start[of] + turn * self.segment_bytes, (start + full * self.segment_bytes)[ragged]]) % line,
+            np.concatenate([np.full_like(of, self.segment_bytes), rest[ragged]]),
+            np.concatenate([times[of] * -(-(full[of] - turn) // cycle), times[ragged]]),
+        )
+
+
+def _phases(matrix: Matrix, rows: int, line: int) -> dict[int, int]:
+    """Rows of a matrix by the place in a line where they begin [bytes]; they take turns."""
+    cycle = line // math.gcd(matrix.row_stride_bytes, line)
+    found: dict[int, int] = {}
+    for row in range(min(rows, cycle)):
+        phase = (matrix.address + row * matrix.row_stride_bytes) % line
+        found[phase] = found.get(phase, 0) + -(-(rows - row) // cycle)
+    return found
 
 
 def _distinct_lines(matrix: Matrix, rows: int, row_bytes: int, line: int) -> int:
     """Lines that a matrix touches; rows closer than a line share lines with their neighbours."""
-    start = matrix.address + np.arange(rows, dtype=np.int64) * matrix.row_stride_bytes
-    first, last = start // line, (start + row_bytes - 1) // line
-    shared = int((first[1:] <= last[:-1]).sum()) if matrix.row_stride_bytes else 0
-    return int((last - first + 1).sum()) - shared
+    stride = matrix.row_stride_bytes
+    touched = sum(
+        number * ((phase + row_bytes - 1) // line + 1) for phase, number in _phases(matrix, rows, line).items()
+    )
+    shared = sum(
+        number * ((phase + stride) // line <= (phase + row_bytes - 1) // line)
+        for phase, number in _phases(matrix, rows - 1, line).items()
+    )
+    return touched - (shared if stride else 0)
 
 
-def _expand(counts: Ints) -> tuple[Ints, Ints]:
-    """Return (owner, index within owner) for ``counts[owner]`` members each."""
-    owner = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-    return owner, np.arange(len(owner), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Traffic:
     """Sweep tables of all matrices of a problem on a machine, made when first asked for."""
 
     problem: MatmulProblem
     spec: HardwareSpec
-    widest_k: int
-    """Widest tile that will be asked for along k [blocks]."""
-    widest_n: int
+    widths_k: Ints
+    """Tile widths along k that will be asked for, each once [blocks]."""
+    widths_n: Ints
 
     @property
     def _block(self) -> int:
@@ -115,22 +140,22 @@ class Traffic:
     def a(self) -> Ints:
         """Loads of A by tile extent along k."""
         p = self.problem
-        return Sweep(p.a, p.m, p.k, self._block, self._segment).table(self.widest_k, self.spec.dma)
+        return Sweep(p.a, p.m, p.k, self._block, self._segment).table(self.widths_k, self.spec.dma)
 
     @cached_property
     def b(self) -> Ints:
         """Loads of B by tile extent along n, or along k if transposed."""
         p = self.problem
         sweep = Sweep(p.b, p.b_rows, p.b_cols, self._block, self._segment)
-        return sweep.table(self.widest_k if p.b_transposed else self.widest_n, self.spec.dma)
+        return sweep.table(self.widths_k if p.b_transposed else self.widths_n, self.spec.dma)
 
     @cached_property
     def c(self) -> Ints:
         """Stores of C by tile extent along n; int32 results leave block by block, whatever the tile."""
         p = self.problem
         if p.c_full:
-            return np.broadcast_to(self._full(p.c, p.m), (self.widest_n + 1, 5))
-        return Sweep(p.c, p.m, p.n, self._block, self._segment).table(self.widest_n, self.spec.dma)
+            return np.broadcast_to(self._full(p.c, p.m), (int(self.widths_n.max()) + 1, 5))
+        return Sweep(p.c, p.m, p.n, self._block, self._segment).table(self.widths_n, self.spec.dma)
 
     @cached_property
     def partial(self) -> Ints:
@@ -165,5 +190,5 @@ class Traffic:
     def _full(self, matrix: Matrix, rows: int) -> Ints:
         block = self._block * self.spec.array.accumulator_bits // 8
         row_bytes = self.problem.n * self.spec.array.accumulator_bits // 8
-        total: Ints = Sweep(matrix, rows, row_bytes, block, block).table(1, self.spec.dma)[1]
+        total: Ints = Sweep(matrix, rows, row_bytes, block, block).table(np.ones(1, dtype=np.int64), self.spec.dma)[1]
         return total

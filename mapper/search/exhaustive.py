@@ -10,6 +10,7 @@ import numpy as np
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import OBJECTIVES, CostModel, Costs, Objective
+from mapper.effort import check_floor
 from mapper.errors import MappingError
 from mapper.mapping import HardwareLoop
 from mapper.mapspace import Batch, MapSpace
@@ -60,8 +61,9 @@ def search(
     Raises
     ------
     MappingError
-        When no tile fits, or the objective is unknown.
+        When no tile fits, the objective is unknown, or every mapping is too large to simulate.
     """
+    check_floor(problem, spec)
     space = MapSpace(problem, spec)
     searcher = ExhaustiveSearcher(space, objective)
     return run(searcher, CostModel.of(problem, spec, energy), objective, space)

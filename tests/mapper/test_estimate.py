@@ -89,7 +89,7 @@ def test_sweep_tables_equal_explicit_row_segments(
     spec = machine("gemmini")
     matrix = Matrix(address, cols + gap)
     widths = -(-cols // dim)
-    table = Sweep(matrix, rows, cols, dim, 64).table(widths, spec.dma)
+    table = Sweep(matrix, rows, cols, dim, 64).table(np.arange(1, widths + 1), spec.dma)
     width = data.draw(st.integers(1, widths)) * dim
     starts = [tile + part for tile in range(0, cols, width) for part in range(0, min(width, cols - tile), 64)]
     ends = [min(start + 64, start // width * width + width, cols) for start in starts]

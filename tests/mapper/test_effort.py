@@ -1,0 +1,79 @@
+"""Huge problems: refused at once with their numbers; thinned only where exhaustive would take minutes."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from mapper import pipeline
+from mapper.effort import check, check_floor
+from mapper.errors import MappingError
+from mapper.extents import EVERY, MOST_TILES, choices, extents, fitting
+from mapper.mapping import HardwareLoop
+from mapper.mapspace import MapSpace
+from mapper.problem import contiguous
+from mapper.search.exhaustive import search
+from tests.mapper.tiny import machine, mapping_of, prices
+
+HUGE = [
+    (16_777_216, 1, 1),
+    (1_000_000, 1_000_000, 1_000_000),
+    (1, 2**31, 2**31),
+    (2**31, 1, 1),
+    (1, 2**31, 1),
+    (1, 1, 200_000_000),
+    (2**31, 2**31, 2**31),
+]
+
+
+@pytest.mark.parametrize("shape", HUGE)
+def test_huge_shapes_are_refused_at_once_in_one_line(shape: tuple[int, int, int]) -> None:
+    before = time.process_time()
+    with pytest.raises(MappingError, match=r"too large to simulate: .* the bound is [\d,]+; cut it") as caught:
+        pipeline.map_matmul(*shape, "gemmini")
+    assert time.process_time() - before < 2.0
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_floor_is_counted_by_hand() -> None:
+    """A: 10^6 rows of 2 requests; B: 128 rows of 10^6 / 64; C: 10^6 rows of 15,625."""
+    with pytest.raises(MappingError, match=r"at least 15,629,000,000 DMA requests, the bound is 50,000,000"):
+        check_floor(contiguous(10**6, 128, 10**6), machine("gemmini"))
+
+
+def test_the_chosen_mapping_is_counted() -> None:
+    """1,024^3 in tiles of one block: 262,144 loops."""
+    spec, problem = machine("gemmini"), contiguous(1024, 1024, 1024)
+    check_floor(problem, spec)
+    check(problem, search(problem, spec, prices(spec)).mapping, spec, prices(spec))
+    with pytest.raises(MappingError, match=r"262,144 hardware loops, the bound is 200,000"):
+        check(problem, mapping_of(HardwareLoop(1, 1, 1), problem, spec), spec, prices(spec))
+
+
+@pytest.mark.parametrize("name", ["gemmini", "tiny_4x4", "gemmini_ibert", "paper_codesign", "gemmini_lean"])
+def test_shipped_machines_are_searched_exhaustively(name: str) -> None:
+    spec = machine(name)
+    for size in (4096, 10**6):
+        space = MapSpace(contiguous(size, size, size), spec)
+        scratchpad, accumulator = space.capacity_blocks(double_buffered=False)
+        most = (accumulator, scratchpad // 2, accumulator)
+        for tried, blocks, bound in zip(space.extents, space.blocks, most, strict=True):
+            assert tried.tolist() == list(range(1, min(blocks, bound) + 1))
+
+
+def test_huge_dimensions_keep_small_extents_and_those_that_save_a_tile() -> None:
+    assert len(extents(EVERY, 10**9)) == EVERY
+    kept = extents(62_500, 10**9)
+    assert len(kept) <= EVERY + 1
+    assert kept[:512].tolist() == list(range(1, 513))
+    assert kept[-1] == 62_500
+    for tile in kept[512:].tolist():
+        assert -(-62_500 // (tile - 1)) > -(-62_500 // tile)
+
+
+def test_huge_memories_are_thinned_to_a_bounded_number() -> None:
+    tried = choices((6250, 6250, 6250), 2**18, 2**14)
+    assert 1000 < fitting(tried, 2**18, 2**14) <= MOST_TILES
+    space = MapSpace(contiguous(100, 100, 100), machine("gemmini"))
+    assert space.size == 7**3 * 12

@@ -44,7 +44,7 @@ def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None
         A name of :func:`available`, or the path of a YAML file.
     overrides
         Dotted path to value, see :meth:`HardwareSpec.override`. Text is read as a YAML value: ``"64 KiB"``,
-        ``"[softmax]"``, ``"none"``.
+        ``"[softmax]"``, ``"none"``. The machine's name tells them: ``gemmini + scratchpad.capacity=64 KiB``.
 
     Raises
     ------
@@ -83,6 +83,17 @@ def _apply(draft: Draft, overrides: object) -> None:
         if not isinstance(path, str):
             raise SpecError(f"overrides: {shortened(repr(path))} is no dotted path; write e.g. 'scratchpad.capacity'")
         apply_override(draft, path, value)
+    name = draft.values.get("name")
+    if overrides and "name" not in overrides and isinstance(name, str):
+        draft.values["name"] = f"{name} + " + ", ".join(f"{path}={_shown(value)}" for path, value in overrides.items())
+
+
+def _shown(value: object) -> str:
+    """A new value in the machine's name."""
+    names = {None: "null", True: "true", False: "false"}
+    if value is None or isinstance(value, bool):
+        return names[value]
+    return shortened(str(value).strip())
 
 
 def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) -> Draft:

@@ -16,7 +16,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 DESCRIPTION = "Map Transformer inference onto Gemmini-like accelerators and simulate it, cycle by cycle."
 EPILOG = """examples:
@@ -26,10 +26,12 @@ EPILOG = """examples:
   tilewright map 512x768x768 --hw gemmini --objective edp
   tilewright list
   tilewright show hw gemmini
+
+Without --hw the machine is gemmini: the default build, which has no normalisation unit.
 """
 COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show", "validate")}
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
-OBJECTIVES = ("latency", "energy", "edp")
+OBJECTIVES: tuple[Literal["latency", "energy", "edp"], ...] = ("latency", "energy", "edp")
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
@@ -145,7 +147,9 @@ def _name(text: str) -> str:
 
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("model", type=_name, metavar="MODEL", help="a preset, or the path of a Hugging Face config.json")
-    _add_shape(run)
+    _add_shape(run).add_argument(
+        "--strict-positions", action="store_true", help="refuse sequences longer than the model was trained with"
+    )
     _add_machine(run)
     _add_outputs(run)
 
@@ -167,12 +171,13 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
     group.add_argument("--plot", type=_name, metavar="FILE", help="measured against simulated: .png, .svg or .pdf")
 
 
-def _add_shape(to: argparse.ArgumentParser) -> None:
+def _add_shape(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = to.add_argument_group("what to compute")
     group.add_argument("--seq", type=int, metavar="N", help="tokens per sequence (prefill)")
     group.add_argument("--phase", default="prefill", choices=("prefill", "decode"), help="default: %(default)s")
     group.add_argument("--context", type=int, metavar="N", help="tokens already in the KV cache (decode)")
     group.add_argument("--batch", type=int, default=1, metavar="N", help="sequences at once; default: %(default)s")
+    return group
 
 
 def _add_set(to: argparse.ArgumentParser) -> None:

@@ -30,6 +30,7 @@ from mapper.placement import Placement, place
 from mapper.problem import MatmulProblem
 from mapper.reporting import free_report, model_report, operator_report
 from mapper.search.exhaustive import search
+from mapper.supported import require
 from simulator.memory.traffic import MemoryState
 from simulator.report import Report
 from workloads import OpGraph
@@ -60,6 +61,7 @@ def run(
     phase: str = "prefill",
     context: int | None = None,
     batch: int = 1,
+    strict_positions: bool = False,
     objective: Objective = "latency",
     overrides: Dictionary[str, object] | None = None,
     energy: str | Path | None = None,
@@ -77,6 +79,8 @@ def run(
         Machine: preset, path or spec.
     seq, phase, context, batch
         What to compute: tokens per sequence, ``"prefill"`` or ``"decode"``, tokens in the KV cache, sequences.
+    strict_positions
+        Refuse more positions than the model was trained with.
     objective
         ``"latency"``, ``"energy"`` or ``"edp"``.
     overrides
@@ -97,7 +101,9 @@ def run(
         For bad input; the message says what and where.
     """
     spec = load(hw, overrides)
-    graph = workloads.build(model, seq=seq, phase=phase, context=context, batch=batch)
+    graph = workloads.build(
+        model, seq=seq, phase=phase, context=context, batch=batch, strict_positions=strict_positions
+    )
     return run_graph(graph, spec, objective=objective, energy=energy, spans=spans, exact=exact, progress=progress)
 
 
@@ -137,6 +143,7 @@ def run_graph(
     progress: Progress | None = None,
 ) -> RunResult:
     """Map and simulate a graph, operator by operator."""
+    require(spec)
     prices = hwconfigs.load_energy(energy or spec.energy).bind(spec)
     placements = place(graph, spec)
     compiler = Compiler(spec, prices, objective, lay_out(placements))

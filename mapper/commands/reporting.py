@@ -13,6 +13,7 @@ from mapper.report_json import run_text
 if TYPE_CHECKING:
     from mapper.commands.outputs import Output
     from mapper.pipeline import RunResult
+    from workloads import OpGraph
 
 
 def summary(result: RunResult) -> str:
@@ -25,7 +26,8 @@ def summary(result: RunResult) -> str:
     notes = {name: at.note for name, at in result.placements.items() if name not in absorbed}
     return "\n".join(
         [
-            f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs",
+            *textwrap.wrap(f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs", tables.WIDTH),
+            *position_lines(graph),
             "",
             tables.run_table(simulation, result.estimate, graph.repeat, absorbed),
             *tables.note_lines(notes),
@@ -38,6 +40,15 @@ def summary(result: RunResult) -> str:
             *textwrap.wrap(sentence(graph, spec, simulation), tables.WIDTH),
         ]
     )
+
+
+def position_lines(graph: OpGraph) -> list[str]:
+    """A line if the sequence is longer than the model was trained with; the run itself is as good as any."""
+    asked = graph.config
+    trained, seq, context = (asked.get(key) for key in ("max_positions", "seq", "context"))
+    if not (isinstance(trained, int) and isinstance(seq, int) and isinstance(context, int)) or seq + context <= trained:
+        return []
+    return [f"note: sequence {seq + context} is longer than the {trained} positions {asked['model']} was trained with"]
 
 
 def write_outputs(result: RunResult, objective: str, outputs: Mapping[str, Output]) -> None:

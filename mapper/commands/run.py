@@ -26,6 +26,7 @@ def execute(options: argparse.Namespace) -> None:
                 phase=options.phase,
                 context=options.context,
                 batch=options.batch,
+                strict_positions=options.strict_positions,
                 objective=options.objective,
                 overrides=changes,
                 energy=options.energy,

@@ -66,6 +66,14 @@ def test_override_method_equals_load_and_keeps_provenance() -> None:
     assert spec.array.rows == 16
 
 
+def test_a_changed_machine_has_a_name_of_its_own() -> None:
+    changes = {"scratchpad.capacity": "64 KiB", "l2": None}
+    assert hwconfigs.load("gemmini", changes).name == "gemmini + scratchpad.capacity=64 KiB, l2=null"
+    assert hwconfigs.load("gemmini").override(changes).name == "gemmini + scratchpad.capacity=64 KiB, l2=null"
+    assert hwconfigs.load("gemmini", {"name": "mine", "array.size": 8}).name == "mine"
+    assert hwconfigs.load("gemmini", {}).name == hwconfigs.load("gemmini").override({}).name == "gemmini"
+
+
 def test_explicit_values_are_not_derived_again() -> None:
     spec = hwconfigs.load("gemmini", {"dma.max_commands_in_flight": 4}).override({"array.size": 8})
     assert spec.dma.max_commands_in_flight == 4

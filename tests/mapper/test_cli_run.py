@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 
+import workloads
 from mapper import cli, pipeline
 from mapper.commands.progress import Progress
+from mapper.commands.reporting import position_lines
+from mapper.errors import MappingError
+from mapper.mapping_file import read_mapping
 
 ROOT = Path(cli.__file__).parents[1]
 SMALL = ["run", "bert-base", "--hw", "gemmini_ibert", "--seq", "16"]
@@ -27,6 +31,26 @@ def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     captured = capsys.readouterr()
     assert captured.err == ""
     return captured.out
+
+
+@pytest.mark.parametrize(
+    ("model", "seq", "config", "says"),
+    [("bert-base", 1024, 512, True), ("bert-base", 512, 512, False), ("bert-large", 513, 512, True)],
+)
+def test_longer_than_trained(model: str, seq: int, config: int, says: bool) -> None:
+    found = position_lines(workloads.build(model, seq=seq))
+    assert found == ([f"note: sequence {seq} is longer than the {config} positions {model} was trained with"] * says)
+
+
+def test_longer_than_trained_in_decode(capsys: pytest.CaptureFixture[str]) -> None:
+    """The new token is position 1025 of 1024; images and matmuls have no positions."""
+    arguments = ["run", "gpt2", "--hw", "gemmini_ibert", "--phase", "decode", "--context", "1024"]
+    lines = printed(arguments, capsys).splitlines()
+    assert lines[1] == "note: sequence 1025 is longer than the 1024 positions gpt2 was trained with"
+    assert cli.main([*arguments, "--strict-positions"]) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "tilewright: gpt2: 1025 positions exceed max_positions=1024\n")
+    assert position_lines(workloads.build("resnet50")) == []
 
 
 def test_table_has_every_operator_and_the_total(capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,6 +139,17 @@ def test_plot_is_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_mappings_of_a_changed_machine_are_not_those_of_the_preset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mapping.yaml"
+    text = printed(["map", "64x64x64", "--set", "scratchpad.capacity=64 KiB", "--yaml", str(path)], capsys)
+    assert "on gemmini + scratchpad.capacity=64 KiB: " in text
+    read_mapping(path, machine="gemmini + scratchpad.capacity=64 KiB")
+    with pytest.raises(MappingError, match="not 'gemmini'"):
+        read_mapping(path, machine="gemmini")
+
+
 def test_map_prints_and_writes_a_mapping_that_show_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mapping.yaml"
     text = printed(["map", "100x70x33", "--hw", "gemmini", "--objective", "energy", "--yaml", str(path)], capsys)
@@ -133,7 +168,7 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
 def test_objectives_order_as_they_promise() -> None:
     """The estimate's best latency, energy and EDP are each found by the search that asked for it.
 
-    Without an L2 the search and the final estimate are one number; with one, the final estimate knows the replayed lines.
+    Without an L2 the search and the final estimate are one number; with one, the final estimate knows the replay.
     """
     found = {
         goal: pipeline.map_matmul(64, 256, 128, "gemmini", objective=goal, overrides={"l2": None}).estimate

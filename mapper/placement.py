@@ -16,13 +16,11 @@ from typing import Literal, TypeAlias
 
 from hwconfigs import HardwareSpec
 from mapper.lowering.rowwise import rows_per_tile
+from mapper.supported import RESULT_BITS
 from workloads import Operator, OpGraph
 from workloads.ops import Conv2d, Matmul
 
 Place: TypeAlias = Literal["array", "store path", "unit", "accumulator", "host"]
-
-FULL_BITS = 32
-"""Width of unrounded results [bits]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def _elsewhere(op: Operator, spec: HardwareSpec) -> Placement:
 
 def _odd_width(op: Operator) -> bool:
     """Whether the accumulator cannot take or give the widths of an operator's tensors."""
-    return any(tensor.bits not in (8, FULL_BITS) for tensor in op.inputs) or op.output.bits != 8
+    return any(tensor.bits not in (8, RESULT_BITS) for tensor in op.inputs) or op.output.bits != 8
 
 
 def _widened(placement: Placement, graph: OpGraph, found: dict[str, Placement]) -> Placement:

@@ -1,8 +1,10 @@
 """Elementwise operators on the accelerator: residual additions and activations that could not be fused.
 
-per tile of 16 rows x 64 columns    mvin A, scaled to B's scale        -> one of two places in the accumulator
+per tile of 16 rows x 64 columns    mvin A, scaled to B's scale        -> one half of the accumulator
                                     mvin B, accumulating (additions)
                                     mvout, requantised, with the activation
+
+A tile has fewer columns when half of the accumulator holds less.
 """
 
 from __future__ import annotations
@@ -30,9 +32,15 @@ class Elementwise:
     activation: Activation = "none"
 
 
+def tile_width(spec: HardwareSpec) -> int:
+    """Columns of a tile: one row segment of int8, or what fits half of the accumulator (at least a block)."""
+    return min(blocks_per_segment(spec), spec.accumulator.rows // 2 // spec.array.rows) * spec.array.cols
+
+
 def elementwise_series(operation: Elementwise, spec: HardwareSpec) -> tuple[Series, ...]:
     """Return the programs of an elementwise operator, in groups of whole row blocks."""
-    across = -(-operation.cols // (blocks_per_segment(spec) * spec.array.cols))
+    width = tile_width(spec)
+    across = -(-operation.cols // width)
     height = spec.array.rows
     group = height * max(1, TILES_PER_PROGRAM * 2 // across)
 
@@ -40,7 +48,7 @@ def elementwise_series(operation: Elementwise, spec: HardwareSpec) -> tuple[Seri
         items: list[Item] = [call(spec)] if first_row == 0 else []
         number = 0
         for row in range(first_row, min(first_row + group, operation.rows), height):
-            for col in range(0, operation.cols, blocks_per_segment(spec) * spec.array.cols):
+            for col in range(0, operation.cols, width):
                 items += _tile(operation, row, col, number % 2, spec)
                 number += 1
         return Piece(Program(operation.name, (*items, Fence())))
@@ -49,7 +57,7 @@ def elementwise_series(operation: Elementwise, spec: HardwareSpec) -> tuple[Seri
 
 
 def _tile(operation: Elementwise, row: int, col: int, place: int, spec: HardwareSpec) -> Iterator[Item]:
-    dim, width = spec.array.cols, blocks_per_segment(spec) * spec.array.cols
+    dim, width = spec.array.cols, tile_width(spec)
     rows, end = min(spec.array.rows, operation.rows - row), min(col + width, operation.cols)
     base = place * (spec.accumulator.rows // 2)
     for number, (source, bits) in enumerate(zip(operation.operands, operation.operand_bits, strict=True)):

@@ -16,6 +16,7 @@ from mapper.mapping import HardwareLoop
 from mapper.mapspace import Batch, MapSpace
 from mapper.problem import MatmulProblem
 from mapper.search.searcher import Searcher, SearchResult, run
+from mapper.supported import require
 
 
 class ExhaustiveSearcher(Searcher):
@@ -61,8 +62,10 @@ def search(
     Raises
     ------
     MappingError
-        When no tile fits, the objective is unknown, or every mapping is too large to simulate.
+        When no tile fits, the objective is unknown, every mapping is too large to simulate, or the
+        machine is none this version lowers for.
     """
+    require(spec)
     check_floor(problem, spec)
     space = MapSpace(problem, spec)
     searcher = ExhaustiveSearcher(space, objective)

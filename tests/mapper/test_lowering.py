@@ -113,3 +113,16 @@ def test_a_series_holds_equal_pieces_and_the_rest_follows() -> None:
     assert [one.count for one in series] == [5, 1]
     stores = [sum(isinstance(item, Mvout) for item in piece.program.items) for piece in pieces(series)]
     assert sum(stores) == 32 * 5 + 1
+
+
+def test_additions_shrink_to_a_small_accumulator() -> None:
+    """2 KiB are 32 rows: a half of 16 rows holds one block of 16 columns; of 4 KiB, two."""
+    for size, widest in (("2 KiB", 16), ("4 KiB", 32), ("64 KiB", 64)):
+        spec = machine("gemmini").override({"accumulator.capacity": size})
+        operands = Matrix(SOURCE, 100), Matrix(OTHER, 100)
+        series = elementwise_series(Elementwise("add", 20, 100, operands, (8, 8), Matrix(TARGET, 100)), spec)
+        stores = [command for command in commands(series) if isinstance(command, Mvout)]
+        assert max(store.cols for store in stores) == widest
+        assert sum(store.rows * store.cols for store in stores) == 2000
+        for piece in pieces(series):
+            assert simulate(piece.program, spec).cycles > 0

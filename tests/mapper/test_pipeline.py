@@ -126,3 +126,40 @@ def test_resnet_runs_as_im2col_matmuls() -> None:
     result = pipeline.run_graph(small, hwconfigs.load("gemmini"))
     assert result.simulation.macs == first.macs
     assert "im2col" in result.placements[first.name].note
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"array.input_bits": 16}, "input_bits=16.*this version lowers int8 operands and int32 results"),
+        ({"array.accumulator_bits": 16}, "accumulator_bits=16.*this version lowers int8 operands and int32 results"),
+        ({"array.dataflows": ["output_stationary"]}, "the hardware loops of this version run weight_stationary"),
+    ],
+)
+def test_machines_this_version_does_not_lower_for_are_refused(change: dict[str, object], message: str) -> None:
+    spec = hwconfigs.load("gemmini", change)
+    with pytest.raises(MappingError, match=message) as caught:
+        pipeline.run("bert-base", spec, seq=16)
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(MappingError, match=message):
+        pipeline.map_matmul(16, 16, 16, spec)
+
+
+def test_a_model_runs_on_the_smallest_memories() -> None:
+    spec = hwconfigs.load("gemmini", {"scratchpad.capacity": "1 KiB", "accumulator.capacity": "2 KiB"})
+    operators = [op for op in workloads.build("bert-base", seq=16).operators if op.name in ("scores", "attention_add")]
+    result = pipeline.run_graph(workloads.OpGraph("small", operators), spec)
+    assert {name: at.place for name, at in result.placements.items()}["attention_add"] == "accumulator"
+    assert all(part.cycles for part in result.simulation.by_op)
+
+
+def test_what_cannot_be_mapped_is_told_before_anything_is_simulated() -> None:
+    told: list[int] = []
+    operators = [workloads.matmul("small", 16, 16, 16), workloads.matmul("huge", 2**30, 2**10, 16)]
+    with pytest.raises(MappingError, match="huge: .* too large to simulate"):
+        pipeline.run_graph(
+            workloads.OpGraph("two", operators),
+            hwconfigs.load("gemmini"),
+            progress=lambda done, total, report: told.append(done),
+        )
+    assert told == []

@@ -1,0 +1,30 @@
+"""What this version can lower; other machines are refused before anything is made for them."""
+
+from __future__ import annotations
+
+from hwconfigs import HardwareSpec
+from mapper.errors import MappingError
+
+OPERAND_BITS = 8
+"""Width of the operands of every program [bits]."""
+
+RESULT_BITS = 32
+"""Width of unrounded results and partial sums [bits]."""
+
+DATAFLOW = "weight_stationary"
+"""What the hardware loop runs."""
+
+
+def require(spec: HardwareSpec) -> None:
+    """Raise a `MappingError` for a machine whose programs would mean something else than they say."""
+    array = spec.array
+    if (array.input_bits, array.accumulator_bits) != (OPERAND_BITS, RESULT_BITS):
+        raise MappingError(
+            f"{spec.name}: array.input_bits={array.input_bits}, array.accumulator_bits={array.accumulator_bits}: "
+            f"this version lowers int{OPERAND_BITS} operands and int{RESULT_BITS} results"
+        )
+    if DATAFLOW not in array.dataflows:
+        raise MappingError(
+            f"{spec.name}: array.dataflows is {', '.join(array.dataflows) or 'empty'}: "
+            f"the hardware loops of this version run {DATAFLOW}"
+        )

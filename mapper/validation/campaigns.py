@@ -34,10 +34,10 @@ STREAM = "stream"
 NEXT_PROGRAM = {("product", "one loop"), ("variant", "product")}
 """Kinds whose succession in the first series means another program: 16^3 and 64^3 are cold again there."""
 
-EARLIER_FILL, FIRST_LATER_FILL, LATER_FILL = 0.0, 0.9, 0.25
-"""Lines of the L2 in use when a program begins: none (first series); most of them in the first program of a machine
-and after its residual additions, a quarter in the others (second series: fitted to their first cold rows, which come
-after unseen ones)."""
+EARLIER_FILL, FIRST_LATER_FILL, RESIDUAL_FILL, LATER_FILL = 0.0, 0.9, 0.1, 0.25
+"""Lines of the L2 in use when a program begins: none in the first series; in the second, most in the first program of
+a machine and after its residual additions, a tenth before these, a quarter in the others (fitted to their first cold
+rows, which come after unseen ones)."""
 
 
 def kind_of(row: Row) -> str:
@@ -56,13 +56,15 @@ def new_program(before: str, now: str, later: bool) -> bool:
         return False
     if later:
         return bool({STREAM, "sequence", "residual"} & {before, now})
-    return before == STREAM or (before, now) in NEXT_PROGRAM
+    return (before, now) in NEXT_PROGRAM
 
 
-def fill_at_start(later: bool, before: str) -> float:
+def fill_at_start(later: bool, before: str, now: str) -> float:
     """Fraction of the L2 in use when a program begins; ``before``: kind of the rows before it, of this machine."""
     if not later:
         return EARLIER_FILL
+    if now == "residual":
+        return RESIDUAL_FILL
     return FIRST_LATER_FILL if before in ("", "residual") else LATER_FILL
 
 
@@ -114,7 +116,7 @@ COMMAND_CYCLES: dict[str, tuple[tuple[str, float], ...]] = {
         ("_sameB", 6.0),
         ("resadd", 18.0),
     ),
-    "gemmini_chip": (("precomp", 4.0), ("_sameB", 8.5), ("resadd", 1.0)),
+    "gemmini_chip": (("precomp", 3.0), ("_sameB", 8.5), ("resadd", 1.0)),
     "gemmini_ibert": (),
 }
 """Issue cost of a command where the C loop is shorter than that of the machine file: "a few core instructions" with

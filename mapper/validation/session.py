@@ -61,8 +61,8 @@ class Session:
         if memory is None:
             raise AssertionError("a row was entered")
         key = programs.identity(row)
-        again = row["state"] in ("repeat", "l2warm")
-        fresh = key not in self._placed or not (again or row["test"] == "mvout_spad")
+        again = row["state"] in ("repeat", "l2warm") or row["test"] == "mvout_spad"
+        fresh = key not in self._placed or not again
         name, cost = self._machine(row), campaigns.call_cost(row, self._machine(row), self._later)
         if fresh:
             self._run_unseen(spec, memory)
@@ -106,7 +106,7 @@ class Session:
             self._later, self._kind = campaigns.is_later(row), ""
         if (config, latency) != (self._config, self._latency) or campaigns.new_program(self._kind, kind, self._later):
             self._config, self._latency = config, latency
-            self._memory = MemoryState(spec, foreign=campaigns.fill_at_start(self._later, self._kind))
+            self._memory = MemoryState(spec, foreign=campaigns.fill_at_start(self._later, self._kind, kind))
             self._next_address = BASE
             self._placed.clear()
             self._unseen = None

@@ -2,7 +2,7 @@
 
     process = machine
       thread 0 = operators, one slice each, one after another
-      thread 1.. = units, a slice for each stretch of activity
+      thread 1.. = units, a slice for each stretch of activity; a second lane if two overlap
 
 Times are microseconds of simulated time. Of an operator that repeats, the instances that were simulated
 are drawn where they start; the slice of the operator has the whole length.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import gzip
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +21,8 @@ from typing import TypeAlias
 from simulator.report import UNITS, Report, Span
 
 Event: TypeAlias = dict[str, object]
+Lane: TypeAlias = tuple[str, int]
+"""Unit, and number of the row of slices within it."""
 
 SCHEMA = "tilewright.trace/1"
 PROCESS = 1
@@ -34,13 +36,15 @@ OPERATOR_SPAN = "operator"
 def trace_events(report: Report) -> Iterator[Event]:
     """Events of one run: names first, then the operators, then the spans of the units in order of time."""
     spans = [span for span in report.spans if span.unit != OPERATOR_SPAN]
-    threads = {unit: number for number, unit in enumerate(_unit_names(spans), start=1)}
-    yield from _names(report.machine, threads)
+    lanes = _lanes(spans)
+    names = _lane_names(spans, lanes)
+    threads = {lane: number for number, lane in enumerate(names, start=1)}
+    yield from _names(report.machine, {names[lane]: number for lane, number in threads.items()})
     parts = report.by_op or (report,)
     starts = [0, *accumulate(part.cycles for part in parts)]
     for part, start in zip(parts, starts, strict=False):
         yield _operator(part, start)
-    for span in spans:
+    for span, lane in zip(spans, lanes, strict=True):
         # The operator that runs at a span's start; a span on a boundary belongs to the one that begins there.
         part = parts[min(bisect_right(starts, span.start), len(parts)) - 1]
         yield {
@@ -48,7 +52,7 @@ def trace_events(report: Report) -> Iterator[Event]:
             "cat": span.unit,
             "ph": "X",
             "pid": PROCESS,
-            "tid": threads[span.unit],
+            "tid": threads[span.unit, lane],
             "ts": _microseconds(span.start, report),
             "dur": _microseconds(span.end - span.start, report),
             "args": {"operator": part.name, "start_cycle": span.start, "cycles": span.end - span.start},
@@ -78,10 +82,37 @@ def write_trace(report: Report, path: Path, *, compressed: bool | None = None) -
             text.writelines(trace_text(report))
 
 
-def _unit_names(spans: Iterable[Span]) -> list[str]:
-    """Units with spans: the known ones in pipeline order, then any other by name."""
-    found = {span.unit for span in spans}
-    return [unit for unit in UNITS if unit in found] + sorted(found.difference(UNITS))
+def _lanes(spans: Sequence[Span]) -> list[int]:
+    """Number of the lane of each span: the first of its unit that is free, or whose last slice holds it whole.
+
+    Two commands or loops in flight overlap; viewers draw slices of one thread rightly only if they are apart or nested.
+    """
+    lanes = [0] * len(spans)
+    open_ends: dict[str, list[list[int]]] = {}
+    order = sorted(range(len(spans)), key=lambda index: (spans[index].start, -spans[index].end, index))
+    for index in order:
+        span = spans[index]
+        unit = open_ends.setdefault(span.unit, [])
+        for ends in unit:
+            while ends and ends[-1] <= span.start:
+                ends.pop()
+        lane = next((lane for lane, ends in enumerate(unit) if not ends or span.end <= ends[-1]), len(unit))
+        if lane == len(unit):
+            unit.append([])
+        unit[lane].append(span.end)
+        lanes[index] = lane
+    return lanes
+
+
+def _lane_names(spans: Sequence[Span], lanes: Sequence[int]) -> dict[Lane, str]:
+    """Names of the lanes in use: units in pipeline order, then any other by name; ``load``, ``load 2``, ..."""
+    found = {(span.unit, lane) for span, lane in zip(spans, lanes, strict=True)}
+    units = {unit for unit, _ in found}
+    order = [unit for unit in UNITS if unit in units] + sorted(units.difference(UNITS))
+    return {
+        (unit, lane): unit if lane == 0 else f"{unit} {lane + 1}"
+        for unit, lane in sorted(found, key=lambda one: (order.index(one[0]), one[1]))
+    }
 
 
 def _names(machine: str, threads: dict[str, int]) -> Iterator[Event]:

@@ -6,9 +6,13 @@ import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import hwconfigs
+from simulator.machine import simulate
+from simulator.program import MatmulLoop, Matrix, Program
 from simulator.report import Counts, Report, Span, UnitTime
 from simulator.trace import trace_events, trace_text, write_trace
 
@@ -32,6 +36,11 @@ def report() -> Report:
 
 def slices(report: Report) -> list[dict[str, object]]:
     return [event for event in trace_events(report) if event["ph"] == "X"]
+
+
+def thread_names(report: Report) -> list[str]:
+    found: list[Any] = [event["args"] for event in trace_events(report) if event["name"] == "thread_name"]
+    return [about["name"] for about in found]
 
 
 def test_operators_follow_each_other_on_their_own_row(report: Report) -> None:
@@ -78,3 +87,34 @@ def test_file_is_json_and_the_same_every_time(report: Report, tmp_path: Path, na
 def test_text_has_one_event_a_line(report: Report) -> None:
     lines = "".join(trace_text(report)).splitlines()
     assert len(lines) == len(list(trace_events(report))) + 3
+
+
+def test_overlapping_spans_have_lanes_of_their_own() -> None:
+    """b overlaps a; c begins where a ends; d overlaps b and c, so it needs a third lane."""
+    spans = (Span("load", "a", 0, 20), Span("load", "b", 10, 30), Span("load", "c", 20, 40), Span("load", "d", 25, 50))
+    report = replace(part("one", 50), spans=spans)
+    found = {event["name"]: event["tid"] for event in slices(report)}
+    assert found == {"one": 0, "a": 1, "b": 2, "c": 1, "d": 3}
+    assert thread_names(report) == ["operators", "load", "load 2", "load 3"]
+
+
+def test_slices_of_a_thread_are_apart_or_nested() -> None:
+    """Of a real run with two loops in flight."""
+    loops = tuple(
+        MatmulLoop(48, 64, 32, Matrix(0x1000, 64), Matrix(0x8000, 32), Matrix(0x20000 + 0x1000 * i, 32))
+        for i in range(6)
+    )
+    result = simulate(Program("loops", loops), hwconfigs.load("gemmini"), spans=True)
+    assert len(thread_names(result)) > len({span.unit for span in result.spans}) + 1
+    times: list[tuple[int, int, int]] = []
+    for event in slices(result):
+        place: Any = event["args"]
+        if event["tid"]:
+            times.append((place["start_cycle"], -place["cycles"], int(str(event["tid"]))))
+    ends: dict[int, list[int]] = {}
+    for start, minus, thread in sorted(times):
+        around = ends.setdefault(thread, [])
+        while around and around[-1] <= start:
+            around.pop()
+        assert not around or start - minus <= around[-1]
+        around.append(start - minus)

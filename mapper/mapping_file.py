@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dictionary
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hwconfigs import strict_yaml
 from mapper.errors import MappingError
@@ -16,23 +16,27 @@ from mapper.mapping import LevelMapping, Mapping, SpatialLoop, TemporalLoop
 SCHEMA = "tilewright-mapping-1"
 
 
+Size = Annotated[int, Field(ge=1, le=2**31)]
+"""Extent of a dimension or a tile, as on the command line. [elements]"""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class _Temporal(_Strict):
     dim: str
-    tile: int = Field(ge=1)
+    tile: Size
 
 
 class _Spatial(_Strict):
     dim: str
-    size: int = Field(ge=1)
+    size: Size
     axis: Literal["rows", "cols"]
 
 
 class _Level(_Strict):
-    memory: str
+    memory: Literal["dram", "l2", "scratchpad", "accumulator", "array"]
     kept: list[str] = []
     temporal: list[_Temporal] = []
     spatial: list[_Spatial] = []
@@ -53,9 +57,23 @@ class _Level(_Strict):
 class _File(_Strict):
     schema_version: Literal["tilewright-mapping-1"] = Field(alias="schema")
     ops: list[str] = Field(min_length=1)
-    problem: dict[str, int]
-    machine: str
+    problem: dict[Literal["m", "k", "n"], Size]
+    machine: Annotated[str, Field(min_length=1)]
     levels: list[_Level] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_repetitions(self) -> _File:
+        """A memory occurs once, as does a dimension or an axis within it."""
+        places: list[tuple[str, str, list[str]]] = [("memory", "levels", [level.memory for level in self.levels])]
+        for level in self.levels:
+            places.append(("dim", f"{level.memory}.temporal", [loop.dim for loop in level.temporal]))
+            places.append(("dim", f"{level.memory}.spatial", [loop.dim for loop in level.spatial]))
+            places.append(("axis", f"{level.memory}.spatial", [loop.axis for loop in level.spatial]))
+        for what, where, names in places:
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{where}: {what} {twice!r} is given twice")
+        return self
 
 
 def dump_mapping(mapping: Mapping) -> str:
@@ -109,12 +127,15 @@ def read_mapping(
         document = _File.model_validate(parsed.data)
     except ValidationError as error:
         raise MappingError("\n".join(_explain(dict(issue), origin) for issue in error.errors())) from error
-    found = Mapping(
-        tuple(document.ops),
-        tuple(document.problem.items()),
-        document.machine,
-        tuple(level.level() for level in document.levels),
-    )
+    try:
+        found = Mapping(
+            tuple(document.ops),
+            tuple(document.problem.items()),
+            document.machine,
+            tuple(level.level() for level in document.levels),
+        )
+    except MappingError as error:
+        raise MappingError(f"{origin}: {error}") from error
     require_for(found, problem=problem, machine=machine, origin=origin)
     return found
 
@@ -137,7 +158,8 @@ def _explain(issue: Dictionary[str, object], origin: str) -> str:
         return f"{origin}: {key}: unknown key"
     if issue["type"] == "missing":
         return f"{origin}: {key}: missing"
-    return f"{origin}: {key or 'document'}: {issue['msg']}"
+    message = str(issue["msg"]).removeprefix("Value error, ")
+    return f"{origin}: {key}: {message}" if key else f"{origin}: {message}"
 
 
 def _text(source: Path | str) -> str:

@@ -11,7 +11,7 @@ import hwconfigs
 import workloads
 from hwconfigs import HardwareSpec
 from mapper.commands.machine import overrides
-from mapper.commands.problems import CommandError
+from mapper.commands.problems import CommandError, nearest
 from mapper.mapping_file import read_mapping
 from mapper.tables import WIDTH, columns, size
 from workloads import OpGraph
@@ -29,7 +29,16 @@ def execute(options: argparse.Namespace) -> None:
     elif options.kind == "model":
         print(model_text(_graph(options)))
     else:
-        print(read_mapping(Path(options.name)).loop_nest())
+        print(mapping_text(Path(options.name)))
+
+
+def mapping_text(path: Path) -> str:
+    """The loop nest of a mapping file; a remark if its machine is none of ours, which may be right."""
+    mapping = read_mapping(path)
+    preset, known = mapping.machine.partition(" + ")[0], hwconfigs.available()
+    if preset in known:
+        return mapping.loop_nest()
+    return f"{mapping.loop_nest()}\n\nnote: machine {preset[:60]!r} is no preset{nearest(preset, known)}"
 
 
 def machine_text(spec: HardwareSpec) -> str:

@@ -157,6 +157,14 @@ def test_map_prints_and_writes_a_mapping_that_show_reads(tmp_path: Path, capsys:
     assert text.startswith(nest.rstrip("\n"))
 
 
+def test_a_mapping_for_a_machine_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mapping.yaml"
+    printed(["map", "64x64x64", "--yaml", str(path)], capsys)
+    path.write_text(path.read_text().replace("machine: gemmini", "machine: gemini"))
+    text = printed(["show", "mapping", str(path)], capsys)
+    assert text.endswith("\n\nnote: machine 'gemini' is no preset; did you mean 'gemmini'?\n")
+
+
 def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
     listed = printed(["list"], capsys)
     assert "bert-base" in listed and "gemmini_ibert" in listed

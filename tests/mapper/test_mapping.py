@@ -53,6 +53,20 @@ def test_read_from_a_file(tmp_path: Path) -> None:
     assert read_mapping(path, problem=PROBLEM, machine="gemmini") == MAPPING
 
 
+def test_every_complaint_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "q.yaml"
+    for change in (
+        ("dim: n", "dim: z"),
+        ("m: 512", "m: 0"),
+        ("- input", "- inputs"),
+        ("memory: array", "memory: dram"),
+    ):
+        path.write_text(dump_mapping(MAPPING).replace(*change))
+        with pytest.raises(MappingError) as caught:
+            read_mapping(path)
+        assert all(line.startswith(f"{path}: ") for line in str(caught.value).splitlines())
+
+
 def test_other_problem_or_machine_names_both() -> None:
     text = dump_mapping(MAPPING)
     with pytest.raises(MappingError, match="m=512 k=768 n=768, not m=1 k=768 n=768"):
@@ -73,6 +87,14 @@ def test_other_problem_or_machine_names_both() -> None:
         (("axis: rows", "axis: diagonal"), "'rows' or 'cols'"),
         (("problem:", "problem: {m: 1}\nproblem:"), "problem"),
         (("levels:", "levels: ["), "YAML"),
+        (("m: 512", "m: 0"), "problem.m: .*greater than or equal to 1"),
+        (("m: 512", "m: -4"), "problem.m: .*greater than or equal to 1"),
+        (("m: 512", "m: 100000000000000000000000000"), "problem.m: .*less than or equal to 2147483648"),
+        (("m: 512", "z: 512"), "'m', 'k' or 'n'"),
+        (("memory: accumulator", "memory: foo"), "'dram', 'l2', 'scratchpad', 'accumulator' or 'array'"),
+        (("memory: accumulator", "memory: scratchpad"), "mapping: levels: memory 'scratchpad' is given twice"),
+        (("axis: rows", "axis: cols"), "array.spatial: axis 'cols' is given twice"),
+        (("dim: m\n    tile: 128", "dim: n\n    tile: 128"), "dram.temporal: dim 'n' is given twice"),
     ],
 )
 def test_bad_files_say_what_and_where(change: tuple[str, str], message: str) -> None:

@@ -14,15 +14,15 @@ import numpy as np
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper import counts, residency, timing
 from mapper.cost import CostModel
+from mapper.estimated import Times, report_of
 from mapper.lower import lower_matmul
 from mapper.mapping import Mapping
 from mapper.mapspace import Batch, batch_of
-from mapper.pricing import energy_of
 from mapper.problem import MatmulProblem
 from mapper.replay import MEMORY_UNITS, memory_counts
 from simulator.memory.traffic import MemoryState
 from simulator.program import Program
-from simulator.report import Counts, Report, UnitTime
+from simulator.report import Counts, Report
 
 
 def estimate(
@@ -63,30 +63,17 @@ def estimate(
             moved = memory_counts(program, spec, MemoryState(spec) if memory is None else memory)
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
         lines = scaled(residency.lines(batch, seen, model.traffic), moved, spec.l2.line_bytes)
-    times = timing.cycles(batch, seen, model.traffic, lines)
-    cycles = round(float(times.cycles[0]))
-    host = round(spec.host.call_cycles + float(seen.loops[0]) * spec.host.loop_cycles)
-    busy = {
-        "host": min(host, cycles),
-        "load": round(float(times.load[0])),
-        "execute": round(float(times.compute[0])),
-        "store": round(float(times.store[0])),
-        "normaliser": 0,
-    }
-    tallied = Counts(numbers)
-    return Report(
-        name=problem.name,
-        source="estimate",
-        machine=spec.name,
-        clock_mhz=spec.clock_mhz,
+    found = timing.cycles(batch, seen, model.traffic, lines)
+    cycles = round(float(found.cycles[0]))
+    times = Times(
         cycles=cycles,
-        counts=tallied,
-        units=unit_times(busy, cycles),
-        peak_macs_per_cycle=spec.array.rows * spec.array.cols,
-        bound=bound_of(busy),
-        energy_pj_by_action=energy_of(tallied, energy),
-        peak_bytes=_peak(batch, spec),
+        host=min(round(spec.host.call_cycles + float(seen.loops[0]) * spec.host.loop_cycles), cycles),
+        load=round(float(found.load[0])),
+        load_beats=numbers["dma", "read_beat"],
+        execute=round(float(found.compute[0])),
+        store=round(float(found.store[0])),
     )
+    return report_of(problem.name, times, Counts(numbers), spec, energy, _peak(batch, spec))
 
 
 def scaled(lines: residency.Lines, moved: Counts, line_bytes: int) -> residency.Lines:
@@ -103,20 +90,6 @@ def scaled(lines: residency.Lines, moved: Counts, line_bytes: int) -> residency.
         written=np.full_like(lines.written, written),
         from_dram=np.full_like(lines.from_dram, from_dram),
     )
-
-
-def unit_times(busy: dict[str, int], cycles: int) -> dict[str, UnitTime]:
-    """Return busy and idle cycles of each unit; the estimate knows no stalls."""
-    return {unit: UnitTime(min(number, cycles), {}, max(0, cycles - number)) for unit, number in busy.items()}
-
-
-_BOUND = {"execute": "compute"}
-
-
-def bound_of(busy: dict[str, int]) -> str:
-    """Name what the busiest unit stands for."""
-    unit = max(busy, key=lambda name: busy[name])
-    return _BOUND.get(unit, unit)
 
 
 def _peak(batch: Batch, spec: HardwareSpec) -> dict[str, int]:

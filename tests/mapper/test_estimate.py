@@ -121,3 +121,17 @@ def test_cycles_are_near_the_simulation(shape: tuple[int, int, int], loop: Hardw
     assert expected.cycles >= problem.macs / expected.peak_macs_per_cycle
     for time in expected.units.values():
         assert time.total_cycles == expected.cycles
+
+
+def test_waiting_for_the_memory_is_no_load_work() -> None:
+    """As in the simulation, the load unit is busy while beats move, at most one a cycle."""
+    spec = machine("gemmini")
+    problem = contiguous(1, 768, 3072)
+    mapping = mapping_of(HardwareLoop(1, 8, 32, "mnk"), problem, spec)
+    expected = estimate(mapping, problem, spec, prices(spec))
+    load = expected.units["load"]
+    assert load.busy_cycles == expected.counts["dma", "read_beat"]
+    assert load.stall_cycles["memory"] > load.busy_cycles
+    assert expected.bound == "load"
+    measured = simulate(lower_matmul(problem, mapping, spec), spec).units["load"]
+    assert load.busy_cycles == pytest.approx(measured.busy_cycles, rel=0.1)

@@ -32,6 +32,8 @@ Without --hw the machine is gemmini: the default build, which has no normalisati
 COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show", "validate")}
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
 OBJECTIVES: tuple[Literal["latency", "energy", "edp"], ...] = ("latency", "energy", "edp")
+LONGEST_LINE = 600
+"""Characters of a complaint."""
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
@@ -39,7 +41,7 @@ class Parser(argparse.ArgumentParser):
     """Reports a wrong argument in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(BAD_INPUT, f"{self.prog}: {_shortened(message)} (see {self.prog} --help)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,10 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not lines:
             raise
         for line in lines:
-            print(f"tilewright: {line}", file=sys.stderr)
+            print(f"tilewright: {_shortened(line)}", file=sys.stderr)
         if isinstance(problem, OSError) and problem.filename is None:
             _drop_output()
         return BAD_INPUT
+
+
+def _shortened(line: str) -> str:
+    """``line`` without the middle of an endless one: what was asked is at its begin, what is allowed at its end."""
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from workloads.errors import GraphError, nearest
 from workloads.importers import huggingface
 from workloads.models import FAMILIES, ResNetConfig, TransformerConfig
+from workloads.reading import parse
 
 AnyConfig = TransformerConfig | ResNetConfig
 
@@ -61,11 +60,11 @@ def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], 
         raise GraphError(f"model must be a name, a path or a mapping, not {type(model).__name__}")
     if isinstance(model, str) and model in available():
         text = resources.files("workloads").joinpath("configs", f"{model}.yaml").read_text("utf-8")
-        return _parse(text, f"{model}.yaml"), f"{model}.yaml"
+        return parse(text, f"{model}.yaml"), f"{model}.yaml"
     path = Path(model)
     if isinstance(model, str) and path.suffix not in (".json", ".yaml", ".yml") and "/" not in model:
         known = available()
-        raise GraphError(f"unknown model {model!r}{nearest(model, known)} (available: {', '.join(known)})")
+        raise GraphError(f"unknown model {model!r:.60}{nearest(model, known)} (available: {', '.join(known)})")
     if path.is_dir():
         path /= "config.json"
     try:
@@ -74,45 +73,14 @@ def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], 
         raise GraphError(f"{path}: not a UTF-8 text file") from error
     except (OSError, ValueError) as error:
         raise GraphError(f"{path}: cannot read the model: {getattr(error, 'strerror', None) or error}") from error
-    return _parse(text, str(path)), str(path)
-
-
-def _parse(text: str, origin: str) -> dict[str, object]:
-    try:
-        raw = json.loads(text) if origin.endswith(".json") else yaml.load(text, Loader=_Loader)
-    except json.JSONDecodeError as error:
-        raise GraphError(f"{origin}: line {error.lineno}: not valid JSON, perhaps truncated: {error.msg}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        what = getattr(error, "problem", None) or "malformed"
-        raise GraphError(f"{origin}: {where}not valid YAML: {what}") from error
-    except RecursionError as error:
-        raise GraphError(f"{origin}: nested too deeply") from error
-    except ValueError as error:  # a number or date beyond what Python converts
-        raise GraphError(f"{origin}: holds a value that cannot be read: {error}") from error
-    if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
-        raise GraphError(f"{origin}: must hold one object with text keys, not {type(raw).__name__}")
-    return raw
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe loader that refuses a key given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if str(key.value) in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
-            seen.add(str(key.value))
-        return dict(super().construct_mapping(node, deep))
+    return parse(text, str(path)), str(path)
 
 
 def _validate(raw: Mapping[str, object], origin: str) -> AnyConfig:
     family = raw.get("family")
     if family not in FAMILIES:
         hint = nearest(str(family), FAMILIES)
-        raise GraphError(f"{origin}: family {family!r} is unknown ({', '.join(FAMILIES)}){hint}")
+        raise GraphError(f"{origin}: family {family!r:.60} is unknown ({', '.join(FAMILIES)}){hint}")
     kind: type[AnyConfig] = ResNetConfig if family == "resnet" else TransformerConfig
     try:
         return TypeAdapter(kind).validate_python(raw)

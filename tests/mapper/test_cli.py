@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -78,6 +79,13 @@ def test_a_wrong_command_line_is_one_line_and_code_2(arguments: list[str], says:
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert says in line
+
+
+@pytest.mark.parametrize("arguments", [["run", "x" * 9000], ["run", "gpt2", "--seq", "y" * 9000], ["z" * 9000]])
+def test_endless_texts_are_not_repeated_whole(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        cli.main(arguments)
+    assert 0 < len(capsys.readouterr().err) < 800
 
 
 def test_settings() -> None:

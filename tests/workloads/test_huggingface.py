@@ -87,6 +87,7 @@ def without(raw: Mapping[str, object], key: str) -> dict[str, object]:
         ({**BERT, "model_type": 3}, "model_type 3 is not supported"),
         (without(BERT, "model_type"), "key 'model_type' is missing"),
         (without(BERT, "hidden_size"), "key 'hidden_size' is missing"),
+        ({**BERT, "hidden_size": None}, "key 'hidden_size' is null; a positive whole number is needed"),
         ({**without(BERT, "hidden_size"), "hiden_size": 768}, "did you mean 'hiden_size'"),
         (without(without(GPT2, "n_head"), "n_layer"), "key 'n_layer', 'n_head' is missing"),
         ({**BERT, "hidden_size": "768"}, "hidden_size='768' must be a positive whole number"),

@@ -34,7 +34,7 @@ def convert(raw: Raw, origin: str) -> dict[str, object]:
         raise GraphError(f"{origin}: key 'model_type' is missing; is this a Hugging Face config.json?")
     if not isinstance(model_type, str) or model_type not in READERS:
         hint = nearest(str(model_type), READERS)
-        raise GraphError(f"{origin}: model_type {model_type!r} is not supported ({', '.join(READERS)}){hint}")
+        raise GraphError(f"{origin}: model_type {model_type!r:.66} is not supported ({', '.join(READERS)}){hint}")
     config = READERS[model_type](raw, origin)
     name = raw.get("_name_or_path") or model_type
     return {"name": str(name), "source": f"Hugging Face configuration {origin}", **config}
@@ -42,7 +42,10 @@ def convert(raw: Raw, origin: str) -> dict[str, object]:
 
 def _need(raw: Raw, origin: str, *keys: str) -> list[int]:
     """Return the values of ``keys``, which must all be there and be positive whole numbers."""
-    missing = [key for key in keys if raw.get(key) is None]
+    empty = [key for key in keys if key in raw and raw[key] is None]
+    if empty:
+        raise GraphError(f"{origin}: key {', '.join(map(repr, empty))} is null; a positive whole number is needed")
+    missing = [key for key in keys if key not in raw]
     if missing:
         hint = nearest(missing[0], raw)
         raise GraphError(f"{origin}: key {', '.join(map(repr, missing))} is missing{hint}")
@@ -55,7 +58,7 @@ def _size(raw: Raw, origin: str, key: str) -> int | None:
     if number is None:
         return None
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise GraphError(f"{origin}: {key}={number!r} must be a positive whole number")
+        raise GraphError(f"{origin}: {key}={number!r:.60} must be a positive whole number")
     return number
 
 
@@ -65,7 +68,7 @@ def _activation(raw: Raw, origin: str, key: str) -> str | None:
         return None
     kind = ACTIVATIONS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise GraphError(f"{origin}: {key}={name!r} is not supported ({', '.join(ACTIVATIONS)})")
+        raise GraphError(f"{origin}: {key}={name!r:.60} is not supported ({', '.join(ACTIVATIONS)})")
     return kind
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping as Dictionary
 from typing import TYPE_CHECKING
 
-from mapper.bounds import cycles_by_bound, floors, limit
+from mapper.verdict import cycles_by_bound, floors, limit
 from mapper.version import __version__
 from simulator.report import Action, Report
 

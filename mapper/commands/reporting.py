@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mapper import tables
-from mapper.bounds import sentence
 from mapper.report_json import run_text
+from mapper.verdict import sentence
 
 if TYPE_CHECKING:
     from mapper.commands.outputs import Output

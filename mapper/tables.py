@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from simulator.plots import energy_by_unit
 from simulator.report import Report
 
 WIDTH = 120
@@ -38,7 +39,7 @@ def finished_table(parts: Sequence[Report]) -> str:
 
 def energy_lines(report: Report) -> list[str]:
     """Energy by unit and its share, the largest first."""
-    parts = sorted(report.energy_pj_by_unit.items(), key=lambda part: (-part[1], part[0]))
+    parts = sorted(energy_by_unit(report).items(), key=lambda part: (-part[1], part[0]))
     rows = [
         ("energy by unit", *(unit for unit, _ in parts)),
         ("", *(energy(pj) for _, pj in parts)),

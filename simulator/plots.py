@@ -5,7 +5,7 @@ Matplotlib is imported inside the draw functions, and figures are built without 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BOUND_COLOURS = dict(zip(BOUNDS, ("#4477aa", "#ee6677", "#ccbb44", "#228833", "#aa3377"), strict=True))
+BOUND_COLOURS = dict(zip(BOUNDS, ("#4477aa", "#ee6677", "#ccbb44", "#aa3377", "#222222"), strict=True))
 ENERGY_COLOURS = {
-    "array": "#4477aa", "scratchpad": "#66ccee", "accumulator": "#228833", "dma": "#bbbbbb", "l2": "#ccbb44",
-    "llc": "#999933", "dram": "#ee6677", "vector": "#aa3377", "host": "#222222",
+    "array": "#4477aa", "scratchpad": "#66ccee", "accumulator": "#228833", "dma": "#bbbbbb", "l2": "#44bb99",
+    "llc": "#999933", "dram": "#ee6677", "vector": "#aa3377", "requantise": "#aa3377", "host": "#222222",
 }  # fmt: skip
-"""Tol's bright scheme and one of his muted: distinct for colour-blind readers, and the same in every figure."""
+"""Tol's bright scheme and two of his others: distinct for colour-blind readers, and the same in every figure.
+
+What bounds an operator has the colour of the energy it goes with: compute of the array, load of the DRAM, normaliser
+of the vector unit, host of the host.
+"""
 OTHER_COLOUR = "#dddddd"
 
 
@@ -33,8 +37,8 @@ class Breakdown:
     title: str
     operators: tuple[str, ...]
     latency_us: tuple[float, ...]
-    estimate_us: tuple[float, ...] | None
-    """The estimate beside the simulation, if it was given."""
+    estimate_us: tuple[float | None, ...] | None
+    """The estimate beside the simulation, if it was given; None for an operator that takes no time of its own."""
     bounds: tuple[str, ...]
     """Empty for an operator that takes no time of its own."""
     energy_uj: dict[str, tuple[float, ...]]
@@ -55,18 +59,29 @@ class Timeline:
 def breakdown(report: Report, estimate: Report | None = None) -> Breakdown:
     """Numbers of the breakdown of ``report`` by operator, with the estimate's latencies if given."""
     parts = report.by_op or (report,)
-    by_unit = [part.energy_pj_by_unit for part in parts]
+    by_unit = [energy_by_unit(part, parts) for part in parts]
     totals = {unit: sum(row.get(unit, 0.0) for row in by_unit) for row in by_unit for unit in row}
     order = sorted(totals, key=lambda unit: (-totals[unit], unit))
-    other = {part.name: part.latency_s * 1e6 for part in estimate.by_op or (estimate,)} if estimate else {}
+    other = {part.name: part for part in estimate.by_op or (estimate,)} if estimate else {}
+    blocks = f", one of {report.repeat} equal blocks" if report.by_op and report.repeat > 1 else ""
     return Breakdown(
-        title=f"{report.name} on {report.machine}",
+        title=f"{report.name} on {report.machine}{blocks}",
         operators=tuple(_label(part) for part in parts),
         latency_us=tuple(part.latency_s * 1e6 for part in parts),
-        estimate_us=tuple(other.get(part.name, 0.0) for part in parts) if estimate else None,
+        estimate_us=tuple(_estimate_us(part, other) for part in parts) if estimate else None,
         bounds=tuple(part.bound if part.cycles else "" for part in parts),
         energy_uj={unit: tuple(row.get(unit, 0.0) * 1e-6 for row in by_unit) for unit in order},
     )
+
+
+def energy_by_unit(report: Report, among: Sequence[Report] = ()) -> dict[str, float]:
+    """Energy by unit [pJ]; the vector unit is called ``requantise`` if that is all it does in ``among``.
+
+    Scaling results to int8 is part of every accumulator's read port, also on machines without a vector unit.
+    """
+    actions = {action for part in among or (report,) for unit, action in part.energy_pj_by_action if unit == "vector"}
+    name = "requantise" if actions == {"requantise"} else "vector"
+    return {name if unit == "vector" else unit: pj for unit, pj in report.energy_pj_by_unit.items()}
 
 
 def timeline(report: Report) -> Timeline:
@@ -128,29 +143,53 @@ def _draw_latency(axes: Axes, info: Breakdown) -> list[Artist]:
     from matplotlib.patches import Patch
 
     rows = range(len(info.operators))
-    axes.barh(rows, info.latency_us, color=[BOUND_COLOURS.get(bound, OTHER_COLOUR) for bound in info.bounds])
+    marks = [(value, row) for row, value in enumerate(info.estimate_us or ()) if value is not None]
+    longest = max([*info.latency_us, *(value for value, _ in marks)], default=0.0)
+    scale, unit = _scale(longest, "µs", "ms")
+    axes.barh(
+        rows,
+        [value * scale for value in info.latency_us],
+        color=[BOUND_COLOURS.get(bound, OTHER_COLOUR) for bound in info.bounds],
+    )
     legend: list[Artist] = [
         Patch(color=colour, label=bound) for bound, colour in BOUND_COLOURS.items() if bound in info.bounds
     ]
-    if info.estimate_us is not None:
-        (marks,) = axes.plot(info.estimate_us, rows, "k|", markersize=11, label="estimate")
-        legend.append(marks)
+    if marks:
+        (drawn,) = axes.plot(
+            [value * scale for value, _ in marks], [row for _, row in marks], "k|", markersize=11, label="estimate"
+        )
+        legend.append(drawn)
     axes.set_yticks(rows, info.operators)
     axes.invert_yaxis()
-    axes.set_xlabel("latency [µs]")
+    axes.set_xlabel(f"latency [{unit}]")
+    _leave_room(axes, longest * scale)
     return legend
 
 
 def _draw_energy(axes: Axes, info: Breakdown) -> list[Artist]:
     rows = range(len(info.operators))
     left = [0.0] * len(info.operators)
+    longest = max((sum(column) for column in zip(*info.energy_uj.values(), strict=True)), default=0.0)
+    scale, joule = _scale(longest, "µJ", "mJ")
     bars: list[Artist] = []
-    for unit, values in info.energy_uj.items():
+    for unit, energies in info.energy_uj.items():
+        values = [value * scale for value in energies]
         bars.append(axes.barh(rows, values, left=left, label=unit, color=ENERGY_COLOURS.get(unit, OTHER_COLOUR))[0])
         bars[-1].set_label(unit)
         left = [start + value for start, value in zip(left, values, strict=True)]
-    axes.set_xlabel("energy [µJ]")
+    axes.set_xlabel(f"energy [{joule}]")
+    _leave_room(axes, longest * scale)
     return bars
+
+
+def _scale(longest: float, small: str, large: str) -> tuple[float, str]:
+    """Factor and unit for an axis: the next larger unit from 10,000 on."""
+    return (1e-3, large) if longest >= 1e4 else (1.0, small)
+
+
+def _leave_room(axes: Axes, longest: float) -> None:
+    """The longest bar ends before the frame."""
+    axes.set_xlim(0.0, 1.05 * longest or 1.0)
 
 
 def _legend(
@@ -162,6 +201,11 @@ def _legend(
             handles=handles, title=title, loc=place, ncols=-(-len(handles) // 2), fontsize="small", frameon=False,
             handlelength=1.0, columnspacing=1.2,
         )  # fmt: skip
+
+
+def _estimate_us(part: Report, estimates: Mapping[str, Report]) -> float | None:
+    expected = estimates.get(part.name)
+    return expected.latency_s * 1e6 if expected is not None and part.cycles else None
 
 
 def _label(part: Report) -> str:

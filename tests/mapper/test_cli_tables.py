@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mapper import tables
@@ -77,6 +79,11 @@ def test_energy_by_unit_largest_first() -> None:
         ["3.0", "µJ", "1.0", "µJ"],
         ["75.0%", "25.0%"],
     ]
+
+
+def test_requantisation_is_named() -> None:
+    report = replace(part("x", 1), energy_pj_by_action={("vector", "requantise"): 1e6})
+    assert tables.energy_lines(report)[0].split() == ["energy", "by", "unit", "requantise"]
 
 
 def test_time_of_units() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from simulator.plots import breakdown, draw_breakdown, draw_timeline, timeline
+from simulator.plots import BOUND_COLOURS, ENERGY_COLOURS, breakdown, draw_breakdown, draw_timeline, timeline
 from simulator.report import Counts, Report, Span, UnitTime
 
 ENERGY = {("array", "mac"): 2e6, ("dram", "read_byte"): 5e6, ("dram", "write_byte"): 1e6}
@@ -58,6 +59,40 @@ def test_energy_is_split_by_unit_largest_first(report: Report) -> None:
 def test_estimate_is_matched_by_name(report: Report) -> None:
     estimate = whole(part("softmax", 250, "host", source="estimate"), part("query", 90, "compute", source="estimate"))
     assert breakdown(report, estimate).estimate_us == pytest.approx((0.18, 0.5))
+
+
+def test_absorbed_operators_have_no_mark(report: Report) -> None:
+    free = whole(part("query", 100, "compute"), part("gelu", 0, "store"))
+    assert list(breakdown(free, free).estimate_us or ()) == [pytest.approx(0.2), None]
+    assert len(draw_breakdown(breakdown(free, free)).axes[0].lines[0].get_xdata()) == 1  # type: ignore[arg-type]
+
+
+def test_title_says_that_it_is_one_block(report: Report) -> None:
+    assert breakdown(report).title == "block on tiny"
+    assert breakdown(replace(report, repeat=12)).title == "block on tiny, one of 12 equal blocks"
+
+
+def test_bounds_have_the_colours_of_their_energy() -> None:
+    for bound, unit in {"compute": "array", "load": "dram", "normaliser": "vector", "host": "host"}.items():
+        assert BOUND_COLOURS[bound] == ENERGY_COLOURS[unit]
+    others = set(ENERGY_COLOURS) - {"array", "dram", "vector", "requantise", "host"}
+    assert {ENERGY_COLOURS[unit] for unit in others}.isdisjoint(BOUND_COLOURS.values())
+    assert len(set(BOUND_COLOURS.values())) == 5
+
+
+@pytest.mark.parametrize(("cycles", "unit", "end"), [(4_999_999, "µs", 9999.998), (5_000_000, "ms", 10.0)])
+def test_large_times_are_in_larger_units(cycles: int, unit: str, end: float) -> None:
+    """5,000,000 cycles of 2 ns are 10 ms; the axis ends 5 % behind the longest bar."""
+    (axes, _) = draw_breakdown(breakdown(whole(part("long", cycles, "compute")))).axes
+    assert axes.get_xlabel() == f"latency [{unit}]"
+    assert axes.get_xlim() == pytest.approx((0.0, 1.05 * end))
+
+
+def test_requantisation_is_no_vector_unit() -> None:
+    scaled = replace(part("q", 1, "compute"), energy_pj_by_action={("vector", "requantise"): 1e6})
+    softmax = replace(part("s", 1, "host"), energy_pj_by_action={("vector", "softmax"): 1e6})
+    assert list(breakdown(whole(scaled)).energy_uj) == ["requantise"]
+    assert list(breakdown(whole(scaled, softmax)).energy_uj) == ["vector"]
 
 
 def test_breakdown_is_drawn_and_labelled(report: Report) -> None:

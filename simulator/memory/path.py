@@ -95,11 +95,12 @@ class MemoryPath:
                 return self._read_mixed(request, traffic, low, high, row_bytes, per_row, log)
             self._pending.clear()
         bus, hit, total, code = self._bus_free, self._hit, 0, 0
-        for size, code in zip(traffic.size_bytes[low:high], traffic.code[low:high], strict=True):
+        sizes, useful = traffic.size_bytes[low:high], traffic.useful_bytes[low:high]
+        for size, wanted, code in zip(sizes, useful, traffic.code[low:high], strict=True):
             slot = slots[0]
             if slot > request:
                 request = slot
-            rows = -(-size // row_bytes)
+            rows = -(-wanted // row_bytes)
             occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1)
             if code:
                 occupied += self._idle
@@ -133,7 +134,7 @@ class MemoryPath:
             if slots[0] > request:
                 request = slots[0]
             size = traffic.size_bytes[at]
-            rows = -(-size // row_bytes)
+            rows = -(-traffic.useful_bytes[at] // row_bytes)
             occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1)
             code = traffic.code[at]
             if code & IDLE:

@@ -55,7 +55,7 @@ class CommandTraffic:
     """
 
     columns: NDArray[np.int64]
-    """Rows: line number, bus beats, bytes, outcome bits."""
+    """Rows: line number, bus beats, bytes, outcome bits, bytes wanted."""
     starts: Ints
     misses: int
     """Requests that miss the L2."""
@@ -86,6 +86,11 @@ class CommandTraffic:
         return self.columns[3].tolist()  # type: ignore[no-any-return]
 
     @cached_property
+    def useful_bytes(self) -> list[int]:
+        """Bytes of each request that its command wants: they fill on-chip rows, the rest is dropped [bytes]."""
+        return self.columns[4].tolist()  # type: ignore[no-any-return]
+
+    @cached_property
     def hits_only(self) -> list[bool]:
         """Per command: every request hits."""
         missed = np.concatenate(([0], np.cumsum((self.columns[3] & ~IDLE) != 0)))
@@ -109,6 +114,8 @@ class _Piece:
     dma: bool
     whole: NDArray[np.bool_]
     idle: NDArray[np.bool_]
+    useful: Ints
+    """Bytes of each request that the command wants."""
 
 
 def trace(steps: Iterable[Work | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
@@ -147,7 +154,10 @@ def _command_piece(commands: Loads | Stores, spec: HardwareSpec, *, write: bool)
     aligned = (segments.address % line == 0) & (segments.size_bytes % line == 0)
     end = (segments.address + segments.size_bytes)[requests.row]
     idle = (requests.address + requests.size_bytes - end >= spec.dma.bus_bytes_per_cycle) & (not write)
-    return _Piece(owner, len(commands.base), write, True, aligned[requests.row], idle)
+    wanted = np.minimum(end, requests.address + requests.size_bytes) - np.maximum(
+        segments.address[requests.row], requests.address
+    )
+    return _Piece(owner, len(commands.base), write, True, aligned[requests.row], idle, wanted)
 
 
 def _host_piece(region: Region, spec: HardwareSpec, *, write: bool) -> _Piece:
@@ -159,7 +169,7 @@ def _host_piece(region: Region, spec: HardwareSpec, *, write: bool) -> _Piece:
     size = np.full(len(address), line, dtype=np.int64)
     requests = Requests(zeros, address, size, size // spec.dma.bus_bytes_per_cycle)
     ones = np.ones(len(address), dtype=bool)
-    return _Piece(requests, 0, write, False, ones, ~ones)
+    return _Piece(requests, 0, write, False, ones, ~ones, size)
 
 
 def _replay(pieces: list[_Piece], spec: HardwareSpec, memory: MemoryState) -> Traffic:
@@ -219,7 +229,9 @@ def _outcomes(
 def _command_traffic(piece: _Piece, code: Ints, spec: HardwareSpec) -> CommandTraffic:
     requests = piece.requests
     line = spec.l2.line_bytes if spec.l2 is not None else spec.dma.max_request_bytes
-    columns = np.stack([requests.address // line, requests.beats, requests.size_bytes, code + piece.idle * IDLE])
+    columns = np.stack(
+        [requests.address // line, requests.beats, requests.size_bytes, code + piece.idle * IDLE, piece.useful]
+    )
     starts = np.searchsorted(requests.row, np.arange(piece.commands + 1))
     return CommandTraffic(columns, starts, int(np.count_nonzero(code & MISS)))
 

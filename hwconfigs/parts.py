@@ -201,6 +201,9 @@ class CacheSpec(Part):
     mshr_release_cycles: Cycles = 0
     """A miss entry is reusable this long after its line arrived."""
 
+    multi_beat_hit_cycles: Cycles = 0
+    """Extra cycles of a hit of several beats. A phenomenological patch of one machine; 0 everywhere else."""
+
     @property
     def sets(self) -> int:
         """Number of sets."""

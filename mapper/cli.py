@@ -173,6 +173,9 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
         "--rtl", type=_name, metavar="FILE", help="CSV of Verilator rows; default: the rows that are shipped"
     )
     validate.add_argument("--firesim", type=_name, metavar="FILE", help="CSV of FireSim rows, run as well")
+    validate.add_argument(
+        "--without-patch", action="store_true", help="FireSim, 16x16: without the phenomenological l2.multi_beat_hit"
+    )
     group = validate.add_argument_group("files to write")
     group.add_argument("--json", type=_name, metavar="FILE", help="scores, gates and rows, as JSON")
     group.add_argument("--plot", type=_name, metavar="FILE", help="measured against simulated: .png, .svg or .pdf")

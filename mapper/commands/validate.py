@@ -34,7 +34,7 @@ def execute(options: argparse.Namespace) -> int:
         with _bar() as progress:
             found = run_rtl(rtl, progress)
             if measured is not None:
-                found += run_firesim(measured, progress, _processors())
+                found += run_firesim(measured, progress, _processors(), not options.without_patch)
         print(scoreboard.text(found))
         _write(found, outputs)
     if found.bad:

@@ -48,9 +48,16 @@ memory."""
 
 
 @lru_cache
-def machine(pe_dim: int) -> HardwareSpec:
-    """The measured machine with an array of ``pe_dim``."""
-    return hwconfigs.load("firesim_dosa", None if pe_dim == 16 else {"array.size": pe_dim})
+def machine(pe_dim: int, patched: bool = True) -> HardwareSpec:
+    """The measured machine with an array of ``pe_dim``.
+
+    Its one phenomenological parameter, ``l2.multi_beat_hit``, belongs to the 16x16 build; ``patched`` False switches it
+    off there too.
+    """
+    changes: dict[str, object] = {} if pe_dim == 16 else {"array.size": pe_dim}
+    if pe_dim != 16 or not patched:
+        changes["l2.multi_beat_hit"] = 0
+    return hwconfigs.load("firesim_dosa", changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ def histories(rows: Sequence[Row]) -> list[tuple[Shape, ...]]:
     return found
 
 
-def cycles(row: Row, history: tuple[Shape, ...] = ()) -> int:
+def cycles(row: Row, history: tuple[Shape, ...] = (), patched: bool = True) -> int:
     """Simulated cycles of one row.
 
     Parameters
@@ -99,6 +106,8 @@ def cycles(row: Row, history: tuple[Shape, ...] = ()) -> int:
         One measurement.
     history
         Shapes that its binary ran before it, from `histories`.
+    patched
+        Keep the phenomenological parameter of the 16x16 build.
 
     Raises
     ------
@@ -110,7 +119,7 @@ def cycles(row: Row, history: tuple[Shape, ...] = ()) -> int:
     state = row["cache_state"]
     if state not in CACHE_STATES:
         raise ValidationError(f"cache_state={state!r} is none of {', '.join(CACHE_STATES)}")
-    spec = machine(_array(row))
+    spec = machine(_array(row), patched)
     timed = program(row, spec)
     memory = MemoryState(spec)
     for shape in history if state == "first_of_shape" else (shape_of(row),):

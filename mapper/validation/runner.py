@@ -117,16 +117,18 @@ def _rtl_name(row: Row) -> str:
     return " ".join(part for part in (*parts, row["state"], f"latency {row['dram_latency']}") if part)
 
 
-def run_firesim(table: Table, progress: Progress, workers: int) -> Outcomes:
+def run_firesim(table: Table, progress: Progress, workers: int, patched: bool = True) -> Outcomes:
     """Simulate the rows of a FireSim file.
 
     Parameters
     ----------
     workers
         Processes; 1 runs them here. The outcome is the same for any number.
+    patched
+        Keep the phenomenological parameter of the 16x16 build.
     """
     jobs = [
-        (index, row, history)
+        (index, row, history, patched)
         for index, (row, history) in enumerate(zip(table.rows, firesim.histories(table.rows), strict=True))
     ]
     # The longest rows first, so that no worker is left with one of them at the end.
@@ -138,7 +140,7 @@ def run_firesim(table: Table, progress: Progress, workers: int) -> Outcomes:
     return _sorted(found)
 
 
-Job = tuple[int, Row, tuple[firesim.Shape, ...]]
+Job = tuple[int, Row, tuple[firesim.Shape, ...], bool]
 
 
 def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome | Left]:
@@ -158,7 +160,7 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome | Left]
 
 
 def _firesim_row(job: Job) -> Outcome | Left:
-    index, row, history = job
+    index, row, history, patched = job
     left = Left("firesim", line_of(index), _firesim_name(row), "", bad=False)
     kind = row["kind"]
     if kind in ("conv", "conv1x1"):
@@ -168,7 +170,7 @@ def _firesim_row(job: Job) -> Outcome | Left:
             raise ValidationError(f"kind={kind!r} is none of {', '.join(firesim.KINDS)}")
         measured = _measured(row, "measured_cycles")
         floor = whole(row, "compute_cycles", 0)
-        simulated = firesim.cycles(row, history)
+        simulated = firesim.cycles(row, history, patched)
     except FAULTS as fault:
         return replace(left, reason=str(fault) or type(fault).__name__, bad=True)
     mesh = kind == "array_microbench"

@@ -27,6 +27,7 @@ class MemoryPath:
         dma, dram, l2 = spec.dma, spec.dram, spec.l2
         self._dma = dma
         self._hit = l2.hit_cycles if l2 is not None else 0
+        self._burst = l2.multi_beat_hit_cycles if l2 is not None else 0
         self._line_bytes = l2.line_bytes if l2 is not None else dma.max_request_bytes
         self._sets = max(1, l2.capacity_bytes // (l2.line_bytes * l2.ways)) if l2 is not None else 0
         self._release = l2.mshr_release_cycles if l2 is not None else 0
@@ -94,7 +95,7 @@ class MemoryPath:
             if horizon > request:
                 return self._read_mixed(request, traffic, low, high, row_bytes, per_row, log)
             self._pending.clear()
-        bus, hit, total, code = self._bus_free, self._hit, 0, 0
+        bus, hit, total, code, burst = self._bus_free, self._hit, 0, 0, self._burst
         sizes, useful = traffic.size_bytes[low:high], traffic.useful_bytes[low:high]
         for size, wanted, code in zip(sizes, useful, traffic.code[low:high], strict=True):
             slot = slots[0]
@@ -102,6 +103,8 @@ class MemoryPath:
                 request = slot
             rows = -(-wanted // row_bytes)
             occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1)
+            if burst and size > self._dma.bus_bytes_per_cycle:
+                occupied += burst
             if code:
                 occupied += self._idle
             first = request + hit
@@ -154,6 +157,8 @@ class MemoryPath:
                     last = self._scaler = max(last, self._scaler + occupied)
                 bus = max(bus, request) + occupied if self._sets else bus
             else:
+                if self._burst and size > self._dma.bus_bytes_per_cycle:
+                    occupied += self._burst
                 first = max(request + hit, pending.get(key, 0), bus)
                 bus = first + occupied
                 last = bus - 1

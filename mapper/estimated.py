@@ -54,7 +54,7 @@ def unit_times(times: Times) -> dict[str, UnitTime]:
     beats = min(times.load_beats, load)
     return {
         "host": _busy(times.host, times.cycles),
-        "load": UnitTime(beats, {"memory": load - beats} if load > beats else {}, times.cycles - load),
+        "load": UnitTime(beats, {"load latency": load - beats} if load > beats else {}, times.cycles - load),
         "execute": _busy(times.execute, times.cycles),
         "store": _busy(times.store, times.cycles),
         "normaliser": _busy(times.normaliser, times.cycles),

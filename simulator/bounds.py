@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from simulator.report import UnitTime
 
+MEMORY_STALLS = ("load latency", "DRAM bandwidth", "request slots")
+"""Stalls of the load unit while it waits for data."""
+
 
 def bound_of(units: Mapping[str, UnitTime]) -> str:
     """One of ``simulator.report.BOUNDS``.
@@ -27,7 +30,7 @@ def bound_of(units: Mapping[str, UnitTime]) -> str:
     normaliser = units["normaliser"].busy_cycles
     others = {
         "host": units["host"].busy_cycles,
-        "load": units["load"].busy_cycles + units["load"].stall_cycles.get("memory", 0),
+        "load": units["load"].busy_cycles + sum(units["load"].stall_cycles.get(cause, 0) for cause in MEMORY_STALLS),
         "store": units["store"].busy_cycles - normaliser,
         "normaliser": normaliser,
     }

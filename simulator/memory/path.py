@@ -47,6 +47,9 @@ class MemoryPath:
         self._dram_free = 0.0
         self.dram_busy = 0.0
         """DRAM bus cycles used so far."""
+        self.held_by_bus = 0
+        self.held_by_slots = 0
+        """Cycles by which loads were held up by the DRAM bus, and by request slots and miss entries."""
 
     def read(
         self, start: int, traffic: CommandTraffic, command: int, row_bytes: int, cycles_per_row: int, log: RowLog | None
@@ -100,6 +103,7 @@ class MemoryPath:
         for size, wanted, code in zip(sizes, useful, traffic.code[low:high], strict=True):
             slot = slots[0]
             if slot > request:
+                self.held_by_slots += slot - request
                 request = slot
             rows = -(-wanted // row_bytes)
             occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1)
@@ -135,6 +139,7 @@ class MemoryPath:
             self._pending = pending = {key: time for key, time in pending.items() if time > request}
         for at in range(low, high):
             if slots[0] > request:
+                self.held_by_slots += slots[0] - request
                 request = slots[0]
             size = traffic.size_bytes[at]
             rows = -(-traffic.useful_bytes[at] // row_bytes)
@@ -147,6 +152,7 @@ class MemoryPath:
                 if self._sets and pending.get(key, 0) > request:
                     request = pending[key]
                 if mshrs[0] > request:
+                    self.held_by_slots += mshrs[0] - request
                     request = mshrs[0]
                 end = self._fetch(request, code, size)
                 last = max(end - 1 - self._early(size), request + hit + occupied - 1)
@@ -183,6 +189,7 @@ class MemoryPath:
         wanted = self._line_bytes if self._sets else size
         transfer = wanted * self._cycles_per_byte
         first = max(float(request + latency), self._dram_free)
+        self.held_by_bus += int(first) - request - latency
         self._dram_free = first + transfer + (self._evict if code & EVICT else 0.0)
         self.dram_busy += transfer
         return math.ceil(first + transfer) + self._hit + (1 if self._sets else 0)

@@ -69,10 +69,10 @@ class Host:
         if self._next_loop > env.now:
             self._meter.busy += self._next_loop - env.now
             yield env.timeout(self._next_loop - env.now)
-        waited = env.now
         alone = [running for running in self._in_flight if not running.work.is_loop]
         if work.whole_memory or alone or (self._in_flight and self._in_flight[-1].work.whole_memory):
             yield from self._drain()
+        waited = env.now
         while sum(not running.released for running in self._in_flight) >= front_end.loops_in_flight:
             oldest = next(running for running in self._in_flight if not running.released)
             self.waiting_for = f"the release of {oldest.work.name}"

@@ -74,7 +74,9 @@ class LoadController:
             row_bytes = self._spec.scratchpad.row_bytes
         scale = round(self._spec.dma.scale_cycles_per_row) if loads.scaled[index] else 1
         log: RowLog | None = None if to_accumulator else []
-        last, busy = self._path.read(now, running.load_traffic, index, row_bytes, scale, log)
+        path = self._path
+        bus, slots = path.held_by_bus, path.held_by_slots
+        last, busy = path.read(now, running.load_traffic, index, row_bytes, scale, log)
         dma = self._spec.dma
         completed = last + (dma.accumulator_completion_cycles if to_accumulator else dma.completion_cycles)
         end = completed
@@ -85,16 +87,25 @@ class LoadController:
         self._free = now + max(rows, MIN_HANDOVER)
         release = dma.accumulator_release_cycles if to_accumulator else dma.release_cycles
         self._done.append(end if release is None else last + release + end - completed)
-        self._account(now, end, busy)
+        self._account(now, end, busy, path.held_by_bus - bus, path.held_by_slots - slots)
         running.loaded.append(end)
 
-    def _account(self, start: int, end: int, busy: int) -> None:
-        """In-flight time not covered by data beats is a wait for memory."""
+    def _account(self, start: int, end: int, busy: int, bus: int, slots: int) -> None:
+        """In-flight time not covered by data beats is a wait for memory.
+
+        What held requests up, the DRAM bus or slots and miss entries, divides it; the rest is latency. A full bus also keeps
+        slots taken, so the bus comes first.
+        """
         covered = max(0, end - max(start, self._covered))
         self._covered = max(self._covered, end)
         used = min(busy, covered)
         self._meter.busy += used
-        self._meter.stall("memory", covered - used)
+        waited = covered - used
+        by_bus = min(waited, bus)
+        by_slots = min(waited - by_bus, slots)
+        self._meter.stall("DRAM bandwidth", by_bus)
+        self._meter.stall("request slots", by_slots)
+        self._meter.stall("load latency", waited - by_bus - by_slots)
 
     def _hazards(self, running: Running, index: int) -> Process:
         """Wait until nothing that is still to be read lies where this mvin writes."""
@@ -116,7 +127,7 @@ class LoadController:
                 if len(before.work.pairs):
                     yield from self._overwrite(before, loads.local_row[index], loads.local_rows[index])
         if self.env.now > waited:
-            self._meter.stall("operands in use", self.env.now - waited)
+            self._meter.stall("operands in use", self.env.now - max(waited, self._covered))
             self._covered = max(self._covered, self.env.now)
 
     def _overwrite(self, before: Running, row: int, rows: int) -> Process:

@@ -13,10 +13,11 @@ from hwconfigs import HardwareSpec
 from mapper import counts
 from mapper.cost import CostModel
 from mapper.estimate import estimate
-from mapper.lower import lower_matmul
-from mapper.mapping import HardwareLoop
+from mapper.lower import lower_matmul, walk
+from mapper.mapping import DIMS, HardwareLoop
 from mapper.mapspace import batch_of
 from mapper.problem import contiguous
+from mapper.timing import before_last, cut
 from mapper.traffic import BEATS, BYTES, REQUESTS, Sweep
 from simulator.machine import simulate
 from simulator.memory.traffic import MemoryState
@@ -131,7 +132,34 @@ def test_waiting_for_the_memory_is_no_load_work() -> None:
     expected = estimate(mapping, problem, spec, prices(spec))
     load = expected.units["load"]
     assert load.busy_cycles == expected.counts["dma", "read_beat"]
-    assert load.stall_cycles["memory"] > load.busy_cycles
+    assert load.stall_cycles["load latency"] > load.busy_cycles
     assert expected.bound == "load"
     measured = simulate(lower_matmul(problem, mapping, spec), spec).units["load"]
     assert load.busy_cycles == pytest.approx(measured.busy_cycles, rel=0.1)
+
+
+@pytest.mark.parametrize("loop", [HardwareLoop(8, 4, 7), HardwareLoop(4, 4, 2, "nmk"), HardwareLoop(8, 4, 4)])
+def test_wide_results_of_few_loops_are_bound_by_their_stores(loop: HardwareLoop) -> None:
+    """Scores of one head: the stores of the last loop but one outlast the last loop, transposed weights come late.
+
+    Without either, the first of these tilings was 23 % too fast; 11 % too slow at most was seen.
+    """
+    spec = machine("gemmini_ibert")
+    problem = contiguous(128, 64, 128, b_transposed=True, c_full=True)
+    mapping = mapping_of(loop, problem, spec)
+    expected = estimate(mapping, problem, spec, prices(spec))
+    measured = simulate(lower_matmul(problem, mapping, spec), spec)
+    assert expected.cycles == pytest.approx(measured.cycles, rel=0.13)
+
+
+def test_the_last_loop_but_one_is_the_walk_s() -> None:
+    spec = machine("gemmini")
+    problem = contiguous(70, 90, 110)
+    for order in ("mnk", "kmn", "nkm"):
+        for tiles in ((2, 6, 7), (5, 2, 3), (2, 6, 3), (1, 1, 2)):
+            loop = HardwareLoop(*tiles, order)
+            *_, before, _ = walk(problem, loop, spec.array.rows)
+            columns = dict(zip(DIMS, loop.tiles, strict=True))
+            cuts = {name: cut(problem.dims[name], np.array([columns[name]]), spec.array.rows) for name in DIMS}
+            found = {name: int(part.blocks[0]) for name, part in before_last(order, cuts).items()}
+            assert found == {name: -(-size // spec.array.rows) for name, size in before.size.items()}

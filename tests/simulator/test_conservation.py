@@ -119,7 +119,6 @@ def test_two_runs_in_one_process_agree(tools, tiny, data: st.DataObject) -> None
     assert simulate(program, tiny, spans=True) == simulate(program, tiny, spans=True)
 
 
-@pytest.mark.xfail(strict=False, reason="waits of load (rows in use) and host (whole-memory loops) are booked twice")
 @given(data=st.data())
 @LIMITS
 def test_no_cycle_is_booked_twice(tools, tiny, data: st.DataObject) -> None:  # type: ignore[no-untyped-def]
@@ -128,7 +127,7 @@ def test_no_cycle_is_booked_twice(tools, tiny, data: st.DataObject) -> None:  # 
     program = tools.tiled(p, tiny.array.rows)
     assume(fits(program, tiny))
     steps = program_steps(program, tiny)
-    machine = Machine(tiny, steps, trace(steps, tiny, MemoryState(tiny)), record_spans=False)
+    machine = Machine(tiny, steps, trace(steps, tiny, MemoryState(tiny)), record_spans=False, exact=True)
     cycles = machine.run()
     for unit, meter in machine.meters.items():
         assert meter.busy + sum(meter.stalls.values()) <= cycles, unit

@@ -53,7 +53,7 @@ def test_one_mvin(tiny: HardwareSpec) -> None:
     assert report.counts["dma", "read_request"] == report.counts["dma", "read_beat"] == 4
     assert report.counts["dram", "read_byte"] == 16
     assert report.units["load"].busy_cycles == 4
-    assert dict(report.units["load"].stall_cycles) == {"memory": 11}
+    assert dict(report.units["load"].stall_cycles) == {"load latency": 11}
 
 
 def test_one_wide_mvin(tiny: HardwareSpec) -> None:

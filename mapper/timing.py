@@ -3,7 +3,8 @@
 Two loops are in flight. While a loop computes, the stores of the loop before it leave and the loads of the loop after
 it arrive, in that order:
 
-    total = call + first loads + sum over neighbours of max(compute, stores before + loads after, issue) + last loop
+    total = call + first loads + sum over neighbours of max(compute, stores before + loads after, stores before, issue)
+                 + last loop, or the stores before it if they take longer + its own stores
 
 Loops differ only by ragged tiles, so the neighbours of a three-deep loop nest come in at most fourteen kinds, each with
 its number of occurrences. A tile in the whole memories overlaps with nothing but the rest of its own loads. Sources of
@@ -116,6 +117,27 @@ def neighbours(order: str, cuts: dict[str, Cut]) -> Iterator[tuple[Ints, Tile, T
     yield (outer.trips > 1) * 1, before, tile(outer.last, middle.first, inner.first)
 
 
+def before_last(order: str, cuts: dict[str, Cut]) -> Tile:
+    """Return the tile of the last loop but one: a full one along the innermost dimension that has several."""
+    tile = {name: cuts[name].last for name in order}
+    inside = np.zeros(len(cuts["k"].trips), dtype=bool)
+    for name in reversed(order):
+        here = (cuts[name].trips > 1) & ~inside
+        tile[name] = _chosen(here, cuts[name].full, cuts[name].last)
+        inside |= here
+    return tile
+
+
+def _chosen(here: NDArray[np.bool_], one: Part, other: Part) -> Part:
+    """Return ``one`` where ``here``, elsewhere ``other``."""
+    return Part(
+        np.where(here, one.blocks, other.blocks),
+        np.where(here, one.last_rows, other.last_rows),
+        np.where(here, one.opening, other.opening),
+        np.where(here, one.final, other.final),
+    )
+
+
 class _Machine:
     """Costs of one loop's parts, from the totals of the whole matmul."""
 
@@ -225,6 +247,22 @@ class _Machine:
         cycles: Floats = d + a * np.minimum(1.0, self.segment / tile["k"].blocks) + b / first_b
         return cycles
 
+    def lead(self, tile: Tile) -> Floats:
+        """Cycles by which the loads delay a loop: until its first pair can start, or so that its last ones can follow.
+
+        Pairs run along k outermost, and so do the loads: the pairs of the last k step follow the last load. Transposed
+        weights are loaded along n: behind the last load are all pairs but those of the first k step.
+        """
+        blocks = tile["k"].blocks
+        before = 1.0 / blocks if self.problem.b_transposed else 1.0 - 1.0 / blocks
+        cycles: Floats = np.maximum(self.head(tile), self.load(tile) - before * self.compute(tile))
+        return cycles
+
+    def left(self, tile: Tile) -> Floats:
+        """Store cycles after a loop's last pair, if another loop follows: stores begin during the last k step."""
+        cycles: Floats = np.maximum(0.0, self.store(tile)[0] - self.compute(tile) / tile["k"].blocks)
+        return cycles
+
     def store(self, tile: Tile) -> tuple[Floats, Floats]:
         """Store cycles of a loop and the number of its mvouts: serial commands of whole row segments."""
         m, k, n = _mkn(tile)
@@ -253,27 +291,27 @@ class _Machine:
         compute, load = self.compute(before), self.load(after)
         store, mvouts = self.store(before)
         if not self.batch.double_buffered:
-            return self.alone(compute, self.load(before), store, before), compute, load, store
+            return self.alone(before), compute, load, store
         entries = self.spec.front_end.store_entries
         waits = store * np.maximum(0.0, 1.0 - entries / np.maximum(mvouts, 1.0))
         few, many = EARLY_RELEASE_CYCLES
         early = np.where(before["m"].blocks < 8, few, many) * self.hits * (mvouts <= entries)
         busy = compute + np.minimum(early, np.minimum(load, compute))
-        cycles: Floats = np.maximum(overlapped(busy, waits + load), float(self.spec.host.loop_cycles))
+        cycles: Floats = np.maximum(overlapped(busy, waits + load), np.maximum(store, self.spec.host.loop_cycles))
         return cycles, compute, load, store
 
-    def alone(self, compute: Floats, load: Floats, store: Floats, tile: Tile) -> Floats:
+    def alone(self, tile: Tile) -> Floats:
         """Cycles of a loop that overlaps with no other: it starts when its first blocks are on chip.
 
         The others arrive in the banks that are read: every A row written, and of B rows the share of steps with
         new weights, costs the array a cycle about every second time (seen in our event simulation).
         """
         m, k, n = _mkn(tile)
-        head = self.head(tile)
+        head, load, compute = self.head(tile), self.load(tile), self.compute(tile)
         written = (m.blocks + n.blocks / m.blocks) * k.blocks * self.spec.array.rows
         conflicts = 0.5 * np.minimum(written * (1.0 - head / np.maximum(load, 1.0)), load - head)
-        cycles: Floats = head + np.maximum(load - head, compute + conflicts) + store + self.exposed
-        return cycles
+        cycles: Floats = np.maximum(head + conflicts, self.lead(tile)) + compute + self.store(tile)[0]
+        return cycles + self.exposed
 
 
 def _mkn(tile: Tile) -> tuple[Part, Part, Part]:
@@ -291,10 +329,11 @@ def cycles(batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) ->
     last = {name: part.last for name, part in cuts.items()}
     compute, load, store = machine.compute(last), machine.load(first), machine.store(last)[0]
     if batch.double_buffered:
-        single = machine.alone(compute, load, store, last)
-        total = np.where(seen.loops > 1, machine.head(first) + compute + store + machine.exposed, single)
+        waiting = np.maximum(0.0, machine.left(before_last(batch.order, cuts)) - compute)
+        several = machine.lead(first) + compute + waiting + store + machine.exposed
+        total = np.where(seen.loops > 1, several, machine.alone(last))
     else:
-        total = machine.alone(compute, machine.load(last), store, last)
+        total = machine.alone(last)
     for number, before, after in neighbours(batch.order, cuts):
         if not number.any():
             continue

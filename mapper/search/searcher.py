@@ -37,7 +37,7 @@ class SearchResult:
     """The best mapping of a space and how much of the space was looked at.
 
     The search meets a cold L2 and knows it by reuse distances only. The estimate of the found mapping replays its
-    requests: on a cold L2 the two differ by 0.2 % (median of 25 matmuls of BERT-base and GPT-2 on gemmini,
+    requests: on a cold L2 the two differ by 0.1 % (median of 25 matmuls of BERT-base and GPT-2 on gemmini,
     gemmini_ibert and gemmini_chip; 2.8 % at most), without L2 not at all. In a run, operators also find what others
     left in the L2.
     """

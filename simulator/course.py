@@ -27,6 +27,9 @@ WINDOW_LOOPS = 4
 LONGEST_PERIOD = 64
 """Longest repeating sequence that is looked for [loops]."""
 
+FILLING_LOOPS = 3
+"""Loops at the start whose pace says nothing: the machine takes in as many as it holds before one has run."""
+
 TIME_TOLERANCE = 0.005
 """Relative difference of the times of two windows that counts as steady (results: see tests/benchmarks)."""
 
@@ -63,6 +66,7 @@ class Course:
         self._misses: list[int] = []
         if not exact:
             self._learn(traffic)
+        self._filling = FILLING_LOOPS
         self._times: list[tuple[int, int]] = []
         self._accounts: list[list[tuple[int, dict[str, int]]]] = []
         self.cycles_passed_over = 0
@@ -96,6 +100,7 @@ class Course:
         elif not isinstance(step, Work):
             self._times.clear()
             self._accounts.clear()
+            self._filling = FILLING_LOOPS
         self._next += 1
         if isinstance(step, Work):
             self._works += 1
@@ -104,6 +109,9 @@ class Course:
 
     def _note(self, now: int) -> None:
         """When the host asks for work ``self._works``, and the accounts at that time."""
+        if self._filling:
+            self._filling -= 1
+            return
         self._times.append((self._works, now))
         self._accounts.append([(meter.busy, dict(meter.stalls)) for meter in self._meters])
 
@@ -157,7 +165,7 @@ class Course:
         self.loops_passed_over += loops
         earlier = self._accounts[-1 - 2 * window]
         for meter, (busy, stalls) in zip(self._meters, earlier, strict=True):
-            meter.busy += (meter.busy - busy) * windows // 2
+            meter.busy += min(meter.busy - busy, cycles_of_two) * windows // 2
             for cause, cycles in list(meter.stalls.items()):
                 meter.stalls[cause] += (cycles - stalls.get(cause, 0)) * windows // 2
         self._next += loops

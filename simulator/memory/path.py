@@ -79,7 +79,10 @@ class MemoryPath:
         request = max(self._next_request, start + self._dma.issue_cycles)
         if traffic.hits_only[command] and self._hit:
             return self._read_hits(request, traffic, low, high, row_bytes, cycles_per_row, log)
-        return self._read_mixed(request, traffic, low, high, row_bytes, cycles_per_row, log)
+        found = self._read_mixed(request, traffic, low, high, row_bytes, cycles_per_row, log)
+        if log is not None:
+            log.sort()
+        return found
 
     def _read_hits(
         self,
@@ -133,20 +136,16 @@ class MemoryPath:
         per_row: int,
         log: RowLog | None,
     ) -> tuple[int, int]:
+        self._forget(request)
         slots, mshrs, pending = self._slots, self._mshrs, self._pending
         bus, hit, latest, total = self._bus_free, self._hit, 0, 0
-        if len(pending) > 4 * len(mshrs):
-            self._pending = pending = {key: time for key, time in pending.items() if time > request}
         for at in range(low, high):
             if slots[0] > request:
                 self.held_by_slots += slots[0] - request
                 request = slots[0]
-            size = traffic.size_bytes[at]
+            size, code = traffic.size_bytes[at], traffic.code[at]
             rows = -(-traffic.useful_bytes[at] // row_bytes)
-            occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1)
-            code = traffic.code[at]
-            if code & IDLE:
-                occupied += self._idle
+            occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1) + self._idle * bool(code & IDLE)
             key = traffic.line[at] % self._sets if self._sets else -1
             if code & MISS:
                 if self._sets and pending.get(key, 0) > request:
@@ -174,10 +173,13 @@ class MemoryPath:
             if log is not None:
                 log.append((last + 1, rows))
             request += 1
-        if log is not None:
-            log.sort()
         self._bus_free, self._next_request = bus, request
         return latest, total
+
+    def _forget(self, now: int) -> None:
+        """Drop fetches that have long been complete."""
+        if len(self._pending) > 4 * len(self._mshrs):
+            self._pending = {key: time for key, time in self._pending.items() if time > now}
 
     def _early(self, size: int) -> int:
         """Cycles by which a short request is served before its whole line has arrived. [cycles]"""

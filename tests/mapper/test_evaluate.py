@@ -7,7 +7,7 @@ import pytest
 from mapper import pipeline
 
 
-@pytest.mark.parametrize(("machine", "seq"), [("gemmini_ibert", 128), ("gemmini_ibert", 96), ("paper_codesign", 64)])
+@pytest.mark.parametrize(("machine", "seq"), [("gemmini_ibert", 128), ("paper_codesign", 128), ("gemmini", 128)])
 def test_default_against_exact(machine: str, seq: int) -> None:
     quick = pipeline.run("bert-base", machine, seq=seq).simulation
     exact = pipeline.run("bert-base", machine, seq=seq, exact=True).simulation

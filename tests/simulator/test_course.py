@@ -42,6 +42,7 @@ def test_time_is_kept_and_counts_are_equal(m: int, k: int, n: int, tiling: Tilin
     assert quick.cycles == pytest.approx(exact.cycles, rel=TOLERANCE)
     for unit, time in quick.units.items():
         assert time.total_cycles == quick.cycles, unit
+        assert min(time.busy_cycles, time.idle_cycles, *time.stall_cycles.values(), 0) == 0, unit
         assert time.busy_cycles == pytest.approx(exact.units[unit].busy_cycles, rel=0.03, abs=200), unit
 
 

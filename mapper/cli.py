@@ -204,7 +204,8 @@ def _add_machine(to: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--energy", type=_name, metavar="PRESET", help="energy table; default: the machine's own")
     group.add_argument("--objective", default="latency", choices=OBJECTIVES, help="default: %(default)s")
-    group.add_argument("--exact", action="store_true", help="simulate every repetition instead of multiplying")
+    group.add_argument("--exact", action="store_true", help="simulate every loop and repetition, pass none over")
+    group.add_argument("--explain", action="store_true", help="print the cycles of every operator by cause")
     _add_set(to)
 
 

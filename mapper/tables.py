@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from mapper.explain import CAUSES, explain
 from simulator.plots import energy_by_unit
 from simulator.report import Report
 
@@ -11,6 +12,14 @@ WIDTH = 120
 _HEADINGS = (
     "operator", "x", "cycles", "share", "util.", "DRAM", "energy", "bound by", "estimate", "diff.",
 )  # fmt: skip
+_SHORT = {
+    "load latency": "latency",
+    "DRAM bandwidth": "DRAM bus",
+    "request slots": "slots",
+    "bank conflict": "banks",
+    "fill and drain": "fill, drain",
+}  # fmt: skip
+"""Names of causes where a column must be narrow."""
 
 
 def run_table(simulation: Report, estimate: Report, blocks: int, absorbed: Mapping[str, str] | None = None) -> str:
@@ -35,6 +44,17 @@ def finished_table(parts: Sequence[Report]) -> str:
     cycles = sum(part.cycles for part in parts)
     rows = [_row(part, None, cycles)[:8] for part in parts]
     return "\n".join(columns([_HEADINGS[:8], *rows], rules=(1,), right=range(1, 7)))
+
+
+def lost_lines(simulation: Report) -> list[str]:
+    """Cycles of each operator by cause; every row adds up to 100 % of its operator, the last to 100 % of the run."""
+    rows = [(part.name, explain(part), part.cycles) for part in simulation.by_op if part.cycles]
+    total = {cause: sum(lost[cause] for _, lost, _ in rows) for cause in CAUSES}
+    rows.append(("total", total, sum(cycles for _, _, cycles in rows)))
+    causes = [cause for cause in CAUSES if total[cause]]
+    table = [(name, *(percent(lost[cause], cycles) for cause in causes)) for name, lost, cycles in rows]
+    headings = ("lost to", *(_SHORT.get(cause, cause) for cause in causes))
+    return columns([headings, *table], rules=(1, len(table)), right=range(1, len(causes) + 1))
 
 
 def energy_lines(report: Report) -> list[str]:

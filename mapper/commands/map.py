@@ -37,7 +37,7 @@ def execute(options: argparse.Namespace) -> None:
         )
         (mapping,) = result.mappings.values()
         print(mapping.loop_nest() + "\n")
-        print(summary(result))
+        print(summary(result, explained=options.explain))
         if "yaml" in outputs:
             outputs["yaml"].finish(lambda path: path.write_text(dump_mapping(mapping), encoding="utf-8"))
         write_outputs(result, options.objective, outputs)

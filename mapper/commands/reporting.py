@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from workloads import OpGraph
 
 
-def summary(result: RunResult) -> str:
-    """What ``run`` and ``map`` print: the table, the units' time, totals, and what bounds the run."""
+def summary(result: RunResult, *, explained: bool = False) -> str:
+    """What ``run`` and ``map`` print: the table, the units' time, totals, and what bounds the run.
+
+    ``explained`` adds a table of the cycles by cause.
+    """
     graph, spec, simulation = result.graph, result.spec, result.simulation
     many = "" if len(graph.operators) == 1 else f"{graph.repeat} x {len(graph.operators)} operators, "
     absorbed = {
@@ -32,6 +35,7 @@ def summary(result: RunResult) -> str:
             tables.run_table(simulation, result.estimate, graph.repeat, absorbed),
             *tables.note_lines(notes),
             "",
+            *([*tables.lost_lines(simulation), ""] if explained else []),
             *tables.time_lines(simulation),
             "",
             *tables.energy_lines(simulation),

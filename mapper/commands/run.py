@@ -34,5 +34,5 @@ def execute(options: argparse.Namespace) -> None:
                 exact=options.exact,
                 progress=progress,
             )
-        print(summary(result))
+        print(summary(result, explained=options.explain))
         write_outputs(result, options.objective, outputs)

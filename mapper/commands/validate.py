@@ -30,7 +30,7 @@ def execute(options: argparse.Namespace) -> int:
     """Run the rows, print the scoreboard. 0: all gates hold, 1: one fails, 2: a row makes no sense."""
     rtl, measured = _tables(options)
     with ExitStack() as stack:
-        outputs = open_outputs(stack, {"json": options.json, "plot": options.plot})
+        outputs = open_outputs(stack, {"json": options.json, "plot": options.plot}, (options.rtl, options.firesim))
         with _bar() as progress:
             found = run_rtl(rtl, progress)
             if measured is not None:

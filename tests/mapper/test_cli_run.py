@@ -223,3 +223,13 @@ def test_a_signal_ends_a_real_process(tmp_path: Path, sent: signal.Signals, code
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (code, says)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_explain_adds_a_table_of_causes(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(["run", "bert-base", "--hw", "gemmini_ibert", "--seq", "32", "--explain"], capsys)
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("lost to"))
+    assert "DRAM bus" in lines[start]
+    row = next(line for line in lines[start:] if line.startswith("ffn1"))
+    assert sum(float(share.rstrip("%")) for share in row.split()[1:]) == pytest.approx(100, abs=0.6)
+    assert max(map(len, lines)) <= 120

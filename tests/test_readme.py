@@ -60,9 +60,20 @@ def test_links_lead_to_files(text: str, repository: Path) -> None:
 
 def test_output_shown_is_that_of_the_main_command(text: str, repository: Path, update_golden: bool) -> None:
     """Refresh with ``python -m pytest tests/test_readme.py --update-golden``."""
-    (shown,) = blocks(text, "text")
+    (shown,) = (block for block in blocks(text, "text") if block.startswith(f"$ {MAIN}"))
     printed = f"$ {MAIN}\n" + output_of(MAIN)
     if update_golden:
         (repository / "README.md").write_text(text.replace(shown, printed), encoding="utf-8")
         pytest.skip("README.md was rewritten")
     assert shown == printed, "the README shows an older output; refresh it with --update-golden"
+
+
+def test_scoreboard_shown_is_that_of_the_shipped_rows(text: str) -> None:
+    """The Verilator part of the README's scoreboard is what ``tilewright validate`` prints now."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        cli.main(["validate"])
+    now = [line.split() for line in printed.getvalue().split("\n\n")[0].splitlines()[2:]]
+    (board,) = (block for block in blocks(text, "text") if block.startswith("simulated against measured"))
+    shown = [line.split() for line in board.splitlines()]
+    assert [line for line in now if line not in shown] == []

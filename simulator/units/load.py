@@ -93,7 +93,8 @@ class LoadController:
     def _account(self, start: int, end: int, busy: int, bus: int, slots: int) -> None:
         """In-flight time not covered by data beats is a wait for memory.
 
-        What held requests up, the DRAM bus or slots and miss entries, divides it; the rest is latency. A full bus also keeps
+        What held requests up, the DRAM bus or slots and miss entries, divides it; the rest is latency. A full bus
+        also keeps
         slots taken, so the bus comes first.
         """
         covered = max(0, end - max(start, self._covered))

@@ -31,6 +31,9 @@ Without --hw the machine is gemmini: the default build, which has no normalisati
 """
 COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show", "validate")}
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
+POLICIES = ("best", "gemmini_auto")
+"""As `mapper.policy.POLICIES`, which is not imported for the sake of ``--help``; a test compares them."""
+
 OBJECTIVES: tuple[Literal["latency", "energy", "edp"], ...] = ("latency", "energy", "edp")
 LONGEST_LINE = 600
 """Characters of a complaint."""
@@ -204,6 +207,9 @@ def _add_machine(to: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--energy", type=_name, metavar="PRESET", help="energy table; default: the machine's own")
     group.add_argument("--objective", default="latency", choices=OBJECTIVES, help="default: %(default)s")
+    group.add_argument(
+        "--mapping", default="best", choices=POLICIES, help="gemmini_auto: the tile of Gemmini's library; default: best"
+    )
     group.add_argument("--exact", action="store_true", help="simulate every loop and repetition, pass none over")
     group.add_argument("--explain", action="store_true", help="print the cycles of every operator by cause")
     _add_set(to)

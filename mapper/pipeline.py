@@ -27,6 +27,7 @@ from mapper.lowering.operators import lower_operator
 from mapper.lowering.series import Piece, Series
 from mapper.mapping import Mapping
 from mapper.placement import Placement, place
+from mapper.policy import Policy, library_mapping
 from mapper.problem import MatmulProblem
 from mapper.reporting import free_report, model_report, operator_report
 from mapper.search.exhaustive import search
@@ -63,6 +64,7 @@ def run(
     batch: int = 1,
     strict_positions: bool = False,
     objective: Objective = "latency",
+    policy: Policy = "best",
     overrides: Dictionary[str, object] | None = None,
     energy: str | Path | None = None,
     spans: bool = False,
@@ -83,6 +85,8 @@ def run(
         Refuse more positions than the model was trained with.
     objective
         ``"latency"``, ``"energy"`` or ``"edp"``.
+    policy
+        ``"best"`` searches; ``"gemmini_auto"`` takes the tile of Gemmini's library.
     overrides
         Changes of the machine by dotted key.
     energy
@@ -104,7 +108,16 @@ def run(
     graph = workloads.build(
         model, seq=seq, phase=phase, context=context, batch=batch, strict_positions=strict_positions
     )
-    return run_graph(graph, spec, objective=objective, energy=energy, spans=spans, exact=exact, progress=progress)
+    return run_graph(
+        graph,
+        spec,
+        objective=objective,
+        policy=policy,
+        energy=energy,
+        spans=spans,
+        exact=exact,
+        progress=progress,
+    )
 
 
 def map_matmul(
@@ -114,6 +127,7 @@ def map_matmul(
     hw: str | Path | HardwareSpec,
     *,
     objective: Objective = "latency",
+    policy: Policy = "best",
     overrides: Dictionary[str, object] | None = None,
     energy: str | Path | None = None,
     spans: bool = False,
@@ -122,7 +136,9 @@ def map_matmul(
     """Map and simulate one matmul, C[m, n] = A[m, k] B[k, n]."""
     operator = workloads.matmul("matmul", m, k, n)
     graph = OpGraph(f"matmul {m}x{k}x{n}", [operator], config={"m": m, "k": k, "n": n})
-    return run_graph(graph, load(hw, overrides), objective=objective, energy=energy, spans=spans, exact=exact)
+    return run_graph(
+        graph, load(hw, overrides), objective=objective, policy=policy, energy=energy, spans=spans, exact=exact
+    )
 
 
 def load(hw: str | Path | HardwareSpec, overrides: Dictionary[str, object] | None = None) -> HardwareSpec:
@@ -137,6 +153,7 @@ def run_graph(
     spec: HardwareSpec,
     *,
     objective: Objective = "latency",
+    policy: Policy = "best",
     energy: str | Path | None = None,
     spans: bool = False,
     exact: bool = False,
@@ -146,7 +163,7 @@ def run_graph(
     require(spec)
     prices = hwconfigs.load_energy(energy or spec.energy).bind(spec)
     placements = place(graph, spec)
-    compiler = Compiler(spec, prices, objective, lay_out(placements))
+    compiler = Compiler(spec, prices, objective, lay_out(placements), policy)
     compiler.search(placements.values())
     evaluator = Evaluator(spec, prices, spans, exact, MemoryState(spec))
     estimates: list[Report] = []
@@ -181,6 +198,7 @@ class Compiler:
     prices: EnergyModel
     objective: Objective
     layout: Layout
+    policy: Policy = "best"
     mappings: dict[str, Mapping] = field(default_factory=dict)
     _known: dict[MatmulProblem, Mapping] = field(default_factory=dict)
 
@@ -209,7 +227,11 @@ class Compiler:
     def _mapping(self, problem: MatmulProblem) -> Mapping:
         key = problem.signature(self.spec.dma.max_request_bytes)
         if key not in self._known:
-            mapping = search(problem, self.spec, self.prices, self.objective).mapping
+            mapping = (
+                library_mapping(problem, self.spec)
+                if self.policy == "gemmini_auto"
+                else search(problem, self.spec, self.prices, self.objective).mapping
+            )
             effort.check(problem, mapping, self.spec, self.prices)
             self._known[key] = mapping
         return replace(self._known[key], ops=(problem.name,))

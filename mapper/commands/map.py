@@ -30,6 +30,7 @@ def execute(options: argparse.Namespace) -> None:
             n,
             options.hw,
             objective=options.objective,
+            policy=options.mapping,
             overrides=changes,
             energy=options.energy,
             spans="trace" in outputs,

@@ -28,6 +28,7 @@ def execute(options: argparse.Namespace) -> None:
                 batch=options.batch,
                 strict_positions=options.strict_positions,
                 objective=options.objective,
+                policy=options.mapping,
                 overrides=changes,
                 energy=options.energy,
                 spans="trace" in outputs,

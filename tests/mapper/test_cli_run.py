@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import workloads
-from mapper import cli, pipeline
+from mapper import cli, pipeline, policy
 from mapper.commands.progress import Progress
 from mapper.commands.reporting import position_lines
 from mapper.errors import MappingError
@@ -233,3 +233,14 @@ def test_explain_adds_a_table_of_causes(capsys: pytest.CaptureFixture[str]) -> N
     row = next(line for line in lines[start:] if line.startswith("ffn1"))
     assert sum(float(share.rstrip("%")) for share in row.split()[1:]) == pytest.approx(100, abs=0.6)
     assert max(map(len, lines)) <= 120
+
+
+def test_the_library_s_mapping_can_be_compared() -> None:
+    assert cli.POLICIES == policy.POLICIES
+    library = pipeline.map_matmul(512, 768, 768, "gemmini", policy="gemmini_auto")
+    (mapping,) = library.mappings.values()
+    assert mapping.hardware_loop.tiles == (5, 48, 5), "gemmini_rtl.csv: 512x768x768 runs as 5x5x48"
+    best = pipeline.map_matmul(512, 768, 768, "gemmini")
+    assert best.simulation.cycles < library.simulation.cycles
+    kept = pipeline.map_matmul(64, 64, 256, "gemmini_chip", policy="gemmini_auto")
+    assert next(iter(kept.mappings.values())).hardware_loop.held

@@ -107,7 +107,9 @@ def test_breakdown_is_drawn_and_labelled(report: Report) -> None:
 
 def test_a_report_without_energy_is_still_drawn() -> None:
     bare = Report("bare", "simulate", "tiny", 500.0, 10, Counts(), {}, 256)
-    draw_breakdown(breakdown(bare)).savefig(io.BytesIO(), format="svg")
+    picture = io.BytesIO()
+    draw_breakdown(breakdown(bare)).savefig(picture, format="svg")
+    assert b"bare" in picture.getvalue() and b"</svg>" in picture.getvalue()
 
 
 def test_timeline_joins_neighbours() -> None:

@@ -1,84 +1,153 @@
-"""Words moved, cycles and energy of a batch of mappings.
+"""Cycles and energy of a batch of mappings.
 
-Everything is linear in the words that move between two neighbouring copies of a tensor: `Coefficients` hold that map
-for one choice of keep sets and spatial loops, `evaluate` applies it to columns.
+Both are linear in the words that move between neighbouring copies: `Coefficients` hold that map for one choice of keep
+sets and spatial loops, `evaluate` applies it to columns. Cycles are the larger of the array's steps and the load of
+the busiest port, rounded up: no latency, no fill, no interference between ports.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.mapping import SpatialLoop
 from mapper.nest.accounting import Accounting
+from mapper.nest.capacity import footprint, is_whole
+from mapper.nest.counts import Real
 from mapper.nest.hierarchy import Hierarchy
+from mapper.nest.moves import Flow, Kept, Kind, Move, Spread, flows, pairs
 from mapper.nest.nest import NestBatch
 from mapper.nest.problem import NestProblem
+from mapper.nest.walk import Mask, Term, Walk
+
+GUARD = 1e-12
+"""Relative. Loads are sums of quotients; one that is a whole number of cycles must not round up to the next."""
+
+_KINDS: Mapping[str, frozenset[Kind]] = {
+    "read": frozenset({"read"}),
+    "write": frozenset({"fill", "update"}),
+    "shared": frozenset({"read", "fill", "update"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """A quantity the costs are linear in: words of ``tensor`` that cross between two copies, or its distinct elements.
+class Linear:
+    """constant + sum of coefficient x words of a move."""
 
-    words = (elements of the tensor, with halo overlaps of the tiles) x product of c(irrelevant dimension), where c
-    counts the temporal loops outside the hoisting position and the spatial loops outside level ``spread``.
-    """
+    terms: tuple[tuple[Move, float], ...]
+    constant: float = 0.0
 
-    tensor: str
-    parent: int | None
-    """Level of the outer copy; None for ``distinct`` moves."""
-    child: int
-    """Level of the inner copy; the number of levels stands for the multipliers, which store nothing: every temporal
-    loop counts."""
-    spread: int
-    """Spatial loops of irrelevant dimensions listed at levels below this one count (a copy each); those inside are
-    multicast or reduced on the way. Equals ``parent`` for what the parent sees, ``child`` for what arrives."""
-    distinct: bool = False
-    """No temporal loop of an irrelevant dimension counts: elements held at ``child``, once per copy."""
+    @classmethod
+    def collected(cls, terms: Sequence[tuple[Move, float]], constant: float = 0.0) -> Linear:
+        """With one term per move."""
+        total: dict[Move, float] = {}
+        for move, factor in terms:
+            total[move] = total.get(move, 0.0) + factor
+        return cls(tuple((move, factor) for move, factor in total.items() if factor != 0.0), constant)
+
+    def of(self, words: Mapping[Move, Term]) -> Real:
+        """The value for words of moves, each a constant times a column."""
+        constant, total = self.constant, None
+        for move, factor in self.terms:
+            scale, values = words[move]
+            if isinstance(values, float):
+                constant += factor * scale * values
+            else:
+                term = values * (factor * scale)
+                total = term if total is None else np.add(total, term, out=term)
+        return constant if total is None else np.add(total, constant, out=total)
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One bandwidth limit of one instance."""
+    """Cycles that one port of the busiest instance of a memory needs."""
 
     level: int
     kind: str
-    """read, write or shared; "serial" adds to computing time."""
-    rate: float
+    """read, write or shared."""
+    load: Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Serial:
+    """Cycles of transfers of ``tensor`` to and from ``level``: added to the array's steps unless the tile is whole."""
+
+    level: int
+    tensor: str
+    load: Linear
 
 
 @dataclass(frozen=True, slots=True)
 class Coefficients:
-    """energy_pj = e0 + sum over moves e[move] * words[move]; cycles of a port likewise.
-
-    For plain axes words[move] = elements * visits[move], so per visit the coefficient is ``e[move] * elements``.
-    """
+    """Energy and port loads as functions of the words moved."""
 
     moves: tuple[Move, ...]
+    """Every move that occurs."""
+    energy_pj: Linear
     ports: tuple[Port, ...]
-    energy_constant_pj: float
-    """MACs and what is elided."""
-    energy_pj: tuple[float, ...]
-    """Per word of each move."""
-    load_constant: tuple[float, ...]
-    """Cycles per port."""
-    load: tuple[tuple[float, ...], ...]
-    """[port][move]: cycles per word."""
+    serial: tuple[Serial, ...]
+    """Of all tensors in memories with one instance; those that are double-buffered do not count."""
 
     @classmethod
     def of(
-        cls,
-        problem: NestProblem,
-        hierarchy: Hierarchy,
-        kept: tuple[frozenset[str], ...],
-        spatial: tuple[tuple[SpatialLoop, ...], ...],
-        accounting: Accounting,
+        cls, problem: NestProblem, hierarchy: Hierarchy, kept: Kept, spatial: Spread, accounting: Accounting
     ) -> Coefficients:
-        """Coefficients for one choice of keep sets and spatial loops, per level outermost first."""
-        raise NotImplementedError
+        """Coefficients for one choice of keep sets and spatial loops, per level outermost first.
+
+        All are at least zero except those of ``distinct`` moves, which do not depend on tiles and orders as long as
+        no irrelevant dimension of the output is spread over instances of its own copy.
+        """
+        return _coefficients(problem, hierarchy, kept, spatial, accounting)
+
+
+@lru_cache(maxsize=4096)
+def _coefficients(
+    problem: NestProblem, hierarchy: Hierarchy, kept: Kept, spatial: Spread, accounting: Accounting
+) -> Coefficients:
+    found = flows(problem, hierarchy, kept, spatial, accounting)
+    price = {"read": "read_pj", "fill": "write_pj", "update": "write_pj"}
+    terms = [(flow.move, flow.weight * getattr(hierarchy.memories[flow.level], price[flow.kind])) for flow in found]
+    energy = Linear.collected(terms, problem.macs * hierarchy.mac_pj)
+    ports = tuple(_ports(hierarchy, found))
+    serial = tuple(_serial(hierarchy, kept, found)) if accounting.serial_transfers else ()
+    linear = [energy, *(port.load for port in ports), *(item.load for item in serial)]
+    moves = tuple(dict.fromkeys(move for line in linear for move, _ in line.terms))
+    return Coefficients(moves, energy, ports, serial)
+
+
+def _ports(hierarchy: Hierarchy, found: Sequence[Flow]) -> list[Port]:
+    ports = []
+    for level, memory in enumerate(hierarchy.memories):
+        for kind, rate in memory.ports:
+            terms = [
+                (replace(flow.move, busiest=memory.instances > 1), flow.weight / rate)
+                for flow in found
+                if flow.level == level and flow.kind in _KINDS[kind]
+            ]
+            if terms:
+                ports.append(Port(level, kind, Linear.collected(terms)))
+    return ports
+
+
+def _serial(hierarchy: Hierarchy, kept: Kept, found: Sequence[Flow]) -> list[Serial]:
+    """What the outer copy does for the inner one takes the time of its port."""
+    serial = []
+    for tensor, parent, child in pairs(kept):
+        if parent is None or child == len(kept) or hierarchy.memories[child].instances > 1:
+            continue
+        memory = hierarchy.memories[parent]
+        rates = {"read": memory.shared_rate or memory.read_rate, "update": memory.shared_rate or memory.write_rate}
+        terms = []
+        for flow in found:
+            rate = rates.get(flow.kind)
+            if flow.level == parent and flow.tensor == tensor and flow.pair == (parent, child) and rate:
+                terms.append((flow.move, flow.weight / rate))
+        if terms:
+            serial.append(Serial(child, tensor, Linear.collected(terms)))
+    return serial
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +171,80 @@ class NestCosts:
 
 
 def evaluate(batch: NestBatch, accounting: Accounting) -> NestCosts:
-    """Costs of every mapping of ``batch``."""
-    raise NotImplementedError
+    """Costs of every mapping of ``batch``.
+
+    A column per mapping, no loop over mappings; one mapping is a batch of one and gives the same bits.
+    """
+    levels = batch.skeleton.levels
+    coefficients = Coefficients.of(
+        batch.problem,
+        batch.hierarchy,
+        tuple(level.kept for level in levels),
+        tuple(level.spatial for level in levels),
+        accounting,
+    )
+    walk = Walk(batch, even=accounting.ragged == "perfect")
+    words = {move: walk.words(move) for move in coefficients.moves}
+    valid: Mask = _divides(walk) if accounting.ragged == "perfect" else True
+    taken: dict[str, Real] = {}
+    for level, memory in enumerate(batch.hierarchy.memories):
+        if memory.entries is not None and levels[level].kept:
+            taken[memory.name] = footprint(batch, walk, level, accounting)
+            valid = valid & (taken[memory.name] <= memory.entries)
+    cycles = _cycles(batch, walk, coefficients, words, accounting)
+    return NestCosts(
+        _full(cycles, len(batch)).astype(np.int64),
+        _full(coefficients.energy_pj.of(words), len(batch)),
+        {name: _full(value, len(batch)) for name, value in taken.items()},
+        np.broadcast_to(np.asarray(valid), (len(batch),)),
+    )
+
+
+def _cycles(
+    batch: NestBatch,
+    walk: Walk,
+    coefficients: Coefficients,
+    words: Mapping[Move, Term],
+    accounting: Accounting,
+) -> Real:
+    """Steps of the array or of the busiest port. [cycles]"""
+    cycles = steps(batch, walk, accounting)
+    for item in coefficients.serial:
+        if item.tensor in batch.skeleton.levels[item.level].double_buffered:
+            continue
+        relevant = batch.problem.relevant(item.tensor)
+        whole = is_whole(batch, {dim: walk.tile(item.level, dim) for dim in relevant})
+        cycles = cycles + np.where(whole, 0.0, item.load.of(words))
+    for port in coefficients.ports:
+        cycles = np.maximum(cycles, port.load.of(words) * (1.0 - GUARD))
+    return np.ceil(cycles)
+
+
+def steps(batch: NestBatch, walk: Walk, accounting: Accounting) -> Real:
+    """Cycles in which the array computes, waiting for the next tile included where the accounting says so."""
+    stationary = [
+        tensor
+        for tensor, outer, child in pairs(tuple(level.kept for level in batch.skeleton.levels))
+        if outer is not None and child == walk.depth - 1
+    ]
+    if not accounting.min_pair_cycles or not stationary:
+        return walk.steps
+    longest = walk.steps
+    for tensor in stationary:
+        longest = np.maximum(longest, walk.paired_steps(tensor, accounting.min_pair_cycles))
+    return longest
+
+
+def _divides(walk: Walk) -> Mask:
+    divides: Mask = True
+    for loop in walk.loops:
+        if loop.parts:
+            divides = divides & (loop.outside == loop.step * loop.parts)
+        elif not (isinstance(loop.step, float) and loop.step == 1.0):
+            ratio = loop.outside / loop.step
+            divides = divides & (ratio == np.floor(ratio))
+    return divides
+
+
+def _full(value: Real, rows: int) -> NDArray[np.float64]:
+    return value if isinstance(value, np.ndarray) and value.shape == (rows,) else np.full(rows, value)

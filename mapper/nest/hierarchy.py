@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hwconfigs.levels import UNBOUNDED_ENTRIES
 from mapper.errors import MappingError
 
 if TYPE_CHECKING:
@@ -78,5 +79,49 @@ class Hierarchy:
 
     @classmethod
     def of(cls, spec: HardwareSpec, energy: EnergyModel) -> Hierarchy:
-        """The machine as the loop-nest model sees it (`HardwareSpec.levels`), priced per word."""
-        raise NotImplementedError
+        """The machine as the loop-nest model sees it (`HardwareSpec.levels`), priced per word.
+
+        A row of a scratchpad, accumulator or cache line is shared evenly by its words. Every access to DRAM or L2 also
+        pays the DMA's wire. Registers of the array deliver a word in every cycle, so they limit nothing; what they cost
+        to read is part of a multiplication.
+        """
+        wire = {kind: energy.pj["dma", f"{kind}_beat"] / spec.dma.bus_bytes_per_cycle for kind in ("read", "write")}
+        memories = []
+        for level in spec.levels():
+            word_bytes = level.word_bits / 8
+            read_pj, write_pj = (pj * word_bytes for pj in _byte_prices(spec, energy, level.memory))
+            if level.memory in ("dram", "l2"):
+                read_pj, write_pj = read_pj + wire["read"] * word_bytes, write_pj + wire["write"] * word_bytes
+            if level.memory == "array":
+                read_pj, write_pj = 0.0, energy.pj["array", "weight_load"] if "weight" in level.keeps else 0.0
+            is_register = level.instances > 1
+            memories.append(
+                Memory(
+                    level.memory,
+                    level.keeps,
+                    None if level.entries >= UNBOUNDED_ENTRIES else level.entries,
+                    level.word_bits,
+                    None if is_register else level.read_words_per_cycle,
+                    None if is_register else level.write_words_per_cycle,
+                    level.shared_words_per_cycle,
+                    level.instances,
+                    read_pj,
+                    write_pj,
+                )
+            )
+        array = spec.array
+        return cls(spec.name, tuple(memories), array.rows, array.cols, energy.pj["array", "mac"])
+
+
+def _byte_prices(spec: HardwareSpec, energy: EnergyModel, memory: str) -> tuple[float, float]:
+    """Energy of reading and of writing one byte. [pJ]"""
+    pj = energy.pj
+    if memory == "dram":
+        return pj["dram", "read_byte"], pj["dram", "write_byte"]
+    if memory == "l2":
+        assert spec.l2 is not None
+        return pj["l2", "read"] / spec.l2.line_bytes, pj["l2", "write"] / spec.l2.line_bytes
+    if memory in ("scratchpad", "accumulator"):
+        row_bytes: int = getattr(spec, memory).row_bytes
+        return pj[memory, "read_row"] / row_bytes, pj[memory, "write_row"] / row_bytes
+    return 0.0, 0.0

@@ -9,12 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mapper.errors import MappingError
-
-if TYPE_CHECKING:
-    from workloads.ops import Operator
+from workloads.ops import Conv2d, Matmul, Operator
 
 TENSORS = ("input", "weight", "output")
 """Roles of the three tensors, in the order of every table."""
@@ -181,4 +178,31 @@ def from_operator(operator: Operator) -> NestProblem:
     MappingError
         For operators that are no such nest (softmax, additions, grouped or depthwise convolutions).
     """
-    raise NotImplementedError
+    if isinstance(operator, Conv2d):
+        n, p, q, k = operator.output.shape
+        r, s, c, _ = operator.inputs[1].shape
+        return conv2d(n, k, c, p, q, r, s, operator.stride, operator.dilation, operator.name)
+    if not isinstance(operator, Matmul):
+        kind = type(operator).__name__.lower()
+        raise MappingError(f"{operator.name}: no loop nest for {kind}; only matmul and conv2d are nests of one product")
+    return _of_matmul(operator)
+
+
+def _of_matmul(operator: Matmul) -> NestProblem:
+    """Instances that share an operand (key-value heads of grouped-query attention) share its batch axis.
+
+    Dimensions: b counts the distinct instances of the rarest operand, h the products that share it.
+    """
+    m, k, n, repeat = operator.m, operator.k, operator.n, operator.repeat
+    if repeat == 1:
+        return matmul(m, k, n, operator.name)
+    distinct = [view.distinct_instances for view in operator.views]
+    groups = min(distinct)
+    if repeat % groups or any(count not in (groups, repeat) for count in distinct):
+        raise MappingError(f"{operator.name}: {repeat} products share operands unevenly: {distinct} distinct A, B, C")
+    if groups == repeat:
+        return batched_matmul(repeat, m, k, n, operator.name)
+    batch = ["b" if count == groups else "bh" for count in distinct]
+    a, b, c = (_plain(name, dims + plain) for name, dims, plain in zip(TENSORS, batch, ("mk", "kn", "mn"), strict=True))
+    dims = (("b", groups), ("h", repeat // groups), ("m", m), ("k", k), ("n", n))
+    return NestProblem(operator.name, dims, (a, b, c))

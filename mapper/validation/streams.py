@@ -12,14 +12,20 @@ from simulator.program import Activation, Command, Compute, Config, Matrix, Mvin
 Row = dict[str, str]
 
 
+MATRIX_STRIDE = 768
+"""Row stride from which a load chain walks along the rows of its matrix [bytes]: the second series cuts its slices out
+of matrices at least this wide. In the first series 1024 bytes are the stride of a column of blocks."""
+
+
 def _block_offset(row: Row, index: int, width: int) -> int:
     """Distance of the ``index``-th block of a load chain from the first. [bytes]
 
-    Chains with an offset from a line walk along the rows of their matrix and start over at its edge (cold ones fetch
-    only stride / width blocks, and 48 narrow blocks with stride 768 do not fight for cache sets); others go down.
+    Chains of the second series (they have an offset, which may be 0) in a wide matrix walk along its rows and start
+    over at its edge: cold ones fetch only stride / width blocks, and warm ones with a stride of 3072 miss nothing,
+    though going down they would fight for 64 cache sets. The others go down.
     """
     rows, stride = whole(row, "rows"), whole(row, "stride_bytes")
-    if whole(row, "offset_bytes", 0) and width:
+    if row.get("offset_bytes") and width and stride >= MATRIX_STRIDE:
         return index % max(1, stride // width) * width
     return index * rows * stride
 

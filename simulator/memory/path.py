@@ -160,7 +160,7 @@ class MemoryPath:
                     pending[key] = end
                 if per_row > 1:
                     last = self._scaler = max(last, self._scaler + occupied)
-                bus = max(bus, request) + occupied if self._sets else bus
+                bus = max(bus, request) + max(occupied, self._wormhole(size)) if self._sets else bus
             else:
                 if self._burst and size > self._dma.bus_bytes_per_cycle:
                     occupied += self._burst
@@ -180,6 +180,10 @@ class MemoryPath:
         """Drop fetches that have long been complete."""
         if len(self._pending) > 4 * len(self._mshrs):
             self._pending = {key: time for key, time in self._pending.items() if time > now}
+
+    def _wormhole(self, size: int) -> int:
+        """Bus cycles of a fetched line that is passed on while it arrives: its beats come at DRAM pace. [cycles]"""
+        return int(size * self._cycles_per_byte) if size == self._line_bytes else 0
 
     def _early(self, size: int) -> int:
         """Cycles by which a short request is served before its whole line has arrived. [cycles]"""

@@ -14,7 +14,7 @@ import math
 from heapq import heapreplace
 
 from hwconfigs import HardwareSpec
-from simulator.memory.traffic import EVICT, FETCH, IDLE, LLC_HIT, MISS, CommandTraffic
+from simulator.memory.traffic import EVICT, FETCH, LLC_HIT, MISS, CommandTraffic
 
 RowLog = list[tuple[int, int]]
 """(time, on-chip rows written) in time order."""
@@ -52,7 +52,7 @@ class MemoryPath:
         """Cycles by which loads were held up by the DRAM bus, and by request slots and miss entries."""
 
     def read(
-        self, start: int, traffic: CommandTraffic, command: int, row_bytes: int, cycles_per_row: int, log: RowLog | None
+        self, start: int, traffic: CommandTraffic, command: int, cycles_per_row: int, log: RowLog | None
     ) -> tuple[int, int]:
         """Handle all requests of one mvin.
 
@@ -62,8 +62,6 @@ class MemoryPath:
             When the load controller starts the command [cycles].
         traffic, command
             Requests, and which command of them.
-        row_bytes
-            Bytes of one on-chip row: a request that fills several rows occupies the write port that long.
         cycles_per_row
             Write-port cycles per on-chip row; above 1 when the data are scaled.
         log
@@ -78,8 +76,8 @@ class MemoryPath:
             return start + self._dma.issue_cycles, 0
         request = max(self._next_request, start + self._dma.issue_cycles)
         if traffic.hits_only[command] and self._hit:
-            return self._read_hits(request, traffic, low, high, row_bytes, cycles_per_row, log)
-        found = self._read_mixed(request, traffic, low, high, row_bytes, cycles_per_row, log)
+            return self._read_hits(request, traffic, low, high, cycles_per_row, log)
+        found = self._read_mixed(request, traffic, low, high, cycles_per_row, log)
         if log is not None:
             log.sort()
         return found
@@ -90,7 +88,6 @@ class MemoryPath:
         traffic: CommandTraffic,
         low: int,
         high: int,
-        row_bytes: int,
         per_row: int,
         log: RowLog | None,
     ) -> tuple[int, int]:
@@ -99,21 +96,19 @@ class MemoryPath:
         if self._pending:
             horizon = max(self._pending.values())
             if horizon > request:
-                return self._read_mixed(request, traffic, low, high, row_bytes, per_row, log)
+                return self._read_mixed(request, traffic, low, high, per_row, log)
             self._pending.clear()
-        bus, hit, total, code, burst = self._bus_free, self._hit, 0, 0, self._burst
-        sizes, useful = traffic.size_bytes[low:high], traffic.useful_bytes[low:high]
-        for size, wanted, code in zip(sizes, useful, traffic.code[low:high], strict=True):
+        bus, hit, total, burst, first, port = self._bus_free, self._hit, 0, self._burst, 0, 0
+        sizes, ports = traffic.size_bytes[low:high], traffic.port[low:high]
+        for size, port, rows in zip(sizes, ports, traffic.rows[low:high], strict=True):
             slot = slots[0]
             if slot > request:
                 self.held_by_slots += slot - request
                 request = slot
-            rows = -(-wanted // row_bytes)
-            occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1)
+            port = max(port, rows * per_row)
+            occupied = self._occupied(size, port)
             if burst and size > self._dma.bus_bytes_per_cycle:
                 occupied += burst
-            if code:
-                occupied += self._idle
             first = request + hit
             if bus > first:
                 first = bus
@@ -124,7 +119,15 @@ class MemoryPath:
             if log is not None:
                 log.append((bus, rows))
         self._bus_free, self._next_request = bus, request
-        return bus - 1 - (2 * self._idle if code else 0), total
+        return (bus - 1 if burst else first + port - 1), total
+
+    def _occupied(self, size: int, port: int) -> int:
+        """Cycles of one read on the response bus: its beats, or the rows they are merged into if that takes longer.
+
+        Beats that follow the last wanted one have to be thrown away first.
+        """
+        beats = max(1, size // self._dma.bus_bytes_per_cycle)
+        return port if port >= beats else beats + self._idle
 
     def _read_mixed(
         self,
@@ -132,7 +135,6 @@ class MemoryPath:
         traffic: CommandTraffic,
         low: int,
         high: int,
-        row_bytes: int,
         per_row: int,
         log: RowLog | None,
     ) -> tuple[int, int]:
@@ -144,8 +146,9 @@ class MemoryPath:
                 self.held_by_slots += slots[0] - request
                 request = slots[0]
             size, code = traffic.size_bytes[at], traffic.code[at]
-            rows = -(-traffic.useful_bytes[at] // row_bytes)
-            occupied = max(size // self._dma.bus_bytes_per_cycle, rows * per_row, 1) + self._idle * bool(code & IDLE)
+            rows = traffic.rows[at]
+            port = max(traffic.port[at], rows * per_row)
+            occupied = self._occupied(size, port)
             key = traffic.line[at] % self._sets if self._sets else -1
             if code & MISS:
                 if self._sets and pending.get(key, 0) > request:

@@ -19,15 +19,14 @@ from numpy.typing import NDArray
 from hwconfigs import HardwareSpec
 from simulator.memory.cache import CacheState
 from simulator.program import HostTask, Region
-from simulator.units.requests import Requests, split_rows
+from simulator.units.requests import Requests, row_writes, split_rows
 from simulator.units.unroller import row_segments
 from simulator.units.work import Loads, Stores, Work
 
 Ints = NDArray[np.int64]
 
-MISS, EVICT, LLC_HIT, FETCH, IDLE = 1, 2, 4, 8, 16
-"""Bits of a request: misses the L2, its fill evicts a valid line, the line is in the last-level cache, it fetches; a
-read whose last beats hold nothing of the row."""
+MISS, EVICT, LLC_HIT, FETCH = 1, 2, 4, 8
+"""Bits of a request: misses the L2, its fill evicts a valid line, the line is in the last-level cache, it fetches."""
 
 
 class MemoryState:
@@ -55,7 +54,7 @@ class CommandTraffic:
     """
 
     columns: NDArray[np.int64]
-    """Rows: line number, bus beats, bytes, outcome bits, bytes wanted."""
+    """Rows: line number, bus beats, bytes, outcome bits, on-chip rows, cycles until the last of them is written."""
     starts: Ints
     misses: int
     """Requests that miss the L2."""
@@ -86,14 +85,19 @@ class CommandTraffic:
         return self.columns[3].tolist()  # type: ignore[no-any-return]
 
     @cached_property
-    def useful_bytes(self) -> list[int]:
-        """Bytes of each request that its command wants: they fill on-chip rows, the rest is dropped [bytes]."""
+    def rows(self) -> list[int]:
+        """On-chip rows that each read writes, whole or in part."""
         return self.columns[4].tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def port(self) -> list[int]:
+        """Cycles from the first beat of each read until its last on-chip row is written [cycles]."""
+        return self.columns[5].tolist()  # type: ignore[no-any-return]
 
     @cached_property
     def hits_only(self) -> list[bool]:
         """Per command: every request hits."""
-        missed = np.concatenate(([0], np.cumsum((self.columns[3] & ~IDLE) != 0)))
+        missed = np.concatenate(([0], np.cumsum(self.columns[3] != 0)))
         return (missed[self.starts[1:]] == missed[self.starts[:-1]]).tolist()  # type: ignore[no-any-return]
 
 
@@ -113,9 +117,8 @@ class _Piece:
     write: bool
     dma: bool
     whole: NDArray[np.bool_]
-    idle: NDArray[np.bool_]
-    useful: Ints
-    """Bytes of each request that the command wants."""
+    rows: Ints
+    port: Ints
 
 
 def trace(steps: Iterable[Work | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
@@ -152,12 +155,23 @@ def _command_piece(commands: Loads | Stores, spec: HardwareSpec, *, write: bool)
     owner = Requests(segments.command[requests.row], requests.address, requests.size_bytes, requests.beats)
     line = spec.dma.max_request_bytes
     aligned = (segments.address % line == 0) & (segments.size_bytes % line == 0)
-    end = (segments.address + segments.size_bytes)[requests.row]
-    idle = (requests.address + requests.size_bytes - end >= spec.dma.bus_bytes_per_cycle) & (not write)
-    wanted = np.minimum(end, requests.address + requests.size_bytes) - np.maximum(
-        segments.address[requests.row], requests.address
+    row_bytes = _row_bytes(commands, spec) if isinstance(commands, Loads) else np.full(len(commands.base), line)
+    rows, port = row_writes(
+        requests,
+        segments.address[requests.row],
+        segments.size_bytes[requests.row],
+        row_bytes[owner.row],
+        spec.dma.bus_bytes_per_cycle,
     )
-    return _Piece(owner, len(commands.base), write, True, aligned[requests.row], idle, wanted)
+    return _Piece(owner, len(commands.base), write, True, aligned[requests.row], rows, port)
+
+
+def _row_bytes(loads: Loads, spec: HardwareSpec) -> Ints:
+    """Bytes of the on-chip rows that each load writes; int8 data in the accumulator come in blocks of the array."""
+    narrow, wide = spec.scratchpad.row_bytes, spec.accumulator.row_bytes
+    blocks = np.array(loads.local_rows, dtype=np.int64) // spec.array.rows
+    full = np.array(loads.to_accumulator, dtype=bool) & (loads.size_bytes >= blocks * wide)
+    return np.where(full, wide, narrow)
 
 
 def _host_piece(region: Region, spec: HardwareSpec, *, write: bool) -> _Piece:
@@ -169,7 +183,7 @@ def _host_piece(region: Region, spec: HardwareSpec, *, write: bool) -> _Piece:
     size = np.full(len(address), line, dtype=np.int64)
     requests = Requests(zeros, address, size, size // spec.dma.bus_bytes_per_cycle)
     ones = np.ones(len(address), dtype=bool)
-    return _Piece(requests, 0, write, False, ones, ~ones, size)
+    return _Piece(requests, 0, write, False, ones, zeros, zeros)
 
 
 def _replay(pieces: list[_Piece], spec: HardwareSpec, memory: MemoryState) -> Traffic:
@@ -230,7 +244,7 @@ def _command_traffic(piece: _Piece, code: Ints, spec: HardwareSpec) -> CommandTr
     requests = piece.requests
     line = spec.l2.line_bytes if spec.l2 is not None else spec.dma.max_request_bytes
     columns = np.stack(
-        [requests.address // line, requests.beats, requests.size_bytes, code + piece.idle * IDLE, piece.useful]
+        [requests.address // line, requests.beats, requests.size_bytes, code, piece.rows, piece.port]
     )
     starts = np.searchsorted(requests.row, np.arange(piece.commands + 1))
     return CommandTraffic(columns, starts, int(np.count_nonzero(code & MISS)))

@@ -68,15 +68,11 @@ class LoadController:
         now, loads = self.env.now, running.work.loads
         rows = int(loads.rows[index])
         to_accumulator = loads.to_accumulator[index]
-        memory = self._spec.accumulator if to_accumulator else self._spec.scratchpad
-        row_bytes = memory.row_bytes
-        if to_accumulator and loads.size_bytes[index] < loads.local_rows[index] // self._spec.array.rows * row_bytes:
-            row_bytes = self._spec.scratchpad.row_bytes
         scale = round(self._spec.dma.scale_cycles_per_row) if loads.scaled[index] else 1
         log: RowLog | None = None if to_accumulator else []
         path = self._path
         bus, slots = path.held_by_bus, path.held_by_slots
-        last, busy = path.read(now, running.load_traffic, index, row_bytes, scale, log)
+        last, busy = path.read(now, running.load_traffic, index, scale, log)
         dma = self._spec.dma
         completed = last + (dma.accumulator_completion_cycles if to_accumulator else dma.completion_cycles)
         end = completed

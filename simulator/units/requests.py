@@ -90,3 +90,34 @@ def request_totals(addresses: Ints, sizes: Ints, dma: DmaSpec) -> tuple[int, int
     """Requests, beats and transferred bytes of row segments, without listing them."""
     requests = split_rows(addresses, sizes, dma)
     return len(requests), int(requests.beats.sum()), int(requests.size_bytes.sum())
+
+
+def row_writes(requests: Requests, starts: Ints, sizes: Ints, row_bytes: Ints, beat_bytes: int) -> tuple[Ints, Ints]:
+    """On-chip rows that each read request writes, and cycles from its first beat until the last is written.
+
+    Parameters
+    ----------
+    requests
+        Aligned requests of row segments.
+    starts, sizes
+        First byte and length of the segment that each request belongs to [bytes].
+    row_bytes
+        Bytes of an on-chip row, per request.
+    beat_bytes
+        Bytes of a bus beat.
+
+    Notes
+    -----
+    The reader merges the beats of one request into rows, one row per cycle, each as soon as its bytes are there. A
+    request that begins inside an on-chip row writes that row in part; one that begins inside a beat has bytes of two
+    rows left over after its last beat. Fits the measured 85.5 cycles of 16 rows of 56 bytes at all offsets exactly.
+    """
+    first = np.maximum(starts, requests.address)
+    wanted = np.minimum(starts + sizes, requests.address + requests.size_bytes) - first
+    lead, inside = first - requests.address, (first - starts) % row_bytes
+    rows = -(-(inside + wanted) // row_bytes)
+    last = np.zeros(len(rows), dtype=np.int64)
+    for row in (np.zeros_like(rows), rows - 2, rows - 1):
+        byte = np.minimum((np.maximum(row, 0) + 1) * row_bytes - inside, wanted) - 1
+        last = np.maximum(last, (lead + byte) // beat_bytes + rows - 1 - np.maximum(row, 0))
+    return rows, last + 1

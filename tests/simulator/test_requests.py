@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwconfigs import HardwareSpec
-from simulator.units.requests import request_totals, split_row, split_rows
+from simulator.units.requests import request_totals, row_writes, split_row, split_rows
 
 # Segment bytes, offset from a 64-byte line: request sizes and data beats of 16 bytes (ucb-bar/gemmini 8c3f992).
 TABLE = [
@@ -69,3 +69,19 @@ def test_a_request_narrower_than_the_bus_is_one_beat() -> None:
 
     dma = load("gemmini", {"dma.min_request": "4 B"}).dma
     assert request_totals(np.array([0, 64]), np.array([4, 4]), dma) == (2, 2, 8)
+
+
+def test_reader_merges_beats_into_rows(gemmini: HardwareSpec) -> None:
+    """16 rows of 56 bytes at offsets 8, 0, 56, ... in turn take 85.5 cycles in Verilator, 2052 for 24 such loads.
+
+    Per row: 5 at offset 8 (bytes of two rows are left over after the last beat), 4, 1 + 4, 1 + 5 (the last beat is
+    thrown away), 3 + 3, 2 + 2, 5 + 2, 4 + 1; together 42 per 8 rows, so 84 per load and 36 once.
+    """
+    starts = np.arange(8, 8 + 8 * 56, 56, dtype=np.int64)
+    sizes = np.full(8, 56, dtype=np.int64)
+    requests = split_rows(starts, sizes, gemmini.dma)
+    row_bytes = np.full(len(requests), 16, dtype=np.int64)
+    rows, port = row_writes(requests, starts[requests.row], sizes[requests.row], row_bytes, 16)
+    busy = np.where(port < requests.beats, requests.beats + 1, port)
+    assert np.bincount(requests.row, weights=busy).tolist() == [5, 4, 5, 6, 6, 4, 7, 5]
+    assert rows.tolist() == [4, 4, 1, 4, 1, 3, 2, 3, 2, 2, 3, 2, 3, 1]

@@ -243,9 +243,7 @@ def _outcomes(
 def _command_traffic(piece: _Piece, code: Ints, spec: HardwareSpec) -> CommandTraffic:
     requests = piece.requests
     line = spec.l2.line_bytes if spec.l2 is not None else spec.dma.max_request_bytes
-    columns = np.stack(
-        [requests.address // line, requests.beats, requests.size_bytes, code, piece.rows, piece.port]
-    )
+    columns = np.stack([requests.address // line, requests.beats, requests.size_bytes, code, piece.rows, piece.port])
     starts = np.searchsorted(requests.row, np.arange(piece.commands + 1))
     return CommandTraffic(columns, starts, int(np.count_nonzero(code & MISS)))
 

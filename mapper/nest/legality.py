@@ -43,6 +43,12 @@ def shape_violations(batch: NestBatch) -> Iterator[Violation]:
     for tensor in TENSORS:
         if not any(tensor in level.kept for level in levels):
             yield Violation(f"a copy of {tensor}", machine.name, 1, 0, "memories", "let the outermost memory keep it")
+    used = 1
+    for memory, level in zip(machine.memories, levels, strict=True):
+        if used > memory.instances:
+            hint = "spread inside the innermost memory that is shared"
+            yield Violation("spatial loops outside", memory.name, used, memory.instances, "instances", hint)
+        used *= prod(loop.size for loop in level.spatial)
     for axis, bound in (("rows", machine.rows), ("cols", machine.cols)):
         loops = [loop for level in levels for loop in level.spatial if loop.axis == axis]
         used = prod(loop.size for loop in loops)

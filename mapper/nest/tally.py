@@ -1,0 +1,137 @@
+"""Accesses of every memory by tensor: reads, fills and updates as integers, in total and per instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mapper.nest.accounting import Accounting
+from mapper.nest.capacity import tile_words
+from mapper.nest.cost import Coefficients, evaluate, steps
+from mapper.nest.counts import Real
+from mapper.nest.moves import Kind, flows
+from mapper.nest.nest import NestBatch
+from mapper.nest.problem import TENSORS
+from mapper.nest.walk import Walk
+
+Integers: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Accesses:
+    """What one tensor does in one memory; a column entry per mapping. [words]"""
+
+    tile: Integers
+    """Words of the tensor in one instance, without double buffering or rounding."""
+    instances: Integers
+    """Instances that are used at once."""
+    total: Mapping[Kind, Integers]
+    """read, fill and update over all instances."""
+    busiest: Mapping[Kind, Integers]
+    """The same of the instance that has most to do; with perfect factors of every one."""
+    energy_pj: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of a batch."""
+
+    accesses: Mapping[tuple[str, str], Accesses]
+    """By (memory, tensor), for tensors that are kept."""
+    macs: int
+    steps: Integers
+    """Cycles in which the array computes."""
+    cycles: Integers
+    level_cycles: Mapping[str, Integers]
+    """Cycles by memory if it alone limited the array."""
+    used_macs: Integers
+    """Multipliers in use at once."""
+    utilisation: NDArray[np.float64]
+    """Multiplications by those that the array could have done in ``cycles``."""
+
+
+def tally(batch: NestBatch, accounting: Accounting) -> Tally:
+    """Count every access of every mapping of ``batch``; the same formulas that `evaluate` prices."""
+    walk = Walk(batch, even=accounting.ragged == "perfect")
+    machine, depth = batch.hierarchy, len(batch.skeleton.levels)
+    cycles = evaluate(batch, accounting).cycles
+    accesses = {
+        (shape.memory, tensor): _accesses(batch, walk, level, tensor, accounting)
+        for level, shape in enumerate(batch.skeleton.levels)
+        for tensor in TENSORS
+        if tensor in shape.kept
+    }
+    computing = _whole(steps(batch, walk, accounting), len(batch))
+    return Tally(
+        accesses,
+        batch.problem.macs,
+        computing,
+        cycles,
+        _level_cycles(batch, walk, computing, accounting),
+        _whole(_fanout(walk, depth), len(batch)),
+        batch.problem.macs / (machine.macs * cycles),
+    )
+
+
+def _accesses(batch: NestBatch, walk: Walk, level: int, tensor: str, accounting: Accounting) -> Accesses:
+    levels, memory = batch.skeleton.levels, batch.hierarchy.memories[level]
+    found = flows(
+        batch.problem,
+        batch.hierarchy,
+        tuple(shape.kept for shape in levels),
+        tuple(shape.spatial for shape in levels),
+        accounting,
+    )
+    total: dict[Kind, Real] = {"read": 0.0, "fill": 0.0, "update": 0.0}
+    busiest = dict(total)
+    for flow in found:
+        if flow.level == level and flow.tensor == tensor:
+            for counts, only in ((total, False), (busiest, True)):
+                scale, words = walk.words(replace(flow.move, busiest=only))
+                counts[flow.kind] = counts[flow.kind] + (flow.weight * scale) * words
+    pj = total["read"] * memory.read_pj + (total["fill"] + total["update"]) * memory.write_pj
+    sizes = {dim: walk.tile(level, dim) for dim in batch.problem.relevant(tensor)}
+    rows = len(batch)
+    return Accesses(
+        _whole(tile_words(batch.problem.tensor(tensor), sizes), rows),
+        _whole(_fanout(walk, level), rows),
+        {kind: _whole(words, rows) for kind, words in total.items()},
+        {kind: _whole(words, rows) for kind, words in busiest.items()},
+        np.broadcast_to(np.asarray(pj, np.float64), (rows,)),
+    )
+
+
+def _fanout(walk: Walk, level: int) -> Real:
+    """Instances of ``level`` in use: parts of the spatial loops outside it."""
+    parts = [
+        np.minimum(float(loop.parts), np.ceil(loop.outside / loop.step))
+        for loop in walk.loops
+        if loop.is_spatial and loop.level < level
+    ]
+    return prod(parts, start=1.0)
+
+
+def _level_cycles(batch: NestBatch, walk: Walk, computing: Integers, accounting: Accounting) -> dict[str, Integers]:
+    levels = batch.skeleton.levels
+    coefficients = Coefficients.of(
+        batch.problem,
+        batch.hierarchy,
+        tuple(level.kept for level in levels),
+        tuple(level.spatial for level in levels),
+        accounting,
+    )
+    cycles = {level.memory: computing for level in levels}
+    for port in coefficients.ports:
+        load = port.load.of({move: walk.words(move) for move, _ in port.load.terms})
+        memory = batch.hierarchy.memories[port.level].name
+        cycles[memory] = np.maximum(cycles[memory], _whole(np.ceil(load), len(batch)))
+    return cycles
+
+
+def _whole(values: Real, rows: int) -> Integers:
+    return np.broadcast_to(np.asarray(values), (rows,)).astype(np.int64)

@@ -177,6 +177,9 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
     )
     validate.add_argument("--firesim", type=_name, metavar="FILE", help="CSV of FireSim rows, run as well")
     validate.add_argument(
+        "--timeloop", type=_name, metavar="FILE", help="JSON of timeloop-model runs; alone: no other rows are run"
+    )
+    validate.add_argument(
         "--without-patch", action="store_true", help="FireSim, 16x16: without the phenomenological l2.multi_beat_hit"
     )
     group = validate.add_argument_group("files to write")

@@ -28,6 +28,35 @@ GATE_FAILED, BAD_ROWS = 1, 2
 
 def execute(options: argparse.Namespace) -> int:
     """Run the rows, print the scoreboard. 0: all gates hold, 1: one fails, 2: a row makes no sense."""
+    if options.timeloop is None:
+        return _measured(options)
+    if options.rtl is None and options.firesim is None:
+        return _timeloop(options)
+    if options.json is not None:
+        raise CommandError("--json: give --timeloop alone, or leave it out; one file holds one comparison")
+    return max(_timeloop(options), _measured(options))
+
+
+def _timeloop(options: argparse.Namespace) -> int:
+    """The loop-nest model against Timeloop's runs. 0: all agree, 1: a value differs, 2: a run makes no sense."""
+    from mapper.validation import timeloop
+
+    if options.plot is not None and options.rtl is None and options.firesim is None:
+        raise CommandError("--plot shows measured rows; --timeloop alone has none")
+    with ExitStack() as stack:
+        outputs = open_outputs(stack, {"json": options.json}, (options.timeloop,))
+        found = timeloop.compare(Path(options.timeloop))
+        print(timeloop.text(found))
+        if "json" in outputs:
+            content = json.dumps(timeloop.as_dict(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            outputs["json"].finish(lambda path: path.write_text(content, encoding="utf-8"))
+    if found.problems:
+        return BAD_ROWS
+    return GATE_FAILED if found.mismatches else 0
+
+
+def _measured(options: argparse.Namespace) -> int:
+    """The simulator against measured cycles."""
     rtl, measured = _tables(options)
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json, "plot": options.plot}, (options.rtl, options.firesim))

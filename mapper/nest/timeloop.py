@@ -158,6 +158,8 @@ def read_runs(path: Path) -> RunFile:
         raise MappingError(f"{path}: {' and '.join(missing)} missing")
     if not isinstance(content["architectures"], dict) or not isinstance(content["runs"], list):
         raise MappingError(f"{path}: architectures must be an object, runs a list")
+    if not content["runs"]:
+        raise MappingError(f"{path}: no runs")
     return _read(content)
 
 

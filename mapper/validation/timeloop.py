@@ -9,7 +9,7 @@ cycles of the true problem are reported beside Timeloop's, and not compared.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +129,17 @@ def text(found: Comparison) -> str:
     if differing:
         lines[-1] += f"; {len(found.mismatches)} values differ in {len(differing)} runs"
     return "\n".join(lines).lstrip("\n")
+
+
+def as_dict(found: Comparison) -> dict[str, object]:
+    """The outcome for a JSON file."""
+    return {
+        "runs": [run.name for run in found.compared],
+        "values": found.values,
+        "mismatches": [asdict(item) for item in found.mismatches],
+        "approximate": [asdict(item) for item in found.approximate],
+        "problems": list(found.problems),
+    }
 
 
 def _values(run: Run, batch: NestBatch) -> Iterator[tuple[Mismatch, str]]:

@@ -18,7 +18,7 @@ from mapper.nest.accounting import Accounting
 from mapper.nest.capacity import footprint, is_whole
 from mapper.nest.counts import Real
 from mapper.nest.hierarchy import Hierarchy
-from mapper.nest.moves import Flow, Kept, Kind, Move, Spread, flows, pairs
+from mapper.nest.moves import Flow, Kept, Kind, Move, Spread, canonical, flows, pairs
 from mapper.nest.nest import NestBatch
 from mapper.nest.problem import NestProblem
 from mapper.nest.walk import Mask, Term, Walk
@@ -42,23 +42,23 @@ class Linear:
 
     @classmethod
     def collected(cls, terms: Sequence[tuple[Move, float]], constant: float = 0.0) -> Linear:
-        """With one term per move."""
+        """With one term per move, in the order of ``terms``."""
         total: dict[Move, float] = {}
         for move, factor in terms:
             total[move] = total.get(move, 0.0) + factor
         return cls(tuple((move, factor) for move, factor in total.items() if factor != 0.0), constant)
 
     def of(self, words: Mapping[Move, Term]) -> Real:
-        """The value for words of moves, each a constant times a column."""
-        constant, total = self.constant, None
+        """The value for words of moves, each a constant times a column.
+
+        Added in one order, so that a value that is known for all rows gives the same bits as a column of it.
+        """
+        total: Real = 0.0
         for move, factor in self.terms:
             scale, values = words[move]
-            if isinstance(values, float):
-                constant += factor * scale * values
-            else:
-                term = values * (factor * scale)
-                total = term if total is None else np.add(total, term, out=term)
-        return constant if total is None else np.add(total, constant, out=total)
+            term = values * (factor * scale)
+            total = np.add(total, term, out=term) if isinstance(term, np.ndarray) else total + term
+        return total + self.constant if self.constant else total
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +107,24 @@ class Coefficients:
 def _coefficients(
     problem: NestProblem, hierarchy: Hierarchy, kept: Kept, spatial: Spread, accounting: Accounting
 ) -> Coefficients:
-    found = flows(problem, hierarchy, kept, spatial, accounting)
+    every = flows(problem, hierarchy, kept, spatial, accounting)
+    found = [replace(flow, move=canonical(flow.move, problem, spatial)) for flow in every]
     price = {"read": "read_pj", "fill": "write_pj", "update": "write_pj"}
     terms = [(flow.move, flow.weight * getattr(hierarchy.memories[flow.level], price[flow.kind])) for flow in found]
     energy = Linear.collected(terms, problem.macs * hierarchy.mac_pj)
-    ports = tuple(_ports(hierarchy, found))
+    ports = tuple(_ports(hierarchy, every, problem, spatial))
     serial = tuple(_serial(hierarchy, kept, found)) if accounting.serial_transfers else ()
     linear = [energy, *(port.load for port in ports), *(item.load for item in serial)]
     moves = tuple(dict.fromkeys(move for line in linear for move, _ in line.terms))
     return Coefficients(moves, energy, ports, serial)
 
 
-def _ports(hierarchy: Hierarchy, found: Sequence[Flow]) -> list[Port]:
+def _ports(hierarchy: Hierarchy, found: Sequence[Flow], problem: NestProblem, spatial: Spread) -> list[Port]:
     ports = []
     for level, memory in enumerate(hierarchy.memories):
         for kind, rate in memory.ports:
             terms = [
-                (replace(flow.move, busiest=memory.instances > 1), flow.weight / rate)
+                (canonical(replace(flow.move, busiest=memory.instances > 1), problem, spatial), flow.weight / rate)
                 for flow in found
                 if flow.level == level and flow.kind in _KINDS[kind]
             ]

@@ -8,7 +8,7 @@ sums of such numbers (`Flow`), whatever the loop order. So energy and the load o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from mapper.mapping import SpatialLoop
@@ -121,6 +121,16 @@ def _output(
         yield Flow(child, "output", "read", moved, width, pair)
         if width > 1 and not _is_spread(problem, spatial, child):
             yield Flow(child, "output", "read", held, 1.0 - width, pair)
+
+
+def canonical(move: Move, problem: NestProblem, spatial: Spread) -> Move:
+    """The same words under one name: spatial loops that the tensor's tiles do not share make no difference."""
+    if move.busiest:
+        return move
+    irrelevant, spread = problem.irrelevant(move.tensor), move.spread
+    while spread and not any(loop.dim in irrelevant for loop in spatial[spread - 1]):
+        spread -= 1
+    return replace(move, spread=spread, child=spread if move.distinct else move.child)
 
 
 def _is_spread(problem: NestProblem, spatial: Spread, level: int) -> bool:

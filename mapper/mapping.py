@@ -42,7 +42,7 @@ class TemporalLoop:
 
 @dataclass(frozen=True, slots=True)
 class SpatialLoop:
-    """Spread ``size`` consecutive elements of ``dim`` over one axis of the array."""
+    """Spread ``dim`` in ``size`` consecutive parts over one axis of the array; single elements if no loop is inside."""
 
     dim: str
     size: int

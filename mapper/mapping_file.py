@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,6 +19,10 @@ SCHEMA = "tilewright-mapping-1"
 
 Size = Annotated[int, Field(ge=1, le=2**31)]
 """Extent of a dimension or a tile, as on the command line. [elements]"""
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=40)]
+"""A dimension or a memory."""
 
 
 class _Strict(BaseModel):
@@ -36,7 +41,7 @@ class _Spatial(_Strict):
 
 
 class _Level(_Strict):
-    memory: Literal["dram", "l2", "scratchpad", "accumulator", "array"]
+    memory: Name
     kept: list[str] = []
     temporal: list[_Temporal] = []
     spatial: list[_Spatial] = []
@@ -57,23 +62,35 @@ class _Level(_Strict):
 class _File(_Strict):
     schema_version: Literal["tilewright-mapping-1"] = Field(alias="schema")
     ops: list[str] = Field(min_length=1)
-    problem: dict[Literal["m", "k", "n"], Size]
+    problem: Annotated[dict[Name, Size], Field(min_length=1)]
     machine: Annotated[str, Field(min_length=1)]
     levels: list[_Level] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _check_repetitions(self) -> _File:
-        """A memory occurs once, as does a dimension or an axis within it."""
-        places: list[tuple[str, str, list[str]]] = [("memory", "levels", [level.memory for level in self.levels])]
+        """A memory occurs once; a dimension again only if its tile shrinks or it is spread over another axis."""
+        memories = [level.memory for level in self.levels]
+        twice = _first_repeated(memories)
+        if twice is not None:
+            raise ValueError(f"levels: memory {twice!r} is given twice")
         for level in self.levels:
-            places.append(("dim", f"{level.memory}.temporal", [loop.dim for loop in level.temporal]))
-            places.append(("dim", f"{level.memory}.spatial", [loop.dim for loop in level.spatial]))
-            places.append(("axis", f"{level.memory}.spatial", [loop.axis for loop in level.spatial]))
-        for what, where, names in places:
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
-                raise ValueError(f"{where}: {what} {twice!r} is given twice")
+            tiles: dict[str, int] = {}
+            for loop in level.temporal:
+                if loop.dim in tiles and loop.tile >= tiles[loop.dim]:
+                    steps = f"steps of {tiles[loop.dim]}, then {loop.tile}, do not shrink"
+                    raise ValueError(f"{level.memory}.temporal: dim {loop.dim!r} is given twice: {steps}")
+                tiles[loop.dim] = loop.tile
+            spread = _first_repeated([(loop.dim, loop.axis) for loop in level.spatial])
+            if spread is not None:
+                raise ValueError(f"{level.memory}.spatial: dim {spread[0]!r} on {spread[1]} is given twice")
         return self
+
+
+Item = TypeVar("Item")
+
+
+def _first_repeated(items: Sequence[Item]) -> Item | None:
+    return next((item for index, item in enumerate(items) if item in items[:index]), None)
 
 
 def dump_mapping(mapping: Mapping) -> str:

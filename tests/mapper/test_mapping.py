@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapper.errors import MappingError
-from mapper.mapping import HardwareLoop, LevelMapping, Mapping, TemporalLoop
+from mapper.mapping import HardwareLoop, LevelMapping, Mapping, SpatialLoop, TemporalLoop
 from mapper.mapping_file import dump_mapping, read_mapping
 from mapper.mapspace import ORDERS
 
@@ -90,17 +90,32 @@ def test_other_problem_or_machine_names_both() -> None:
         (("m: 512", "m: 0"), "problem.m: .*greater than or equal to 1"),
         (("m: 512", "m: -4"), "problem.m: .*greater than or equal to 1"),
         (("m: 512", "m: 100000000000000000000000000"), "problem.m: .*less than or equal to 2147483648"),
-        (("m: 512", "z: 512"), "'m', 'k' or 'n'"),
-        (("memory: accumulator", "memory: foo"), "'dram', 'l2', 'scratchpad', 'accumulator' or 'array'"),
+        (("m: 512", "z: 512"), "unknown dimension 'm'; the problem has z, k, n"),
+        (("m: 512", "1m: 512"), "problem.1m"),
+        (("memory: accumulator", "memory: a b"), "levels.2.memory"),
         (("memory: accumulator", "memory: scratchpad"), "mapping: levels: memory 'scratchpad' is given twice"),
-        (("axis: rows", "axis: cols"), "array.spatial: axis 'cols' is given twice"),
-        (("dim: m\n    tile: 128", "dim: n\n    tile: 128"), "dram.temporal: dim 'n' is given twice"),
+        (
+            ("dim: k\n    size: 16\n    axis: rows", "dim: n\n    size: 16\n    axis: cols"),
+            "dim 'n' on cols is given twice",
+        ),
+        (("dim: m\n    tile: 128", "dim: n\n    tile: 128"), "dram.temporal: dim 'n' is given twice: steps of 64"),
     ],
 )
 def test_bad_files_say_what_and_where(change: tuple[str, str], message: str) -> None:
     text = dump_mapping(MAPPING).replace(*change, 1)
     with pytest.raises(MappingError, match=message):
         read_mapping(text)
+
+
+def test_any_nest_survives_yaml() -> None:
+    levels = (
+        LevelMapping("dram", frozenset({"input", "weight", "output"}), (TemporalLoop("p", 7), TemporalLoop("p", 1))),
+        LevelMapping("l3", frozenset({"weight"}), (), (SpatialLoop("c", 4, "rows"), SpatialLoop("r", 3, "rows"))),
+        LevelMapping("registers", frozenset({"weight"}), (TemporalLoop("k", 1),), (), frozenset({"weight"})),
+    )
+    nest = Mapping(("conv",), (("k", 8), ("c", 4), ("p", 14), ("r", 3)), "a machine", levels)
+    assert read_mapping(dump_mapping(nest)) == nest
+    assert "for r in [0:3)      spatial rows" in nest.loop_nest()
 
 
 def test_unreadable_file_is_named(tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ class ScratchpadBanks:
     def bank_of(self, row: int) -> int:
         return min(row // self.rows_per_bank, len(self._writes) - 1)
 
-    def write(self, bank: int, log: list[tuple[int, int]]) -> None:
-        """Announce rows that DMA will write: (time, rows) in time order."""
+    def write(self, bank: int, times: list[int], rows: list[int]) -> None:
+        """Announce rows that DMA will write: when, and how many, in time order."""
         if not self._dual_ported:
-            self._writes[bank].extend(log)
+            self._writes[bank].extend(zip(times, rows, strict=True))
 
     def rows_written(self, bank: int, start: int, end: int) -> int:
         """Rows written into ``bank`` in ``(start, end]``; earlier ones are forgotten."""

@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
+from simulator.compiled import use
+from simulator.memory import recurrences
 from simulator.memory.cache import CacheState
+from simulator.memory.recurrences import EVICT, FETCH, LLC_HIT, MISS
 from simulator.program import HostTask, Region
 from simulator.units.requests import Requests, row_writes, split_rows
 from simulator.units.unroller import row_segments
 from simulator.units.work import Loads, Stores, Work
 
 Ints = NDArray[np.int64]
-
-MISS, EVICT, LLC_HIT, FETCH = 1, 2, 4, 8
-"""Bits of a request: misses the L2, its fill evicts a valid line, the line is in the last-level cache, it fetches."""
 
 
 class MemoryState:
@@ -49,12 +49,12 @@ class MemoryState:
 class CommandTraffic:
     """Requests of the loads (or stores) of one work: ``first[c]:first[c + 1]`` belong to command ``c``.
 
-    Kept as columns; the lists that the units walk through are made when a unit first asks for them, which it never does
-    for works that are passed over.
+    The lists that the units walk through are made when a unit first asks for them, which it never does for works that
+    are passed over.
     """
 
     columns: NDArray[np.int64]
-    """Rows: line number, bus beats, bytes, outcome bits, on-chip rows, cycles until the last of them is written."""
+    """A request table: rows as named in ``simulator.memory.recurrences``."""
     starts: Ints
     misses: int
     """Requests that miss the L2."""
@@ -65,34 +65,9 @@ class CommandTraffic:
         return self.starts.tolist()  # type: ignore[no-any-return]
 
     @cached_property
-    def line(self) -> list[int]:
-        """Line of each request."""
-        return self.columns[0].tolist()  # type: ignore[no-any-return]
-
-    @cached_property
     def beats(self) -> list[int]:
         """Bus beats of each request [cycles]."""
         return self.columns[1].tolist()  # type: ignore[no-any-return]
-
-    @cached_property
-    def size_bytes(self) -> list[int]:
-        """Transaction size of each request [bytes]."""
-        return self.columns[2].tolist()  # type: ignore[no-any-return]
-
-    @cached_property
-    def code(self) -> list[int]:
-        """Outcome bits of each request."""
-        return self.columns[3].tolist()  # type: ignore[no-any-return]
-
-    @cached_property
-    def rows(self) -> list[int]:
-        """On-chip rows that each read writes, whole or in part."""
-        return self.columns[4].tolist()  # type: ignore[no-any-return]
-
-    @cached_property
-    def port(self) -> list[int]:
-        """Cycles from the first beat of each read until its last on-chip row is written [cycles]."""
-        return self.columns[5].tolist()  # type: ignore[no-any-return]
 
     @cached_property
     def hits_only(self) -> list[bool]:
@@ -189,6 +164,7 @@ def _host_piece(region: Region, spec: HardwareSpec, *, write: bool) -> _Piece:
 def _replay(pieces: list[_Piece], spec: HardwareSpec, memory: MemoryState) -> Traffic:
     """Outcome of every request and the totals."""
     bounds = np.cumsum([0] + [len(piece.requests) for piece in pieces])
+    use(int(bounds[-1]), recurrences)
     address = _join([piece.requests.address for piece in pieces])
     size = _join([piece.requests.size_bytes for piece in pieces])
     writes = np.repeat(np.array([piece.write for piece in pieces], dtype=bool), np.diff(bounds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import simpy
 
 from hwconfigs import HardwareSpec
-from simulator.memory.path import MemoryPath, RowLog
+from simulator.memory.path import MemoryPath
 from simulator.memory.scratchpad import ScratchpadBanks
 from simulator.units.clock import Clock
 from simulator.units.meter import Meter
@@ -69,17 +69,16 @@ class LoadController:
         rows = int(loads.rows[index])
         to_accumulator = loads.to_accumulator[index]
         scale = round(self._spec.dma.scale_cycles_per_row) if loads.scaled[index] else 1
-        log: RowLog | None = None if to_accumulator else []
         path = self._path
         bus, slots = path.held_by_bus, path.held_by_slots
-        last, busy = path.read(now, running.load_traffic, index, scale, log)
+        last, busy, log = path.read(now, running.load_traffic, index, scale)
         dma = self._spec.dma
         completed = last + (dma.accumulator_completion_cycles if to_accumulator else dma.completion_cycles)
         end = completed
         if loads.stride[index] == 0 and rows > 1:
             end += rows - 1
-        if log:
-            self._scratchpad.write(self._scratchpad.bank_of(loads.local_row[index]), log)
+        if not to_accumulator:
+            self._scratchpad.write(self._scratchpad.bank_of(loads.local_row[index]), *log.tolist())
         self._free = now + max(rows, MIN_HANDOVER)
         release = dma.accumulator_release_cycles if to_accumulator else dma.release_cycles
         self._done.append(end if release is None else last + release + end - completed)

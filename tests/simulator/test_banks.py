@@ -18,7 +18,7 @@ def test_rows_belong_to_banks_in_order(tiny: HardwareSpec) -> None:
 
 def test_each_row_written_delays_the_step_by_a_cycle(tiny: HardwareSpec) -> None:
     banks = scratchpad(tiny)
-    banks.write(0, [(9, 1), (10, 1), (11, 4), (14, 1), (15, 1)])
+    banks.write(0, [9, 10, 11, 14, 15], [1, 1, 4, 1, 1])
     assert banks.delay(0, -1, 10, 14) == 5
     assert banks.delay(0, -1, 14, 20) == 1
     assert banks.delay(0, -1, 0, 100) == 0
@@ -26,20 +26,20 @@ def test_each_row_written_delays_the_step_by_a_cycle(tiny: HardwareSpec) -> None
 
 def test_a_step_that_reads_two_banks_waits_for_the_busier(tiny: HardwareSpec) -> None:
     banks = scratchpad(tiny)
-    banks.write(0, [(1, 2)])
-    banks.write(1, [(1, 3)])
+    banks.write(0, [1], [2])
+    banks.write(1, [1], [3])
     assert banks.delay(0, 1, 0, 4) == 3
 
 
 def test_one_bank_is_counted_once(tiny: HardwareSpec) -> None:
     banks = scratchpad(tiny)
-    banks.write(2, [(1, 2)])
+    banks.write(2, [1], [2])
     assert banks.delay(2, 2, 0, 4) == 2
 
 
 def test_two_ports_never_conflict(tiny: HardwareSpec) -> None:
     banks = scratchpad(tiny, ports=2)
-    banks.write(0, [(1, 4)])
+    banks.write(0, [1], [4])
     assert banks.delay(0, -1, 0, 4) == 0
 
 

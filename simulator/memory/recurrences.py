@@ -1,0 +1,295 @@
+"""Recurrences of the memory path over the requests of one command.
+
+Times are cycles. What is free again when, is kept in arrays that successive commands share. Mechanisms and values:
+``simulator.memory.path``. Functions are compiled when that pays: see ``simulator.compiled``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+LINE, BEATS, SIZE, CODE, ROWS, PORT = range(6)
+"""Rows of a request table: line number, bus beats, bytes, outcome bits, on-chip rows that a read writes, cycles from
+its first beat until the last of them is written."""
+
+MISS, EVICT, LLC_HIT, FETCH = 1, 2, 4, 8
+"""Bits of a request: misses the L2, its fill evicts a valid line, the line is in the last-level cache, it fetches."""
+
+CYCLES = range(6)
+NEXT_REQUEST, BUS_FREE, SCALER_FREE, HELD_BY_BUS, HELD_BY_SLOTS, FETCHES = CYCLES
+"""Entries of ``Ports.cycles``; the last one is the number of sets in ``Ports.fetching``."""
+
+DRAM_FREE, DRAM_BUSY = range(2)
+"""Entries of ``Ports.dram``."""
+
+
+class Limits(NamedTuple):
+    """What the machine's memory path is like [cycles, bytes]."""
+
+    sets: int
+    """Sets of the L2; 0 without one."""
+    line_bytes: int
+    hit: int
+    burst: int
+    """More cycles for a hit of several beats."""
+    release: int
+    """From the end of a fetch until its miss entry is free."""
+    latency: int
+    """From a request to DRAM to its first beat."""
+    llc_latency: int
+    cycles_per_byte: float
+    evict: float
+    write_miss: int
+    idle: int
+    """More cycles for a request whose last beats hold nothing of the row."""
+    bus_bytes: int
+    write_ack: int
+
+
+class Ports(NamedTuple):
+    """When the shared resources are free again."""
+
+    slots: Ints
+    """Read requests in flight, a heap."""
+    write_slots: Ints
+    mshrs: Ints
+    fetched: Ints
+    """Per set, when the line being fetched into it arrives; 0: none."""
+    fetching: Ints
+    """Sets whose ``fetched`` is not 0, in any order."""
+    cycles: Ints
+    dram: Floats
+
+
+def replace_first(heap: Ints, value: int) -> None:
+    """Replace the smallest entry of a binary heap."""
+    at, count = 0, len(heap)
+    child = 1
+    while child < count:
+        if child + 1 < count and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= value:
+            break
+        heap[at] = heap[child]
+        at, child = child, 2 * child + 1
+    heap[at] = value
+
+
+def occupied_by(limits: Limits, size: int, port: int) -> int:
+    """Cycles of one read on the response bus: its beats, or the rows they are merged into if that takes longer.
+
+    Beats that follow the last wanted one have to be thrown away first.
+    """
+    beats = max(1, size // limits.bus_bytes)
+    return port if port >= beats else beats + limits.idle
+
+
+def read_hits(
+    limits: Limits, ports: Ports, table: Ints, low: int, high: int, request: int, per_row: int, log: Ints
+) -> tuple[int, int]:
+    """All requests hit: the response bus, or one slot per request, is the only limit."""
+    slots, cycles = ports.slots, ports.cycles
+    bus, total, first, port = cycles[BUS_FREE], 0, 0, 0
+    for at in range(low, high):
+        if slots[0] > request:
+            cycles[HELD_BY_SLOTS] += slots[0] - request
+            request = slots[0]
+        size, rows = table[SIZE, at], table[ROWS, at]
+        port = max(table[PORT, at], rows * per_row)
+        occupied = occupied_by(limits, size, port)
+        if limits.burst and size > limits.bus_bytes:
+            occupied += limits.burst
+        first = max(request + limits.hit, bus)
+        bus = first + occupied
+        total += occupied
+        replace_first(slots, bus)
+        request += 1
+        log[0, at - low] = bus
+        log[1, at - low] = rows
+    cycles[BUS_FREE], cycles[NEXT_REQUEST] = bus, request
+    return (bus if limits.burst else first + port) - 1, total
+
+
+def read_mixed(
+    limits: Limits, ports: Ports, table: Ints, low: int, high: int, request: int, per_row: int, log: Ints
+) -> tuple[int, int]:
+    """Requests of which some miss."""
+    forget(ports, request)
+    slots, mshrs, cycles = ports.slots, ports.mshrs, ports.cycles
+    bus, latest, total = cycles[BUS_FREE], 0, 0
+    for at in range(low, high):
+        if slots[0] > request:
+            cycles[HELD_BY_SLOTS] += slots[0] - request
+            request = slots[0]
+        size, code, rows = table[SIZE, at], table[CODE, at], table[ROWS, at]
+        occupied = occupied_by(limits, size, max(table[PORT, at], rows * per_row))
+        key = table[LINE, at] % limits.sets if limits.sets else 0
+        if code & MISS:
+            request = max(request, ports.fetched[key])
+            if mshrs[0] > request:
+                cycles[HELD_BY_SLOTS] += mshrs[0] - request
+                request = mshrs[0]
+            end = fetch(limits, ports, request, code, size)
+            last = max(end - 1 - early(limits, size), request + limits.hit + occupied - 1)
+            replace_first(mshrs, end + limits.release)
+            expect(limits, ports, key, end)
+            if per_row > 1:
+                last = cycles[SCALER_FREE] = max(last, cycles[SCALER_FREE] + occupied)
+            if limits.sets:
+                bus = max(bus, request) + max(occupied, wormhole(limits, size))
+        else:
+            if limits.burst and size > limits.bus_bytes:
+                occupied += limits.burst
+            bus = max(request + limits.hit, ports.fetched[key], bus) + occupied
+            last = bus - 1
+        replace_first(slots, last + 1)
+        latest = max(latest, last)
+        total += occupied
+        log[0, at - low] = last + 1
+        log[1, at - low] = rows
+        request += 1
+    cycles[BUS_FREE], cycles[NEXT_REQUEST] = bus, request
+    return latest, total
+
+
+def wormhole(limits: Limits, size: int) -> int:
+    """Bus cycles of a fetched line that is passed on while it arrives: its beats come at DRAM pace."""
+    return int(size * limits.cycles_per_byte) if size == limits.line_bytes else 0
+
+
+def early(limits: Limits, size: int) -> int:
+    """Cycles by which a short request is served before its whole line has arrived."""
+    return int((limits.line_bytes - size) * limits.cycles_per_byte) if limits.sets else 0
+
+
+def read(
+    limits: Limits,
+    ports: Ports,
+    table: Ints,
+    low: int,
+    high: int,
+    request: int,
+    per_row: int,
+    hits_only: bool,
+    log: Ints,
+) -> tuple[int, int]:
+    """All requests ``[low, high)`` of one mvin, the first one not before ``request``.
+
+    ``log`` (2 x at least requests) receives when each request's rows are written, and how many.
+
+    Returns
+    -------
+    When the last beat arrives and the data-bus cycles used. [cycles]
+    """
+    if hits_only and limits.hit and arrived(ports, request):
+        return read_hits(limits, ports, table, low, high, request, per_row, log)
+    found = read_mixed(limits, ports, table, low, high, request, per_row, log)
+    sort_by_time(log, high - low)
+    return found
+
+
+def sort_by_time(log: Ints, count: int) -> None:
+    """Sort the columns of a log that is nearly sorted."""
+    for at in range(1, count):
+        time, rows, to = log[0, at], log[1, at], at
+        while to and log[0, to - 1] > time:
+            log[0, to], log[1, to] = log[0, to - 1], log[1, to - 1]
+            to -= 1
+        log[0, to], log[1, to] = time, rows
+
+
+def arrived(ports: Ports, now: int) -> bool:
+    """All lines under way are there; they are then forgotten."""
+    for at in range(ports.cycles[FETCHES]):
+        if ports.fetched[ports.fetching[at]] > now:
+            return False
+    for at in range(ports.cycles[FETCHES]):
+        ports.fetched[ports.fetching[at]] = 0
+    ports.cycles[FETCHES] = 0
+    return True
+
+
+def forget(ports: Ports, now: int) -> None:
+    """Drop fetches that have long been complete."""
+    count = ports.cycles[FETCHES]
+    if count <= 4 * len(ports.mshrs):
+        return
+    kept = 0
+    for at in range(count):
+        key = ports.fetching[at]
+        if ports.fetched[key] > now:
+            ports.fetching[kept] = key
+            kept += 1
+        else:
+            ports.fetched[key] = 0
+    ports.cycles[FETCHES] = kept
+
+
+def expect(limits: Limits, ports: Ports, key: int, end: int) -> None:
+    """A line arrives in set ``key`` at ``end``."""
+    if not limits.sets:
+        return
+    if not ports.fetched[key]:
+        ports.fetching[ports.cycles[FETCHES]] = key
+        ports.cycles[FETCHES] += 1
+    ports.fetched[key] = end
+
+
+def fetch(limits: Limits, ports: Ports, request: int, code: int, size: int) -> int:
+    """Bring one line (or, without an L2, one request) from DRAM; when its last beat reaches the requester."""
+    latency = limits.llc_latency if code & LLC_HIT else limits.latency
+    wanted = limits.line_bytes if limits.sets else size
+    transfer = wanted * limits.cycles_per_byte
+    first = max(float(request + latency), ports.dram[DRAM_FREE])
+    ports.cycles[HELD_BY_BUS] += int(first) - request - latency
+    ports.dram[DRAM_FREE] = first + transfer + (limits.evict if code & EVICT else 0.0)
+    ports.dram[DRAM_BUSY] += transfer
+    end: int = math.ceil(first + transfer) + limits.hit + (1 if limits.sets else 0)
+    return end
+
+
+def write(limits: Limits, ports: Ports, table: Ints, low: int, high: int, start: int, duration: int) -> tuple[int, int]:
+    """All writes ``[low, high)`` of one mvout whose data leave between ``start`` and ``start + duration``.
+
+    Returns
+    -------
+    When the last data left the DMA and when the last write is acknowledged. [cycles]
+    """
+    slots, pace = ports.write_slots, duration / (high - low)
+    now, acknowledged = start, start
+    ports.cycles[BUS_FREE] = max(ports.cycles[BUS_FREE], start) + table[BEATS, low:high].sum()
+    for at in range(low, high):
+        now = max(math.ceil(start + (at - low + 1) * pace), now, slots[0])
+        acknowledged = max(acknowledged, accept(limits, ports, now, table[LINE, at], table[SIZE, at], table[CODE, at]))
+        replace_first(slots, acknowledged)
+    return now, acknowledged
+
+
+def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: int) -> int:
+    """One write that leaves the DMA now; when it is acknowledged."""
+    acknowledge = now + limits.hit + limits.write_ack
+    if not limits.sets:
+        if not code & MISS:
+            return acknowledge
+        ports.dram[DRAM_FREE] = max(float(now), ports.dram[DRAM_FREE]) + size * limits.cycles_per_byte
+        ports.dram[DRAM_BUSY] += size * limits.cycles_per_byte
+        written: int = math.ceil(ports.dram[DRAM_FREE]) + limits.write_ack
+        return written
+    key = line % limits.sets
+    if not code & MISS:
+        return max(acknowledge, int(ports.fetched[key]) + limits.write_ack)
+    entry = max(now, int(ports.mshrs[0]))
+    if code & FETCH:
+        end = fetch(limits, ports, entry, code, size)
+        replace_first(ports.mshrs, end + limits.release)
+        expect(limits, ports, key, end)
+        return end - int(limits.line_bytes * limits.cycles_per_byte) - 1 + limits.write_ack
+    replace_first(ports.mshrs, entry + limits.write_miss)
+    return max(entry + limits.hit, acknowledge) + 2 * limits.write_ack - 4

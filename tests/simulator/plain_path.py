@@ -1,0 +1,136 @@
+"""The memory path one request at a time, with dictionaries and heaps: what the recurrences must compute."""
+
+from __future__ import annotations
+
+import math
+from heapq import heapreplace
+
+from simulator.memory.recurrences import EVICT, FETCH, LLC_HIT, MISS, Limits
+
+Request = tuple[int, int, int, int, int, int]
+"""Line, beats, bytes, outcome bits, on-chip rows, cycles until the last of them is written."""
+
+
+class PlainPath:
+    """Shared resources of the memory system and the times at which they are free again [cycles]."""
+
+    def __init__(self, limits: Limits, in_flight: int, mshrs: int) -> None:
+        self.limits = limits
+        self.slots = [0] * in_flight
+        self.write_slots = [0] * in_flight
+        self.mshrs = [0] * mshrs
+        self.pending: dict[int, int] = {}
+        self.next_request = self.bus_free = self.scaler = self.held_by_bus = self.held_by_slots = 0
+        self.dram_free = self.dram_busy = 0.0
+
+    def read(self, request: int, requests: list[Request], per_row: int) -> tuple[int, int, list[tuple[int, int]]]:
+        """One mvin: last beat, bus cycles, and the rows written in time order."""
+        request = max(request, self.next_request)
+        log: list[tuple[int, int]] = []
+        hits_only = not any(code for _, _, _, code, _, _ in requests)
+        if hits_only and self.limits.hit and max(self.pending.values(), default=0) <= request:
+            self.pending.clear()
+            last, total = self._read_hits(request, requests, per_row, log)
+        else:
+            last, total = self._read_mixed(request, requests, per_row, log)
+        return last, total, sorted(log)
+
+    def _read_hits(
+        self, request: int, requests: list[Request], per_row: int, log: list[tuple[int, int]]
+    ) -> tuple[int, int]:
+        limits, total, end = self.limits, 0, 0
+        for _, _, size, _, rows, port in requests:
+            self.held_by_slots += max(0, self.slots[0] - request)
+            request = max(request, self.slots[0])
+            occupied = self._occupied(size, max(port, rows * per_row)) + limits.burst * (size > limits.bus_bytes)
+            first = max(self.bus_free, request + limits.hit)
+            self.bus_free = first + occupied
+            end = self.bus_free if limits.burst else first + max(port, rows * per_row)
+            total += occupied
+            heapreplace(self.slots, self.bus_free)
+            request += 1
+            log.append((self.bus_free, rows))
+        self.next_request = request
+        return end - 1, total
+
+    def _occupied(self, size: int, port: int) -> int:
+        beats = max(1, size // self.limits.bus_bytes)
+        return port if port >= beats else beats + self.limits.idle
+
+    def _read_mixed(
+        self, request: int, requests: list[Request], per_row: int, log: list[tuple[int, int]]
+    ) -> tuple[int, int]:
+        if len(self.pending) > 4 * len(self.mshrs):
+            self.pending = {key: time for key, time in self.pending.items() if time > request}
+        limits, latest, total = self.limits, 0, 0
+        for line, _, size, code, rows, port in requests:
+            self.held_by_slots += max(0, self.slots[0] - request)
+            request = max(request, self.slots[0])
+            occupied = self._occupied(size, max(port, rows * per_row))
+            key = line % limits.sets if limits.sets else -1
+            if code & MISS:
+                request = max(request, self.pending.get(key, 0))
+                self.held_by_slots += max(0, self.mshrs[0] - request)
+                request = max(request, self.mshrs[0])
+                end = self._fetch(request, code, size)
+                early = int((limits.line_bytes - size) * limits.cycles_per_byte) if limits.sets else 0
+                last = max(end - 1 - early, request + limits.hit + occupied - 1)
+                heapreplace(self.mshrs, end + limits.release)
+                if limits.sets:
+                    self.pending[key] = end
+                    paced = int(size * limits.cycles_per_byte) if size == limits.line_bytes else 0
+                    self.bus_free = max(self.bus_free, request) + max(occupied, paced)
+                if per_row > 1:
+                    last = self.scaler = max(last, self.scaler + occupied)
+            else:
+                occupied += limits.burst * (size > limits.bus_bytes)
+                self.bus_free = max(request + limits.hit, self.pending.get(key, 0), self.bus_free) + occupied
+                last = self.bus_free - 1
+            heapreplace(self.slots, last + 1)
+            latest = max(latest, last)
+            total += occupied
+            log.append((last + 1, rows))
+            request += 1
+        self.next_request = request
+        return latest, total
+
+    def _fetch(self, request: int, code: int, size: int) -> int:
+        limits = self.limits
+        latency = limits.llc_latency if code & LLC_HIT else limits.latency
+        transfer = (limits.line_bytes if limits.sets else size) * limits.cycles_per_byte
+        first = max(float(request + latency), self.dram_free)
+        self.held_by_bus += int(first) - request - latency
+        self.dram_free = first + transfer + (limits.evict if code & EVICT else 0.0)
+        self.dram_busy += transfer
+        return math.ceil(first + transfer) + limits.hit + bool(limits.sets)
+
+    def write(self, start: int, requests: list[Request], duration: int) -> tuple[int, int]:
+        """One mvout: when the last data left, and when the last write is acknowledged."""
+        pace, now, acknowledged = duration / len(requests), start, start
+        self.bus_free = max(self.bus_free, start) + sum(request[1] for request in requests)
+        for index, (line, _, size, code, _, _) in enumerate(requests):
+            now = max(math.ceil(start + (index + 1) * pace), now, self.write_slots[0])
+            acknowledged = max(acknowledged, self._accept(now, line, size, code))
+            heapreplace(self.write_slots, acknowledged)
+        return now, acknowledged
+
+    def _accept(self, now: int, line: int, size: int, code: int) -> int:
+        limits = self.limits
+        acknowledge = now + limits.hit + limits.write_ack
+        if not limits.sets:
+            if not code & MISS:
+                return acknowledge
+            self.dram_free = max(float(now), self.dram_free) + size * limits.cycles_per_byte
+            self.dram_busy += size * limits.cycles_per_byte
+            return math.ceil(self.dram_free) + limits.write_ack
+        key = line % limits.sets
+        if not code & MISS:
+            return max(acknowledge, self.pending.get(key, 0) + limits.write_ack)
+        entry = max(now, self.mshrs[0])
+        if code & FETCH:
+            end = self._fetch(entry, code, size)
+            heapreplace(self.mshrs, end + limits.release)
+            self.pending[key] = end
+            return end - int(limits.line_bytes * limits.cycles_per_byte) - 1 + limits.write_ack
+        heapreplace(self.mshrs, entry + limits.write_miss)
+        return max(entry + limits.hit, acknowledge) + 2 * limits.write_ack - 4

@@ -1,0 +1,101 @@
+"""The recurrences of the memory path, as written and compiled, against a plain model that takes request by request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import hwconfigs
+from simulator import compiled
+from simulator.memory import recurrences
+from simulator.memory.path import idle_ports
+from simulator.memory.recurrences import Limits
+from tests.simulator.plain_path import PlainPath, Request
+
+CACHED = Limits(32, 64, 27, 1, 3, 48, 30, 0.125, 3.3, 20, 2, 16, 9)
+MISS_ENTRIES = 1
+UNCACHED = CACHED._replace(sets=0, hit=0, burst=0, release=0)
+
+requests = st.lists(
+    st.tuples(
+        st.integers(0, 100),
+        st.integers(1, 4),
+        st.sampled_from([16, 32, 64]),
+        st.integers(0, 15),
+        st.integers(1, 5),
+        st.integers(1, 6),
+    ),
+    min_size=1,
+    max_size=24,
+)
+commands = st.lists(
+    st.tuples(
+        st.booleans(),
+        st.integers(0, 300),
+        requests,
+        st.sampled_from([1, 2]),
+        st.sampled_from([0, 15, 1]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+"""Per command: write, cycles since the one before, requests, cycles per row (for a write: times
+30), outcome bits that may be set."""
+
+
+@pytest.fixture(params=["as written", "compiled"])
+def module(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    """Both forms of the module; whatever it was before is put back."""
+    before = dict(vars(recurrences))
+    if request.param == "compiled":
+        compiled.compile_functions(recurrences)
+    else:
+        vars(recurrences).update({name: getattr(value, "py_func", value) for name, value in before.items()})
+    yield recurrences
+    vars(recurrences).update(before)
+
+
+@pytest.mark.parametrize("limits", [CACHED, UNCACHED], ids=["cache", "no cache"])
+@given(stream=commands)
+@settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_equals_the_plain_model(
+    module: ModuleType, limits: Limits, stream: list[tuple[bool, int, list[Request], int, int]]
+) -> None:
+    """Every result of every command, and all that is carried from one to the next."""
+    plain = PlainPath(limits, 16, MISS_ENTRIES)
+    ports = idle_ports(hwconfigs.load("gemmini"), limits)._replace(mshrs=np.zeros(MISS_ENTRIES, dtype=np.int64))
+    log = np.zeros((2, 64), dtype=np.int64)
+    now = 0
+    for write, later, wanted, per_row, bits in stream:
+        now += later
+        mine = [(line, beats, size, code & bits, rows, port) for line, beats, size, code, rows, port in wanted]
+        table = np.array(mine, dtype=np.int64).T.copy()
+        if write:
+            assert tuple(module.write(limits, ports, table, 0, len(mine), now, 30 * per_row)) == plain.write(
+                now, mine, 30 * per_row
+            )
+        else:
+            hits_only = not any(request[3] for request in mine)
+            start = max(now, int(ports.cycles[recurrences.NEXT_REQUEST]))
+            found = module.read(limits, ports, table, 0, len(mine), start, per_row, hits_only, log)
+            rows = sorted(zip(*log[:, : len(mine)].tolist(), strict=True))
+            assert (*found, rows) == plain.read(now, mine, per_row)
+            assert (np.diff(log[0, : len(mine)]) >= 0).all()
+        assert list(ports.cycles[:5]) == [
+            plain.next_request,
+            plain.bus_free,
+            plain.scaler,
+            plain.held_by_bus,
+            plain.held_by_slots,
+        ]
+        fetching = ports.fetching[: ports.cycles[recurrences.FETCHES]].tolist()
+        assert {key: int(ports.fetched[key]) for key in fetching} == plain.pending
+        assert ports.dram.tolist() == [plain.dram_free, plain.dram_busy]
+        assert [sorted(heap.tolist()) for heap in ports[:3]] == [
+            sorted(heap) for heap in (plain.slots, plain.write_slots, plain.mshrs)
+        ]

@@ -13,13 +13,13 @@ from mapper.cost import OBJECTIVES, CostModel, Costs, Objective
 from mapper.effort import check_floor
 from mapper.errors import MappingError
 from mapper.mapping import HardwareLoop
-from mapper.mapspace import Batch, MapSpace
+from mapper.mapspace import Batch, MapSpace, batch_of, nothing_fits
 from mapper.problem import MatmulProblem
-from mapper.search.searcher import Searcher, SearchResult, run
+from mapper.search.searcher import SearchResult
 from mapper.supported import require
 
 
-class ExhaustiveSearcher(Searcher):
+class ExhaustiveSearcher:
     """Walks the whole space once."""
 
     def __init__(self, space: MapSpace, objective: Objective, rows: int = 8192) -> None:
@@ -69,4 +69,14 @@ def search(
     check_floor(problem, spec)
     space = MapSpace(problem, spec)
     searcher = ExhaustiveSearcher(space, objective)
-    return run(searcher, CostModel.of(problem, spec, energy), objective, space)
+    model = CostModel.of(problem, spec, energy)
+    evaluated = 0
+    while (batch := searcher.ask()) is not None:
+        evaluated += len(batch)
+        searcher.tell(batch, model.costs(batch))
+    best = searcher.best
+    if best is None:
+        raise nothing_fits(space)
+    mapping = best.mapping((problem.name,), problem.dims, spec.name, space.dim)
+    searched_cycles = float(model.costs(batch_of(best)).cycles[0])
+    return SearchResult(mapping, searched_cycles, objective, space.size, space.legal, evaluated)

@@ -1,35 +1,27 @@
-"""The interface of a search: it proposes batches of candidates and hears what they cost."""
+"""The interface of a search: it proposes candidates and hears what they cost.
+
+A searcher knows a mapspace only through `mapper.search.space.Space`: candidates are rows of integers, and the space can
+draw, vary, mix and price them. Its life is
+
+    ask -> rows      candidates to price, all legal; None when the search is over
+    tell(rows, costs)    in the order asked, each answer once
+
+until a budget ends or ``ask`` returns None. The best so far, and the front so far, are known at any time: they are
+kept here, so that no algorithm can lose them.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import final
 
-from mapper.cost import CostModel, Costs, Objective
-from mapper.mapping import HardwareLoop, Mapping
-from mapper.mapspace import Batch, MapSpace, batch_of, nothing_fits
-from mapper.problem import MatmulProblem
+import numpy as np
 
-
-class Searcher(ABC):
-    """One search of one mapspace.
-
-    Its life: ``ask`` for candidates, ``tell`` their costs, until ``ask`` returns None. The best so far is known at
-    any time.
-    """
-
-    @abstractmethod
-    def ask(self) -> Batch | None:
-        """Return the next candidates, all legal, or None when the search is over."""
-
-    @abstractmethod
-    def tell(self, batch: Batch, costs: Costs) -> None:
-        """Take the costs of candidates that were asked for."""
-
-    @property
-    @abstractmethod
-    def best(self) -> HardwareLoop | None:
-        """The best candidate told so far."""
+from mapper.cost import Costs, Objective
+from mapper.mapping import Mapping
+from mapper.search.front import Front, least
+from mapper.search.space import Goal, Rows, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +46,91 @@ class SearchResult:
     """Members whose cost was computed; an exhaustive search leaves out only those that another one dominates."""
 
 
-def run(searcher: Searcher, model: CostModel, objective: Objective, space: MapSpace) -> SearchResult:
-    """Drive a search to its end.
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One member of a space and its price."""
 
-    Raises
-    ------
-    MappingError
-        When no candidate is legal, with the census of what failed.
+    row: tuple[int, ...]
+    cycles: float
+    energy_pj: float
+    footprint_bytes: float
+    keys: tuple[float, ...]
+    """What is compared, most important first; the row itself settles what is left."""
+
+
+class Searcher(ABC):
+    """One search of one space.
+
+    Parameters
+    ----------
+    space
+        What to search.
+    goal
+        Objective, or ``"pareto"``: then ``best`` is the least EDP and ``front`` is what is looked for.
+    seed
+        Of the only random numbers that are used.
     """
-    evaluated = 0
-    while (batch := searcher.ask()) is not None:
-        evaluated += len(batch)
-        searcher.tell(batch, model.costs(batch))
-    best = searcher.best
-    if best is None:
-        raise nothing_fits(space)
-    problem: MatmulProblem = space.problem
-    mapping = best.mapping((problem.name,), problem.dims, space.spec.name, space.dim)
-    searched_cycles = float(model.costs(batch_of(best)).cycles[0])
-    return SearchResult(mapping, searched_cycles, objective, space.size, space.legal, evaluated)
+
+    name: str
+    repeats = True
+    """Whether a candidate may be proposed twice."""
+
+    def __init__(self, space: Space, goal: Goal, seed: int = 0) -> None:
+        self.space = space
+        self.goal = goal
+        self.random = np.random.default_rng(seed)
+        self.best: Candidate | None = None
+        self.front = Front()
+        self._asked: Rows | None = None
+        self._over = False
+
+    @final
+    def ask(self) -> Rows | None:
+        """Return the next candidates, all legal, or None when the search is over."""
+        if self._asked is not None:
+            raise RuntimeError("ask: the candidates asked for before have not been told")
+        if self._over:
+            return None
+        rows = self.propose()
+        if rows is None or not len(rows):
+            self._over = True
+            return None
+        self._asked = rows
+        return rows
+
+    @final
+    def tell(self, rows: Rows, costs: Costs) -> None:
+        """Take the costs of the candidates asked for; of the first few only if the budget ends there."""
+        if self._asked is None or not np.array_equal(rows, self._asked[: len(rows)]):
+            raise RuntimeError("tell: these are not the candidates asked for")
+        whole = len(rows) == len(self._asked)
+        self._asked = None
+        if len(rows):
+            self._remember(rows, costs)
+        if whole:
+            self.learn(rows, costs)
+        else:
+            self._over = True
+
+    @abstractmethod
+    def propose(self) -> Rows | None:
+        """Return new candidates, None at the end."""
+
+    def learn(self, rows: Rows, costs: Costs) -> None:  # noqa: B027 - not every search learns
+        """Hear what ``propose`` brought."""
+
+    def _remember(self, rows: Rows, costs: Costs) -> None:
+        """Keep the best and the front. Each is replaced by one assignment: an interrupt finds the old or the new."""
+        if self.goal == "pareto":
+            self.front = self.front.joined(rows, costs)
+        keys = costs.keys("edp" if self.goal == "pareto" else self.goal)
+        found = least([*keys, *rows.T])
+        candidate = Candidate(
+            tuple(int(gene) for gene in rows[found]),
+            float(costs.cycles[found]),
+            float(costs.energy_pj[found]),
+            float(costs.footprint_bytes[found]),
+            tuple(float(column[found]) for column in keys),
+        )
+        if self.best is None or (candidate.keys, candidate.row) < (self.best.keys, self.best.row):
+            self.best = candidate

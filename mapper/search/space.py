@@ -1,0 +1,92 @@
+"""What a search knows of a mapspace: candidates are rows of integers; the space draws, varies, mixes and prices them.
+
+Two spaces fit: Gemmini's hardware loops (`mapper.search.hardware_loop`) and loop nests (`mapper.search.loop_nest`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from mapper.cost import OBJECTIVES, Costs
+from mapper.errors import MappingError
+from mapper.mapping import Mapping
+
+Rows = NDArray[np.int64]
+"""Candidates: one row each, one column per choice (candidates x genes)."""
+
+Bools = NDArray[np.bool_]
+
+Goal: TypeAlias = Literal["latency", "energy", "edp", "pareto"]
+GOALS: tuple[Goal, ...] = (*OBJECTIVES, "pareto")
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What no candidate of a space is below."""
+
+    cycles: float
+    energy_pj: float
+
+    def of(self, goal: Goal) -> float:
+        """Return the bound of an objective; of ``"pareto"`` that of the EDP [cycles, pJ or their product]."""
+        return {"latency": self.cycles, "energy": self.energy_pj}.get(goal, self.cycles * self.energy_pj)
+
+
+class Space(Protocol):
+    """A mapspace as a search meets it. All random numbers come from the generator that is passed in."""
+
+    @property
+    def size(self) -> int:
+        """Candidates, legal or not."""
+
+    def describe(self) -> str:
+        """Return the axes, their sizes and the product as one line."""
+
+    def sample(self, count: int, random: Generator) -> Rows:
+        """Return legal candidates, each drawn uniformly from all legal ones.
+
+        Raises
+        ------
+        MappingError
+            When there is none, with the census of what failed.
+        """
+
+    def neighbours(self, rows: Rows, random: Generator) -> Rows:
+        """Return one legal candidate near each."""
+
+    def crossover(self, left: Rows, right: Rows, random: Generator) -> Rows:
+        """Return one legal candidate with choices of both, for each pair."""
+
+    def legal(self, rows: Rows) -> Bools:
+        """Tell which rows are legal candidates."""
+
+    def walk(self, most: int) -> Iterator[Rows]:
+        """Yield every legal candidate that no other one dominates, at most ``most`` at a time, in a fixed order."""
+
+    def costs(self, rows: Rows) -> Costs:
+        """Return what candidates cost; a row's costs do not depend on the others beside it."""
+
+    def floor(self) -> Floor:
+        """Return proved lower bounds."""
+
+    def mapping(self, row: tuple[int, ...]) -> Mapping:
+        """Return the mapping that a row stands for."""
+
+
+def require_goal(goal: str) -> None:
+    """Raise a `MappingError` for an unknown objective."""
+    if goal not in GOALS:
+        raise MappingError(f"unknown objective {goal!r}; use {', '.join(GOALS)}")
+
+
+def names(rows: Rows) -> list[bytes]:
+    """Return one hashable name per candidate."""
+    width = rows.shape[1] * rows.itemsize
+    data = np.ascontiguousarray(rows).tobytes()
+    return [data[at : at + width] for at in range(0, len(data), width)]

@@ -2,7 +2,8 @@
 
 Hardware loops are expanded by the same unroller whose work orders are timed, and every mvin, pair and mvout moves
 int8 and int32 values through explicit scratchpad and accumulator arrays: a wrong address, half, order or accumulate
-flag gives a wrong number, and a read of rows that nothing has written is an error.
+flag gives a wrong number. Reads of rows that nothing has written are refused as for `simulate`, see
+`simulator.contents`.
 
     DRAM image ── mvin ──► scratchpad (int8) ── preload, compute ──► accumulator (int32) ── mvout ──► DRAM image
          └──────── mvin of int32 rows ─────────────────────────────────────┘
@@ -102,7 +103,7 @@ def execute(
     Parameters
     ----------
     program
-        What to execute, in program order.
+        What to execute, in program order. Rows that it declares preloaded hold zeros until it writes them.
     memory
         DRAM before the program; left as it is.
     spec
@@ -119,7 +120,8 @@ def execute(
     Raises
     ------
     ProgramError
-        When the machine cannot run the program, or a command reads what was never written; the message names it.
+        When the machine cannot run the program, a command reads rows that were never written, or one reaches outside
+        the DRAM image; the message names it.
     """
     check(program, spec)
     if (spec.array.input_bits, spec.array.accumulator_bits) != (8, 32):
@@ -134,25 +136,16 @@ def execute(
 
 
 class _Rows:
-    """An on-chip memory: values, and which of them have been written."""
+    """Values in an on-chip memory; zero until written. Who may read what is checked before the program runs."""
 
-    def __init__(self, name: str, rows: int, cols: int) -> None:
-        self._name = name
+    def __init__(self, rows: int, cols: int) -> None:
         self._values = np.zeros((rows, cols), dtype=np.int64)
-        self._written = np.zeros((rows, cols), dtype=bool)
 
     def write(self, row: int, values: Ints) -> None:
         height, width = values.shape
-        if row < 0 or row + height > len(self._values):
-            raise ProgramError(f"writes {self._name} rows {row}..{row + height - 1} of {len(self._values)}")
         self._values[row : row + height, :width] = values
-        self._written[row : row + height, :width] = True
 
     def read(self, row: int, height: int, width: int) -> Ints:
-        written = np.all(self._written[row : row + height, :width], axis=1).tolist()
-        if len(written) < height or not all(written):
-            at = row + [*written, False].index(False)
-            raise ProgramError(f"reads {self._name} row {at}, columns 0..{width - 1}, that nothing has written")
         return self._values[row : row + height, :width].copy()
 
 
@@ -169,8 +162,8 @@ class _Executor:
         self._host = host
         self._expander = LoopExpander(spec)
         self._memories = {
-            "scratchpad": _Rows("scratchpad", spec.scratchpad.rows, spec.array.cols),
-            "accumulator": _Rows("accumulator", spec.accumulator.rows, spec.array.cols),
+            "scratchpad": _Rows(spec.scratchpad.rows, spec.array.cols),
+            "accumulator": _Rows(spec.accumulator.rows, spec.array.cols),
         }
         self._weights: Ints = np.zeros((0, 0), dtype=np.int64)
         self._preload: Preload | None = None

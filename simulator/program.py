@@ -1,20 +1,22 @@
 """What the machine executes: macro loops, single commands and host work, in program order.
 
 One ``MatmulLoop`` is one hardware loop of Gemmini (LOOP_WS): a scratchpad tile of a matmul, unrolled by the machine
-into
-mvin / preload / compute / mvout. Single commands are accepted too; that is how micro-benchmarks and row-wise
-operators run.
-Addresses are bytes in DRAM; rows of on-chip memories are counted from 0.
+into mvin / preload / compute / mvout. Single commands are accepted too; that is how micro-benchmarks and row-wise
+operators run. Addresses are bytes in DRAM; rows of on-chip memories are counted from 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Activation: TypeAlias = Literal["none", "relu", "gelu", "softmax", "layernorm"]
 Memory: TypeAlias = Literal["scratchpad", "accumulator"]
+OnChip: TypeAlias = Literal["scratchpad", "accumulator", "weights"]
+"""What a program may find filled: the memories, and the weights inside the array."""
+
+EVERYTHING_ON_CHIP: tuple[OnChip, ...] = ("scratchpad", "accumulator", "weights")
+"""``preloaded`` of a program that may read whatever is on chip, as measured micro-benchmarks do."""
 
 ROW_WISE: frozenset[str] = frozenset({"softmax", "layernorm"})
 """Activations that need whole rows in the accumulator before the first result leaves."""
@@ -170,6 +172,10 @@ class Program:
     name: str
     items: tuple[Item, ...]
     regions: tuple[Region, ...] = ()
+    preloaded: tuple[OnChip, ...] = ()
+    """Where the caller answers for what is on chip before and during the program: reads of rows that no command wrote,
+    kept operands and kept sums are not checked there. For parts of a longer program, and for measurements that compute
+    on whatever the memories held."""
 
     @property
     def macs(self) -> int:
@@ -178,11 +184,12 @@ class Program:
 
     def listing(self) -> str:
         """One line per item, numbered: the golden form of a program."""
-        return "\n".join(f"{index:5d}  {text}" for index, text in enumerate(_lines(self.items)))
+        return "\n".join(f"{index:5d}  {listed(item)}" for index, item in enumerate(self.items))
 
     def __add__(self, other: Program) -> Program:
         regions = tuple(dict.fromkeys(self.regions + other.regions))
-        return Program(f"{self.name}+{other.name}", self.items + other.items, regions)
+        preloaded = tuple(dict.fromkeys(self.preloaded + other.preloaded))
+        return Program(f"{self.name}+{other.name}", self.items + other.items, regions, preloaded)
 
 
 def _at(matrix: Matrix | None) -> str:
@@ -193,53 +200,50 @@ def _joined(text: str, flags: list[str]) -> str:
     return " ".join([text, *flags])
 
 
-def _lines(items: tuple[Item, ...]) -> Iterator[str]:
-    for item in items:
-        match item:
-            case MatmulLoop():
-                flags = [
-                    name
-                    for name, on in (
-                        ("accumulate", item.accumulate),
-                        ("B^T", item.b_transposed),
-                        ("int32", item.c_full),
-                        (item.activation, item.activation != "none"),
-                        (f"A half {item.a_half}", item.a_half is not None),
-                        (f"B half {item.b_half}", item.b_half is not None),
-                        ("whole memory", item.whole_memory),
-                    )
-                    if on
-                ]
-                bias = "" if item.d is None else f" D={_at(item.d)}"
-                result = "accumulator" if item.c is None else _at(item.c)
-                yield (
-                    f"loop_ws {item.m}x{item.k}x{item.n} A={_at(item.a)} B={_at(item.b)}{bias} C={result} "
-                    + " ".join(flags)
-                ).rstrip()
-            case Mvin():
-                size = f"{item.rows}x{item.cols}x{item.element_bits}b"
-                flags = [name for name, on in (("accumulate", item.accumulate), ("scaled", item.scaled)) if on]
-                yield _joined(f"mvin {size} {_at(item.source)} -> {item.memory}[{item.row}]", flags)
-            case Mvout():
-                size = f"{item.rows}x{item.cols}x{item.element_bits}b"
-                pitch = [] if item.block_stride is None else [f"block stride {item.block_stride}"]
-                text = f"mvout {size} {item.memory}[{item.row}] -> {_at(item.target)} {item.activation}"
-                yield _joined(text, pitch)
-            case Preload():
-                weights = "kept" if item.weights_row is None else f"scratchpad[{item.weights_row}]"
-                flags = [name for name, on in (("accumulate", item.accumulate), ("B^T", item.weights_transposed)) if on]
-                yield _joined(f"preload {item.k}x{item.n} {weights} -> {item.result}[{item.result_row}]", flags)
-            case Compute():
-                named = (
-                    ("A^T", item.inputs_transposed),
-                    ("output stationary", item.output_stationary),
-                    ("stays", item.output_stationary and not item.last_of_output),
-                )
-                text = f"compute {item.m}x{item.k}x{item.n} scratchpad[{item.inputs_row}]"
-                yield _joined(text, [name for name, on in named if on])
-            case Config():
-                yield f"config_{item.unit}"
-            case Fence():
-                yield "fence"
-            case HostTask():
-                yield f"host {item.kernel} {item.cycles} cycles, {item.elements} elements"
+def listed(item: Item) -> str:
+    """One line of a listing, without its number."""
+    match item:
+        case MatmulLoop():
+            return _loop_line(item)
+        case Mvin():
+            size = f"{item.rows}x{item.cols}x{item.element_bits}b"
+            flags = [name for name, on in (("accumulate", item.accumulate), ("scaled", item.scaled)) if on]
+            return _joined(f"mvin {size} {_at(item.source)} -> {item.memory}[{item.row}]", flags)
+        case Mvout():
+            size = f"{item.rows}x{item.cols}x{item.element_bits}b"
+            pitch = [] if item.block_stride is None else [f"block stride {item.block_stride}"]
+            text = f"mvout {size} {item.memory}[{item.row}] -> {_at(item.target)} {item.activation}"
+            return _joined(text, pitch)
+        case Preload():
+            weights = "kept" if item.weights_row is None else f"scratchpad[{item.weights_row}]"
+            flags = [name for name, on in (("accumulate", item.accumulate), ("B^T", item.weights_transposed)) if on]
+            return _joined(f"preload {item.k}x{item.n} {weights} -> {item.result}[{item.result_row}]", flags)
+        case Compute():
+            named = (
+                ("A^T", item.inputs_transposed),
+                ("output stationary", item.output_stationary),
+                ("stays", item.output_stationary and not item.last_of_output),
+            )
+            text = f"compute {item.m}x{item.k}x{item.n} scratchpad[{item.inputs_row}]"
+            return _joined(text, [name for name, on in named if on])
+        case Config():
+            return f"config_{item.unit}"
+        case HostTask():
+            return f"host {item.kernel} {item.cycles} cycles, {item.elements} elements"
+    return "fence"
+
+
+def _loop_line(loop: MatmulLoop) -> str:
+    named = (
+        ("accumulate", loop.accumulate),
+        ("B^T", loop.b_transposed),
+        ("int32", loop.c_full),
+        (loop.activation, loop.activation != "none"),
+        (f"A half {loop.a_half}", loop.a_half is not None),
+        (f"B half {loop.b_half}", loop.b_half is not None),
+        ("whole memory", loop.whole_memory),
+    )
+    bias = "" if loop.d is None else f" D={_at(loop.d)}"
+    result = "accumulator" if loop.c is None else _at(loop.c)
+    text = f"loop_ws {loop.m}x{loop.k}x{loop.n} A={_at(loop.a)} B={_at(loop.b)}{bias} C={result}"
+    return _joined(text, [name for name, on in named if on])

@@ -1,11 +1,18 @@
-"""Can this machine run this program? Every complaint names the command."""
+"""Can this machine run this program, and does the program mean something? Every complaint names the command.
+
+Three questions, all answered before anything runs: does each command fit the machine (here); does it read rows on
+chip that were written before (`simulator.contents`); do the DRAM ranges that it uses leave each other alone
+(`simulator.regions`)? The second and third are asked of programs whose commands all fit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from hwconfigs import HardwareSpec, SramSpec
+from simulator.contents import Contents
 from simulator.program import (
+    EVERYTHING_ON_CHIP,
     ROW_WISE,
     Compute,
     Fence,
@@ -18,7 +25,9 @@ from simulator.program import (
     Preload,
     Program,
     ProgramError,
+    listed,
 )
+from simulator.regions import clashes
 from simulator.units.unroller import blocks
 
 SHOWN = 5
@@ -27,17 +36,19 @@ SHOWN = 5
 
 def check(program: Program, spec: HardwareSpec) -> None:
     """Raise ``ProgramError`` with the first complaints about ``program`` on ``spec``."""
-    problems = list(_problems(program, spec))
+    problems = list(_misfits(program, spec)) or list(_nonsense(program, spec))
     if problems:
         more = f" (+{len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
         raise ProgramError(f"{program.name} on {spec.name}: " + "; ".join(problems[:SHOWN]) + more)
 
 
-def _problems(program: Program, spec: HardwareSpec) -> Iterator[str]:
+def _misfits(program: Program, spec: HardwareSpec) -> Iterator[str]:
+    """Commands that the machine cannot execute."""
     if not program.items:
         yield "the program is empty"
+    for name in set(program.preloaded) - set(EVERYTHING_ON_CHIP):
+        yield f"preloaded={name!r} is none of {', '.join(EVERYTHING_ON_CHIP)}"
     preload: Preload | None = None
-    before: MatmulLoop | None = None
     for index, item in enumerate(program.items):
         complaints = list(_item_problems(item, spec))
         if isinstance(item, Preload):
@@ -49,19 +60,22 @@ def _problems(program: Program, spec: HardwareSpec) -> Iterator[str]:
                 complaints.extend(_rows_problems(preload.result, preload.result_row, item.m, spec))
         elif isinstance(item, (MatmulLoop, Fence)):
             preload = None
-        if isinstance(item, MatmulLoop):
-            complaints.extend(_order_problems(item, before))
-            before = item
         for complaint in complaints:
-            yield f"item {index} ({type(item).__name__}): {complaint}"
+            yield _named(index, item, complaint)
 
 
-def _order_problems(loop: MatmulLoop, before: MatmulLoop | None) -> Iterator[str]:
-    """What a loop needs of the loops before it."""
-    if before is None and (loop.a is None or loop.b is None):
-        yield "keeps an operand, but no loop before it loaded one"
-    if loop.accumulate and (before is None or before.c is not None):
-        yield "accumulates, but the loop before it left no result in the accumulator"
+def _nonsense(program: Program, spec: HardwareSpec) -> Iterator[str]:
+    """Commands that read what is not there, or write over what is still needed."""
+    contents = Contents(spec, program.preloaded)
+    for index, item in enumerate(program.items):
+        for complaint in contents.enter(index, item):
+            yield _named(index, item, complaint)
+    for index, complaint in clashes(program, spec):
+        yield _named(index, program.items[index], complaint)
+
+
+def _named(index: int, item: Item, complaint: str) -> str:
+    return f"item {index} ({type(item).__name__}): {complaint} [{listed(item)}]"
 
 
 def _item_problems(item: Item, spec: HardwareSpec) -> Iterator[str]:
@@ -90,7 +104,8 @@ def _item_problems(item: Item, spec: HardwareSpec) -> Iterator[str]:
         case Compute():
             if not (1 <= item.m <= rows and 1 <= item.k <= rows and 1 <= item.n <= spec.array.cols):
                 yield f"block {item.m}x{item.k}x{item.n} outside 1..{rows}"
-            yield from _rows_problems("scratchpad", item.inputs_row, item.m, spec)
+            height = item.k if item.inputs_transposed else item.m
+            yield from _rows_problems("scratchpad", item.inputs_row, height, spec)
             if item.output_stationary and "output_stationary" not in spec.array.dataflows:
                 yield f"{spec.name} is not built for the output-stationary dataflow"
         case HostTask():

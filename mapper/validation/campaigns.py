@@ -9,6 +9,7 @@ Constants: core cycles, fitted to repeated rows, where they stand out alone.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from hwconfigs import HardwareSpec
 from mapper.validation.programs import CallCost
@@ -166,5 +167,5 @@ def after_setup(program: Program, row: Row, machine: str, later: bool) -> Progra
     for pattern, early, late in SETUP[machine]:
         if re.match(pattern, row["test"]):
             cycles = late if later else early
-            return Program(program.name, (HostTask("stream", cycles), *program.items)) if cycles else program
+            return replace(program, items=(HostTask("stream", cycles), *program.items)) if cycles else program
     return program

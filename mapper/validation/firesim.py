@@ -157,7 +157,10 @@ def program(row: Row, spec: HardwareSpec) -> Program:
     """The software loop over the tiles of one matmul, with its fence."""
     loops = tuple(_loops(row))
     call = HostTask("library call", round(spec.host.call_cycles))
-    return Program(row["row_id"], (call, *loops, Fence()))
+    # Where the reduction is not the innermost loop, sums are added to those of another tile, whatever their size.
+    trips = [part[:1] for part in row["exec_trips_outer_to_inner"].strip().split(">")]
+    astray = "C" in trips[:-1]
+    return Program(row["row_id"], (call, *loops, Fence()), preloaded=("accumulator",) if astray else ())
 
 
 def _loops(row: Row) -> Iterator[MatmulLoop]:

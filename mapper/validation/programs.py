@@ -13,7 +13,18 @@ from hwconfigs import HardwareSpec
 from mapper.validation.library import Product, Tiling, auto_tiling, library_call, tiled
 from mapper.validation.rows import ValidationError, whole
 from mapper.validation.streams import STREAMS
-from simulator.program import Activation, Command, Fence, HostTask, Item, Matrix, Mvin, Mvout, Program
+from simulator.program import (
+    EVERYTHING_ON_CHIP,
+    Activation,
+    Command,
+    Fence,
+    HostTask,
+    Item,
+    Matrix,
+    Mvin,
+    Mvout,
+    Program,
+)
 from simulator.units.unroller import blocks
 
 Row = dict[str, str]
@@ -94,7 +105,9 @@ def build(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: dic
             commands = stream(row, spec, base)
             reach = [_reach(command) for command in commands if isinstance(command, (Mvin, Mvout))]
             items: list[Item] = [*commands, Fence()]
-            return Built(Program(test, tuple(items)), _aligned(max(reach, default=base), LINE))
+            # The streams were timed on whatever the memories and the array held.
+            program = Program(test, tuple(items), preloaded=EVERYTHING_ON_CHIP)
+            return Built(program, _aligned(max(reach, default=base), LINE))
     raise NotModelled(f"test {test!r} is not modelled")
 
 

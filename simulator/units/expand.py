@@ -30,13 +30,10 @@ class LoopExpander:
     _pairs: dict[tuple[object, ...], tuple[Pairs, dict[tuple[str, str], int]]] | None = None
 
     def expand(self, loop: MatmulLoop) -> Work:
-        """Work of the next loop; halves alternate, the accumulator half only after a loop that stores."""
+        """Work of the next loop."""
         spec = self.spec
         shape = unroller.shape_of(loop, spec)
-        half = 0 if loop.whole_memory else self.loops % 2
-        a_half = half if loop.a_half is None else loop.a_half
-        b_half = half if loop.b_half is None else loop.b_half
-        c_half = 0 if loop.whole_memory else self.stored % 2
+        a_half, b_half, c_half = unroller.halves(loop, self.loops, self.stored)
         where = unroller.placement(shape, spec, a_half, b_half, c_half, loop.whole_memory)
         loads = self._loads(loop, shape, where)
         stores = self._stores(loop, shape, where)

@@ -186,6 +186,24 @@ class Placement:
     c_row: int
 
 
+def halves(loop: MatmulLoop, loops: int, stored: int) -> tuple[int, int, int]:
+    """Scratchpad halves of A and B and the accumulator half of a loop.
+
+    Halves alternate from loop to loop unless the loop names them, the accumulator half only after a loop that stores.
+
+    Parameters
+    ----------
+    loops, stored
+        Loops before this one, and how many of them stored their result.
+    """
+    half = 0 if loop.whole_memory else loops % 2
+    return (
+        half if loop.a_half is None else loop.a_half,
+        half if loop.b_half is None else loop.b_half,
+        0 if loop.whole_memory else stored % 2,
+    )
+
+
 def placement(shape: Shape, spec: HardwareSpec, a_half: int, b_half: int, c_half: int, whole: bool) -> Placement:
     """Rows of the A, B and C tiles: A from the bottom of its half, B up to the top of its half.
 

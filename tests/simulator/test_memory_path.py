@@ -59,10 +59,10 @@ def test_full_lines_are_written_without_a_fetch(gemmini: HardwareSpec) -> None:
     """Rows that are whole lines fetch nothing; 16-byte rows fetch their line first. Each line is written back once."""
     whole = Mvout(Matrix(0x10000, 64), 16, 64, "accumulator", 0)
     narrow = Mvout(Matrix(0x10000, 64), 16, 16, "accumulator", 0)
-    assert count(Program("p", (whole,)), gemmini)["l2", "fill"] == 0
-    assert count(Program("p", (narrow,)), gemmini)["l2", "fill"] == 16
+    assert count(Program("p", (whole,), preloaded=("accumulator",)), gemmini)["l2", "fill"] == 0
+    assert count(Program("p", (narrow,), preloaded=("accumulator",)), gemmini)["l2", "fill"] == 16
     for store in (whole, narrow):
-        twice = count(Program("p", (store, store)), gemmini)
+        twice = count(Program("p", (store, store), preloaded=("accumulator",)), gemmini)
         assert twice["dram", "write_byte"] == 16 * 64
         assert twice["l2", "write"] == 32
 

@@ -23,12 +23,25 @@ from dataclasses import replace
 
 from hwconfigs import HardwareSpec
 from simulator.machine import simulate
-from simulator.program import Compute, Fence, HostTask, Item, MatmulLoop, Matrix, Mvin, Mvout, Preload, Program
+from simulator.program import (
+    EVERYTHING_ON_CHIP,
+    Compute,
+    Fence,
+    HostTask,
+    Item,
+    MatmulLoop,
+    Matrix,
+    Mvin,
+    Mvout,
+    OnChip,
+    Preload,
+    Program,
+)
 from simulator.report import Report
 
 
-def run(spec: HardwareSpec, *items: Item) -> Report:
-    return simulate(Program("case", items), spec)
+def run(spec: HardwareSpec, *items: Item, preloaded: tuple[OnChip, ...] = ()) -> Report:
+    return simulate(Program("case", items, preloaded=preloaded), spec)
 
 
 def stepping(report: Report) -> int:
@@ -161,26 +174,30 @@ def test_chain_of_new_weights(tiny: HardwareSpec) -> None:
             for item in (Preload(weights + 4 * i, 4, 4, "accumulator", 4 * i), Compute(4 * i, 4, 4, 4))
         ]
 
-    assert run(tiny, *chain(64)).cycles == 31
-    assert run(tiny, *chain(32)).cycles == 43
+    assert run(tiny, *chain(64), preloaded=EVERYTHING_ON_CHIP).cycles == 31
+    assert run(tiny, *chain(32), preloaded=EVERYTHING_ON_CHIP).cycles == 43
 
 
 def test_one_mvout(tiny: HardwareSpec) -> None:
     """At the controller at 1; rows 1..4, complete 4 + 4 = 8. int32 rows take 4 cycles: 1, 5, 9, 13, complete 17."""
-    assert run(tiny, Mvout(Matrix(0, 4), 4, 4, "accumulator", 0)).cycles == 8
-    assert run(tiny, Mvout(Matrix(0, 16), 4, 4, "accumulator", 0, element_bits=32)).cycles == 17
+    narrow = Mvout(Matrix(0, 4), 4, 4, "accumulator", 0)
+    full = Mvout(Matrix(0, 16), 4, 4, "accumulator", 0, element_bits=32)
+    assert run(tiny, narrow, preloaded=("accumulator",)).cycles == 8
+    assert run(tiny, full, preloaded=("accumulator",)).cycles == 17
 
 
 def test_fence_waits_for_the_acknowledgement(tiny: HardwareSpec) -> None:
     """Rows are read in 1..4 and out at 2..5; 2 cycles later, at 4..7, they are on the bus, one DRAM cycle each; the
     last is written at 8 and acknowledged at 9. The fence costs 1 more: 10.
     """
-    assert run(tiny, Mvout(Matrix(0, 4), 4, 4, "accumulator", 0), Fence()).cycles == 10
+    mvout = Mvout(Matrix(0, 4), 4, 4, "accumulator", 0)
+    assert run(tiny, mvout, Fence(), preloaded=("accumulator",)).cycles == 10
 
 
 def test_host_task_after_a_fence(tiny: HardwareSpec) -> None:
     """The mvout and fence above, 10, and 16 elements of GELU at 10 cycles: 170. Nothing else moves meanwhile."""
-    report = run(tiny, Mvout(Matrix(0, 4), 4, 4, "accumulator", 0), Fence(), HostTask("gelu", 160, 16))
+    mvout = Mvout(Matrix(0, 4), 4, 4, "accumulator", 0)
+    report = run(tiny, mvout, Fence(), HostTask("gelu", 160, 16), preloaded=("accumulator",))
     assert report.cycles == 170
     assert report.units["host"].busy_cycles == 1 + 160
     assert report.units["store"].total_cycles == 170

@@ -1,0 +1,283 @@
+"""What the rows on chip hold: which were written, and which tile of which loop they are.
+
+A program is followed in its order, loop by loop and command by command, without values and without time. A read of
+rows that no command wrote is a complaint, and so is a kept operand, or a kept sum, that is not there: never loaded,
+loaded with another shape, or overwritten by a later loop.
+
+Rows that are overwritten while an earlier command still reads them are no complaint: reservation station and loop
+unroller order such commands (write after read, write after write), so the program means what its order says.
+
+Writes start at the first column of a row, so that what has been written of a row is one number: its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import HardwareSpec
+from simulator.program import Compute, Item, MatmulLoop, Mvin, Mvout, OnChip, Preload
+from simulator.units.unroller import blocks, halves, placement, shape_of
+
+Columns = NDArray[np.int32]
+
+NO_LOAD = "keeps an operand, but no loop before it loaded one"
+NO_SUM = "accumulates, but the loop before it left no result in the accumulator"
+
+
+class WrittenRows:
+    """Columns written of each row of one on-chip memory. Nothing is ever unwritten."""
+
+    def __init__(self, rows: int) -> None:
+        self._columns: Columns = np.zeros(rows, dtype=np.int32)
+        self._known: set[tuple[int, int, int]] = set()
+        self._known_tiles: set[tuple[int, int, int]] = set()
+
+    def write(self, row: int, height: int, width: int) -> None:
+        """Note ``height`` rows of ``width`` columns."""
+        if (row, height, width) not in self._known:
+            part = self._columns[row : row + height]
+            np.maximum(part, width, out=part)
+            self._known.add((row, height, width))
+
+    def missing(self, row: int, height: int, width: int) -> int | None:
+        """First of ``height`` rows that has not ``width`` columns written."""
+        if (row, height, width) in self._known:
+            return None
+        short = self._columns[row : row + height] < width
+        if short.any():
+            return row + int(short.argmax())
+        self._known.add((row, height, width))
+        return None
+
+    def write_tile(self, row: int, height: int, width: int, dim: int) -> None:
+        """Note a tile of ``height`` x ``width`` elements in blocks of ``dim`` x ``dim``."""
+        if (row, height, width) not in self._known_tiles:
+            tile = tile_columns(height, width, dim)
+            part = self._columns[row : row + len(tile)]
+            np.maximum(part, tile, out=part)
+            self._known_tiles.add((row, height, width))
+
+    def missing_in_tile(self, row: int, height: int, width: int, dim: int) -> tuple[int, int] | None:
+        """First row of a tile that lacks columns, and the columns it should have."""
+        tile = tile_columns(height, width, dim)
+        short = self._columns[row : row + len(tile)] < tile
+        if not short.any():
+            return None
+        at = int(short.argmax())
+        return row + at, int(tile[at])
+
+
+@lru_cache(maxsize=512)
+def tile_columns(height: int, width: int, dim: int) -> Columns:
+    """Columns of each on-chip row of a tile: blocks of ``dim`` x ``dim``, block rows one after the other."""
+    down, across = blocks(height, dim), blocks(width, dim)
+    rows = np.minimum(dim, height - np.arange(down) * dim)
+    cols = np.minimum(dim, width - np.arange(across) * dim)
+    inside = np.arange(dim)[None, None, :] < rows[:, None, None]
+    tile: Columns = np.where(inside, cols[None, :, None], 0).astype(np.int32).ravel()
+    return tile
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tile:
+    """A matrix on chip: where it starts, its elements, and how many blocks make one block row."""
+
+    name: str
+    row: int
+    height: int
+    width: int
+    dim: int
+    end: int
+
+    def holds(self, other: _Tile) -> bool:
+        """Whether ``other`` is the upper left part of this tile, at the same rows."""
+        same_pitch = blocks(self.width, self.dim) == blocks(other.width, self.dim) or other.height <= self.dim
+        inside = other.height <= self.height and other.width <= self.width
+        return self.name == other.name and self.row == other.row and same_pitch and inside
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.height}x{self.width}"
+
+
+@dataclass(slots=True)
+class _Held:
+    """A tile that a loop put on chip."""
+
+    tile: _Tile
+    item: int
+    overwritten_by: int | None = None
+    stored: bool = False
+    """A result that has left; its rows are free."""
+
+
+class Contents:
+    """Follows a program item by item; ``enter`` says what is wrong with the next one."""
+
+    def __init__(self, spec: HardwareSpec, preloaded: tuple[OnChip, ...] = ()) -> None:
+        self._spec = spec
+        self._dim = spec.array.rows
+        self._preloaded = preloaded
+        self._rows = {
+            "scratchpad": WrittenRows(spec.scratchpad.rows),
+            "accumulator": WrittenRows(spec.accumulator.rows),
+        }
+        self._loops = self._stored = 0
+        self._tiles: dict[tuple[str, int], _Held] = {}
+        self._sums: dict[int, _Held] = {}
+        self._layouts: dict[tuple[int | bool, ...], tuple[_Tile, _Tile, _Tile]] = {}
+        self._preload: Preload | None = None
+        self._weights = "weights" in preloaded
+
+    def enter(self, index: int, item: Item) -> Iterator[str]:
+        """Follow item ``index``, which fits the machine; yield complaints."""
+        match item:
+            case MatmulLoop():
+                yield from self._loop(index, item)
+            case Mvin():
+                for row, width in self._blocks(item.row, item.cols, self._dim):
+                    if item.accumulate:
+                        yield from self._read(item.memory, row, item.rows, width)
+                    self._write(item.memory, row, item.rows, width)
+            case Mvout():
+                for row, width in self._blocks(item.row, item.cols, item.block_stride or self._dim):
+                    yield from self._read(item.memory, row, item.rows, width)
+            case Preload():
+                self._preload = item
+                yield from self._take_weights(item)
+            case Compute():
+                yield from self._compute(item)
+
+    def _blocks(self, row: int, cols: int, pitch: int) -> Iterator[tuple[int, int]]:
+        """First row and columns of each block of one transfer."""
+        for first in range(0, cols, self._dim):
+            yield row + first // self._dim * pitch, min(self._dim, cols - first)
+
+    def _take_weights(self, item: Preload) -> Iterator[str]:
+        if item.weights_row is not None:
+            shape = (item.n, item.k) if item.weights_transposed else (item.k, item.n)
+            yield from self._read("scratchpad", item.weights_row, *shape)
+        elif not self._weights:
+            yield "keeps the weights of the array, but no preload or loop before it loaded any" + _hint("weights")
+        self._weights = True
+
+    def _compute(self, item: Compute) -> Iterator[str]:
+        shape = (item.k, item.m) if item.inputs_transposed else (item.m, item.k)
+        yield from self._read("scratchpad", item.inputs_row, *shape)
+        preload = self._preload
+        if preload is None or (item.output_stationary and not item.last_of_output):
+            return
+        if preload.accumulate:
+            yield from self._read(preload.result, preload.result_row, item.m, item.n)
+        self._write(preload.result, preload.result_row, item.m, item.n)
+
+    def _read(self, memory: str, row: int, height: int, width: int) -> Iterator[str]:
+        if memory in self._preloaded:
+            return
+        at = self._rows[memory].missing(row, height, width)
+        if at is not None:
+            yield _unwritten(memory, at, width) + _hint(memory)
+            self._rows[memory].write(row, height, width)
+
+    def _write(self, memory: str, row: int, height: int, width: int) -> None:
+        """Rows written by a single command; a loop's tile that it changes is the program's own business from now on."""
+        self._rows[memory].write(row, height, width)
+        held: dict[tuple[str, int], _Held] | dict[int, _Held]
+        held = self._tiles if memory == "scratchpad" else self._sums
+        if held:
+            touched = [key for key, tile in held.items() if tile.tile.row < row + height and row < tile.tile.end]
+            for key in touched:
+                del held[key]  # type: ignore[arg-type]
+
+    def _loop(self, index: int, loop: MatmulLoop) -> Iterator[str]:
+        a_half, b_half, c_half = halves(loop, self._loops, self._stored)
+        a, b, c = self._layout(loop, a_half, b_half, c_half)
+        for matrix, half, tile in ((loop.a, a_half, a), (loop.b, b_half, b)):
+            place = tile.name[0], half
+            if matrix is None:
+                if "scratchpad" not in self._preloaded:
+                    yield from self._keep(place, tile)
+            else:
+                self._load(index, place, tile)
+        if loop.accumulate and loop.d is None and "accumulator" not in self._preloaded:
+            yield from self._accumulate(c_half, c)
+        self._sum(index, c_half, c, stored=loop.c is not None)
+        self._loops += 1
+        self._stored += loop.c is not None
+        self._weights = True
+        self._preload = None
+
+    def _layout(self, loop: MatmulLoop, a_half: int, b_half: int, c_half: int) -> tuple[_Tile, _Tile, _Tile]:
+        key = (loop.m, loop.k, loop.n, loop.b_transposed, a_half, b_half, c_half, loop.whole_memory)
+        if key not in self._layouts:
+            where = placement(shape_of(loop, self._spec), self._spec, a_half, b_half, c_half, loop.whole_memory)
+            shape_b = (loop.n, loop.k) if loop.b_transposed else (loop.k, loop.n)
+            name_b = "B^T" if loop.b_transposed else "B"
+            self._layouts[key] = (
+                self._tile("A", where.a_row, loop.m, loop.k),
+                self._tile(name_b, where.b_row, *shape_b),
+                self._tile("sums", where.c_row, loop.m, loop.n),
+            )
+        return self._layouts[key]
+
+    def _tile(self, name: str, row: int, height: int, width: int) -> _Tile:
+        end = row + blocks(height, self._dim) * blocks(width, self._dim) * self._dim
+        return _Tile(name, row, height, width, self._dim, end)
+
+    def _load(self, index: int, place: tuple[str, int], tile: _Tile) -> None:
+        self._rows["scratchpad"].write_tile(tile.row, tile.height, tile.width, self._dim)
+        for other, there in self._tiles.items():
+            if other != place and there.tile.row < tile.end and tile.row < there.tile.end:
+                there.overwritten_by = index
+        self._tiles[place] = _Held(tile, index)
+
+    def _keep(self, place: tuple[str, int], tile: _Tile) -> Iterator[str]:
+        held = self._tiles.get(place)
+        where = f"scratchpad half {place[1]}"
+        if held is None:
+            missing = self._rows["scratchpad"].missing_in_tile(tile.row, tile.height, tile.width, self._dim)
+            if missing is not None and not self._loops:
+                yield f"{NO_LOAD}: {tile} in {where}" + _hint("scratchpad")
+            elif missing is not None:
+                yield f"{_unwritten('scratchpad', *missing)}: keeps {tile} in {where}" + _hint("scratchpad")
+        elif held.overwritten_by is not None:
+            yield (
+                f"keeps {tile} in {where}, but item {held.overwritten_by} has overwritten what item {held.item} loaded "
+                "there; load it again or in the other half"
+            )
+        elif not held.tile.holds(tile):
+            yield f"keeps {tile} in {where}, which holds {held.tile}, loaded by item {held.item}; load it again"
+
+    def _accumulate(self, half: int, tile: _Tile) -> Iterator[str]:
+        held = self._sums.get(half)
+        if held is None:
+            missing = self._rows["accumulator"].missing_in_tile(tile.row, tile.height, tile.width, self._dim)
+            if missing is not None:
+                yield f"{NO_SUM}: {_unwritten('accumulator', *missing)}" + _hint("accumulator")
+        elif held.stored or held.overwritten_by is not None:
+            yield f"{NO_SUM}; only a loop without C leaves one"
+        elif not held.tile.holds(tile):
+            was = held.tile
+            yield (
+                f"accumulates {tile.height}x{tile.width} sums, but item {held.item} left {was.height}x{was.width} of "
+                "them; tiles of one sum must be of one size"
+            )
+
+    def _sum(self, index: int, half: int, tile: _Tile, *, stored: bool) -> None:
+        self._rows["accumulator"].write_tile(tile.row, tile.height, tile.width, self._dim)
+        for other, there in self._sums.items():
+            if other != half and there.tile.row < tile.end and tile.row < there.tile.end:
+                there.overwritten_by = index
+        self._sums[half] = _Held(tile, index, stored=stored)
+
+
+def _unwritten(memory: str, row: int, columns: int) -> str:
+    return f"reads {memory} row {row}, columns 0..{columns - 1}, that nothing has written"
+
+
+def _hint(memory: str) -> str:
+    return f"; load it first, or say preloaded=({memory!r},) if it is there before the program"

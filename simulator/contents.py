@@ -29,47 +29,69 @@ NO_LOAD = "keeps an operand, but no loop before it loaded one"
 NO_SUM = "accumulates, but the loop before it left no result in the accumulator"
 
 
-class WrittenRows:
-    """Columns written of each row of one on-chip memory. Nothing is ever unwritten."""
+PAGE_ROWS = 4096
+"""Rows whose columns are kept together; pages exist from their first write on."""
 
-    def __init__(self, rows: int) -> None:
-        self._columns: Columns = np.zeros(rows, dtype=np.int32)
+
+class WrittenRows:
+    """Columns written of each row of one on-chip memory of any size. Nothing is ever unwritten."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, Columns] = {}
         self._known: set[tuple[int, int, int]] = set()
         self._known_tiles: set[tuple[int, int, int]] = set()
 
     def write(self, row: int, height: int, width: int) -> None:
         """Note ``height`` rows of ``width`` columns."""
         if (row, height, width) not in self._known:
-            part = self._columns[row : row + height]
-            np.maximum(part, width, out=part)
+            self._widen(row, np.full(height, width, dtype=np.int32))
             self._known.add((row, height, width))
 
     def missing(self, row: int, height: int, width: int) -> int | None:
         """First of ``height`` rows that has not ``width`` columns written."""
         if (row, height, width) in self._known:
             return None
-        short = self._columns[row : row + height] < width
-        if short.any():
-            return row + int(short.argmax())
-        self._known.add((row, height, width))
-        return None
+        at = self._first_short(row, np.full(height, width, dtype=np.int32))
+        if at is None:
+            self._known.add((row, height, width))
+            return None
+        return row + at
 
     def write_tile(self, row: int, height: int, width: int, dim: int) -> None:
         """Note a tile of ``height`` x ``width`` elements in blocks of ``dim`` x ``dim``."""
         if (row, height, width) not in self._known_tiles:
-            tile = tile_columns(height, width, dim)
-            part = self._columns[row : row + len(tile)]
-            np.maximum(part, tile, out=part)
+            self._widen(row, tile_columns(height, width, dim))
             self._known_tiles.add((row, height, width))
 
     def missing_in_tile(self, row: int, height: int, width: int, dim: int) -> tuple[int, int] | None:
         """First row of a tile that lacks columns, and the columns it should have."""
         tile = tile_columns(height, width, dim)
-        short = self._columns[row : row + len(tile)] < tile
-        if not short.any():
-            return None
-        at = int(short.argmax())
-        return row + at, int(tile[at])
+        at = self._first_short(row, tile)
+        return None if at is None else (row + at, int(tile[at]))
+
+    def _widen(self, row: int, columns: Columns) -> None:
+        for part, here in self._parts(row, columns):
+            np.maximum(part, here, out=part)
+
+    def _first_short(self, row: int, columns: Columns) -> int | None:
+        done = 0
+        for part, here in self._parts(row, columns):
+            short = part < here
+            if short.any():
+                return done + int(short.argmax())
+            done += len(part)
+        return None
+
+    def _parts(self, row: int, columns: Columns) -> Iterator[tuple[Columns, Columns]]:
+        """The noted columns of each page from ``row`` on, with those of ``columns`` that fall there."""
+        done = 0
+        while done < len(columns):
+            page, first = divmod(row + done, PAGE_ROWS)
+            if page not in self._pages:
+                self._pages[page] = np.zeros(PAGE_ROWS, dtype=np.int32)
+            count = min(PAGE_ROWS - first, len(columns) - done)
+            yield self._pages[page][first : first + count], columns[done : done + count]
+            done += count
 
 
 @lru_cache(maxsize=512)
@@ -122,10 +144,7 @@ class Contents:
         self._spec = spec
         self._dim = spec.array.rows
         self._preloaded = preloaded
-        self._rows = {
-            "scratchpad": WrittenRows(spec.scratchpad.rows),
-            "accumulator": WrittenRows(spec.accumulator.rows),
-        }
+        self._rows = {"scratchpad": WrittenRows(), "accumulator": WrittenRows()}
         self._loops = self._stored = 0
         self._tiles: dict[tuple[str, int], _Held] = {}
         self._sums: dict[int, _Held] = {}

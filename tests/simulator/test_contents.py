@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwconfigs import HardwareSpec, load
-from simulator.contents import Contents, WrittenRows, tile_columns
+from simulator.contents import PAGE_ROWS, Contents, WrittenRows, tile_columns
 from simulator.machine import count, simulate
 from simulator.program import (
     EVERYTHING_ON_CHIP,
@@ -213,7 +213,7 @@ def test_tile_columns() -> None:
 
 
 def test_written_rows() -> None:
-    rows = WrittenRows(8)
+    rows = WrittenRows()
     rows.write(2, 3, 2)
     assert rows.missing(2, 3, 2) is None
     assert rows.missing(2, 3, 3) == 2
@@ -222,6 +222,15 @@ def test_written_rows() -> None:
     assert rows.missing(2, 3, 3) == 3
     rows.write(2, 1, 1)
     assert rows.missing(2, 1, 4) is None, "a narrow write leaves the other columns as they are"
+
+
+def test_written_rows_of_a_memory_of_any_size() -> None:
+    """Ranges that cross pages; rows beyond what any computer holds."""
+    rows, far = WrittenRows(), 1 << 36
+    rows.write(far + PAGE_ROWS - 3, 2 * PAGE_ROWS, 4)
+    assert rows.missing(far + PAGE_ROWS - 2, 2 * PAGE_ROWS - 1, 4) is None
+    assert rows.missing(far + PAGE_ROWS, 2 * PAGE_ROWS, 4) == far + 3 * PAGE_ROWS - 3
+    assert rows.missing(far + PAGE_ROWS - 4, 8, 1) == far + PAGE_ROWS - 4
 
 
 class _ByElement:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -63,7 +64,7 @@ def _measured(options: argparse.Namespace) -> int:
         with _bar() as progress:
             found = run_rtl(rtl, progress)
             if measured is not None:
-                found += run_firesim(measured, progress, _processors(), not options.without_patch)
+                found += _run_firesim(measured, progress, patched=not options.without_patch)
         print(scoreboard.text(found))
         _write(found, outputs)
     if found.bad:
@@ -82,6 +83,13 @@ def _tables(options: argparse.Namespace) -> tuple[Table, Table | None]:
         return rtl, None if options.firesim is None else read_table(Path(options.firesim), firesim.REQUIRED)
     except ValidationError as problem:
         raise CommandError(str(problem)) from problem
+
+
+def _run_firesim(table: Table, progress: Progress, *, patched: bool) -> Outcomes:
+    try:
+        return run_firesim(table, progress, _processors(), patched)
+    except BrokenProcessPool:
+        raise CommandError(f"{table.path}: a worker process was killed, probably for want of memory") from None
 
 
 def _write(found: Outcomes, outputs: Mapping[str, Output]) -> None:

@@ -14,14 +14,16 @@ row that repeats a shape finds what fits of its operands in the caches, whatever
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
 import hwconfigs
 from hwconfigs import HardwareSpec
-from mapper.validation.rows import ValidationError, whole
+from mapper.validation.rows import ValidationError, shown, whole
+from mapper.validation.sanity import measured
 from simulator.machine import count, simulate
 from simulator.memory.traffic import MemoryState
 from simulator.program import Fence, HostTask, MatmulLoop, Matrix, Program, Region
@@ -36,15 +38,17 @@ REQUIRED = (
 """Columns a file of this kind must have."""
 
 KINDS = ("matmul", "array_microbench", "conv1x1", "conv")
+NOT_RUN = ("conv1x1", "conv")
 ARRAYS = (4, 8, 16, 32, 64)
 CACHE_STATES = ("first_of_shape", "repeat_of_shape", "warm_after_auto")
 A_BASE, B_BASE, C_BASE = 0x8000_0000, 0x9000_0000, 0xA000_0000
 """Where the static arrays of a binary start [bytes]."""
 RUNS_BEFORE = 5
 """Runs of a shape before a row that repeats it: enough to fill a cache whose replacement is random."""
-MOST_LOOPS = 5_000_000
-"""More hardware loops than any measured row by an order of magnitude: a nonsense tiling, refused before it fills the
-memory."""
+MOST_LOOPS = 2_000_000
+"""Four times as many hardware loops as any measured row: a nonsense tiling, refused before it fills the memory."""
+MOST_BYTES = 2**28
+"""Operands of a product together; measured: 38 million bytes."""
 
 
 @lru_cache
@@ -75,20 +79,48 @@ class Shape:
 
 def shape_of(row: Row) -> Shape:
     """The product of a matmul row."""
-    return Shape(_positive(row, "M"), _positive(row, "K"), _positive(row, "N"))
+    shape = Shape(_positive(row, "M"), _positive(row, "K"), _positive(row, "N"))
+    if shape.bytes > MOST_BYTES:
+        raise ValidationError(f"{shape.m}x{shape.k}x{shape.n}: operands of more than {MOST_BYTES} bytes")
+    return shape
 
 
-def histories(rows: Sequence[Row]) -> list[tuple[Shape, ...]]:
+def check_row(row: Row) -> None:
+    """Refuse a row that cannot have been measured.
+
+    Raises
+    ------
+    ValidationError
+        Saying which cell is wrong and what is allowed.
+    """
+    if row["kind"] not in KINDS:
+        raise ValidationError(f"kind={shown(row['kind'])} is none of {', '.join(KINDS)}")
+    cycles = measured(row, "measured_cycles")
+    _array(row)
+    if row["kind"] == "array_microbench":
+        _positive(row, "M")
+        _positive(row, "q_tiles")
+        return
+    floor = whole(row, "compute_cycles", 0)
+    if not 0 <= floor <= cycles:
+        raise ValidationError(f"compute_cycles={floor} outside 0..{cycles}, the measured cycles")
+    if row["cache_state"] not in CACHE_STATES:
+        raise ValidationError(f"cache_state={shown(row['cache_state'])} is none of {', '.join(CACHE_STATES)}")
+    _trips(row, _size(row), _tile(row))
+    shape_of(row)
+
+
+def histories(rows: Sequence[Row], left_out: Container[int] = ()) -> list[tuple[Shape, ...]]:
     """For each row, the other shapes that its binary ran before it: rows of one source, network and array, in order.
 
-    Rows that are not sensible matmuls leave nothing behind.
+    Rows that are not sensible matmuls leave nothing behind, nor do those whose position is ``left_out``.
     """
     ran: dict[tuple[str, ...], list[Shape]] = {}
     found: list[tuple[Shape, ...]] = []
-    for row in rows:
+    for index, row in enumerate(rows):
         binary = ran.setdefault(tuple(row[column] for column in ("source", "network", "pe_dim")), [])
         try:
-            shape = shape_of(row) if row["kind"] == "matmul" else None
+            shape = shape_of(row) if row["kind"] == "matmul" and index not in left_out else None
         except ValidationError:
             shape = None
         found.append(tuple(earlier for earlier in binary if earlier != shape))
@@ -116,9 +148,8 @@ def cycles(row: Row, history: tuple[Shape, ...] = (), patched: bool = True) -> i
     """
     if row["kind"] == "array_microbench":
         return mesh_cycles(_positive(row, "pe_dim"), _positive(row, "M"), _positive(row, "q_tiles"))
+    check_row(row)
     state = row["cache_state"]
-    if state not in CACHE_STATES:
-        raise ValidationError(f"cache_state={state!r} is none of {', '.join(CACHE_STATES)}")
     spec = machine(_array(row), patched)
     timed = program(row, spec)
     memory = MemoryState(spec)
@@ -164,9 +195,7 @@ def program(row: Row, spec: HardwareSpec) -> Program:
 
 
 def _loops(row: Row) -> Iterator[MatmulLoop]:
-    size = {letter: _positive(row, column) for letter, column in (("P", "M"), ("C", "K"), ("K", "N"))}
-    columns = {"P": "exec_tile_P", "C": "exec_tile_C", "K": "exec_tile_Kout"}
-    tile = {letter: _positive(row, column) for letter, column in columns.items()}
+    size, tile = _size(row), _tile(row)
     trips = _trips(row, size, tile)
     order = [letter for letter, _ in trips]
     kept = False
@@ -188,24 +217,32 @@ def _loops(row: Row) -> Iterator[MatmulLoop]:
         kept = not last
 
 
+def _size(row: Row) -> dict[str, int]:
+    return {letter: _positive(row, column) for letter, column in (("P", "M"), ("C", "K"), ("K", "N"))}
+
+
+def _tile(row: Row) -> dict[str, int]:
+    columns = {"P": "exec_tile_P", "C": "exec_tile_C", "K": "exec_tile_Kout"}
+    return {letter: _positive(row, column) for letter, column in columns.items()}
+
+
 def _trips(row: Row, size: dict[str, int], tile: dict[str, int]) -> list[tuple[str, int]]:
     """Software loops, outermost first, checked against the problem and its tile."""
     text = row["exec_trips_outer_to_inner"].strip()
+    name = f"exec_trips_outer_to_inner={shown(text)}"
     trips: dict[str, int] = {}
     for part in text.split(">") if text else ():
         letter, number = part[:1], part[1:]
-        if letter not in size or not number.isdecimal() or letter in trips:
-            raise ValidationError(f"exec_trips_outer_to_inner={text!r} is not like 'P2>C8>K4'")
+        if letter not in size or not re.fullmatch("[0-9]{1,12}", number) or letter in trips:
+            raise ValidationError(f"{name} is not like 'P2>C8>K4'")
         trips[letter] = int(number)
     for dim, extent in size.items():
         needed = -(-extent // tile[dim])
         if trips.get(dim, 1) != needed:
-            raise ValidationError(
-                f"exec_trips_outer_to_inner={text!r}: {extent} in tiles of {tile[dim]} takes {needed} trips of {dim}"
-            )
+            raise ValidationError(f"{name}: {extent} in tiles of {tile[dim]} takes {needed} trips of {dim}")
     loops = math.prod(trips.values())
     if loops > MOST_LOOPS:
-        raise ValidationError(f"exec_trips_outer_to_inner={text!r}: {loops} hardware loops, more than {MOST_LOOPS}")
+        raise ValidationError(f"{name}: {loops} hardware loops, more than {MOST_LOOPS}")
     return list(trips.items())
 
 

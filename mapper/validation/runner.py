@@ -7,13 +7,14 @@ depend on how many there are. A row that makes no sense is named and the others 
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from mapper.validation import categories, firesim
+from mapper.validation import categories, firesim, sanity
 from mapper.validation.outcome import Left, Outcome, Outcomes
 from mapper.validation.rows import Table, ValidationError, whole
 from mapper.validation.session import Session
@@ -25,36 +26,62 @@ Progress = Callable[[str, int, int], None]
 FAULTS = (ValueError, OverflowError, KeyError, IndexError, ZeroDivisionError)
 """What a nonsense row can raise on its way into a program; ValidationError, SpecError and ProgramError are
 ValueErrors."""
-LARGEST = {"M": 65_536, "N": 65_536, "K": 65_536, "n_ops": 65_536, "dram_latency": 65_536, "stride_bytes": 2**24,
-           "rows": 65_536, "cols": 65_536, "tile_i": 4_096, "tile_j": 4_096, "tile_k": 4_096}  # fmt: skip
-"""Far beyond what was ever measured: such a cell is a slip, and the row would not end."""
-MOST_MACS = 2**40
-STATES = ("cold", "repeat", "l2warm", "no_dram")
 
 
 def run_rtl(table: Table, progress: Progress) -> Outcomes:
-    """Simulate the rows of a Verilator file, in its order."""
+    """Simulate the rows of a Verilator file, in its order.
+
+    Rows that make no sense leave no trace: the others come out as if the file did not have them.
+    """
+    names = [_rtl_name(row) for row in table.rows]
+    wrong = {index: fault for index, row in enumerate(table.rows) if (fault := _rtl_fault(table, index, row))}
+    sound = [index for index in range(len(table.rows)) if index not in wrong]
+    cold = {sound[place] for place in categories.cold_core_rows([table.rows[index] for index in sound])}
     session, sums = Session(), _Sums()
-    cold = categories.cold_core_rows(table.rows)
     found: list[Outcome | Left] = []
     for index, row in enumerate(table.rows):
-        found.append(_rtl_row(session, sums, row, index, index in cold))
+        left = Left("rtl", table.line(index), names[index], wrong.get(index, ""), bad=True)
+        if index in wrong:
+            sums.lose(row)
+            found.append(left)
+        else:
+            outcome, session = _rtl_row(session, sums, row, left, index in cold)
+            found.append(outcome)
         progress("rtl", index + 1, len(table.rows))
     return _sorted(found)
 
 
-def _rtl_row(session: Session, sums: _Sums, row: Row, index: int, cold: bool) -> Outcome | Left:
-    left = Left("rtl", line_of(index), _rtl_name(row), "", bad=False)
+def _rtl_fault(table: Table, index: int, row: Row) -> str:
+    """What is wrong with a row as it stands; empty for sound ones and for kinds that are listed only."""
+    if index in table.faults:
+        return table.faults[index]
+    if categories.why_not_run(row["test"]):
+        return ""
+    try:
+        sanity.check_rtl(row)
+        sanity.measured(row, "cycles")
+    except FAULTS as fault:
+        return _reason(fault)
+    return ""
+
+
+def _rtl_row(session: Session, sums: _Sums, row: Row, left: Left, cold: bool) -> tuple[Outcome | Left, Session]:
+    """What became of a row, and the session after it."""
     reason = categories.why_not_run(row["test"])
     if reason:
-        return replace(left, reason=reason)
+        return replace(left, reason=reason, bad=False), session
+    before = session.copy()
+    measured = sanity.measured(row, "cycles")
     try:
-        _check_rtl(row)
-        measured = _measured(row, "cycles")
         simulated = sums.total(row) if row["test"].startswith("seq_total") else session.cycles(row)
         sums.add(row, simulated)
     except FAULTS as fault:
-        return replace(left, reason=str(fault) or type(fault).__name__, bad=True)
+        sums.lose(row)
+        return replace(left, reason=_reason(fault)), before
+    return _rtl_outcome(row, left, measured, simulated, cold), session
+
+
+def _rtl_outcome(row: Row, left: Left, measured: int, simulated: int, cold: bool) -> Outcome:
     product = row["test"].startswith(("loop_ws", "seq_part"))
     tags = {"model shape"} if product and categories.is_model_shape(row) else set()
     columns = ("gemmini_config", "test", "M", "N", "K", "state", "dram_latency")
@@ -71,41 +98,62 @@ def _rtl_row(session: Session, sums: _Sums, row: Row, index: int, cold: bool) ->
 
 
 @dataclass(slots=True)
+class _Part:
+    """One product of a sequence."""
+
+    number: int
+    measured: int
+    simulated: int
+
+
+@dataclass(slots=True)
 class _Sums:
-    """Cycles of the parts of the sequence at hand; the row of its total comes after them."""
+    """The parts of the sequences at hand; the row of a total comes after them."""
 
-    parts: dict[tuple[str, ...], list[int]] = field(default_factory=dict)
+    parts: dict[tuple[str, ...], list[_Part]] = field(default_factory=dict)
+    lost: set[tuple[str, ...]] = field(default_factory=set)
+    """Sequences of which a part could not be run."""
+    doubtful: bool = False
+    """A row was lost that does not say what it belongs to."""
 
-    def add(self, row: Row, cycles: int) -> None:
+    def add(self, row: Row, simulated: int) -> None:
         if row["test"].startswith("seq_part"):
-            if whole(row, "part") == 1:
-                self.parts[self._key(row)] = []
-            self.parts.setdefault(self._key(row), []).append(cycles)
+            number, key = whole(row, "part"), self._key(row)
+            if number == 1:
+                self.parts[key] = []
+                self.lost.discard(key)
+                self.doubtful = False
+            self.parts.setdefault(key, []).append(_Part(number, whole(row, "cycles"), simulated))
+
+    def lose(self, row: Row) -> None:
+        """Note a row that could not be run: what it was part of has no total."""
+        self.lost.add(self._key(row))
+        self.doubtful |= not row.get("group")
 
     def total(self, row: Row) -> int:
-        parts = self.parts.pop(self._key(row), [])
+        key = self._key(row)
+        parts = self.parts.pop(key, [])
+        if key in self.lost:
+            raise ValidationError("the total of a sequence of which a part cannot be run")
         if not parts:
             raise ValidationError("the total of a sequence whose parts are not in the rows before it")
-        return sum(parts)
+        numbers = [part.number for part in parts]
+        if numbers != list(range(1, len(parts) + 1)):
+            raise ValidationError(f"the total of a sequence with the parts {', '.join(map(str, numbers))}")
+        together = sum(part.measured for part in parts)
+        if self.doubtful and together != whole(row, "cycles"):
+            raise ValidationError(f"the total of a sequence whose parts took {together} cycles: one cannot be run")
+        return sum(part.simulated for part in parts)
 
     @staticmethod
     def _key(row: Row) -> tuple[str, ...]:
         return row["gemmini_config"], row.get("group", ""), row["state"], row["dram_latency"]
 
 
-def _check_rtl(row: Row) -> None:
-    """Refuse cells that cannot have been measured."""
-    if not categories.is_known_call(row["test"]):
-        raise ValidationError(f"test {row['test']!r} unknown")
-    if row["state"] not in STATES:
-        raise ValidationError(f"state={row['state']!r} is none of {', '.join(STATES)}")
-    for column, most in LARGEST.items():
-        if row[column]:
-            least = 0 if column in ("stride_bytes", "dram_latency") else 1
-            if not least <= whole(row, column) <= most:
-                raise ValidationError(f"{column}={row[column]} outside {least}..{most}")
-    if row["M"] and row["N"] and row["K"] and whole(row, "M") * whole(row, "N") * whole(row, "K") > MOST_MACS:
-        raise ValidationError(f"{row['M']}x{row['N']}x{row['K']} is more than {MOST_MACS} multiplications")
+def _reason(fault: Exception) -> str:
+    """What a fault says, on one line."""
+    text = " ".join(str(fault).split())
+    return text if isinstance(fault, ValueError) and text else f"{type(fault).__name__} {text}".strip()
 
 
 def _rtl_name(row: Row) -> str:
@@ -127,9 +175,11 @@ def run_firesim(table: Table, progress: Progress, workers: int, patched: bool = 
     patched
         Keep the phenomenological parameter of the 16x16 build.
     """
+    wrong = {index: fault for index, row in enumerate(table.rows) if (fault := _firesim_fault(table, index, row))}
+    histories = firesim.histories(table.rows, left_out=wrong)
     jobs = [
-        (index, row, history, patched)
-        for index, (row, history) in enumerate(zip(table.rows, firesim.histories(table.rows), strict=True))
+        (table.line(index), row, wrong.get(index, ""), history, patched)
+        for index, (row, history) in enumerate(zip(table.rows, histories, strict=True))
     ]
     # The longest rows first, so that no worker is left with one of them at the end.
     jobs.sort(key=lambda job: (-_loops(job[1]), job[0]))
@@ -140,7 +190,21 @@ def run_firesim(table: Table, progress: Progress, workers: int, patched: bool = 
     return _sorted(found)
 
 
-Job = tuple[int, Row, tuple[firesim.Shape, ...], bool]
+Job = tuple[int, Row, str, tuple[firesim.Shape, ...], bool]
+"""Line, row, what is wrong with it, shapes that ran before, and whether the 16x16 build is patched."""
+
+
+def _firesim_fault(table: Table, index: int, row: Row) -> str:
+    """What is wrong with a row as it stands; empty for sound ones and for kinds that are listed only."""
+    if index in table.faults:
+        return table.faults[index]
+    if row["kind"] in firesim.NOT_RUN:
+        return ""
+    try:
+        firesim.check_row(row)
+    except FAULTS as fault:
+        return _reason(fault)
+    return ""
 
 
 def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome | Left]:
@@ -160,40 +224,39 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome | Left]
 
 
 def _firesim_row(job: Job) -> Outcome | Left:
-    index, row, history, patched = job
-    left = Left("firesim", line_of(index), _firesim_name(row), "", bad=False)
+    line, row, wrong, history, patched = job
     kind = row["kind"]
-    if kind in ("conv", "conv1x1"):
-        return replace(left, reason=f"{kind}: convolutions are out of scope")
+    left = Left("firesim", line, _firesim_name(row), wrong, bad=True)
+    if wrong:
+        return left
+    if kind in firesim.NOT_RUN:
+        return replace(left, reason=f"{kind}: convolutions are out of scope", bad=False)
     try:
-        if kind not in firesim.KINDS:
-            raise ValidationError(f"kind={kind!r} is none of {', '.join(firesim.KINDS)}")
-        measured = _measured(row, "measured_cycles")
-        floor = whole(row, "compute_cycles", 0)
         simulated = firesim.cycles(row, history, patched)
     except FAULTS as fault:
-        return replace(left, reason=str(fault) or type(fault).__name__, bad=True)
+        return replace(left, reason=_reason(fault))
     mesh = kind == "array_microbench"
     tags = {f"array {row['pe_dim']}", "first" if row["cache_state"] == "first_of_shape" else "repeat", row["variant"]}
     return Outcome(
         source="firesim",
-        line=left.line,
+        line=line,
         name=left.name,
         category=categories.MESH if mesh else categories.FIRESIM,
-        measured=measured,
+        measured=sanity.measured(row, "measured_cycles"),
         simulated=simulated,
         tags=frozenset(tags | set(row["network"].split("+"))) - {""},
         group="" if mesh or row["source"] != "dosa_train" else f"{row['pe_dim']} {row['M']}x{row['K']}x{row['N']}",
-        floor=0 if mesh else floor,
+        floor=0 if mesh else whole(row, "compute_cycles", 0),
     )
 
 
 def _loops(row: Row) -> float:
     """Rough length of a run."""
     try:
-        return float(row.get("ld_requests") or 0) + 30 * float(row.get("n_hw_loops") or 0)
+        length = float(row.get("ld_requests") or 0) + 30 * float(row.get("n_hw_loops") or 0)
     except ValueError:
         return 0.0
+    return length if math.isfinite(length) else 0.0
 
 
 def _firesim_name(row: Row) -> str:
@@ -202,18 +265,6 @@ def _firesim_name(row: Row) -> str:
     tile = "x".join(row[column] for column in ("exec_tile_P", "exec_tile_C", "exec_tile_Kout"))
     order = row["exec_trips_outer_to_inner"]
     return f"{row['row_id']} array {row['pe_dim']} {row['M']}x{row['K']}x{row['N']} tile {tile} {order}".rstrip()
-
-
-def _measured(row: Row, column: str) -> int:
-    cycles = whole(row, column)
-    if cycles < 1:
-        raise ValidationError(f"{column}={cycles} must be at least 1")
-    return cycles
-
-
-def line_of(index: int) -> int:
-    """Line of a row in its file, whose first line is the header."""
-    return index + 2
 
 
 def _sorted(found: Sequence[Outcome | Left]) -> Outcomes:

@@ -125,11 +125,24 @@ def _left_lines(left: Sequence[Left]) -> list[str]:
 
 
 def _bad_lines(bad: Sequence[Left]) -> list[str]:
-    lines = [f"{row.source} line {row.line} ({row.name}): {_first_line(row.reason)}" for row in bad[:BAD_SHOWN]]
     if not bad:
         return []
-    more = [f"and {len(bad) - BAD_SHOWN} more"] if len(bad) > BAD_SHOWN else []
-    return [f"{len(bad)} row{'s' * (len(bad) > 1)} cannot be run:", *lines, *more]
+    lines = [f"{row.source} line {row.line} ({_cut(row.name)}): {_printable(row.reason)}" for row in bad[:BAD_SHOWN]]
+    for source in dict.fromkeys(row.source for row in bad[BAD_SHOWN:]):
+        numbers = [row.line for row in bad[BAD_SHOWN:] if row.source == source]
+        lines.append(f"and {len(numbers)} more of {source}: line{'s' * (len(numbers) > 1)} {ranges(numbers)}")
+    return [f"{len(bad)} row{'s' * (len(bad) > 1)} cannot be run:", *lines]
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers, neighbours as first-last."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], number]
+        else:
+            parts.append([number])
+    return ", ".join("-".join(map(str, part)) for part in parts)
 
 
 def as_dict(outcomes: Outcomes) -> dict[str, object]:
@@ -189,8 +202,10 @@ def _signed(fraction: float) -> str:
 
 
 def _cut(name: str, width: int = 72) -> str:
+    name = _printable(name)
     return name if len(name) <= width else name[: width - 1] + "…"
 
 
-def _first_line(reason: str) -> str:
-    return (reason.splitlines() or [""])[0]
+def _printable(text: str) -> str:
+    """One line that a terminal shows as it is."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -7,6 +7,8 @@ begin, how full they find the L2, and what their core did around the measured co
 
 from __future__ import annotations
 
+from copy import copy
+
 import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.validation import campaigns, programs
@@ -47,6 +49,13 @@ class Session:
         self._placed: dict[tuple[str, ...], int] = {}
         self._results: dict[str, programs.Place] = {}
         self._specs: dict[tuple[str, int, str], HardwareSpec] = {}
+
+    def copy(self) -> Session:
+        """The same state, to go back to when a row turns out to make no sense."""
+        other = copy(self)
+        other._memory = None if self._memory is None else self._memory.copy()
+        other._placed, other._results = dict(self._placed), dict(self._results)
+        return other
 
     def cycles(self, row: Row) -> int:
         """Simulated cycles of the next row.

@@ -24,17 +24,25 @@ EPILOG = """examples:
   tilewright run gpt2 --phase decode --context 512 --hw gemmini_ibert
   tilewright run path/to/config.json --seq 128 --set scratchpad.capacity="64 KiB" --json report.json
   tilewright map 512x768x768 --hw gemmini --objective edp
+  tilewright map 512x768x768 --mapspace loop-nest --objective edp --yaml best.yaml
+  tilewright map 512x768x768 --mapping best.yaml
   tilewright list
   tilewright show hw gemmini
 
 Without --hw the machine is gemmini: the default build, which has no normalisation unit.
 """
-COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show", "validate")}
+COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show", "validate", "study")}
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
+STUDY = "Repeat a published experiment and print its figures beside the published ones."
 POLICIES = ("best", "gemmini_auto")
 """As `mapper.policy.POLICIES`, which is not imported for the sake of ``--help``; a test compares them."""
 
 OBJECTIVES: tuple[Literal["latency", "energy", "edp"], ...] = ("latency", "energy", "edp")
+SEARCHES = ("optimal", "exhaustive", "random", "annealing", "genetic")
+MAPSPACES = ("hardware-loop", "loop-nest")
+ACCOUNTINGS = ("default", "timeloop", "accelforge")
+"""As in `mapper.commands.searching` and `nests`, which are not imported for the sake of ``--help``; a test compares."""
+
 LONGEST_LINE = 600
 """Characters of a complaint."""
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
@@ -137,6 +145,7 @@ def parser() -> Parser:
     _add_shape(show)
     _add_set(show)
     _add_validate(commands.add_parser("validate", help="compare with measured cycles", description=VALIDATE))
+    _add_study(commands.add_parser("study", help="repeat a published experiment", description=STUDY))
     return whole
 
 
@@ -161,14 +170,29 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--strict-positions", action="store_true", help="refuse sequences longer than the model was trained with"
     )
     _add_machine(run)
+    _add_search(run, OBJECTIVES).add_argument(
+        "--mapping", default="best", choices=POLICIES, help="gemmini_auto: the tile of Gemmini's library; default: best"
+    )
     _add_outputs(run)
 
 
 def _add_map(one: argparse.ArgumentParser) -> None:
     one.add_argument("shape", metavar="MxKxN", help="rows of A, columns of A, columns of B: 512x768x768")
-    one.add_argument("--yaml", type=_name, metavar="FILE", help="write the mapping as YAML")
     _add_machine(one)
-    _add_outputs(one)
+    group = _add_search(one, (*OBJECTIVES, "pareto"))
+    group.add_argument(
+        "--mapping", default="best", type=_name, metavar="NAME",
+        help="gemmini_auto: the tile of Gemmini's library; or a YAML file of --yaml: that mapping; default: best",
+    )  # fmt: skip
+    group.add_argument(
+        "--mapspace", choices=MAPSPACES,
+        help="hardware-loop: what Gemmini runs, simulated as well (default); loop-nest: any nest, by formulas only",
+    )  # fmt: skip
+    nests = one.add_argument_group("loop nests (with --mapspace loop-nest)")
+    nests.add_argument("--accounting", choices=ACCOUNTINGS, help="whose rules count accesses; default: ours")
+    nests.add_argument("--factors", choices=("imperfect", "perfect"), help="perfect: tiles divide; default: imperfect")
+    nests.add_argument("--constraints", type=_name, metavar="FILE", help="YAML: fix, bound or forbid parts of the nest")
+    _add_outputs(one).add_argument("--yaml", type=_name, metavar="FILE", help="the mapping, to be run again")
 
 
 def _add_validate(validate: argparse.ArgumentParser) -> None:
@@ -196,7 +220,7 @@ def _add_shape(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return group
 
 
-def _add_set(to: argparse.ArgumentParser) -> None:
+def _add_set(to: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     to.add_argument(
         "--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",
         help='change one value of the machine, e.g. scratchpad.capacity="64 KiB"; may be repeated',
@@ -209,22 +233,41 @@ def _add_machine(to: argparse.ArgumentParser) -> None:
         "--hw", type=_name, default="gemmini", metavar="NAME", help="a preset or a YAML file; default: %(default)s"
     )
     group.add_argument("--energy", type=_name, metavar="PRESET", help="energy table; default: the machine's own")
-    group.add_argument("--objective", default="latency", choices=OBJECTIVES, help="default: %(default)s")
-    group.add_argument(
-        "--mapping", default="best", choices=POLICIES, help="gemmini_auto: the tile of Gemmini's library; default: best"
-    )
     group.add_argument("--exact", action="store_true", help="simulate every loop and repetition, pass none over")
     group.add_argument("--explain", action="store_true", help="print the cycles of every operator by cause")
-    _add_set(to)
+    _add_set(group)
 
 
-def _add_outputs(to: argparse.ArgumentParser) -> None:
+def _add_search(to: argparse.ArgumentParser, objectives: Sequence[str]) -> argparse._ArgumentGroup:
+    """Values that are not given stay None: only so can senseless combinations be told from defaults."""
+    group = to.add_argument_group("how to map")
+    group.add_argument("--objective", default="latency", choices=objectives, help="default: %(default)s")
+    group.add_argument("--search", choices=SEARCHES, help="default: optimal, which proves it")
+    group.add_argument("--budget", metavar="N|TIME", help="end after N evaluations, or after 2s, 500ms, 5min")
+    group.add_argument("--seed", type=int, metavar="N", help="of random, annealing and genetic; default: 0")
+    group.add_argument("--workers", type=int, metavar="N", help="processes; the result is the same; default: 1")
+    group.add_argument("--finalists", type=int, metavar="K", help="simulate the K best and take the winner; default: 1")
+    return group
+
+
+def _add_study(study: argparse.ArgumentParser) -> None:
+    study.add_argument("name", choices=("mapspace",), help="mapspace: EDP of random mappings, relative to the best")
+    study.add_argument("--samples", type=int, default=100_000, metavar="N", help="per operator; default: %(default)s")
+    study.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    study.add_argument("--layers", metavar="A,B,..", help="only these operators; default: all")
+    study.add_argument("--iso-macs", action="store_true", help="operators of equal size: 29.5 million MACs each")
+    study.add_argument("--spatial", choices=("free", "full"), help="array use drawn as well, or full; default: free")
+    study.add_argument("--out", type=_name, metavar="DIR", help="write PNG and CSV files there")
+
+
+def _add_outputs(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = to.add_argument_group("files to write")
     group.add_argument("--json", type=_name, metavar="FILE", help="the report, as JSON")
     group.add_argument(
         "--trace", type=_name, metavar="FILE", help="Chrome trace for ui.perfetto.dev; .gz compresses it"
     )
     group.add_argument("--plot", type=_name, metavar="FILE", help="latency and energy breakdown: .png, .svg or .pdf")
+    return group
 
 
 if __name__ == "__main__":

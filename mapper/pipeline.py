@@ -19,6 +19,7 @@ import hwconfigs
 import workloads
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper import effort
+from mapper.choice import Choice, Chooser, chooser
 from mapper.cost import Objective
 from mapper.evaluate import Evaluator
 from mapper.layout import Layout, lay_out, matmul_problem
@@ -27,10 +28,9 @@ from mapper.lowering.operators import lower_operator
 from mapper.lowering.series import Piece, Series
 from mapper.mapping import Mapping
 from mapper.placement import Placement, place
-from mapper.policy import Policy, library_mapping
+from mapper.policy import Policy
 from mapper.problem import MatmulProblem
 from mapper.reporting import free_report, model_report, operator_report
-from mapper.search.exhaustive import search
 from mapper.supported import require
 from simulator.memory.traffic import MemoryState
 from simulator.report import Report
@@ -52,6 +52,8 @@ class RunResult:
     """Where each operator ran, and why not elsewhere."""
     estimate: Report
     simulation: Report
+    choices: dict[str, Choice] = field(default_factory=dict)
+    """How the mapping of each matmul was found, by operator name."""
 
 
 def run(
@@ -65,6 +67,7 @@ def run(
     strict_positions: bool = False,
     objective: Objective = "latency",
     policy: Policy = "best",
+    choose: Chooser | None = None,
     overrides: Dictionary[str, object] | None = None,
     energy: str | Path | None = None,
     spans: bool = False,
@@ -86,7 +89,9 @@ def run(
     objective
         ``"latency"``, ``"energy"`` or ``"edp"``.
     policy
-        ``"best"`` searches; ``"gemmini_auto"`` takes the tile of Gemmini's library.
+        ``"best"`` proves an optimum; ``"gemmini_auto"`` takes the tile of Gemmini's library.
+    choose
+        Finds the mapping of a matmul in another way (`mapper.choice`); objective and policy are then its own.
     overrides
         Changes of the machine by dotted key.
     energy
@@ -113,6 +118,7 @@ def run(
         spec,
         objective=objective,
         policy=policy,
+        choose=choose,
         energy=energy,
         spans=spans,
         exact=exact,
@@ -128,6 +134,7 @@ def map_matmul(
     *,
     objective: Objective = "latency",
     policy: Policy = "best",
+    choose: Chooser | None = None,
     overrides: Dictionary[str, object] | None = None,
     energy: str | Path | None = None,
     spans: bool = False,
@@ -137,7 +144,14 @@ def map_matmul(
     operator = workloads.matmul("matmul", m, k, n)
     graph = OpGraph(f"matmul {m}x{k}x{n}", [operator], config={"m": m, "k": k, "n": n})
     return run_graph(
-        graph, load(hw, overrides), objective=objective, policy=policy, energy=energy, spans=spans, exact=exact
+        graph,
+        load(hw, overrides),
+        objective=objective,
+        policy=policy,
+        choose=choose,
+        energy=energy,
+        spans=spans,
+        exact=exact,
     )
 
 
@@ -154,6 +168,7 @@ def run_graph(
     *,
     objective: Objective = "latency",
     policy: Policy = "best",
+    choose: Chooser | None = None,
     energy: str | Path | None = None,
     spans: bool = False,
     exact: bool = False,
@@ -163,7 +178,7 @@ def run_graph(
     require(spec)
     prices = hwconfigs.load_energy(energy or spec.energy).bind(spec)
     placements = place(graph, spec)
-    compiler = Compiler(spec, prices, objective, lay_out(placements), policy)
+    compiler = Compiler(spec, prices, lay_out(placements), choose or chooser(policy, objective))
     compiler.search(placements.values())
     evaluator = Evaluator(spec, prices, spans, exact, MemoryState(spec))
     estimates: list[Report] = []
@@ -187,6 +202,7 @@ def run_graph(
         placements,
         model_report(graph.name, estimates, graph.repeat),
         model_report(graph.name, simulations, graph.repeat),
+        compiler.choices,
     )
 
 
@@ -196,24 +212,25 @@ class Compiler:
 
     spec: HardwareSpec
     prices: EnergyModel
-    objective: Objective
     layout: Layout
-    policy: Policy = "best"
+    choose: Chooser
     mappings: dict[str, Mapping] = field(default_factory=dict)
-    _known: dict[MatmulProblem, Mapping] = field(default_factory=dict)
+    choices: dict[str, Choice] = field(default_factory=dict)
+    _known: dict[MatmulProblem, Choice] = field(default_factory=dict)
 
     def search(self, placements: Iterable[Placement]) -> None:
         """Find the mappings of all matmuls, so that one that has none is told before anything is simulated."""
         for placement in placements:
             if placement.place == "array":
-                self._mapping(self._problem(placement, 0))
+                self._choice(self._problem(placement, 0))
 
     def lower(self, placement: Placement) -> tuple[Series, ...]:
         """Return the programs of an operator; none if another one absorbs it."""
         if placement.place != "array":
             return lower_operator(placement, self.layout, self.spec)
         name = placement.operator.name
-        mapping = self.mappings[name] = self._mapping(self._problem(placement, 0))
+        choice = self.choices[name] = self._choice(self._problem(placement, 0))
+        mapping = self.mappings[name] = choice.mapping
 
         def make(instance: int) -> Piece:
             problem = self._problem(placement, instance)
@@ -224,14 +241,10 @@ class Compiler:
     def _problem(self, placement: Placement, instance: int) -> MatmulProblem:
         return matmul_problem(placement, self.layout, instance, self.spec.array.input_bits)
 
-    def _mapping(self, problem: MatmulProblem) -> Mapping:
+    def _choice(self, problem: MatmulProblem) -> Choice:
         key = problem.signature(self.spec.dma.max_request_bytes)
         if key not in self._known:
-            mapping = (
-                library_mapping(problem, self.spec)
-                if self.policy == "gemmini_auto"
-                else search(problem, self.spec, self.prices, self.objective).mapping
-            )
-            effort.check(problem, mapping, self.spec, self.prices)
-            self._known[key] = mapping
-        return replace(self._known[key], ops=(problem.name,))
+            self._known[key] = self.choose(problem, self.spec, self.prices)
+            effort.check(problem, self._known[key].mapping, self.spec, self.prices)
+        known = self._known[key]
+        return replace(known, mapping=replace(known.mapping, ops=(problem.name,)))

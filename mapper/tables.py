@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from mapper.explain import CAUSES, explain
@@ -162,3 +163,8 @@ def _scaled(value: float, step: int, units: Sequence[str]) -> str:
             return f"{value:.0f} {unit}" if unit == units[0] else f"{value:.1f} {unit}"
         value /= step
     return f"{value:.1f} {units[-1]}"
+
+
+def wrapped(text: str) -> list[str]:
+    """Return a sentence as lines of at most `WIDTH` columns."""
+    return textwrap.wrap(text, WIDTH)

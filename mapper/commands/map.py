@@ -5,43 +5,114 @@ from __future__ import annotations
 import argparse
 import re
 from contextlib import ExitStack
+from pathlib import Path
 
 from mapper import pipeline
+from mapper.choice import Choice, SearchInterrupted
+from mapper.commands import searching
 from mapper.commands.machine import overrides
-from mapper.commands.outputs import open_outputs
-from mapper.commands.problems import CommandError
+from mapper.commands.outputs import Output, open_outputs
+from mapper.commands.problems import CommandError, nearest
 from mapper.commands.reporting import summary, write_outputs
-from mapper.mapping_file import dump_mapping
+from mapper.errors import MappingError
+from mapper.mapping import Mapping
+from mapper.mapping_file import dump_mapping, read_mapping
+from mapper.policy import POLICIES
+from mapper.tables import wrapped
 
 LARGEST = 2**31
 """Largest extent accepted in one dimension."""
 
+INTERRUPTED = 130
 
-def execute(options: argparse.Namespace) -> None:
-    """Map, simulate and print one matmul."""
-    m, k, n = extents(options.shape)
+
+def execute(options: argparse.Namespace) -> int:
+    """Map one matmul, simulate it if the machine can run it, and print what was found."""
+    shape = extents(options.shape)
+    fixed = fixed_mapping(options)
+    loop_nest = options.mapspace == "loop-nest" or (fixed is not None and not is_hardware_loop(fixed))
+    searching.check(options, loop_nest=loop_nest, fixed=options.mapping != "best")
+    if loop_nest:
+        from mapper.commands import nests
+
+        return nests.execute(options, shape, fixed)
+    if options.objective == "pareto":
+        from mapper.commands import fronts
+
+        return fronts.execute(options, shape)
+    return _hardware_loop(options, shape, fixed)
+
+
+def _hardware_loop(options: argparse.Namespace, shape: tuple[int, int, int], fixed: Mapping | None) -> int:
     changes = overrides(options.overrides)
     with ExitStack() as stack:
         wanted = {"json": options.json, "trace": options.trace, "plot": options.plot, "yaml": options.yaml}
-        outputs = open_outputs(stack, wanted, (options.hw, options.energy))
-        result = pipeline.map_matmul(
-            m,
-            k,
-            n,
-            options.hw,
-            objective=options.objective,
-            policy=options.mapping,
-            overrides=changes,
-            energy=options.energy,
-            spans="trace" in outputs,
-            exact=options.exact,
-        )
-        (mapping,) = result.mappings.values()
-        print(mapping.loop_nest() + "\n")
+        read = (options.hw, options.energy, options.mapping if fixed else None)
+        outputs = open_outputs(stack, wanted, read)
+        progress = stack.enter_context(searching.bar())
+        try:
+            result = pipeline.map_matmul(
+                *shape,
+                options.hw,
+                choose=searching.chooser_of(options, fixed, progress),
+                overrides=changes,
+                energy=options.energy,
+                spans="trace" in outputs,
+                exact=options.exact,
+            )
+        except SearchInterrupted as interrupt:
+            return _interrupted(interrupt.choice, outputs)
+        (choice,) = result.choices.values()
+        print(choice.mapping.loop_nest() + "\n")
+        print("\n".join(wrapped(choice.statement)) + "\n")
         print(summary(result, explained=options.explain))
-        if "yaml" in outputs:
-            outputs["yaml"].finish(lambda path: path.write_text(dump_mapping(mapping), encoding="utf-8"))
+        _write_yaml(choice.mapping, outputs)
         write_outputs(result, options.objective, outputs)
+    return 0
+
+
+def _interrupted(choice: Choice, outputs: dict[str, Output]) -> int:
+    """Nothing is lost: the best so far is printed and written, but not simulated."""
+    print(choice.mapping.loop_nest() + "\n")
+    print("\n".join(wrapped(choice.statement)))
+    if choice.found is not None:
+        best = choice.found.best
+        print(f"estimate: {best.cycles:,.0f} cycles, {best.energy_pj * 1e-6:,.2f} µJ; not simulated", flush=True)
+    _write_yaml(choice.mapping, outputs)
+    return INTERRUPTED
+
+
+def _write_yaml(mapping: Mapping, outputs: dict[str, Output]) -> None:
+    if "yaml" in outputs:
+        outputs["yaml"].finish(lambda path: path.write_text(dump_mapping(mapping), encoding="utf-8"))
+
+
+def fixed_mapping(options: argparse.Namespace) -> Mapping | None:
+    """The mapping of the file that ``--mapping`` names; None if it names a policy.
+
+    Raises
+    ------
+    CommandError
+        Neither a policy nor a file.
+    MappingError
+        The file is no mapping.
+    """
+    if options.mapping in POLICIES:
+        return None
+    path = Path(options.mapping)
+    if not path.exists():
+        hint = nearest(options.mapping, POLICIES)
+        raise CommandError(f"--mapping {options.mapping}: neither {', '.join(POLICIES)} nor a file{hint}")
+    return read_mapping(path)
+
+
+def is_hardware_loop(mapping: Mapping) -> bool:
+    """Whether Gemmini's hardware loop can run a nest."""
+    try:
+        mapping.hardware_loop  # noqa: B018 - raises if it is none
+    except MappingError:
+        return False
+    return True
 
 
 def extents(shape: str) -> tuple[int, int, int]:

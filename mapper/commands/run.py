@@ -6,6 +6,7 @@ import argparse
 from contextlib import ExitStack
 
 from mapper import pipeline
+from mapper.commands import searching
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import open_outputs
 from mapper.commands.progress import Progress
@@ -15,10 +16,12 @@ from mapper.commands.reporting import summary, write_outputs
 def execute(options: argparse.Namespace) -> None:
     """Map, simulate and print; an interrupted run prints the operators it finished."""
     changes = overrides(options.overrides)
+    searching.check(options, loop_nest=False, fixed=options.mapping != "best")
     with ExitStack() as stack:
         wanted = {"json": options.json, "trace": options.trace, "plot": options.plot}
         outputs = open_outputs(stack, wanted, (options.model, options.hw, options.energy))
         with Progress() as progress:
+            choose = searching.chooser_of(options)
             result = pipeline.run(
                 options.model,
                 options.hw,
@@ -27,8 +30,7 @@ def execute(options: argparse.Namespace) -> None:
                 context=options.context,
                 batch=options.batch,
                 strict_positions=options.strict_positions,
-                objective=options.objective,
-                policy=options.mapping,
+                choose=choose,
                 overrides=changes,
                 energy=options.energy,
                 spans="trace" in outputs,

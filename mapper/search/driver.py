@@ -67,6 +67,32 @@ class Found:
             return 0.0
         return self.value / self.floor.of(self.goal) - 1.0
 
+    def statement(self, of: str) -> str:
+        """One sentence: what was proved, or how far the best may be from the optimum; ``of`` names the space."""
+        best = "least EDP" if self.goal == "edp" else f"least {self.goal}"
+        what = "whole front" if self.goal == "pareto" else best
+        rate = f"{self.evaluated / max(self.seconds, 1e-9):,.0f}/s"
+        if self.status == "optimal":
+            return f"optimal: {what} of {of}, all but equal ones evaluated ({self.evaluated:,}, {rate})"
+        ended = {"budget": "end of its budget", "stale": "nothing new to be found", "interrupted": "interrupted"}
+        what, its = ("front", "its least EDP is ") if self.goal == "pareto" else (best, "")
+        return (
+            f"not proved: {what} of {self.evaluated:,} evaluated of {of} ({self.algorithm}, {rate}, "
+            f"{ended[self.status]}); {its}at most {self.gap:.1%} above what is possible at all"
+        )
+
+    def details(self) -> dict[str, object]:
+        """Everything but the mapping and the times, as plain data."""
+        return {
+            "search": self.algorithm,
+            "objective": self.goal,
+            "status": self.status,
+            "evaluated": self.evaluated,
+            "lower_bound": self.value if self.status == "optimal" else self.floor.of(self.goal),
+            "value": self.value,
+            "gap": self.gap,
+        }
+
 
 def algorithm(name: str) -> type[Searcher]:
     """Return a search by name; a `MappingError` lists those there are."""

@@ -1,0 +1,130 @@
+"""Which mapping a matmul runs with, and how it was found: proved, searched, the library's or from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from hwconfigs import EnergyModel, HardwareSpec
+from mapper.cost import Objective
+from mapper.effort import check_floor
+from mapper.errors import MappingError
+from mapper.mapping import Mapping
+from mapper.mapping_file import require_for
+from mapper.mapspace import MapSpace
+from mapper.policy import Policy, library_mapping
+from mapper.problem import MatmulProblem
+from mapper.search import exhaustive
+from mapper.search.budget import Budget
+from mapper.search.driver import Found, Progress, find
+from mapper.search.hardware_loop import LoopSpace
+from mapper.supported import require
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The mapping of a matmul."""
+
+    mapping: Mapping
+    statement: str = ""
+    """One sentence on how it was found, and what is known of better ones."""
+    details: Dictionary[str, object] = field(default_factory=dict)
+    """The same as plain data."""
+    found: Found | None = None
+    """What the search came back with, if a search of `mapper.search.driver` was asked for."""
+
+
+Chooser: TypeAlias = Callable[[MatmulProblem, HardwareSpec, EnergyModel], Choice]
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """The user interrupted a search that had found something already."""
+
+    def __init__(self, choice: Choice) -> None:
+        super().__init__()
+        self.choice = choice
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The optimum of the mapspace under the estimate."""
+
+    objective: Objective = "latency"
+
+    def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
+        result = exhaustive.search(problem, spec, prices, self.objective)
+        details: dict[str, object] = {
+            "search": "optimal",
+            "objective": self.objective,
+            "status": "optimal",
+            "candidates": result.candidates,
+            "legal": result.legal,
+            "evaluated": result.evaluated,
+        }
+        statement = (
+            f"optimal: least {self.objective} of {result.legal:,} legal mappings ({result.candidates:,} in all), "
+            f"{result.evaluated:,} evaluated; holds for hardware loops under the estimate"
+        )
+        return Choice(result.mapping, statement, details)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The best of a search that need not see everything."""
+
+    search: str
+    objective: Objective = "latency"
+    budget: Budget | None = None
+    seed: int = 0
+    workers: int = 1
+    progress: Progress | None = None
+
+    def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
+        require(spec)
+        check_floor(problem, spec)
+        space = LoopSpace.of(problem, spec, prices)
+        found = find(
+            space,
+            self.objective,
+            self.search,
+            budget=self.budget,
+            seed=self.seed,
+            workers=self.workers,
+            progress=self.progress,
+        )
+        choice = Choice(found.mapping, found.statement(f"{space.maps.legal:,} legal mappings"), found.details(), found)
+        if found.status == "interrupted":
+            raise SearchInterrupted(choice)
+        return choice
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The tile of Gemmini's library."""
+
+    def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
+        del prices
+        return Choice(library_mapping(problem, spec), "gemmini_auto: the tile of Gemmini's library, not searched")
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A mapping that is given."""
+
+    mapping: Mapping
+    origin: str = "mapping"
+
+    def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
+        del prices
+        require_for(self.mapping, problem=problem.dims, machine=spec.name, origin=self.origin)
+        violations = MapSpace(problem, spec).violations(self.mapping.hardware_loop)
+        if violations:
+            raise MappingError(f"{self.origin}: does not fit {spec.name}", violations)
+        return Choice(self.mapping, f"fixed: {self.origin}, not searched")
+
+
+def chooser(policy: Policy, objective: Objective) -> Chooser:
+    """Return the chooser of a named policy."""
+    return Library() if policy == "gemmini_auto" else Proved(objective)

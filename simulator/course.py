@@ -83,7 +83,7 @@ class Course:
                 len(work.loads),
                 len(work.pairs),
                 len(work.stores),
-                loads.columns.shape[1],
+                loads.requests,
             )
             self._shapes.append(known.setdefault(shape, shape))
             self._misses.append(loads.misses)

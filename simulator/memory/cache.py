@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwconfigs import CacheSpec
+from simulator.memory import stream
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -24,7 +25,7 @@ FRACTIONS = 1024
 """Steps in which the fill of a cold cache is given."""
 
 _INVALID, _FOREIGN = -1, -2
-"""Tags of an empty way, and of a line of somebody else: valid, never hit."""
+"""Tags of an empty way, and of a line of somebody else: valid, never hit. Lines are numbered from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,42 +86,27 @@ class CacheState:
             The access is a write.
         whole
             The write covers its whole line, so that a miss needs no fetch.
-
-        Notes
-        -----
-        Sets are independent: the j-th accesses of all sets are processed together, so the cost is one vector
-        operation per access of the busiest set.
         """
         sets = lines % self.sets
-        order = np.argsort(sets.astype(np.uint16) if self.sets <= 1 << 16 else sets, kind="stable")
-        sorted_sets = sets[order]
-        first = (
-            np.flatnonzero(np.r_[True, sorted_sets[1:] != sorted_sets[:-1]]) if len(lines) else np.zeros(0, np.int64)
+        accesses = np.bincount(sets, minlength=self.sets)
+        ends = np.cumsum(accesses)
+        within = np.arange(len(lines), dtype=np.int64) - np.repeat(ends - accesses, accesses)
+        victims = _victim(
+            np.repeat(np.arange(self.sets), accesses), np.repeat(self._fills, accesses) + within, self.spec.ways
         )
-        length = np.diff(np.r_[first, len(lines)])
         flags = np.zeros((4, len(lines)), dtype=bool)
-        by_length = np.argsort(-length, kind="stable")
-        first, length = first[by_length], length[by_length]
-        alive = len(first)
-        for rank in range(int(length[0]) if alive else 0):
-            while alive and length[alive - 1] <= rank:
-                alive -= 1
-            at = order[first[:alive] + rank]
-            flags[:, at] = self._step(sets[at], lines[at], writes[at], whole[at])
+        stream.replay(
+            self._tags,
+            self._dirty,
+            self._fills,
+            lines,
+            writes,
+            whole,
+            victims,
+            (ends - accesses).astype(np.int64),
+            flags,
+        )
         return Outcome(hit=flags[0], fetched=flags[1], evicted=flags[2], dirtied=flags[3])
-
-    def _step(self, sets: Ints, lines: Ints, writes: Bools, whole: Bools) -> NDArray[np.bool_]:
-        """One access to each of several different sets."""
-        match = self._tags[sets] == lines[:, None]
-        hit = match.any(axis=1)
-        way = np.where(hit, match.argmax(axis=1), _victim(sets, self._fills[sets], self.spec.ways))
-        evicted = ~hit & (self._tags[sets, way] != _INVALID)
-        was_dirty = self._dirty[sets, way] & hit
-        dirty = was_dirty | writes
-        self._tags[sets, way] = lines
-        self._dirty[sets, way] = dirty
-        self._fills[sets] += ~hit
-        return np.stack([hit, ~hit & ~(writes & whole), evicted, writes & ~was_dirty])
 
 
 def _victim(sets: Ints, fills: Ints, ways: int) -> Ints:

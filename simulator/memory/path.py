@@ -67,7 +67,7 @@ class MemoryPath:
         last, busy = recurrences.read(
             self._limits,
             self._ports,
-            traffic.columns,
+            traffic.table,
             low,
             high,
             request,
@@ -90,7 +90,7 @@ class MemoryPath:
         low, high = traffic.first[command], traffic.first[command + 1]
         if low == high:
             return start + duration, start + duration
-        now, acknowledged = recurrences.write(self._limits, self._ports, traffic.columns, low, high, start, duration)
+        now, acknowledged = recurrences.write(self._limits, self._ports, traffic.table, low, high, start, duration)
         return int(now), int(acknowledged)
 
 

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
 from simulator.compiled import use
-from simulator.memory import recurrences
+from simulator.memory import recurrences, stream
 from simulator.memory.cache import CacheState
-from simulator.memory.recurrences import EVICT, FETCH, LLC_HIT, MISS
+from simulator.memory.recurrences import BEATS, CODE, EVICT, FETCH, LINE, LLC_HIT, MISS, SIZE
 from simulator.program import HostTask, Region
-from simulator.units.requests import Requests, row_writes, split_rows
-from simulator.units.unroller import row_segments
+from simulator.units.requests import request_patterns
 from simulator.units.work import Loads, Stores, Work
 
 Ints = NDArray[np.int64]
@@ -53,11 +52,21 @@ class CommandTraffic:
     are passed over.
     """
 
-    columns: NDArray[np.int64]
-    """A request table: rows as named in ``simulator.memory.recurrences``."""
+    table: Ints
+    """All requests of the program: rows as named in ``simulator.memory.recurrences``."""
     starts: Ints
-    misses: int
-    """Requests that miss the L2."""
+    missed: Ints
+    """Requests that miss the L2 before each command, and in all."""
+
+    @property
+    def requests(self) -> int:
+        """Requests of all commands."""
+        return int(self.starts[-1] - self.starts[0])
+
+    @property
+    def misses(self) -> int:
+        """Requests that miss the L2."""
+        return int(self.missed[-1] - self.missed[0])
 
     @cached_property
     def first(self) -> list[int]:
@@ -66,14 +75,14 @@ class CommandTraffic:
 
     @cached_property
     def beats(self) -> list[int]:
-        """Bus beats of each request [cycles]."""
-        return self.columns[1].tolist()  # type: ignore[no-any-return]
+        """Bus beats of each command [cycles]."""
+        beats = np.concatenate(([0], np.cumsum(self.table[BEATS, self.starts[0] : self.starts[-1]])))
+        return np.diff(beats[self.starts - self.starts[0]]).tolist()  # type: ignore[no-any-return]
 
     @cached_property
     def hits_only(self) -> list[bool]:
         """Per command: every request hits."""
-        missed = np.concatenate(([0], np.cumsum(self.columns[3] != 0)))
-        return (missed[self.starts[1:]] == missed[self.starts[:-1]]).tolist()  # type: ignore[no-any-return]
+        return (self.missed[1:] == self.missed[:-1]).tolist()  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,15 +94,20 @@ class Traffic:
     counts: dict[tuple[str, str], int]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Piece:
-    requests: Requests
-    commands: int
+    """Commands that follow one another in the stream (columns of equal length)."""
+
+    base: Ints
+    rows: Ints
+    """Row segments that are moved."""
+    size: Ints
+    stride: Ints
+    row_bytes: Ints
+    """Bytes of an on-chip row."""
     write: bool
     dma: bool
-    whole: NDArray[np.bool_]
-    rows: Ints
-    port: Ints
+    """Else the host core's."""
 
 
 def trace(steps: Iterable[Work | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
@@ -125,20 +139,11 @@ def trace(steps: Iterable[Work | HostTask | None], spec: HardwareSpec, memory: M
 
 
 def _command_piece(commands: Loads | Stores, spec: HardwareSpec, *, write: bool) -> _Piece:
-    segments = row_segments(commands.base, commands.rows, commands.size_bytes, commands.stride)
-    requests = split_rows(segments.address, segments.size_bytes, spec.dma)
-    owner = Requests(segments.command[requests.row], requests.address, requests.size_bytes, requests.beats)
-    line = spec.dma.max_request_bytes
-    aligned = (segments.address % line == 0) & (segments.size_bytes % line == 0)
-    row_bytes = _row_bytes(commands, spec) if isinstance(commands, Loads) else np.full(len(commands.base), line)
-    rows, port = row_writes(
-        requests,
-        segments.address[requests.row],
-        segments.size_bytes[requests.row],
-        row_bytes[owner.row],
-        spec.dma.bus_bytes_per_cycle,
-    )
-    return _Piece(owner, len(commands.base), write, True, aligned[requests.row], rows, port)
+    """Rows of DMA commands; stride 0 reads one row."""
+    fetched = np.where(commands.stride == 0, 1, commands.rows)
+    narrow = np.full(len(commands.base), spec.scratchpad.row_bytes, dtype=np.int64)
+    row_bytes = _row_bytes(commands, spec) if isinstance(commands, Loads) else narrow
+    return _Piece(commands.base, fetched, commands.size_bytes, commands.stride, row_bytes, write, True)
 
 
 def _row_bytes(loads: Loads, spec: HardwareSpec) -> Ints:
@@ -153,79 +158,83 @@ def _host_piece(region: Region, spec: HardwareSpec, *, write: bool) -> _Piece:
     """Lines of a range that the host core touches once each."""
     line = spec.dma.max_request_bytes
     first, last = region.address // line, -(-(region.address + region.size_bytes) // line)
-    address = np.arange(first, last, dtype=np.int64) * line
-    zeros = np.zeros(len(address), dtype=np.int64)
-    size = np.full(len(address), line, dtype=np.int64)
-    requests = Requests(zeros, address, size, size // spec.dma.bus_bytes_per_cycle)
-    ones = np.ones(len(address), dtype=bool)
-    return _Piece(requests, 0, write, False, ones, zeros, zeros)
+    base, rows, size = (np.array([value], dtype=np.int64) for value in (first * line, last - first, line))
+    return _Piece(base, rows, size, size, size, write, False)
 
 
 def _replay(pieces: list[_Piece], spec: HardwareSpec, memory: MemoryState) -> Traffic:
     """Outcome of every request and the totals."""
-    bounds = np.cumsum([0] + [len(piece.requests) for piece in pieces])
-    use(int(bounds[-1]), recurrences)
-    address = _join([piece.requests.address for piece in pieces])
-    size = _join([piece.requests.size_bytes for piece in pieces])
-    writes = np.repeat(np.array([piece.write for piece in pieces], dtype=bool), np.diff(bounds))
-    whole = np.concatenate([piece.whole for piece in pieces]) if pieces else np.zeros(0, dtype=bool)
-    code, counts = _outcomes(address, size, writes, whole, spec, memory)
+    commands = [len(piece.base) for piece in pieces]
+    base, rows, size, stride, row_bytes = (
+        np.concatenate([getattr(piece, name) for piece in pieces]) if pieces else np.zeros(0, dtype=np.int64)
+        for name in ("base", "rows", "size", "stride", "row_bytes")
+    )
+    use(int(rows.sum()), stream, recurrences)
+    table, starts = _list(base, rows, size, stride, row_bytes, spec)
+    writes = np.repeat(np.repeat(np.array([piece.write for piece in pieces], dtype=bool), commands), np.diff(starts))
+    counts = _decide(table, writes, spec, memory)
+    missed = np.concatenate(([0], np.cumsum(table[CODE] & MISS)))[starts]
     loads: list[CommandTraffic] = []
     stores: list[CommandTraffic] = []
-    for piece, start, end in zip(pieces, bounds[:-1], bounds[1:], strict=True):
-        if piece.dma:
-            target = stores if piece.write else loads
-            target.append(_command_traffic(piece, code[start:end], spec))
-            action = "write" if piece.write else "read"
-            _add(counts, "dma", f"{action}_request", int(end - start))
-            _add(counts, "dma", f"{action}_beat", int(piece.requests.beats.sum()))
+    ends = np.cumsum(commands, dtype=np.int64)
+    for piece, end, count in zip(pieces, ends, commands, strict=True):
+        if not piece.dma:
+            continue
+        mine = slice(end - count, end + 1)
+        (stores if piece.write else loads).append(CommandTraffic(table, starts[mine], missed[mine]))
+        action, low, high = "write" if piece.write else "read", starts[end - count], starts[end]
+        _add(counts, "dma", f"{action}_request", int(high - low))
+        _add(counts, "dma", f"{action}_beat", int(table[BEATS, low:high].sum()))
     return Traffic(loads, stores, counts)
 
 
-def _outcomes(
-    address: Ints,
-    size: Ints,
-    writes: NDArray[np.bool_],
-    whole: NDArray[np.bool_],
-    spec: HardwareSpec,
-    memory: MemoryState,
-) -> tuple[Ints, dict[tuple[str, str], int]]:
+def _list(base: Ints, rows: Ints, size: Ints, stride: Ints, row_bytes: Ints, spec: HardwareSpec) -> tuple[Ints, Ints]:
+    """Requests of all commands, addresses in place of lines, and where each command's start."""
+    dma = spec.dma
+    kinds, kind = np.unique(np.stack([size, row_bytes]), axis=1, return_inverse=True)
+    found = [request_patterns(int(bytes_), int(row), dma) for bytes_, row in kinds.T]
+    pieces = np.stack([number for number, _ in found]) if found else np.zeros((0, 1), dtype=np.int64)
+    patterns = np.concatenate([table for _, table in found], axis=1) if found else np.zeros((6, 0), dtype=np.int64)
+    first = (np.cumsum(pieces) - pieces.ravel()).reshape(pieces.shape)
+    starts = np.zeros(len(base) + 1, dtype=np.int64)
+    kind = kind.reshape(-1).astype(np.int64)
+    stream.requests_of_commands(base, rows, stride, kind, pieces, starts)
+    table = np.empty((len(patterns), int(starts[-1])), dtype=np.int64)
+    stream.list_requests(base, rows, stride, kind, pieces, first, patterns, table)
+    return table, starts
+
+
+def _decide(
+    table: Ints, writes: NDArray[np.bool_], spec: HardwareSpec, memory: MemoryState
+) -> dict[tuple[str, str], int]:
+    """Run the requests through the caches: ``table`` gets lines and outcomes; the totals."""
     counts: dict[tuple[str, str], int] = {}
     if memory.l2 is None:
-        _add(counts, "dram", "read_byte", int(size[~writes].sum()))
-        _add(counts, "dram", "write_byte", int(size[writes].sum()))
-        return np.where(writes, MISS, MISS | FETCH), counts
+        table[LINE] //= spec.dma.max_request_bytes
+        table[CODE] = np.where(writes, MISS, MISS | FETCH)
+        _add(counts, "dram", "read_byte", int(table[SIZE][~writes].sum()))
+        _add(counts, "dram", "write_byte", int(table[SIZE][writes].sum()))
+        return counts
     line_bytes = memory.l2.spec.line_bytes
-    lines = address // line_bytes
-    outcome = memory.l2.replay(lines, writes, whole)
-    code = (~outcome.hit) * MISS + outcome.evicted * EVICT + outcome.fetched * FETCH
-    _add(counts, "l2", "read", int((~writes).sum()))
-    _add(counts, "l2", "write", int(writes.sum()))
-    _add(counts, "l2", "fill", int(outcome.fetched.sum()))
-    fetched = int(outcome.fetched.sum())
+    table[LINE] //= line_bytes
+    outcome = memory.l2.replay(table[LINE], writes, table[CODE] != 0)
+    table[CODE] = (~outcome.hit) * MISS + outcome.evicted * EVICT + outcome.fetched * FETCH
+    fetched = int(np.count_nonzero(outcome.fetched))
+    written = int(np.count_nonzero(writes))
+    _add(counts, "l2", "read", len(writes) - written)
+    _add(counts, "l2", "write", written)
+    _add(counts, "l2", "fill", fetched)
     if memory.llc is not None:
         missed = np.flatnonzero(outcome.fetched)
         plain = np.zeros(len(missed), dtype=bool)
-        second = memory.llc.replay(lines[missed], plain, plain)
-        code[missed[second.hit]] += LLC_HIT
+        second = memory.llc.replay(table[LINE, missed], plain, plain)
+        table[CODE, missed[second.hit]] += LLC_HIT
         _add(counts, "llc", "read", len(missed))
-        _add(counts, "llc", "fill", int(second.fetched.sum()))
-        fetched = int(second.fetched.sum())
+        fetched = int(np.count_nonzero(second.fetched))
+        _add(counts, "llc", "fill", fetched)
     _add(counts, "dram", "read_byte", line_bytes * fetched)
-    _add(counts, "dram", "write_byte", line_bytes * int(outcome.dirtied.sum()))
-    return code.astype(np.int64), counts
-
-
-def _command_traffic(piece: _Piece, code: Ints, spec: HardwareSpec) -> CommandTraffic:
-    requests = piece.requests
-    line = spec.l2.line_bytes if spec.l2 is not None else spec.dma.max_request_bytes
-    columns = np.stack([requests.address // line, requests.beats, requests.size_bytes, code, piece.rows, piece.port])
-    starts = np.searchsorted(requests.row, np.arange(piece.commands + 1))
-    return CommandTraffic(columns, starts, int(np.count_nonzero(code & MISS)))
-
-
-def _join(columns: list[Ints]) -> Ints:
-    return np.concatenate(columns) if columns else np.zeros(0, dtype=np.int64)
+    _add(counts, "dram", "write_byte", line_bytes * int(np.count_nonzero(outcome.dirtied)))
+    return counts
 
 
 def _add(counts: dict[tuple[str, str], int], unit: str, action: str, number: int) -> None:

@@ -121,3 +121,36 @@ def row_writes(requests: Requests, starts: Ints, sizes: Ints, row_bytes: Ints, b
         byte = np.minimum((np.maximum(row, 0) + 1) * row_bytes - inside, wanted) - 1
         last = np.maximum(last, (lead + byte) // beat_bytes + rows - 1 - np.maximum(row, 0))
     return rows, last + 1
+
+
+def request_patterns(size_bytes: int, row_bytes: int, dma: DmaSpec) -> tuple[Ints, Ints]:
+    """Requests of one row segment, for each byte of a line at which it may begin.
+
+    Parameters
+    ----------
+    size_bytes
+        Length of the segment [bytes].
+    row_bytes
+        Bytes of an on-chip row.
+
+    Returns
+    -------
+    Requests per phase (bytes of a line), and a request table of all phases in order (6 x requests): distance from the
+    line in which the segment begins [bytes], beats, size [bytes], whether the segment is whole lines, on-chip rows
+    written, and cycles until the last of them is written.
+    """
+    return _patterns(size_bytes, row_bytes, dma.max_request_bytes, dma.min_request_bytes, dma.bus_bytes_per_cycle)
+
+
+@lru_cache(maxsize=1024)
+def _patterns(size_bytes: int, row_bytes: int, line: int, smallest: int, beat: int) -> tuple[Ints, Ints]:
+    cut = [split_row(phase, size_bytes, smallest, line) for phase in range(line)]
+    pieces = np.array([len(requests) for requests in cut], dtype=np.int64)
+    flat = np.array([request for requests in cut for request in requests], dtype=np.int64).reshape(-1, 2)
+    phase = np.repeat(np.arange(line, dtype=np.int64), pieces)
+    beats = np.maximum(1, flat[:, 1] // beat)
+    requests = Requests(phase, flat[:, 0], flat[:, 1], beats)
+    sizes, row = (np.full(len(phase), value, dtype=np.int64) for value in (size_bytes, row_bytes))
+    rows, port = row_writes(requests, phase, sizes, row, beat)
+    whole = ((phase == 0) & (size_bytes % line == 0)).astype(np.int64)
+    return pieces, np.stack([flat[:, 0], beats, flat[:, 1], whole, rows, port])

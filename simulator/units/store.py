@@ -184,11 +184,11 @@ class StoreController:
         """Mean cycles of the writer per row of an mvout: more than of an aligned row by its additional beats."""
         stores, traffic, dma = running.work.stores, running.store_traffic, self._spec.dma
         blocks, full = stores.blocks[index], stores.full[index]
-        low, high = traffic.first[index], traffic.first[index + 1]
         size = int(stores.size_bytes[index])
         aligned = split_row(0, size, dma.min_request_bytes, dma.max_request_bytes)
         wanted = sum(max(1, request // dma.bus_bytes_per_cycle) for _, request in aligned)
-        extra = sum(traffic.beats[low:high]) / rows - wanted if high > low else 0.0
+        beats = traffic.beats[index]
+        extra = beats / rows - wanted if beats else 0.0
         return writer_cycles(blocks, full, stores.bank[index] < 0, dma) + extra
 
     def _normalise(self, running: Running, index: int) -> TimedProcess:

@@ -1,14 +1,18 @@
-"""The column-wise cache replay against a plain set-associative cache that takes one access at a time."""
+"""The cache replay, as written and compiled, against a plain set-associative cache that takes one access at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwconfigs import CacheSpec
+from simulator.memory import stream
 from simulator.memory.cache import CacheState, _victim
+from tests.simulator.forms import FORMS, form_of
 
 SPEC = CacheSpec(capacity_bytes=4 * 2 * 64, ways=2, line_bytes=64, mshrs=4, hit_cycles=10)
 """Four sets of two ways."""
@@ -40,18 +44,24 @@ class PlainCache:
 accesses = st.lists(st.tuples(st.integers(0, 15), st.booleans(), st.booleans()), max_size=80)
 
 
-@given(stream=accesses, cut=st.integers(0, 80), empty=st.booleans())
-@settings(derandomize=True, deadline=None)
-def test_replay_equals_a_plain_cache(stream: list[tuple[int, bool, bool]], cut: int, empty: bool) -> None:
+@pytest.fixture(params=FORMS)
+def form(request: pytest.FixtureRequest) -> Iterator[str]:
+    with form_of(stream, request.param):
+        yield request.param
+
+
+@given(requests=accesses, cut=st.integers(0, 80), empty=st.booleans())
+@settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_replay_equals_a_plain_cache(form: str, requests: list[tuple[int, bool, bool]], cut: int, empty: bool) -> None:
     """Hits, fetches, evictions and dirty lines of every access, also when the stream comes in two parts."""
     plain, state = PlainCache(4, 2, empty), CacheState(SPEC, empty=empty)
     got = []
-    for part in (stream[:cut], stream[cut:]):
+    for part in (requests[:cut], requests[cut:]):
         lines, writes, whole = (np.array([access[column] for access in part]) for column in range(3))
         outcome = state.replay(lines.astype(np.int64), writes.astype(bool), whole.astype(bool))
         flags = (outcome.hit, outcome.fetched, outcome.evicted, outcome.dirtied)
         got += list(zip(*(flag.tolist() for flag in flags), strict=True))
-    assert got == [plain.access(*access) for access in stream]
+    assert got == [plain.access(*access) for access in requests]
     assert state.resident_lines() == sum(isinstance(tag, int) for tags in plain.tags for tag in tags)
 
 

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hwconfigs
-from simulator import compiled
 from simulator.memory import recurrences
 from simulator.memory.path import idle_ports
 from simulator.memory.recurrences import Limits
+from tests.simulator.forms import FORMS, form_of
 from tests.simulator.plain_path import PlainPath, Request
 
 CACHED = Limits(32, 64, 27, 1, 3, 48, 30, 0.125, 3.3, 20, 2, 16, 9)
@@ -48,16 +48,10 @@ commands = st.lists(
 30), outcome bits that may be set."""
 
 
-@pytest.fixture(params=["as written", "compiled"])
+@pytest.fixture(params=FORMS)
 def module(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
-    """Both forms of the module; whatever it was before is put back."""
-    before = dict(vars(recurrences))
-    if request.param == "compiled":
-        compiled.compile_functions(recurrences)
-    else:
-        vars(recurrences).update({name: getattr(value, "py_func", value) for name, value in before.items()})
-    yield recurrences
-    vars(recurrences).update(before)
+    with form_of(recurrences, request.param) as module:
+        yield module
 
 
 @pytest.mark.parametrize("limits", [CACHED, UNCACHED], ids=["cache", "no cache"])

@@ -1,0 +1,89 @@
+"""Recurrences over the memory stream of a whole program: its requests, and what the cache tags say to each.
+
+Functions are compiled when that pays: see ``simulator.compiled``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+def requests_of_commands(base: Ints, rows: Ints, stride: Ints, kind: Ints, pieces: Ints, starts: Ints) -> None:
+    """Where each command's requests start in the stream: ``starts`` (commands + 1).
+
+    A command reads or writes ``rows`` segments, ``stride`` bytes apart, the first at byte ``base``. How many requests
+    a segment takes, depends on its kind and on where in a line it begins: ``pieces`` (kinds x bytes of a line).
+    """
+    total = 0
+    for command in range(len(base)):
+        starts[command] = total
+        address, mine = base[command], pieces[kind[command]]
+        if stride[command] % len(mine) == 0:
+            total += rows[command] * mine[address % len(mine)]
+            continue
+        for _ in range(rows[command]):
+            total += mine[address % len(mine)]
+            address += stride[command]
+    starts[len(base)] = total
+
+
+def list_requests(
+    base: Ints, rows: Ints, stride: Ints, kind: Ints, pieces: Ints, first: Ints, patterns: Ints, table: Ints
+) -> None:
+    """Copy the requests of every segment into ``table`` (columns x requests).
+
+    ``patterns`` (columns x entries) holds the requests of a segment of each kind and phase, from entry ``first[kind,
+    phase]`` on; its first column is the distance of the request from the line in which the segment begins.
+    """
+    columns, at = len(patterns), 0
+    for command in range(len(base)):
+        address, mine, entries = base[command], pieces[kind[command]], first[kind[command]]
+        for _ in range(rows[command]):
+            phase = address % len(mine)
+            line = address - phase
+            for entry in range(entries[phase], entries[phase] + mine[phase]):
+                table[0, at] = line + patterns[0, entry]
+                for column in range(1, columns):
+                    table[column, at] = patterns[column, entry]
+                at += 1
+            address += stride[command]
+
+
+def replay(
+    tags: Ints,
+    dirty: Bools,
+    fills: Ints,
+    lines: Ints,
+    writes: Bools,
+    whole: Bools,
+    victims: Ints,
+    next_victim: Ints,
+    flags: Bools,
+) -> None:
+    """Accesses in order through cache tags (sets x ways); ``flags``: hit, fetched, evicted, dirtied of each.
+
+    ``victims`` holds the ways that the fills of each set replace, those of set ``s`` from entry ``next_victim[s]`` on.
+    """
+    sets, ways = tags.shape
+    for at in range(len(lines)):
+        line, write = lines[at], writes[at]
+        number = line % sets
+        way = 0
+        while way < ways and tags[number, way] != line:
+            way += 1
+        hit = way < ways
+        if not hit:
+            way = victims[next_victim[number]]
+            next_victim[number] += 1
+            fills[number] += 1
+            flags[1, at] = not (write and whole[at])
+            flags[2, at] = tags[number, way] != -1
+            tags[number, way] = line
+            dirty[number, way] = False
+        flags[0, at] = hit
+        flags[3, at] = write and not dirty[number, way]
+        dirty[number, way] = dirty[number, way] or write

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hwconfigs import HardwareSpec
-from simulator.program import ROW_WISE, Command, Compute, Config, MatmulLoop, Mvin, Mvout, Preload
+from simulator.program import ROW_WISE, Command, Compute, Config, MatmulLoop, Matrix, Mvin, Mvout, Preload
 from simulator.units import unroller
 from simulator.units.reservation_station import Footprint, last_conflict
 from simulator.units.work import Loads, Pairs, Stores, Work
@@ -20,6 +20,16 @@ SCRATCHPAD_RESULT = -1
 """Bank number of results that go to, or come from, the scratchpad."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layout:
+    """What loops have in common that differ by the addresses of their matrices alone."""
+
+    work: Work
+    """Of a loop whose matrices all start at address 0."""
+    load_kind: unroller.Ints
+    """Matrix of each load: INPUT, WEIGHT or BIAS."""
+
+
 @dataclass(slots=True)
 class LoopExpander:
     """Turns macro loops into work; remembers which halves the next loop uses and the parts that equal loops share."""
@@ -27,22 +37,37 @@ class LoopExpander:
     spec: HardwareSpec
     loops: int = 0
     stored: int = 0
-    _pairs: dict[tuple[object, ...], tuple[Pairs, dict[tuple[str, str], int]]] | None = None
+    _layouts: dict[tuple[object, ...], _Layout] = field(default_factory=dict)
 
     def expand(self, loop: MatmulLoop) -> Work:
         """Work of the next loop."""
-        spec = self.spec
-        shape = unroller.shape_of(loop, spec)
-        a_half, b_half, c_half = unroller.halves(loop, self.loops, self.stored)
-        where = unroller.placement(shape, spec, a_half, b_half, c_half, loop.whole_memory)
-        loads = self._loads(loop, shape, where)
-        stores = self._stores(loop, shape, where)
-        pairs, counts = self._pairs_of(loop, shape, where)
-        counts = dict(counts)
-        _count_transfers(counts, loads, stores, spec.array.cols)
+        halves = unroller.halves(loop, self.loops, self.stored)
         self.loops += 1
         self.stored += loop.c is not None
-        return Work(
+        matrices = (loop.a, loop.b, loop.d, loop.c)
+        strides = tuple(None if matrix is None else matrix.row_stride_bytes for matrix in matrices)
+        flags = (loop.accumulate, loop.b_transposed, loop.c_full, loop.activation, loop.whole_memory)
+        key = (loop.m, loop.k, loop.n, halves, strides, flags)
+        if key not in self._layouts:
+            self._layouts[key] = self._lay_out(loop, halves)
+        layout = self._layouts[key]
+        a, b, d, c = (0 if matrix is None else matrix.address for matrix in matrices)
+        work = layout.work
+        loads = replace(work.loads, base=work.loads.base + np.array((a, b, d), dtype=np.int64)[layout.load_kind])
+        return replace(work, loads=loads, stores=replace(work.stores, base=work.stores.base + c))
+
+    def _lay_out(self, loop: MatmulLoop, halves: tuple[int, int, int]) -> _Layout:
+        spec = self.spec
+        matrices = {"a": loop.a, "b": loop.b, "c": loop.c, "d": loop.d}
+        at_zero = {name: Matrix(0, matrix.row_stride_bytes) for name, matrix in matrices.items() if matrix is not None}
+        loop = replace(loop, **at_zero)  # type: ignore[arg-type]
+        shape = unroller.shape_of(loop, spec)
+        where = unroller.placement(shape, spec, *halves, loop.whole_memory)
+        loads = self._loads(loop, shape, where)
+        stores = self._stores(loop, shape, where)
+        pairs, counts = _loop_pairs(loop, shape, where, spec)
+        _count_transfers(counts, loads, stores, spec.array.cols)
+        work = Work(
             name=f"{loop.m}x{loop.k}x{loop.n}",
             is_loop=True,
             loads=loads,
@@ -52,9 +77,10 @@ class LoopExpander:
             counts=counts,
             host_cycles=round(spec.host.loop_cycles),
             whole_memory=loop.whole_memory,
-            halves=(a_half, b_half, c_half),
-            batchable=not loop.whole_memory and spec.scratchpad.banks % 2 == 0 and a_half == b_half,
+            halves=halves,
+            batchable=not loop.whole_memory and spec.scratchpad.banks % 2 == 0 and halves[0] == halves[1],
         )
+        return _Layout(work, unroller.plan(shape).kind)
 
     def _loads(self, loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement) -> Loads:
         columns = unroller.load_columns(loop, shape, self.spec, where)
@@ -92,16 +118,6 @@ class LoopExpander:
             after_load=[0] * count,
             after_pair=need,
         )
-
-    def _pairs_of(
-        self, loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement
-    ) -> tuple[Pairs, dict[tuple[str, str], int]]:
-        key = (shape, where, loop.m, loop.k, loop.n, loop.accumulate)
-        if self._pairs is None:
-            self._pairs = {}
-        if key not in self._pairs:
-            self._pairs[key] = _loop_pairs(loop, shape, where, self.spec)
-        return self._pairs[key]
 
 
 def _loop_pairs(

@@ -2,38 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
-
-import numpy as np
 
 from mapper.mapping import SpatialLoop
 from mapper.nest.accounting import Accounting
-from mapper.nest.counts import Real, ceil_div
-from mapper.nest.moves import Move, pairs, partial_words
-from mapper.nest.nest import NestBatch
-from mapper.nest.problem import Axis, NestTensor
-from mapper.nest.walk import Mask, Walk
+from mapper.nest.counts import Real, as_number, ceil_div, chosen, larger
+from mapper.nest.hierarchy import Hierarchy
+from mapper.nest.moves import Kept, Move, pairs, partial_words
+from mapper.nest.nest import Skeleton
+from mapper.nest.problem import Axis, NestProblem, NestTensor
+from mapper.nest.routes import Route, places, route
+from mapper.nest.walk import Walk, product
 
 
-def footprint(batch: NestBatch, walk: Walk, level: int, accounting: Accounting) -> Real:
-    """Words that one instance of ``level`` holds."""
-    shape = batch.skeleton.levels[level]
-    blocks = block_sizes(tuple(item.spatial for item in batch.skeleton.levels), level, accounting)
+@dataclass(frozen=True, slots=True)
+class TileShape:
+    """What the tile of one tensor in one memory depends on."""
+
+    tensor: NestTensor
+    outer: tuple[int, ...]
+    """Loops outside that cut the tensor."""
+    doubled: bool
+    """Whether there are two tiles, unless one is the whole tensor."""
+    partial: tuple[Route, int] | None
+    """Visits from inside, and words of an element that is visited more than once."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryShape:
+    """The tiles in one memory."""
+
+    level: int
+    sources: tuple[tuple[str, int | None, int], ...]
+    """(dimension, loop whose step is its extent or None for the whole dimension, multiple it is rounded up to)."""
+    tiles: tuple[TileShape, ...]
+
+
+def memory_shape(
+    problem: NestProblem, hierarchy: Hierarchy, skeleton: Skeleton, level: int, accounting: Accounting
+) -> MemoryShape:
+    """The tiles of ``level``."""
+    kept = tuple(shape.kept for shape in skeleton.levels)
+    loops = [(index, loop) for index, loop in enumerate(places(skeleton)) if loop.level < level]
+    blocks = block_sizes(tuple(shape.spatial for shape in skeleton.levels), level, accounting)
+    tensors = [tensor for tensor in problem.tensors if tensor.name in kept[level]]
+    sources = []
+    for dim in problem.names:
+        own = [index for index, loop in loops if loop.dim == dim]
+        if any(dim in tensor.dims for tensor in tensors):
+            sources.append((dim, own[-1] if own else None, blocks.get(dim, 1)))
+    tiles = []
+    for tensor in tensors:
+        doubled = accounting.double_buffer_capacity and tensor.name in skeleton.levels[level].double_buffered
+        outer = tuple(index for index, loop in loops if loop.dim in tensor.dims)
+        move = partial_move(hierarchy, kept, level, accounting) if tensor.name == "output" else None
+        words = partial_words(hierarchy, level, accounting)
+        partial = None if move is None else (route(problem, skeleton, move), words)
+        tiles.append(TileShape(tensor, outer, doubled, partial))
+    return MemoryShape(level, tuple(sources), tuple(tiles))
+
+
+def footprint(walk: Walk, shape: MemoryShape) -> Real:
+    """Words that one instance of a memory holds."""
+    sizes: dict[str, Real] = {}
+    for dim, loop, block in shape.sources:
+        size = float(walk.problem.size(dim)) if loop is None else walk.steps[loop]
+        sizes[dim] = ceil_div(size, float(block)) * float(block) if block > 1 else size
     total: Real = 0.0
-    for tensor in batch.problem.tensors:
-        if tensor.name not in shape.kept:
-            continue
-        sizes = {dim: walk.tile(level, dim) for dim in tensor.dims}
-        rounded = {
-            dim: ceil_div(size, float(blocks[dim])) * blocks[dim] if dim in blocks else size
-            for dim, size in sizes.items()
-        }
-        words = tile_words(tensor, rounded)
-        if tensor.name == "output":
-            words = words * _partial_factor(batch, walk, level, accounting)
-        if accounting.double_buffer_capacity and tensor.name in shape.double_buffered:
-            words = np.where(is_whole(batch, sizes), words, 2.0 * words)
-        total = total + words
+    for tile in shape.tiles:
+        words = tile_words(tile.tensor, sizes)
+        if tile.partial is not None:
+            _, visits = walk.words(tile.partial[0])
+            words = words * chosen(visits > 1.0, float(tile.partial[1]), 1.0)
+        if tile.doubled:
+            words = words * (1.0 + as_number(walk.any_moves(tile.outer)))
+        total = words if isinstance(total, float) and total == 0.0 else total + words
     return total
 
 
@@ -45,35 +90,22 @@ def block_sizes(spatial: tuple[tuple[SpatialLoop, ...], ...], level: int, accoun
     return {dim: prod(loop.size for loop in loops if loop.dim == dim) for dim in {loop.dim for loop in loops}}
 
 
-def tile_words(tensor: NestTensor, sizes: dict[str, Real]) -> Real:
+def tile_words(tensor: NestTensor, sizes: Mapping[str, Real]) -> Real:
     """Distinct elements of a tile."""
-    words: Real = 1.0
-    for axis in tensor.axes:
-        words = words * _extent(axis, sizes)
-    return words
+    return product([_extent(axis, sizes) for axis in tensor.axes])
 
 
-def is_whole(batch: NestBatch, sizes: dict[str, Real]) -> Mask:
-    """Whether tiles of these sizes are the whole tensor."""
-    whole: Mask = True
-    for dim, size in sizes.items():
-        whole = whole & (size == float(batch.problem.size(dim)))
-    return whole
-
-
-def _extent(axis: Axis, sizes: dict[str, Real]) -> Real:
+def _extent(axis: Axis, sizes: Mapping[str, Real]) -> Real:
     if axis.is_plain:
         return sizes[axis.dims[0]]
     first, second = axis.overlap
     a, b = (sizes[dim] for dim in axis.dims)
-    return a * b - np.maximum(a - first, 0.0) * np.maximum(b - second, 0.0)
+    return a * b - larger(a - first, 0.0) * larger(b - second, 0.0)
 
 
-def _partial_factor(batch: NestBatch, walk: Walk, level: int, accounting: Accounting) -> Real:
-    """Words per element: one if only final values ever come to ``level``, else those of a partial sum."""
-    words = partial_words(batch.hierarchy, level, accounting)
-    if words == 1:
-        return 1.0
-    kept = tuple(shape.kept for shape in batch.skeleton.levels)
+def partial_move(hierarchy: Hierarchy, kept: Kept, level: int, accounting: Accounting) -> Move | None:
+    """Visits of what ``level`` holds of the output that leave partial sums there, if those are wider than its words."""
+    if partial_words(hierarchy, level, accounting) == 1:
+        return None
     inner = next(child for tensor, outer, child in pairs(kept) if tensor == "output" and outer == level)
-    return np.where(np.equal(walk.visits(Move("output", inner, level)), 1.0), 1.0, float(words))
+    return Move("output", inner, level)

@@ -7,6 +7,7 @@ the busiest port, rounded up: no latency, no fill, no interference between ports
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapper.nest.accounting import Accounting
-from mapper.nest.capacity import footprint, is_whole
-from mapper.nest.counts import Real
+from mapper.nest.capacity import MemoryShape, footprint, memory_shape
+from mapper.nest.counts import Real, as_number, larger
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.moves import Flow, Kept, Kind, Move, Spread, canonical, flows, pairs
-from mapper.nest.nest import NestBatch
+from mapper.nest.nest import NestBatch, Skeleton
 from mapper.nest.problem import NestProblem
+from mapper.nest.routes import Route, route
 from mapper.nest.walk import Mask, Term, Walk
 
 GUARD = 1e-12
@@ -122,7 +124,10 @@ def _coefficients(
 def _ports(hierarchy: Hierarchy, found: Sequence[Flow], problem: NestProblem, spatial: Spread) -> list[Port]:
     ports = []
     for level, memory in enumerate(hierarchy.memories):
+        shared = memory.shared_rate
         for kind, rate in memory.ports:
+            if kind != "shared" and shared is not None and shared <= rate:
+                continue  # the shared limit is reached first
             terms = [
                 (canonical(replace(flow.move, busiest=memory.instances > 1), problem, spatial), flow.weight / rate)
                 for flow in found
@@ -171,78 +176,97 @@ class NestCosts:
         return len(self.cycles)
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all batches with one skeleton have in common."""
+
+    coefficients: Coefficients
+    routes: tuple[tuple[Move, Route], ...]
+    """Of every move that the coefficients name."""
+    serial: tuple[Serial, ...]
+    """Transfers that do not overlap with computing."""
+    stationary: tuple[tuple[str, Route], ...]
+    """Tensors in the innermost memory, if changing them takes a least time."""
+    memories: tuple[MemoryShape, ...]
+    """Bounded memories that keep something."""
+
+
+@lru_cache(maxsize=8192)
+def plan_of(problem: NestProblem, hierarchy: Hierarchy, skeleton: Skeleton, accounting: Accounting) -> Plan:
+    """The plan of a skeleton."""
+    levels = skeleton.levels
+    kept, spatial = tuple(level.kept for level in levels), tuple(level.spatial for level in levels)
+    coefficients = Coefficients.of(problem, hierarchy, kept, spatial, accounting)
+    serial = tuple(item for item in coefficients.serial if item.tensor not in levels[item.level].double_buffered)
+    loads = [*(port.load for port in coefficients.ports), *(item.load for item in serial)]
+    moves = dict.fromkeys(move for line in (coefficients.energy_pj, *loads) for move, _ in line.terms)
+    innermost = len(levels) - 1
+    stationary = tuple(
+        (tensor, route(problem, skeleton, Move(tensor, innermost, 0)))
+        for tensor, outer, child in pairs(kept)
+        if accounting.min_pair_cycles and outer is not None and child == innermost
+    )
+    bounded = (level for level, memory in enumerate(hierarchy.memories) if memory.entries is not None and kept[level])
+    return Plan(
+        coefficients,
+        tuple((move, route(problem, skeleton, move)) for move in moves),
+        serial,
+        stationary,
+        tuple(memory_shape(problem, hierarchy, skeleton, level, accounting) for level in bounded),
+    )
+
+
 def evaluate(batch: NestBatch, accounting: Accounting) -> NestCosts:
     """Costs of every mapping of ``batch``.
 
     A column per mapping, no loop over mappings; one mapping is a batch of one and gives the same bits.
     """
-    levels = batch.skeleton.levels
-    coefficients = Coefficients.of(
-        batch.problem,
-        batch.hierarchy,
-        tuple(level.kept for level in levels),
-        tuple(level.spatial for level in levels),
-        accounting,
-    )
+    plan = plan_of(batch.problem, batch.hierarchy, batch.skeleton, accounting)
     walk = Walk(batch, even=accounting.ragged == "perfect")
-    words = {move: walk.words(move) for move in coefficients.moves}
+    words = {move: walk.words(way) for move, way in plan.routes}
     valid: Mask = _divides(walk) if accounting.ragged == "perfect" else True
     taken: dict[str, Real] = {}
-    for level, memory in enumerate(batch.hierarchy.memories):
-        if memory.entries is not None and levels[level].kept:
-            taken[memory.name] = footprint(batch, walk, level, accounting)
-            valid = valid & (taken[memory.name] <= memory.entries)
-    cycles = _cycles(batch, walk, coefficients, words, accounting)
+    for shape in plan.memories:
+        memory = batch.hierarchy.memories[shape.level]
+        taken[memory.name] = footprint(walk, shape)
+        valid = valid & (taken[memory.name] <= float(memory.entries or 0))
     return NestCosts(
-        _full(cycles, len(batch)).astype(np.int64),
-        _full(coefficients.energy_pj.of(words), len(batch)),
+        _full(_cycles(walk, plan, words, accounting), len(batch)).astype(np.int64),
+        _full(plan.coefficients.energy_pj.of(words), len(batch)),
         {name: _full(value, len(batch)) for name, value in taken.items()},
         np.broadcast_to(np.asarray(valid), (len(batch),)),
     )
 
 
-def _cycles(
-    batch: NestBatch,
-    walk: Walk,
-    coefficients: Coefficients,
-    words: Mapping[Move, Term],
-    accounting: Accounting,
-) -> Real:
-    """Steps of the array or of the busiest port. [cycles]"""
-    cycles = steps(batch, walk, accounting)
-    for item in coefficients.serial:
-        if item.tensor in batch.skeleton.levels[item.level].double_buffered:
-            continue
-        relevant = batch.problem.relevant(item.tensor)
-        whole = is_whole(batch, {dim: walk.tile(item.level, dim) for dim in relevant})
-        cycles = cycles + np.where(whole, 0.0, item.load.of(words))
-    for port in coefficients.ports:
-        cycles = np.maximum(cycles, port.load.of(words) * (1.0 - GUARD))
-    return np.ceil(cycles)
+def _cycles(walk: Walk, plan: Plan, words: Mapping[Move, Term], accounting: Accounting) -> Real:
+    """Steps of the array and transfers that wait for it, or the load of the busiest port. [cycles]"""
+    cycles = steps(walk, plan, accounting)
+    for item in plan.serial:
+        cycles = cycles + as_number(walk.is_cut(item.level, item.tensor)) * item.load.of(words)
+    busiest: Real = 0.0
+    for port in plan.coefficients.ports:
+        load = port.load.of(words)
+        busiest = load if isinstance(busiest, float) and busiest == 0.0 else larger(busiest, load)
+    found = larger(cycles, busiest * (1.0 - GUARD))
+    return np.ceil(found, out=found) if isinstance(found, np.ndarray) else float(math.ceil(found))
 
 
-def steps(batch: NestBatch, walk: Walk, accounting: Accounting) -> Real:
+def steps(walk: Walk, plan: Plan, accounting: Accounting) -> Real:
     """Cycles in which the array computes, waiting for the next tile included where the accounting says so."""
-    stationary = [
-        tensor
-        for tensor, outer, child in pairs(tuple(level.kept for level in batch.skeleton.levels))
-        if outer is not None and child == walk.depth - 1
-    ]
-    if not accounting.min_pair_cycles or not stationary:
-        return walk.steps
-    longest = walk.steps
-    for tensor in stationary:
-        longest = np.maximum(longest, walk.paired_steps(tensor, accounting.min_pair_cycles))
+    longest = walk.array_steps()
+    for tensor, way in plan.stationary:
+        longest = larger(longest, walk.paired_steps(way, tensor, accounting.min_pair_cycles))
     return longest
 
 
 def _divides(walk: Walk) -> Mask:
+    """Whether every tile divides the one outside, and spatial loops use all their parts."""
     divides: Mask = True
-    for loop in walk.loops:
+    for loop, step, outside in zip(walk.places, walk.steps, walk.outside, strict=True):
         if loop.parts:
-            divides = divides & (loop.outside == loop.step * loop.parts)
-        elif not (isinstance(loop.step, float) and loop.step == 1.0):
-            ratio = loop.outside / loop.step
+            divides = divides & (outside == step * loop.parts)
+        elif not (isinstance(step, float) and step == 1.0):
+            ratio = outside / step
             divides = divides & (ratio == np.floor(ratio))
     return divides
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +31,27 @@ def ceil_div(a: Real, b: Real) -> Real:
     return float(math.ceil(ratio))
 
 
+def larger(a: Real, b: Real) -> Real:
+    """Maximum."""
+    if isinstance(a, float) and isinstance(b, float):
+        return max(a, b)
+    found: Floats = np.maximum(a, b)
+    return found
+
+
+def chosen(where: NDArray[np.bool_] | bool, a: Real, b: Real) -> Real:
+    """``a`` where the mask says so, ``b`` elsewhere."""
+    if isinstance(where, np.ndarray):
+        found: Floats = np.where(where, a, b)
+        return found
+    return a if where else b
+
+
+def as_number(mask: NDArray[np.bool_] | bool) -> Real:
+    """1 where the mask says so, 0 elsewhere."""
+    return mask.astype(np.float64) if isinstance(mask, np.ndarray) else float(mask)
+
+
 class Cut:
     """Tiles of one dimension after the loops from the outermost to this one; a tree, one branch per counted or not.
 
@@ -45,35 +65,62 @@ class Cut:
         Whether every trip counts as a tile of its own.
     """
 
+    __slots__ = ("_classes", "_inner", "_number", "_trips", "counted", "outer", "step")
+
     def __init__(self, outer: Cut | None, step: Real, counted: bool) -> None:
         self.outer, self.step, self.counted = outer, step, counted
-        self._inner: dict[bool, Cut] = {}
+        self._inner: list[Cut | None] = [None, None]
+        self._trips: list[Real] | None = None
+        self._number: Real | None = None
+        self._classes: list[tuple[Real, Real]] | None = None
 
     @classmethod
-    def whole(cls, size: int) -> Cut:
+    def whole(cls, size: Real) -> Self:
         """The uncut dimension."""
-        return cls(None, float(size), False)
+        return cls(None, size, False)
 
     def cut(self, step: Real, counted: bool) -> Cut:
         """The tiles after one more loop; the same object for the same question."""
-        if counted not in self._inner:
-            self._inner[counted] = Cut(self, step, counted)
-        return self._inner[counted]
+        found = self._inner[counted]
+        if found is None:
+            found = self._inner[counted] = type(self)(self, step, counted)
+        return found
 
     @property
     def _single(self) -> bool:
         """Whether all tiles have one element."""
         return isinstance(self.step, float) and self.step == 1.0
 
-    @cached_property
+    @property
     def trips(self) -> list[Real]:
         """Tiles that each size of the outer tiles is cut into."""
-        assert self.outer is not None
-        return [ceil_div(size, self.step) for size, _ in self.outer.classes]
+        if self._trips is None:
+            assert self.outer is not None
+            self._trips = [ceil_div(size, self.step) for size, _ in self.outer.classes]
+        return self._trips
 
-    @cached_property
+    @property
     def number(self) -> Real:
         """How many tiles there are."""
+        if self._number is None:
+            self._number = self._count()
+        return self._number
+
+    @property
+    def classes(self) -> list[tuple[Real, Real]]:
+        """(size, how many): the sizes that occur, the regular one first."""
+        if self._classes is None:
+            self._classes = self._sizes()
+        return self._classes
+
+    @property
+    def covered(self) -> Real:
+        """Elements in all tiles together."""
+        if self.outer is None:
+            return self.step
+        return self.outer.covered if self.counted else weighted(self.classes)
+
+    def _count(self) -> Real:
         if self.outer is None:
             return 1.0
         if not self.counted:
@@ -82,9 +129,7 @@ class Cut:
             return self.outer.covered
         return weighted([(trips, many) for trips, (_, many) in zip(self.trips, self.outer.classes, strict=True)])
 
-    @cached_property
-    def classes(self) -> list[tuple[Real, Real]]:
-        """(size, how many): the sizes that occur, the regular one first."""
+    def _sizes(self) -> list[tuple[Real, Real]]:
         if self.outer is None:
             return [(self.step, 1.0)]
         if self._single:
@@ -92,36 +137,34 @@ class Cut:
         if not self.counted:
             return [(np.minimum(size, self.step), many) for size, many in self.outer.classes]
         rest = [
-            (size - (trips - 1.0) * self.step, many)
+            (_rest(size, trips, self.step), many)
             for trips, (size, many) in zip(self.trips, self.outer.classes, strict=True)
         ]
         return [(self.step, self.number - self.outer.number), *rest]
-
-    @cached_property
-    def covered(self) -> Real:
-        """Elements in all tiles together."""
-        if self.outer is None:
-            return self.step
-        return self.outer.covered if self.counted else weighted(self.classes)
 
 
 class EvenCut(Cut):
     """As `Cut` where every step divides the one outside: one size."""
 
-    def cut(self, step: Real, counted: bool) -> Cut:
-        if counted not in self._inner:
-            self._inner[counted] = EvenCut(self, step, counted)
-        return self._inner[counted]
+    __slots__ = ()
 
-    @cached_property
-    def number(self) -> Real:
+    def _count(self) -> Real:
         if self.outer is None:
             return 1.0
         return self.outer.number * (self.outer.step / self.step) if self.counted else self.outer.number
 
-    @cached_property
-    def classes(self) -> list[tuple[Real, Real]]:
+    def _sizes(self) -> list[tuple[Real, Real]]:
         return [(self.step, self.number)]
+
+
+def _rest(size: Real, trips: Real, step: Real) -> Real:
+    """The last tile of a trip: size - (trips - 1) step."""
+    full = trips * step
+    if isinstance(full, np.ndarray):
+        np.subtract(size, full, out=full)
+        full += step
+        return full
+    return size - full + step
 
 
 def weighted(terms: Sequence[tuple[Real, Real]]) -> Real:
@@ -129,7 +172,12 @@ def weighted(terms: Sequence[tuple[Real, Real]]) -> Real:
     total: Real | None = None
     for value, weight in terms:
         product = value if isinstance(weight, float) and weight == 1.0 else value * weight
-        total = product if total is None else total + product
+        if total is None:
+            total = product
+        elif isinstance(product, np.ndarray) and product is not value:
+            total = np.add(total, product, out=product)
+        else:
+            total = total + product
     return 0.0 if total is None else total
 
 
@@ -150,7 +198,7 @@ def visits(size: int, steps: Sequence[NDArray[np.int64] | int], counted: Sequenc
     >>> visits(10, [8, 4], [True, True]), visits(10, [5, 4], [True, True])
     (array(3), array(4))
     """
-    tiles = Cut.whole(size)
+    tiles: Cut = Cut.whole(float(size))
     for step, counts in zip(steps, counted, strict=True):
         tiles = tiles.cut(column(step), counts)
     return np.asarray(tiles.number).astype(np.int64)

@@ -136,4 +136,4 @@ def canonical(move: Move, problem: NestProblem, spatial: Spread) -> Move:
 def _is_spread(problem: NestProblem, spatial: Spread, level: int) -> bool:
     """Whether several instances of ``level`` hold parts of the same sum."""
     irrelevant = problem.irrelevant("output")
-    return any(loop.dim in irrelevant for loops in spatial[:level] for loop in loops)
+    return any(loop.dim in irrelevant and loop.size > 1 for loops in spatial[:level] for loop in loops)

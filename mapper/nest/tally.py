@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from mapper.nest.accounting import Accounting
 from mapper.nest.capacity import tile_words
-from mapper.nest.cost import Coefficients, evaluate, steps
-from mapper.nest.counts import Real
+from mapper.nest.cost import GUARD, Plan, evaluate, plan_of, steps
+from mapper.nest.counts import Real, ceil_div
 from mapper.nest.moves import Kind, flows
 from mapper.nest.nest import NestBatch
 from mapper.nest.problem import TENSORS
+from mapper.nest.routes import route
 from mapper.nest.walk import Walk
 
 Integers: TypeAlias = NDArray[np.int64]
@@ -57,6 +58,7 @@ class Tally:
 
 def tally(batch: NestBatch, accounting: Accounting) -> Tally:
     """Count every access of every mapping of ``batch``; the same formulas that `evaluate` prices."""
+    plan = plan_of(batch.problem, batch.hierarchy, batch.skeleton, accounting)
     walk = Walk(batch, even=accounting.ragged == "perfect")
     machine, depth = batch.hierarchy, len(batch.skeleton.levels)
     cycles = evaluate(batch, accounting).cycles
@@ -66,13 +68,13 @@ def tally(batch: NestBatch, accounting: Accounting) -> Tally:
         for tensor in TENSORS
         if tensor in shape.kept
     }
-    computing = _whole(steps(batch, walk, accounting), len(batch))
+    computing = _whole(steps(walk, plan, accounting), len(batch))
     return Tally(
         accesses,
         batch.problem.macs,
         computing,
         cycles,
-        _level_cycles(batch, walk, computing, accounting),
+        _level_cycles(batch, walk, computing, plan),
         _whole(_fanout(walk, depth), len(batch)),
         batch.problem.macs / (machine.macs * cycles),
     )
@@ -92,7 +94,7 @@ def _accesses(batch: NestBatch, walk: Walk, level: int, tensor: str, accounting:
     for flow in found:
         if flow.level == level and flow.tensor == tensor:
             for counts, only in ((total, False), (busiest, True)):
-                scale, words = walk.words(replace(flow.move, busiest=only))
+                scale, words = walk.words(route(batch.problem, batch.skeleton, replace(flow.move, busiest=only)))
                 counts[flow.kind] = counts[flow.kind] + (flow.weight * scale) * words
     pj = total["read"] * memory.read_pj + (total["fill"] + total["update"]) * memory.write_pj
     sizes = {dim: walk.tile(level, dim) for dim in batch.problem.relevant(tensor)}
@@ -109,27 +111,20 @@ def _accesses(batch: NestBatch, walk: Walk, level: int, tensor: str, accounting:
 def _fanout(walk: Walk, level: int) -> Real:
     """Instances of ``level`` in use: parts of the spatial loops outside it."""
     parts = [
-        np.minimum(float(loop.parts), np.ceil(loop.outside / loop.step))
-        for loop in walk.loops
-        if loop.is_spatial and loop.level < level
+        np.minimum(float(loop.parts), ceil_div(outside, step))
+        for loop, step, outside in zip(walk.places, walk.steps, walk.outside, strict=True)
+        if loop.parts and loop.level < level
     ]
     return prod(parts, start=1.0)
 
 
-def _level_cycles(batch: NestBatch, walk: Walk, computing: Integers, accounting: Accounting) -> dict[str, Integers]:
-    levels = batch.skeleton.levels
-    coefficients = Coefficients.of(
-        batch.problem,
-        batch.hierarchy,
-        tuple(level.kept for level in levels),
-        tuple(level.spatial for level in levels),
-        accounting,
-    )
-    cycles = {level.memory: computing for level in levels}
-    for port in coefficients.ports:
-        load = port.load.of({move: walk.words(move) for move, _ in port.load.terms})
+def _level_cycles(batch: NestBatch, walk: Walk, computing: Integers, plan: Plan) -> dict[str, Integers]:
+    cycles = {level.memory: computing for level in batch.skeleton.levels}
+    words = {move: walk.words(way) for move, way in plan.routes}
+    for port in plan.coefficients.ports:
         memory = batch.hierarchy.memories[port.level].name
-        cycles[memory] = np.maximum(cycles[memory], _whole(np.ceil(load), len(batch)))
+        load = np.ceil(port.load.of(words) * (1.0 - GUARD))
+        cycles[memory] = np.maximum(cycles[memory], _whole(load, len(batch)))
     return cycles
 
 

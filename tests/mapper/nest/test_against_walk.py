@@ -1,0 +1,104 @@
+"""The closed forms against a walk over every iteration: counts, steps, cycles, energy, tiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mapper.mapping import Mapping
+from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
+from mapper.nest.cost import evaluate
+from mapper.nest.hierarchy import Hierarchy
+from mapper.nest.moves import Kind
+from mapper.nest.nest import NestBatch, batch_of
+from mapper.nest.problem import TENSORS, NestProblem
+from mapper.nest.tally import Tally, tally
+from tests.mapper.nest.nest_walk import Interpreter, Walked
+from tests.mapper.nest.random_nests import random_nest, random_problem
+
+RAGGED_TIMELOOP = replace(TIMELOOP, ragged="exact")
+KINDS: tuple[Kind, ...] = ("read", "fill", "update")
+NO_ELISION = replace(DEFAULT, first_read_elision=False, serial_transfers=False)
+
+
+def expected(walked: Walked, level: int, tensor: str, kind: str, machine: Hierarchy, rules: Accounting) -> int:
+    """Words of one kind under the switches, from what the walk saw."""
+    if tensor != "output":
+        return walked.total(level, tensor, kind)
+    bits = rules.partial_word_bits
+    width = 1 if bits is None else -(-bits // machine.memories[level].word_bits)
+    finals = walked.finals[level] * (width - 1)
+    first = 0 if rules.first_read_elision else walked.total(level, tensor, "first")
+    if kind == "update":
+        return walked.total(level, tensor, "update") * width - finals
+    if kind == "fill":
+        return (walked.total(level, tensor, "fill") + first) * width
+    fresh = walked.total(level, tensor, "update") - walked.total(level, tensor, "read")
+    reads = (walked.total(level, tensor, "read") + (0 if rules.first_read_elision else fresh)) * width
+    if rules.drain_reads and walked.total(level, tensor, "drain"):
+        reads += walked.total(level, tensor, "drain") * width - finals
+    return reads
+
+
+RULES = (RAGGED_TIMELOOP, DEFAULT, ACCELFORGE, NO_ELISION)
+
+
+def compare(problem: NestProblem, mapping: Mapping, machine: Hierarchy, every: Sequence[Accounting] = RULES) -> None:
+    """Every count under every accounting."""
+    walked = Interpreter(problem, mapping).run()
+    batch = batch_of(mapping, problem, machine)
+    for rules in every:
+        found = tally(batch, rules)
+        assert walked.macs == problem.macs == found.macs
+        assert walked.steps == found.steps[0], mapping.loop_nest()
+        for (memory, tensor), ours in found.accesses.items():
+            level = machine.index(memory)
+            for kind, words in ours.total.items():
+                want = expected(walked, level, tensor, kind, machine, rules)
+                assert words[0] == want, (rules.name, memory, tensor, kind, mapping.loop_nest())
+            assert ours.tile[0] == walked.tiles[level, tensor]
+            if rules.name == "timeloop":
+                for kind, words in ours.busiest.items():
+                    assert words[0] == walked.busiest(level, tensor, kind), (memory, tensor, kind, mapping.loop_nest())
+        check_costs(walked, batch, rules, found)
+
+
+def check_costs(walked: Walked, batch: NestBatch, rules: Accounting, found: Tally) -> None:
+    """Energy and, where transfers overlap, cycles from the walk's counts."""
+    machine, costs = batch.hierarchy, evaluate(batch, rules)
+    energy = problem_energy = machine.mac_pj * walked.macs
+    for level, memory in enumerate(machine.memories):
+        for tensor in TENSORS:
+            if (memory.name, tensor) in found.accesses:
+                count = {kind: expected(walked, level, tensor, kind, machine, rules) for kind in KINDS}
+                energy += count["read"] * memory.read_pj + (count["fill"] + count["update"]) * memory.write_pj
+    assert costs.energy_pj[0] == pytest.approx(energy, rel=1e-12) and energy >= problem_energy
+    if rules.name != "timeloop":
+        return
+    cycles = [float(walked.steps)]
+    for level, memory in enumerate(machine.memories):
+        kept = [tensor for tensor in TENSORS if (memory.name, tensor) in found.accesses]
+        reads = sum(walked.busiest(level, tensor, "read") for tensor in kept)
+        writes = sum(walked.busiest(level, tensor, kind) for tensor in kept for kind in ("fill", "update"))
+        for words, rate in (
+            (reads, memory.read_rate),
+            (writes, memory.write_rate),
+            (reads + writes, memory.shared_rate),
+        ):
+            cycles.append(words / rate if rate else 0.0)
+    assert costs.cycles[0] == math.ceil(max(cycles) * (1 - 1e-12))
+
+
+@pytest.mark.parametrize("perfect", [False, True], ids=["ragged", "perfect"])
+@pytest.mark.parametrize(("kind", "examples"), [("matmul", 300), ("batched", 150), ("conv", 60)])
+@pytest.mark.parametrize("levels", [3, 4])
+def test_random_nests(kind: str, examples: int, levels: int, perfect: bool) -> None:
+    rng = np.random.default_rng([levels, perfect, *map(ord, kind)])
+    for _ in range(examples):
+        problem = random_problem(rng, kind)
+        mapping, machine = random_nest(rng, problem, levels, perfect=perfect)
+        compare(problem, mapping, machine, (TIMELOOP, DEFAULT) if perfect else RULES)

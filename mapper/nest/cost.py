@@ -68,6 +68,7 @@ class Port:
     """Cycles that one port of the busiest instance of a memory needs."""
 
     level: int
+    """The first level of its room."""
     kind: str
     """read, write or shared."""
     load: Linear
@@ -122,8 +123,12 @@ def _coefficients(
 
 
 def _ports(hierarchy: Hierarchy, found: Sequence[Flow], problem: NestProblem, spatial: Spread) -> list[Port]:
+    """Levels of one room share its ports; the first of them stands for all."""
     ports = []
+    rooms = [memory.place for memory in hierarchy.memories]
     for level, memory in enumerate(hierarchy.memories):
+        if level != rooms.index(memory.place):
+            continue
         shared = memory.shared_rate
         for kind, rate in memory.ports:
             if kind != "shared" and shared is not None and shared <= rate:
@@ -131,7 +136,7 @@ def _ports(hierarchy: Hierarchy, found: Sequence[Flow], problem: NestProblem, sp
             terms = [
                 (canonical(replace(flow.move, busiest=memory.instances > 1), problem, spatial), flow.weight / rate)
                 for flow in found
-                if flow.level == level and flow.kind in _KINDS[kind]
+                if rooms[flow.level] == memory.place and flow.kind in _KINDS[kind]
             ]
             if terms:
                 ports.append(Port(level, kind, Linear.collected(terms)))
@@ -223,16 +228,20 @@ def evaluate(batch: NestBatch, accounting: Accounting) -> NestCosts:
     """
     plan = plan_of(batch.problem, batch.hierarchy, batch.skeleton, accounting)
     walk = Walk(batch, even=accounting.ragged == "perfect")
-    words = {move: walk.words(way) for move, way in plan.routes}
+    moved = {move: walk.words(way) for move, way in plan.routes}
     valid: Mask = _divides(walk) if accounting.ragged == "perfect" else True
     taken: dict[str, Real] = {}
+    rooms: dict[str, tuple[Real, float]] = {}
     for shape in plan.memories:
         memory = batch.hierarchy.memories[shape.level]
-        taken[memory.name] = footprint(walk, shape)
-        valid = valid & (taken[memory.name] <= float(memory.entries or 0))
+        words = taken[memory.name] = footprint(walk, shape)
+        others, _ = rooms.get(memory.place, (0.0, 0.0))
+        rooms[memory.place] = (words + others if memory.room else words), float(memory.entries or 0)
+    for total, entries in rooms.values():
+        valid = valid & (total <= entries)
     return NestCosts(
-        _full(_cycles(walk, plan, words, accounting), len(batch)).astype(np.int64),
-        _full(plan.coefficients.energy_pj.of(words), len(batch)),
+        _full(_cycles(walk, plan, moved, accounting), len(batch)).astype(np.int64),
+        _full(plan.coefficients.energy_pj.of(moved), len(batch)),
         {name: _full(value, len(batch)) for name, value in taken.items()},
         np.broadcast_to(np.asarray(valid), (len(batch),)),
     )

@@ -8,7 +8,8 @@ Sizes are in words, rates in words per cycle: a word is one element, whatever it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hwconfigs.levels import UNBOUNDED_ENTRIES
@@ -39,6 +40,13 @@ class Memory:
     """Energy of reading a word."""
     write_pj: float = 0.0
     """Energy of a fill or an update of a word."""
+    room: str | None = None
+    """Memory whose capacity and ports it shares with others of the same room; None: it is its own."""
+
+    @property
+    def place(self) -> str:
+        """Name of the physical memory."""
+        return self.room or self.name
 
     @property
     def ports(self) -> tuple[tuple[str, float], ...]:
@@ -76,6 +84,20 @@ class Hierarchy:
         if memory not in self.names:
             raise MappingError(f"{self.name}: no memory {memory!r}; it has {', '.join(self.names)}")
         return self.names.index(memory)
+
+    def uneven(self, memory: str, order: Sequence[str]) -> Hierarchy:
+        """One virtual level per tensor of ``order`` (outermost first) instead of ``memory``, all in its room.
+
+        So each tensor of one memory can be held at its own loop depth: loops between two virtual levels lie outside the
+        tile of the one and inside that of the other. Capacity and ports are shared.
+        """
+        whole = self.memories[self.index(memory)]
+        unknown = sorted(set(order) - whole.keeps)
+        if unknown or len(set(order)) < len(order) or not order:
+            raise MappingError(f"{memory}: order {', '.join(order)} must name its tensors, each once")
+        levels = [replace(whole, name=f"{memory}_{tensor}", keeps=frozenset({tensor}), room=memory) for tensor in order]
+        place = self.index(memory)
+        return replace(self, memories=(*self.memories[:place], *levels, *self.memories[place + 1 :]))
 
     @classmethod
     def of(cls, spec: HardwareSpec, energy: EnergyModel) -> Hierarchy:

@@ -25,6 +25,7 @@ from simulator.program import (
     Preload,
     Program,
     ProgramError,
+    Region,
     listed,
 )
 from simulator.regions import clashes
@@ -32,6 +33,9 @@ from simulator.units.unroller import blocks
 
 SHOWN = 5
 """Complaints listed before the rest is only counted."""
+
+MOST_ADDRESS, MOST_STRIDE = 1 << 56, 1 << 40
+"""Bytes; beyond any memory, and small enough that no row of a matrix leaves 64 bits."""
 
 
 def check(program: Program, spec: HardwareSpec) -> None:
@@ -48,6 +52,7 @@ def _misfits(program: Program, spec: HardwareSpec) -> Iterator[str]:
         yield "the program is empty"
     for name in set(program.preloaded) - set(EVERYTHING_ON_CHIP):
         yield f"preloaded={name!r} is none of {', '.join(EVERYTHING_ON_CHIP)}"
+    yield from _region_problems(program.regions)
     preload: Preload | None = None
     for index, item in enumerate(program.items):
         complaints = list(_item_problems(item, spec))
@@ -89,6 +94,8 @@ def _item_problems(item: Item, spec: HardwareSpec) -> Iterator[str]:
             yield from _transfer_problems(item, spec)
         case Mvout():
             pitch = item.block_stride or rows
+            if pitch < 0:
+                yield f"block stride {pitch} is negative"
             height = (blocks(item.cols, spec.array.cols) - 1) * pitch + item.rows
             yield from _rows_problems(item.memory, item.row, height, spec)
             yield from _matrix_problems("target", item.target)
@@ -111,6 +118,7 @@ def _item_problems(item: Item, spec: HardwareSpec) -> Iterator[str]:
         case HostTask():
             if item.cycles < 0:
                 yield f"{item.cycles} cycles"
+            yield from _region_problems(item.reads + item.writes)
 
 
 def _transfer_problems(item: Mvin | Mvout, spec: HardwareSpec) -> Iterator[str]:
@@ -169,6 +177,18 @@ def _loop_problems(loop: MatmulLoop, spec: HardwareSpec) -> Iterator[str]:
 def _matrix_problems(name: str, matrix: Matrix) -> Iterator[str]:
     if matrix.address < 0 or matrix.row_stride_bytes < 0:
         yield f"{name}: negative address or row stride"
+    elif matrix.address >= MOST_ADDRESS or matrix.row_stride_bytes >= MOST_STRIDE:
+        yield f"{name}: address or row stride beyond 0x{MOST_ADDRESS:x} or 0x{MOST_STRIDE:x}"
+
+
+def _region_problems(regions: tuple[Region, ...]) -> Iterator[str]:
+    for region in regions:
+        end = region.address + region.size_bytes
+        if region.address < 0 or region.size_bytes < 0 or end > MOST_ADDRESS:
+            yield (
+                f"region {region.name}: {region.size_bytes} bytes from 0x{region.address:x} on are not within "
+                f"0..0x{MOST_ADDRESS:x}"
+            )
 
 
 def _activation_problems(activation: str, spec: HardwareSpec) -> Iterator[str]:

@@ -98,6 +98,10 @@ BAD: list[tuple[tuple[Item, ...], str]] = [
     ((Preload(0, 4, 4, "accumulator", 0), Compute(0, 4, 5, 4)), "item 1 (Compute): block 4x5x4 outside 1..4"),
     ((Preload(0, 4, 4, "accumulator", 0), Compute(254, 4, 4, 4)), "item 1 (Compute): scratchpad rows 254..257"),
     ((HostTask("gelu", -1),), "item 0 (HostTask): -1 cycles"),
+    ((Mvout(C, 4, 8, "accumulator", 8, block_stride=-8),), "item 0 (Mvout): block stride -8 is negative"),
+    ((MatmulLoop(4, 4, 4, Matrix(1 << 70, 4), B, C),), "item 0 (MatmulLoop): A: address or row stride beyond 0x1"),
+    ((Mvin(Matrix(0, 1 << 63), 4, 4, "scratchpad", 0),), "item 0 (Mvin): source: address or row stride beyond"),
+    ((HostTask("gelu", 1, 1, (Region("x", 8, -4),)),), "item 0 (HostTask): region x: -4 bytes from 0x8 on"),
 ]
 
 
@@ -116,6 +120,12 @@ def test_machines_without_the_unit(tools, gemmini: HardwareSpec) -> None:  # typ
     stationary = Program("bad", (Preload(0, 16, 16, "accumulator", 0), Compute(0, 16, 16, 16, output_stationary=True)))
     with pytest.raises(ProgramError, match=r"item 1 \(Compute\): gemmini_chip is not built for the output-stationary"):
         simulate(stationary, tools.machine("gemmini_chip"))
+
+
+def test_regions_lie_in_memory(tiny: HardwareSpec) -> None:
+    for region in (Region("x", -1, 4), Region("x", 0, -1), Region("x", 1 << 60, 4)):
+        with pytest.raises(ProgramError, match="bad on tiny_4x4: region x: "):
+            simulate(Program("bad", (LOOP,), (region,)), tiny)
 
 
 def test_many_complaints_are_counted(tiny: HardwareSpec) -> None:

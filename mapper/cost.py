@@ -74,9 +74,24 @@ class CostModel:
 
     def costs(self, batch: Batch) -> Costs:
         """Return cycles, energy and footprint of every candidate."""
-        seen = counts.visits(batch, self.problem, self.spec)
-        lines = residency.lines(batch, seen, self.traffic) if self.spec.l2 else None
+        seen, lines = self._seen(batch)
         times = timing.cycles(batch, seen, self.traffic, lines)
+        return Costs(times.cycles, self._energy(batch, lines), self._footprint(batch))
+
+    def least_cycles(self, batch: Batch) -> Floats:
+        """Return cycles that no candidate stays below, for a tenth of the effort."""
+        seen, lines = self._seen(batch)
+        return timing.least_cycles(batch, seen, self.traffic, lines)
+
+    def energy_pj(self, batch: Batch) -> Floats:
+        """Return the energy of every candidate, the same as in its costs."""
+        return self._energy(batch, self._seen(batch)[1])
+
+    def _seen(self, batch: Batch) -> tuple[counts.Visits, residency.Lines | None]:
+        seen = counts.visits(batch, self.problem, self.spec)
+        return seen, residency.lines(batch, seen, self.traffic) if self.spec.l2 else None
+
+    def _energy(self, batch: Batch, lines: residency.Lines | None) -> Floats:
         numbers: dict[Action, Ints | Floats] = {**counts.count(batch, self.traffic)}
         if lines is not None:
             numbers.update(memory_actions(lines, self.spec))
@@ -85,7 +100,7 @@ class CostModel:
         for action, number in numbers.items():
             if action not in UNPRICED:
                 energy += number * pj[action]
-        return Costs(times.cycles, energy, self._footprint(batch))
+        return energy
 
     def _footprint(self, batch: Batch) -> Ints:
         spec, dim = self.spec, self.spec.array.rows

@@ -77,18 +77,23 @@ def estimate(
 
 
 def scaled(lines: residency.Lines, moved: Counts, line_bytes: int) -> residency.Lines:
-    """Scale estimated fetches to known totals."""
-    factor = moved["l2", "fill"] / np.maximum(lines.fetched, 1e-9)
-    from_dram = moved["dram", "read_byte"] / line_bytes / max(1, moved["l2", "fill"])
-    written = moved["dram", "write_byte"] / line_bytes
+    """Fit estimated fetches to known totals: what is fetched beyond every line once gives way first."""
+    fills = moved["l2", "fill"]
+    once = lines.unique_a + lines.unique_b + lines.bias + lines.c
+    more = np.clip((fills - once) / np.maximum(lines.fetched - once, 1.0), 0.0, None)
+    cold = np.minimum(1.0, fills / np.maximum(once, 1.0))
     return replace(
         lines,
-        a=lines.a * factor,
-        b=lines.b * factor,
-        c=lines.c * factor,
-        d=lines.d * factor,
-        written=np.full_like(lines.written, written),
-        from_dram=np.full_like(lines.from_dram, from_dram),
+        first_a=lines.unique_a * cold + (lines.first_a - lines.unique_a) * more,
+        again_a=lines.again_a * more,
+        first_b=lines.unique_b * cold + (lines.first_b - lines.unique_b) * more,
+        again_b=lines.again_b * more,
+        bias=lines.bias * cold,
+        again_d=lines.again_d * more,
+        c=lines.c * cold,
+        fetched=np.full_like(lines.fetched, fills),
+        written=np.full_like(lines.written, moved["dram", "write_byte"] / line_bytes),
+        from_dram=np.full_like(lines.from_dram, moved["dram", "read_byte"] / line_bytes / max(1, fills)),
     )
 
 

@@ -47,19 +47,6 @@ def load_command(beats: Floats, size_bytes: Floats, misses: Floats, from_dram: F
     return slowest
 
 
-CONTENTION_EXPONENT = 8.0
-"""How sharply the busier of two overlapping units wins: neither is busy evenly, so that near balance both show.
-Fitted to our own event simulation of 84 random tilings of BERT's matmuls."""
-
-
-def overlapped(one: Floats, other: Floats) -> Floats:
-    """Cycles of two units side by side: those of the busier one, and up to a twelfth more when they are equal."""
-    longer, shorter = np.maximum(one, other), np.minimum(one, other)
-    share = shorter / np.maximum(longer, 1e-9)
-    cycles: Floats = longer * (1.0 + share**CONTENTION_EXPONENT) ** (1.0 / CONTENTION_EXPONENT)
-    return cycles
-
-
 def memory_busy(fetched: Floats, written: Floats, spec: HardwareSpec) -> Floats:
     """Cycles of the DRAM bus for lines fetched into a full L2, and for lines written whole that it did not hold."""
     line = spec.l2.line_bytes if spec.l2 else spec.dma.max_request_bytes

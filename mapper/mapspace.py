@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +136,14 @@ class MapSpace:
             "input": can & (trips_m * trips_k <= HELD_TILES),
             "weight": can & (trips_k * trips_n <= HELD_TILES),
         }
+
+    def holding(self, loop: HardwareLoop) -> HardwareLoop:
+        """Return ``loop`` with every operand held that can be."""
+        if not loop.double_buffered:
+            return loop
+        m, k, n = (np.array([tile], dtype=np.int64) for tile in loop.tiles)
+        can = self.holdable((m, k, n))
+        return replace(loop, held=frozenset(name for name, mask in can.items() if mask[0]))
 
     def trips(self, tiles: tuple[Ints, Ints, Ints]) -> tuple[Ints, Ints, Ints]:
         """Return the number of tiles along m, k, n."""

@@ -11,7 +11,7 @@ So a sweep that fits settles at few fetches only after many rounds, and never if
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,21 +36,27 @@ WITHOUT: dict[str, str] = {"n": "input", "m": "weight", "k": "output"}
 class Lines:
     """Estimated fetches of the L2 by matrix, and what becomes of them (columns, in lines)."""
 
-    a: Floats
-    b: Floats
-    d: Floats
-    """Bias and partial sums."""
+    unique_a: float
+    """Distinct lines of A."""
+    unique_b: float
+    unique_c: float
+    first_a: Floats
+    """Fetched in the first sweep of A."""
+    again_a: Floats
+    """In each later sweep, on average."""
+    first_b: Floats
+    again_b: Floats
+    bias: Floats
+    again_d: Floats
+    """Each time partial sums come back."""
     c: Floats
     """Fetched because a store covered only a part."""
+    fetched: Floats
+    """All of these over the run."""
     written: Floats
     """Lines written back to DRAM."""
     from_dram: Floats
     """Share of the fetches that a last-level cache does not serve."""
-
-    @property
-    def fetched(self) -> Floats:
-        """Lines fetched into the L2."""
-        return self.a + self.b + self.c + self.d
 
 
 def lines(batch: Batch, seen: Visits, traffic: Traffic) -> Lines:
@@ -58,32 +64,47 @@ def lines(batch: Batch, seen: Visits, traffic: Traffic) -> Lines:
     spec = traffic.spec
     if spec.l2 is None:
         raise ValueError(f"{spec.name} has no L2")
-    a, b, d, c, written = _fetches(batch, seen, traffic, spec.l2)
-    fetched = a + b + c + d
-    from_dram = np.ones(len(batch))
-    if spec.llc is not None:
-        behind = _fetches(batch, seen, traffic, spec.llc)
-        from_dram = np.minimum(1.0, sum(behind[:4]) / np.maximum(fetched, 1e-9))
-    return Lines(a, b, d, c, written, from_dram)
+    found = _fetches(batch, seen, traffic, spec.l2)
+    if spec.llc is None:
+        return found
+    behind = _fetches(batch, seen, traffic, spec.llc)
+    return replace(found, from_dram=np.minimum(1.0, behind.fetched / np.maximum(found.fetched, 1e-9)))
 
 
-def _fetches(batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> tuple[Floats, ...]:
-    """Return the fetches of A, B, D, C and the lines written, for one cache."""
+def _fetches(batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> Lines:
+    """Return the fetches and the lines written, for one cache."""
     problem = traffic.problem
     again = _Refetch(batch, seen, traffic, cache.capacity_bytes)
     b_width, b_along = (batch.tile_k, "k") if problem.b_transposed else (batch.tile_n, "n")
     unique_a, unique_b, unique_c = traffic.compulsory
-    a = again.sweeps(traffic.a[batch.tile_k, LINES], unique_a, "k", "n", seen.loads_a)
-    b = again.sweeps(traffic.b[b_width, LINES], unique_b, b_along, "m", seen.loads_b)
+    first_a = again.first_sweep(traffic.a[batch.tile_k, LINES], unique_a, "k")
+    first_b = again.first_sweep(traffic.b[b_width, LINES], unique_b, b_along)
+    again_a, again_b = first_a * again.share("n"), first_b * again.share("m")
     stores = traffic.c[batch.tile_n]
     partial_lines = float(traffic.partial[LINES])
-    lost = again.share("k")
-    d = float(traffic.compulsory_bias) + partial_lines * seen.spilled * lost
+    again_d = partial_lines * again.share("k")
+    bias = np.full(len(batch), float(traffic.compulsory_bias))
     touched = unique_c + np.maximum(0.0, stores[:, LINES] - unique_c) * again.gone("n")
     c = np.minimum(stores[:, PARTIAL_LINES].astype(np.float64), touched)
     separate = 0.0 if problem.c_full else 1.0
-    rewritten = (seen.spilled > 0) * partial_lines * (separate + np.maximum(seen.spilled - separate, 0.0) * lost)
-    return a, b, d, c, touched + rewritten
+    rewritten = (seen.spilled > 0) * (separate * partial_lines + np.maximum(seen.spilled - separate, 0.0) * again_d)
+    fetched = first_a + (seen.loads_a - 1) * again_a + first_b + (seen.loads_b - 1) * again_b
+    fetched = fetched + bias + seen.spilled * again_d + c
+    return Lines(
+        unique_a=unique_a,
+        unique_b=unique_b,
+        unique_c=unique_c,
+        first_a=first_a,
+        again_a=again_a,
+        first_b=first_b,
+        again_b=again_b,
+        bias=bias,
+        again_d=again_d,
+        c=c,
+        fetched=fetched,
+        written=touched + rewritten,
+        from_dram=np.ones(len(batch)),
+    )
 
 
 class _Refetch:
@@ -98,6 +119,7 @@ class _Refetch:
         self._trips = dict(zip(DIMS, (seen.trips_m, seen.trips_k, seen.trips_n), strict=True))
         self._capacity = float(capacity_bytes)
         self._output_bytes = np.where((seen.spilled > 0) | traffic.problem.c_full, 4, 1)
+        self._spilled = seen.spilled > 0
         self._shares: dict[str, Floats] = {}
 
     def _footprint(self, tensor: str, over: str) -> Floats:
@@ -128,11 +150,12 @@ class _Refetch:
 
     def gone(self, over: str) -> Floats:
         """Share of lines gone after one step of the loop ``over``, of lines that two neighbouring tiles share."""
-        touched = self._footprint("input", over) + self._footprint("weight", over) + self._footprint("output", over)
+        touched = self._footprint("input", over) + self._footprint("weight", over)
+        touched = touched + self._footprint("output", over) * (self._spilled if over == "k" else 1)
         share: Floats = np.where(self._trips[over] > 1, -np.expm1(-touched), 0.0)
         return share
 
-    def sweeps(self, touched: Ints, unique: int, along: str, over: str, number: Ints) -> Floats:
-        """Fetches of a matrix whose rows are cut ``along`` one dimension and which is swept again ``over`` another."""
-        first = unique + np.maximum(0, touched - unique) * self.gone(along)
-        return first + (number - 1) * first * self.share(over)
+    def first_sweep(self, touched: Ints, unique: int, along: str) -> Floats:
+        """Fetches of the first sweep over a matrix whose rows are cut ``along`` a dimension."""
+        first: Floats = unique + np.maximum(0, touched - unique) * self.gone(along)
+        return first

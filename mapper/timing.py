@@ -1,79 +1,54 @@
 """Cycles of the hardware loops of a matmul, for columns of mappings.
 
-Two loops are in flight. While a loop computes, the stores of the loop before it leave and the loads of the loop after
-it arrive, in that order:
+Two loops are in flight. The walk follows the front of each unit from loop to loop:
 
-    total = call + first loads + sum over neighbours of max(compute, stores before + loads after, stores before, issue)
-                 + last loop, or the stores before it if they take longer + its own stores
+    start      when the loop before the last is released: all its commands have entered the queues
+    loads      in order; partial sums wait for the stores of their accumulator half
+    array      when the loop before is done and the first operands are there; rows that still arrive take its banks
+    stores     when the results are there, in order
 
-Loops differ only by ragged tiles, so the neighbours of a three-deep loop nest come in at most fourteen kinds, each with
-its number of occurrences. A tile in the whole memories overlaps with nothing but the rest of its own loads. Sources of
-the unit times: `simulator.units`, timing notes sections 3 and 5.2, calibration notes sections 1.1 and 1.2.
+A tile in the whole memories starts when everything before is complete. Loops along a dimension repeat, so the first few
+stand for themselves, one stands for all that follow, and the last, which may be ragged, for itself: however many loops
+a mapping has, at most 3 x 3 x 5 are walked. Sources: `mapper.loop_times`; calibration notes, sections 1.1 to 1.6.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mapper.counts import Visits, dma
-from mapper.loads import exposed, load_command, memory_busy, overlapped
+from mapper.floors import floor
+from mapper.load_times import AGAIN, BIAS, EDGE, NEW, RETURN
+from mapper.loads import memory_busy
+from mapper.loop_times import LOAD_TO_USE, LoopTimes
 from mapper.mapping import DIMS
 from mapper.mapspace import Batch
 from mapper.residency import Lines
-from mapper.traffic import BEATS, BYTES, LINES, Traffic
-from simulator.units.store import row_period
-from simulator.units.systolic_array import compute_cycles
-from simulator.units.unroller import blocks_per_segment
+from mapper.store_times import BEHIND, PARTIAL
+from mapper.store_times import EDGE as FIRST_IN_ROW
+from mapper.traffic import BYTES, Traffic
+from simulator.units.systolic_array import completion_delay
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
+OUTER, INNERMOST = 3, 5
+"""Loops walked along a dimension, and along the innermost one that has several: there the two loops in flight need a
+few to find their pace."""
 
-EARLY_RELEASE_CYCLES = (320.0, 200.0)
-"""Bank conflicts of a loop that is released before its last pairs are fed, because its stores fit the store queue: the
-loads of the loop after next then fill the half that is still read. Tiles of less than eight row blocks, and others.
-Fitted to our own event simulation of 20 tilings of 512x768x768 (110 to 480 cycles); calibration notes, section 1.1."""
+EARLY_RELEASE_CYCLES = 250.0
+"""Most bank conflicts of a loop whose last pairs are still to be fed when the loads of the loop after next, which fill
+the same half, begin: the first group of A takes the bank. Fitted to our own event simulation of the mappings of
+`mapper.validation.agreement`, another seed."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """One kind of tile along one dimension (columns)."""
-
-    blocks: Ints
-    last_rows: Ints
-    """Elements of the last block."""
-    opening: Floats
-    """Share of these tiles that are the first of the dimension."""
-    final: Floats
-    """Share that are the last."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cut:
-    """A dimension cut in tiles: equal full ones, then the last one, which may be ragged."""
-
-    trips: Ints
-    full: Part
-    last: Part
-
-    @property
-    def first(self) -> Part:
-        """The first tile: a full one if there is any."""
-        some = self.trips > 1
-        return Part(
-            np.where(some, self.full.blocks, self.last.blocks),
-            np.where(some, self.full.last_rows, self.last.last_rows),
-            np.ones(len(some)),
-            np.where(some, 0.0, 1.0),
-        )
-
-
-Tile = dict[str, Part]
-"""The parts of one loop's tile by dimension."""
+MOST_TAKEN = 0.95
+"""Most that arriving operands take of the scratchpad: between their bursts the array gets a read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,264 +61,235 @@ class Times:
     store: Floats
 
 
-def cut(size: int, tile: Ints, dim: int) -> Cut:
-    """Cut ``size`` elements in tiles of ``tile`` blocks."""
-    blocks = -(-size // dim)
-    trips = -(-blocks // tile)
-    several = trips > 1
-    full = Part(tile, np.full_like(tile, dim), 1.0 / np.maximum(1, trips - 1), np.zeros(len(tile)))
-    edge = np.full_like(tile, size - (blocks - 1) * dim)
-    last = Part(blocks - (trips - 1) * tile, edge, np.where(several, 0.0, 1.0), np.ones(len(tile)))
-    return Cut(trips, full, last)
-
-
-def neighbours(order: str, cuts: dict[str, Cut]) -> Iterator[tuple[Ints, Tile, Tile]]:
-    """Yield (occurrences, a loop's tile, the next loop's tile) for every kind of step of the DRAM loops."""
-    names = tuple(order)
-    outer, middle, inner = (cuts[name] for name in names)
-
-    def tile(*parts: Part) -> Tile:
-        return dict(zip(names, parts, strict=True))
-
-    for out, outs in ((outer.full, outer.trips - 1), (outer.last, 1)):
-        for mid, mids in ((middle.full, middle.trips - 1), (middle.last, 1)):
-            yield outs * mids * np.maximum(0, inner.trips - 2), tile(out, mid, inner.full), tile(out, mid, inner.full)
-            yield outs * mids * (inner.trips > 1), tile(out, mid, inner.full), tile(out, mid, inner.last)
-        before = tile(out, middle.full, inner.last)
-        yield outs * np.maximum(0, middle.trips - 2), before, tile(out, middle.full, inner.first)
-        yield outs * (middle.trips > 1), before, tile(out, middle.last, inner.first)
-    before = tile(outer.full, middle.last, inner.last)
-    yield np.maximum(0, outer.trips - 2), before, tile(outer.full, middle.first, inner.first)
-    yield (outer.trips > 1) * 1, before, tile(outer.last, middle.first, inner.first)
-
-
-def before_last(order: str, cuts: dict[str, Cut]) -> Tile:
-    """Return the tile of the last loop but one: a full one along the innermost dimension that has several."""
-    tile = {name: cuts[name].last for name in order}
-    inside = np.zeros(len(cuts["k"].trips), dtype=bool)
-    for name in reversed(order):
-        here = (cuts[name].trips > 1) & ~inside
-        tile[name] = _chosen(here, cuts[name].full, cuts[name].last)
-        inside |= here
-    return tile
-
-
-def _chosen(here: NDArray[np.bool_], one: Part, other: Part) -> Part:
-    """Return ``one`` where ``here``, elsewhere ``other``."""
-    return Part(
-        np.where(here, one.blocks, other.blocks),
-        np.where(here, one.last_rows, other.last_rows),
-        np.where(here, one.opening, other.opening),
-        np.where(here, one.final, other.final),
-    )
-
-
-class _Machine:
-    """Costs of one loop's parts, from the totals of the whole matmul."""
-
-    def __init__(self, batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) -> None:
-        self.spec = traffic.spec
-        self.problem = traffic.problem
-        self.batch = batch
-        self.seen = seen
-        self.segment = blocks_per_segment(self.spec)
-        self.spilled = np.asarray(seen.spilled > 0, dtype=np.float64)
-        self.row_periods = np.array(
-            [row_period(n, False, False, self.spec.dma) if n else 0.0 for n in range(self.segment + 1)]
-        )
-        self.exposed = exposed(self.spec)
-        self.line_store = self._line_store(traffic, lines)
-        self._from_dram = lines.from_dram if lines else np.ones(len(batch))
-        self._command_costs(traffic, lines)
-
-    def _line_store(self, traffic: Traffic, lines: Lines | None) -> Floats:
-        """Cycles of the memory per line stored: on its way to DRAM, or into an L2 that does not hold it."""
-        dram, line = self.spec.dram, self.spec.dma.max_request_bytes
-        if lines is None:
-            return np.full(len(self.batch), line / dram.bytes_per_cycle)
-        stored = dma(self.batch, self.seen, traffic)[1][:, LINES]
-        cycles: Floats = dram.write_miss_cycles * np.minimum(1.0, lines.written / stored)
-        return cycles
-
-    def _command_costs(self, traffic: Traffic, lines: Lines | None) -> None:
-        """Average cycles of one mvin of A, of B and of D."""
-        batch, problem, dim = self.batch, self.problem, self.spec.array.rows
-        k_commands = self._segments(problem.k, batch.tile_k)
-        n_commands = self._segments(problem.n, batch.tile_n)
-        m_blocks, k_blocks, n_blocks = (-(-size // dim) for size in (problem.m, problem.k, problem.n))
-        b_width = batch.tile_k if problem.b_transposed else batch.tile_n
-        a, b = traffic.a[batch.tile_k], traffic.b[b_width]
-        zero = np.zeros(len(batch), dtype=np.float64)
-        missed_a, missed_b, missed_d = (lines.a, lines.b, lines.d) if lines else (zero, zero, zero)
-        loads_a, loads_b = self.seen.loads_a, self.seen.loads_b
-        b_commands = n_blocks * k_commands if problem.b_transposed else k_blocks * n_commands
-        self.a_command = self._mvin(a, m_blocks * k_commands, missed_a / loads_a)
-        self.b_command = self._mvin(b, b_commands, missed_b / loads_b)
-        passes = np.maximum(1, self.seen.spilled + int(problem.bias_address is not None))[:, None]
-        d = (traffic.partial * self.seen.spilled[:, None] + traffic.bias) / passes
-        self.d_command = self._mvin(d, m_blocks * n_blocks, missed_d / passes[:, 0])
-        touched = a[:, LINES] * loads_a + b[:, LINES] * loads_b
-        self.hits = 1.0 - np.minimum(1.0, (missed_a + missed_b) / touched) if lines else zero
-
-    def _segments(self, size: int, tile: Ints) -> Ints:
-        parts = cut(size, tile, self.spec.array.rows)
-        commands: Ints = (parts.trips - 1) * -(-tile // self.segment) - (-parts.last.blocks // self.segment)
-        return commands
-
-    def _mvin(self, sweep: Ints | Floats, commands: Ints | int, missed: Floats) -> Floats:
-        """Average cycles of the mvins of one sweep: some of them miss with every line, the others hit."""
-        beats, lines = sweep[:, BEATS] / commands, sweep[:, LINES] / commands
-        share = np.minimum(1.0, missed / np.maximum(sweep[:, LINES], 1))
-        none = np.zeros_like(beats)
-        size = sweep[:, BYTES] / commands
-        hit = load_command(beats, size, none, self._from_dram, self.spec)
-        miss = load_command(beats, size, lines, self._from_dram, self.spec)
-        cycles: Floats = hit + share * (miss - hit)
-        return cycles
-
-    def compute(self, tile: Tile) -> Floats:
-        """Execute cycles of a loop: new weights at i = 0, kept ones for the other row blocks."""
-        array, (m, k, n) = self.spec.array, _mkn(tile)
-        transposed = self.problem.b_transposed
-        kept = (m.blocks - 2) * array.rows + compute_cycles(m.last_rows, array, transposed)
-        factor = float(array.transpose_factor) if transposed else 1.0 + self._same_bank(m, k, n)
-        cycles: Floats = k.blocks * n.blocks * (array.rows * factor + np.where(m.blocks > 1, kept, 0))
-        return cycles
-
-    def _same_bank(self, m: Part, k: Part, n: Part) -> Floats:
-        """Share of new weights in the bank their inputs are read from: A fills rows upwards, B downwards."""
-        scratchpad = self.spec.scratchpad
-        rows = scratchpad.rows // (2 if self.batch.double_buffered else 1)
-        bank = min(scratchpad.rows_per_bank, rows)
-        dim = self.spec.array.rows
-        a, b = m.blocks * k.blocks * dim, k.blocks * n.blocks * dim
-        share = np.zeros(len(a), dtype=np.float64)
-        for start in range(0, rows, bank):
-            a_here = np.clip(a - start, 0, bank) / a
-            b_here = np.clip(np.minimum(start + bank, rows) - np.maximum(start, rows - b), 0, bank) / b
-            share += a_here * b_here
-        return share
-
-    def _loads(self, tile: Tile) -> tuple[Floats, Floats, Floats]:
-        """Load cycles of A, B and D of a loop; a held operand loads in its share of the loops."""
-        m, k, n = _mkn(tile)
-        k_commands = -(-k.blocks // self.segment)
-        b_commands = n.blocks * k_commands if self.problem.b_transposed else k.blocks * -(-n.blocks // self.segment)
-        a = m.blocks * k_commands * self.a_command * (self.seen.loads_a / self.seen.trips_n)
-        b = b_commands * self.b_command * (self.seen.loads_b / self.seen.trips_m)
-        bias = float(self.problem.bias_address is not None)
-        adds = k.opening * bias + (1.0 - k.opening) * self.spilled
-        return a, b, adds * m.blocks * n.blocks * self.d_command
-
-    def load(self, tile: Tile) -> Floats:
-        """Load cycles of a loop."""
-        a, b, d = self._loads(tile)
-        return a + b + d
-
-    def head(self, tile: Tile) -> Floats:
-        """Load cycles before the first pair can start: D, the first column segment of A, the first blocks of B."""
-        a, b, d = self._loads(tile)
-        first_b = tile["n"].blocks if self.problem.b_transposed else tile["k"].blocks
-        cycles: Floats = d + a * np.minimum(1.0, self.segment / tile["k"].blocks) + b / first_b
-        return cycles
-
-    def lead(self, tile: Tile) -> Floats:
-        """Cycles by which the loads delay a loop: until its first pair can start, or so that its last ones can follow.
-
-        Pairs run along k outermost, and so do the loads: the pairs of the last k step follow the last load. Transposed
-        weights are loaded along n: behind the last load are all pairs but those of the first k step.
-        """
-        blocks = tile["k"].blocks
-        before = 1.0 / blocks if self.problem.b_transposed else 1.0 - 1.0 / blocks
-        cycles: Floats = np.maximum(self.head(tile), self.load(tile) - before * self.compute(tile))
-        return cycles
-
-    def left(self, tile: Tile) -> Floats:
-        """Store cycles after a loop's last pair, if another loop follows: stores begin during the last k step."""
-        cycles: Floats = np.maximum(0.0, self.store(tile)[0] - self.compute(tile) / tile["k"].blocks)
-        return cycles
-
-    def store(self, tile: Tile) -> tuple[Floats, Floats]:
-        """Store cycles of a loop and the number of its mvouts: serial commands of whole row segments."""
-        m, k, n = _mkn(tile)
-        dma = self.spec.dma
-        rows = (m.blocks - 1) * self.spec.array.rows + m.last_rows
-        full_commands = m.blocks * n.blocks
-        full_lines = rows * n.blocks * (self.spec.accumulator.row_bytes / dma.max_request_bytes)
-        full = np.maximum(rows * n.blocks * dma.store_full_row_cycles, full_commands * float(dma.store_command_cycles))
-        full = np.maximum(full, full_lines * self.line_store)
-        if self.problem.c_full:
-            commands, cycles = full_commands, full
-        else:
-            groups, rest = n.blocks // self.segment, n.blocks % self.segment
-            commands = m.blocks * (groups + (rest > 0))
-            cycles = groups * np.maximum(
-                rows * self.row_periods[self.segment], m.blocks * float(dma.store_command_cycles)
-            )
-            short = np.maximum(rows * self.row_periods[rest], m.blocks * float(dma.store_command_cycles))
-            int8_lines = rows * n.blocks * (self.spec.scratchpad.row_bytes / dma.max_request_bytes)
-            cycles = np.maximum(cycles + np.where(rest > 0, short, 0.0), int8_lines * self.line_store)
-        partial = (1.0 - k.final) * self.spilled
-        return k.final * cycles + partial * full, k.final * commands + partial * full_commands
-
-    def step(self, before: Tile, after: Tile) -> tuple[Floats, Floats, Floats, Floats]:
-        """Cycles from one loop's start of computing to the next one's; its compute, the next one's load, its store."""
-        compute, load = self.compute(before), self.load(after)
-        store, mvouts = self.store(before)
-        if not self.batch.double_buffered:
-            return self.alone(before), compute, load, store
-        entries = self.spec.front_end.store_entries
-        waits = store * np.maximum(0.0, 1.0 - entries / np.maximum(mvouts, 1.0))
-        few, many = EARLY_RELEASE_CYCLES
-        early = np.where(before["m"].blocks < 8, few, many) * self.hits * (mvouts <= entries)
-        busy = compute + np.minimum(early, np.minimum(load, compute))
-        cycles: Floats = np.maximum(overlapped(busy, waits + load), np.maximum(store, self.spec.host.loop_cycles))
-        return cycles, compute, load, store
-
-    def alone(self, tile: Tile) -> Floats:
-        """Cycles of a loop that overlaps with no other: it starts when its first blocks are on chip.
-
-        The others arrive in the banks that are read: every A row written, and of B rows the share of steps with
-        new weights, costs the array a cycle about every second time (seen in our event simulation).
-        """
-        m, k, n = _mkn(tile)
-        head, load, compute = self.head(tile), self.load(tile), self.compute(tile)
-        written = (m.blocks + n.blocks / m.blocks) * k.blocks * self.spec.array.rows
-        conflicts = 0.5 * np.minimum(written * (1.0 - head / np.maximum(load, 1.0)), load - head)
-        cycles: Floats = np.maximum(head + conflicts, self.lead(tile)) + compute + self.store(tile)[0]
-        return cycles + self.exposed
-
-
-def _mkn(tile: Tile) -> tuple[Part, Part, Part]:
-    return tile["m"], tile["k"], tile["n"]
-
-
 def cycles(batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) -> Times:
     """Return the cycles of each mapping, library call included."""
-    machine = _Machine(batch, seen, traffic, lines)
-    spec, problem = traffic.spec, traffic.problem
-    dim = spec.array.rows
-    columns = dict(zip(DIMS, (batch.tile_m, batch.tile_k, batch.tile_n), strict=True))
-    cuts = {name: cut(problem.dims[name], columns[name], dim) for name in DIMS}
-    first = {name: part.first for name, part in cuts.items()}
-    last = {name: part.last for name, part in cuts.items()}
-    compute, load, store = machine.compute(last), machine.load(first), machine.store(last)[0]
-    if batch.double_buffered:
-        waiting = np.maximum(0.0, machine.left(before_last(batch.order, cuts)) - compute)
-        several = machine.lead(first) + compute + waiting + store + machine.exposed
-        total = np.where(seen.loops > 1, several, machine.alone(last))
-    else:
-        total = machine.alone(last)
-    for number, before, after in neighbours(batch.order, cuts):
-        if not number.any():
-            continue
-        one, one_compute, one_load, one_store = machine.step(before, after)
-        total = total + number * one
-        compute, load, store = compute + number * one_compute, load + number * one_load, store + number * one_store
+    spec = traffic.spec
+    times = LoopTimes(batch, seen, traffic, lines)
+    walked = _Walk(times, seen).run()
+    least = floor(times, seen, memory_cycles(batch, seen, traffic, lines))
+    return replace(walked, cycles=np.maximum(walked.cycles, least) + spec.host.call_cycles)
+
+
+def least_cycles(batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) -> Floats:
+    """Return a lower bound of `cycles` for a fraction of the effort."""
+    times = LoopTimes(batch, seen, traffic, lines)
+    return floor(times, seen, memory_cycles(batch, seen, traffic, lines)) + traffic.spec.host.call_cycles
+
+
+def memory_cycles(batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None) -> Floats:
+    """Return the cycles of the DRAM bus."""
     if lines is not None:
-        busy = memory_busy(lines.fetched, lines.written - lines.c, spec)
-    else:
-        loads, stores = dma(batch, seen, traffic)
-        busy = (loads[:, BYTES] + stores[:, BYTES]) / spec.dram.bytes_per_cycle
-    total = np.maximum(total, overlapped(compute, busy))
-    return Times(total + spec.host.call_cycles, compute, load, store)
+        return memory_busy(lines.fetched, lines.written - lines.c, traffic.spec)
+    loads, stores = dma(batch, seen, traffic)
+    busy: Floats = (loads[:, BYTES] + stores[:, BYTES]) / traffic.spec.dram.bytes_per_cycle
+    return busy
+
+
+class _Walk:
+    """The fronts of the units, after the loops walked so far (columns, in cycles from the first loop on)."""
+
+    def __init__(self, times: LoopTimes, seen: Visits) -> None:
+        self.times = times
+        self._trips = {"m": seen.trips_m, "k": seen.trips_k, "n": seen.trips_n}
+        self._most = self._walked_at_most()
+        self.walked = {name: np.minimum(self._trips[name], self._most[name]) for name in DIMS}
+        number = len(times.batch)
+        self._fronts = np.zeros((len(_Fronts._fields), number))
+        self._fronts[[_Fronts._fields.index(name) for name in _NEVER]] = -np.inf
+        self._sums = np.zeros((4, number))
+        self._tables: dict[tuple[str, tuple[int, ...]], Floats] = {}
+
+    def run(self) -> Times:
+        """Walk the loops; the cycles returned are those from the first loop to the fence."""
+        order = self.times.batch.order
+        for places in itertools.product(*(range(int(self.walked[name].max())) for name in order)):
+            at = dict(zip(order, places, strict=True))
+            rows = np.flatnonzero(np.logical_and.reduce([self.walked[name] > place for name, place in at.items()]))
+            if len(rows):
+                self._loop(at, rows)
+        fronts, spec = _Fronts(*self._fronts), self.times.spec
+        total, compute, load, store = self._sums
+        end = np.maximum(fronts.stored, fronts.fed + completion_delay(spec.array)) - fronts.fed
+        return Times(total + end + spec.front_end.fence_cycles, compute, load, store)
+
+    def _walked_at_most(self) -> dict[str, Ints]:
+        """Loops to walk along each dimension: more along the innermost one that has several."""
+        inside = np.zeros(len(self.times.batch), dtype=bool)
+        most: dict[str, Ints] = {}
+        for name in reversed(self.times.batch.order):
+            several = self._trips[name] > 1
+            most[name] = np.where(several & ~inside, INNERMOST, OUTER)
+            inside |= several
+        return most
+
+    def _weight(self, at: dict[str, int], rows: Ints) -> Floats:
+        """How many loops the one at these places stands for."""
+        weight = np.ones(len(rows))
+        for name, place in at.items():
+            if place:
+                most, trips = self._most[name][rows], self._trips[name][rows]
+                weight *= np.where((place == most - 2) & (trips > most), trips - most + 1, 1)
+        return weight
+
+    def table(self, name: str, *how: int) -> Floats:
+        """Return a table of `LoopTimes` or of its stores, flat: full or last along m, k, n, then mappings."""
+        key = name, how
+        if key not in self._tables:
+            owner = self.times.stores if name.startswith("store_") else self.times
+            found = getattr(owner, name.removeprefix("store_"))
+            values = found(*how) if callable(found) else found
+            shape = (2, 2, 2, len(self.times.batch))
+            self._tables[key] = np.ascontiguousarray(np.broadcast_to(values, shape), dtype=np.float64).ravel()
+        return self._tables[key]
+
+    def _loop(self, at: dict[str, int], rows: Ints) -> None:
+        """Move the fronts over one loop of some mappings."""
+        everyone = len(rows) == self._fronts.shape[1]
+        before = _Fronts(*(self._fronts if everyone else self._fronts[:, rows]))
+        loop = _Loop(self, at, rows)
+        after = loop.move(before)
+        gained = self._weight(at, rows) * np.stack([after.fed - before.fed, loop.compute, loop.load, loop.store])
+        if everyone:
+            self._fronts = np.stack(after)
+            self._sums += gained
+        else:
+            self._fronts[:, rows] = after
+            self._sums[:, rows] += gained
+
+
+class _Fronts(NamedTuple):
+    """What is known of the loops before (columns, in cycles)."""
+
+    start: Floats
+    """When the last one was configured."""
+    released: Floats
+    released_before: Floats
+    """When all commands of the last and of the last but one had entered the queues."""
+    loaded: Floats
+    fed: Floats
+    fed_before: Floats
+    """When the pairs of the last and of the last but one were fed."""
+    stored: Floats
+    tile_stored: Floats
+    tile_stored_before: Floats
+    """When the last result tile had left, and the one before, which had the same accumulator half as the next."""
+    store_memory: Floats
+    store_entries: Floats
+    store_beats: Floats
+    """Cycles of the DRAM bus, of the miss entries and of the response bus of the last loop's stores, which meet the
+    loads of the next."""
+
+
+_NEVER = ("start", "released", "released_before")
+"""Fronts that are at minus infinity before the first loop; the others are at zero."""
+
+
+class _Loop:
+    """One step of the walk, for some of the mappings."""
+
+    def __init__(self, walk: _Walk, at: dict[str, int], rows: Ints) -> None:
+        times = self._times = walk.times
+        self._spec, self._walk = times.spec, walk
+        last = {name: at[name] == walk.walked[name][rows] - 1 for name in DIMS}
+        self._kind = (last["m"] * 4 + last["k"] * 2 + last["n"]) * len(times.batch) + rows
+        edge_b = at["k" if times.problem.b_transposed else "n"] == 0
+        self._a = AGAIN if at["n"] else NEW if at["k"] else EDGE
+        self._b = AGAIN if at["m"] else EDGE if edge_b else NEW
+        self._d = RETURN if at["k"] else BIAS
+        self._result = BEHIND if at["n"] else FIRST_IN_ROW
+        spilled = times.spilled[rows]
+        every = np.ones(len(rows), dtype=bool)
+        self._from_sums = spilled if at["k"] else every & (times.problem.bias_address is not None)
+        self._new_tile = spilled if at["k"] else every
+        self._last_k, self._leaves = last["k"], last["k"] | spilled
+        self.compute = self._take("compute")
+        self.load = self._take("load", self._a, self._b, self._d)
+        self.store = self._leaving("cycles")
+
+    def _take(self, name: str, *how: int) -> Floats:
+        return self._walk.table(name, *how)[self._kind]
+
+    def _leaving(self, what: str) -> Floats:
+        """Return entries of a store table: of results behind the last k tile, of partial sums behind others."""
+        partial = np.where(self._leaves, self._take(f"store_{what}", PARTIAL), 0.0)
+        return np.where(self._last_k, self._take(f"store_{what}", self._result), partial)
+
+    def move(self, before: _Fronts) -> _Fronts:
+        """Return the fronts after the loop."""
+        front_end = self._spec.front_end
+        start = self._configured(before)
+        begin = start + front_end.first_command_cycles
+        ready = np.where(self._from_sums, np.maximum(begin, before.tile_stored_before), begin)
+        arriving = np.maximum(before.loaded, ready + self._take("fill", self._b))
+        load = self._contended(before)
+        loaded = arriving + load
+        fed = self._fed(before, arriving, load)
+        last_commands = front_end.load_entries * self._take("head", self._a, self._b) / 2
+        released = np.maximum(np.maximum(begin, loaded - last_commands), fed - self._take("lead"))
+        stored = np.where(self._leaves, self._stored(before.stored, fed), before.stored)
+        mvouts, entries = np.maximum(self._leaving("mvouts"), 1.0), front_end.store_entries
+        emitted = np.where(mvouts > entries, stored - self.store * (entries / mvouts), released)
+        return _Fronts(
+            start=start,
+            released=np.maximum(released, np.where(self._leaves, emitted, 0.0)),
+            released_before=before.released,
+            loaded=loaded,
+            fed=fed,
+            fed_before=before.fed,
+            stored=stored,
+            tile_stored=np.where(self._leaves, stored, before.tile_stored),
+            tile_stored_before=np.where(self._leaves, before.tile_stored, before.tile_stored_before),
+            store_memory=self._leaving("memory"),
+            store_entries=self._leaving("entries"),
+            store_beats=self._leaving("beats"),
+        )
+
+    def _stored(self, before: Floats, fed: Floats) -> Floats:
+        """When the stores are through: they cannot read a bank that the array accumulates into."""
+        written = fed + completion_delay(self._spec.array)
+        accumulates = (self._take("k") > 1.0) | self._from_sums
+        parts = self._take("parts")
+        begun = np.where(accumulates, written, written - self.compute * (1.0 - 1.0 / parts))
+        through = np.maximum(np.maximum(before, begun) + self.store, written + self.store / parts)
+        return through + self._spec.dma.store_completion_cycles
+
+    def _configured(self, before: _Fronts) -> Floats:
+        """When the loop is configured: a place is free; or, in the whole memories, everything is complete."""
+        paced = before.start + self._spec.host.loop_cycles
+        if self._times.batch.double_buffered:
+            free = before.released_before + self._spec.front_end.loop_config_cycles
+            return np.maximum(np.maximum(paced, free), 0.0)
+        written = np.where(before.fed > 0.0, before.fed + completion_delay(self._spec.array), 0.0)
+        return np.maximum(np.maximum(paced, written), np.maximum(before.loaded, before.stored))
+
+    def _contended(self, before: _Fronts) -> Floats:
+        """Load cycles, with the stores of the loop before on the same buses."""
+        if not self._times.batch.double_buffered:
+            return self.load
+        how = self._a, self._b, self._d
+        memory = self._take("memory", *how) + before.store_memory
+        entries = self._take("entries", *how) + before.store_entries
+        beats = self._take("beats", *how) + before.store_beats
+        return np.maximum(np.maximum(self.load, memory), np.maximum(entries, beats))
+
+    def _fed(self, before: _Fronts, arriving: Floats, load: Floats) -> Floats:
+        """When the last pair is fed."""
+        spared, preload = self._take("spared"), float(self._times.preload)
+        free = before.fed + self._early_release(before, load)
+        usable = arriving + self._take("sums", self._d) + self._take("head", self._a, self._b) + LOAD_TO_USE + preload
+        usable = np.maximum(usable, np.where(self._new_tile, before.tile_stored_before + preload, 0.0))
+        begun = np.maximum(free, usable)
+        compute = self.compute - np.where(usable > free + preload, spared, 0.0)
+        loaded = arriving + load
+        window = np.maximum(0.0, loaded - begun)
+        left = 1.0 - np.minimum(MOST_TAKEN, self._take("taken", self._a, self._b) / np.maximum(self.load, 1.0))
+        behind = loaded + np.maximum(compute - window * left, self._take("tail", self._a, self._b))
+        return np.maximum(begun + compute, np.where(window > 0.0, behind, 0.0))
+
+    def _early_release(self, before: _Fronts, load: Floats) -> Floats:
+        """Delay of the loop before when this one's loads began under the last pairs of the one before that."""
+        if not self._times.batch.double_buffered:
+            return np.zeros(len(load))
+        began = (before.loaded < before.fed_before) & (before.released_before < before.fed_before - 1.0)
+        conflicts = np.minimum(EARLY_RELEASE_CYCLES, self._take("burst")) * self._take("hits", self._a, self._b)
+        return np.where(began, np.minimum(conflicts, np.minimum(load, self.compute)), 0.0)

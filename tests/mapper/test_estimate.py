@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwconfigs import HardwareSpec
-from mapper import counts
+from mapper import counts, residency, timing
 from mapper.cost import CostModel
 from mapper.estimate import estimate
+from mapper.load_times import AGAIN, BIAS, EDGE, NEW, RETURN
+from mapper.loop_times import LoopTimes
 from mapper.lower import lower_matmul, walk
-from mapper.mapping import DIMS, HardwareLoop
-from mapper.mapspace import batch_of
+from mapper.mapping import HardwareLoop
+from mapper.mapspace import MapSpace, batch_of
 from mapper.problem import contiguous
-from mapper.timing import before_last, cut
 from mapper.traffic import BEATS, BYTES, REQUESTS, Sweep
 from simulator.machine import simulate
 from simulator.memory.traffic import MemoryState
@@ -152,14 +153,43 @@ def test_wide_results_of_few_loops_are_bound_by_their_stores(loop: HardwareLoop)
     assert expected.cycles == pytest.approx(measured.cycles, rel=0.13)
 
 
-def test_the_last_loop_but_one_is_the_walk_s() -> None:
-    spec = machine("gemmini")
-    problem = contiguous(70, 90, 110)
-    for order in ("mnk", "kmn", "nkm"):
-        for tiles in ((2, 6, 7), (5, 2, 3), (2, 6, 3), (1, 1, 2)):
-            loop = HardwareLoop(*tiles, order)
-            *_, before, _ = walk(problem, loop, spec.array.rows)
-            columns = dict(zip(DIMS, loop.tiles, strict=True))
-            cuts = {name: cut(problem.dims[name], np.array([columns[name]]), spec.array.rows) for name in DIMS}
-            found = {name: int(part.blocks[0]) for name, part in before_last(order, cuts).items()}
-            assert found == {name: -(-size // spec.array.rows) for name, size in before.size.items()}
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_the_walked_loops_stand_for_all(data: st.DataObject) -> None:
+    """Work is the same whether a loop stands for many or not: array cycles are those of every loop of the program."""
+    spec = machine(data.draw(st.sampled_from(MACHINES)))
+    problem = data.draw(problems(spec, blocks=9))
+    loop = data.draw(legal_loops(problem, spec))
+    batch = batch_of(loop)
+    model = CostModel.of(problem, spec, prices(spec), batch)
+    seen = counts.visits(batch, problem, spec)
+    lines = residency.lines(batch, seen, model.traffic) if spec.l2 else None
+    found = timing.cycles(batch, seen, model.traffic, lines)
+    times = LoopTimes(batch, seen, model.traffic, lines)
+    compute = load = 0.0
+    for step in walk(problem, loop, spec.array.rows):
+        last = tuple(int(step.start[name] + step.size[name] == size) for name, size in problem.dims.items())
+        compute += float(np.broadcast_to(times.compute, (2, 2, 2, 1))[last][0])
+        edge_b = step.index["k" if problem.b_transposed else "n"] == 0
+        a = AGAIN if step.index["n"] else NEW if step.index["k"] else EDGE
+        b = AGAIN if step.index["m"] else EDGE if edge_b else NEW
+        d = RETURN if step.index["k"] else BIAS
+        load += float(np.broadcast_to(times.load(a, b, d), (2, 2, 2, 1))[last][0])
+    assert found.compute[0] == pytest.approx(compute)
+    assert found.load[0] == pytest.approx(load)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_lower_bound_is_one(data: st.DataObject) -> None:
+    """No estimate of any mapping of a space is below its closed-form bound, which is not trivial."""
+    spec = machine(data.draw(st.sampled_from(MACHINES)))
+    if data.draw(st.booleans()):
+        spec = spec.override({"l2": None})
+    problem = data.draw(problems(spec, blocks=6))
+    model = CostModel.of(problem, spec, prices(spec))
+    for batch in MapSpace(problem, spec).batches():
+        costs, least = model.costs(batch), model.least_cycles(batch)
+        assert (least <= costs.cycles).all()
+        assert (least >= problem.macs / (spec.array.rows * spec.array.cols)).all()
+        assert (model.energy_pj(batch) == costs.energy_pj).all()

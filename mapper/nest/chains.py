@@ -141,6 +141,7 @@ class _Growing:
         self.counts.append(self.counts[-1])
 
 
+@lru_cache(maxsize=64)
 def chains(shape: ChainShape) -> Chains:
     """Chains that can be part of an optimum; a superset of the Pareto-minimal ones, without repetition.
 
@@ -365,7 +366,7 @@ def count_chains(size: int, free: int, perfect: bool) -> int:
     """Number of chains with ``free`` tiles below a dimension of ``size`` units, all sizes allowed."""
     ways: Sequence[int] = [1] * (size + 1)
     if perfect:
-        of = {value: 1 for value in divisors(size)}
+        of = dict.fromkeys(divisors(size), 1)
         for _ in range(free):
             of = {value: sum(of[inner] for inner in of if value % inner == 0) for value in of}
         return of[size]

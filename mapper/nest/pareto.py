@@ -1,0 +1,93 @@
+"""Dominance filters on columns: of rows that are no better anywhere, only the first stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Numbers = NDArray[np.int64] | NDArray[np.float64]
+
+EXACT_ROWS = 4_000
+"""Up to this many rows, every pair is compared."""
+
+
+def thinned(columns: Sequence[Numbers]) -> Ints:
+    """Rows of a superset of the Pareto-minimal ones, ascending; equal rows are kept once.
+
+    Every column is to be small. Staircases over two columns at equal values of the others remove most of what is
+    dominated in O(n log n); what is left is filtered exactly if it is short.
+
+    Parameters
+    ----------
+    columns
+        Equally long; at least one.
+    """
+    rows = np.arange(len(columns[0]))
+    varying = [column for column in columns if len(column) and (column != column[0]).any()]
+    if not varying:
+        return rows[:1]
+    ranks = [_ranks(column) for column in varying]
+    for last in range(len(ranks)):
+        for before in range(last):
+            rows = rows[_stairs([rank[rows] for rank in ranks], before, last)]
+            if len(rows) <= 64:
+                break
+    if len(rows) <= EXACT_ROWS:
+        rows = rows[minimal(np.stack([rank[rows] for rank in ranks], axis=1))]
+    return np.sort(rows)
+
+
+def _ranks(column: Numbers) -> Ints:
+    """Position of each value among the distinct ones."""
+    return np.unique(column, return_inverse=True)[1].astype(np.int64)
+
+
+def _stairs(ranks: Sequence[Ints], x: int, y: int) -> Ints:
+    """Rows on the lower-left staircase of columns x and y among rows that agree in all others."""
+    group = np.zeros(len(ranks[x]), np.int64)
+    for index, rank in enumerate(ranks):
+        if index not in (x, y):
+            group = group * (int(rank.max()) + 1) + rank
+            if group.max() > 2**40:
+                group = _ranks(group)
+    order = np.lexsort((ranks[y], ranks[x], group))
+    height = int(ranks[y].max()) + 1
+    group = _ranks(group)[order]
+    falling = ranks[y][order] + (int(group[-1]) - group) * height
+    least = np.minimum.accumulate(falling)
+    first = np.ones(len(order), bool)
+    first[1:] = falling[1:] < least[:-1]
+    return np.sort(order[first])
+
+
+def minimal(points: Numbers) -> Ints:
+    """Indices of the Pareto-minimal rows of ``points`` (rows, columns), equal ones once, ascending."""
+    order = np.lexsort(points.T[::-1])
+    order = order[np.argsort(points[order].sum(axis=1), kind="stable")]
+    values = points[order]
+    front = np.zeros((0, points.shape[1]), points.dtype)
+    kept: list[Ints] = []
+    step = 128
+    for start in range(0, len(values), step):
+        block = values[start : start + step]
+        index = order[start : start + step]
+        if len(front):
+            free = ~_beaten(block, front)
+            block, index = block[free], index[free]
+        inner = (block[None, :, :] <= block[:, None, :]).all(axis=2)
+        earlier = np.tril(inner, -1).any(axis=1)  # a row with a smaller or equal sum comes first
+        block, index = block[~earlier], index[~earlier]
+        front = np.concatenate([front, block])
+        kept.append(index)
+    return np.sort(np.concatenate(kept)) if kept else np.zeros(0, np.int64)
+
+
+def _beaten(block: Numbers, front: Numbers) -> NDArray[np.bool_]:
+    """Whether each row of ``block`` is no better than some row of ``front``."""
+    beaten: NDArray[np.bool_] = np.ones((len(block), len(front)), bool)
+    for column in range(block.shape[1]):
+        beaten &= front[None, :, column] <= block[:, None, column]
+    return beaten.any(axis=1)

@@ -1,0 +1,433 @@
+"""The mapspace of a problem on a machine: its axes and their sizes, what is legal in it, and draws from it.
+
+A member is a row of integers: the position of each level's loop order, the position of the outer choice (keep sets,
+spatial loops, buffering), and the tile sizes T1 .. T(L-1) of every dimension, level by level. Rows are legal if every
+tile is cut from the one outside it, the memories hold what they keep, and all constraints are met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from mapper.errors import MappingError, Violation
+from mapper.mapping import Mapping
+from mapper.nest import members
+from mapper.nest.accounting import Accounting
+from mapper.nest.capacity import block_sizes, tile_words
+from mapper.nest.chains import divisors
+from mapper.nest.choices import Choice, Unrolling, bufferings, keep_sets, spatial_level, spreads
+from mapper.nest.constraints import FREE, Constraints
+from mapper.nest.hierarchy import Hierarchy
+from mapper.nest.members import MemberCosts
+from mapper.nest.moves import partial_words
+from mapper.nest.problem import NestProblem
+from mapper.nest.sampler import Steps, TileSampler
+from mapper.nest.tables import Grid
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of the space and how many choices it has."""
+
+    name: str
+    size: int
+    text: str
+
+
+class NestSpace:
+    """All loop nests of a problem on a hierarchy that constraints leave.
+
+    Parameters
+    ----------
+    problem, hierarchy, accounting
+        What runs where, and what counts how. An accounting with ``ragged="perfect"`` has perfect factors only.
+    constraints
+        What is left; free by default.
+    perfect
+        Whether every tile divides the one outside it.
+    units
+        Granularity of the tiles by dimension [elements]; by default what the array takes at once, and 1 for dimensions
+        that are not spread.
+    spatial
+        ``"full"``: each axis of the array takes as much of its dimension as it can; ``"free"``: any part.
+    bypass
+        Memories that any tensor they may keep may also pass by. Elsewhere every memory keeps what it may.
+
+    Raises
+    ------
+    MappingError
+        For constraints that name something unknown, contradict each other, or leave no chain of tiles.
+    """
+
+    def __init__(
+        self,
+        problem: NestProblem,
+        hierarchy: Hierarchy,
+        accounting: Accounting,
+        constraints: Constraints | None = None,
+        *,
+        perfect: bool | None = None,
+        units: Dictionary[str, int] | None = None,
+        spatial: Unrolling = "full",
+        bypass: Sequence[str] = (),
+    ) -> None:
+        self.problem, self.hierarchy, self.accounting = problem, hierarchy, accounting
+        self.constraints = FREE if constraints is None else constraints
+        self.perfect = accounting.ragged == "perfect" if perfect is None else perfect
+        self.units = dict(units or {})
+        self.spatial = spatial
+        self.dims = problem.names
+        self.levels = spatial_level(hierarchy) + 1
+        self._check(bypass)
+        self.variants = self._variants(dict.fromkeys(bypass, True))
+        self.orders = tuple(
+            self.constraints.rule(memory.name).order.of(self.dims) for memory in hierarchy.memories[: self.levels]
+        )
+        self._samplers: dict[int, TileSampler] = {}
+        self._require_chains()
+
+    def _check(self, bypass: Sequence[str]) -> None:
+        self.constraints.check(self.problem, self.hierarchy)
+        for name in bypass:
+            self.hierarchy.index(name)
+        for dim, unit in self.units.items():
+            self.problem.size(dim)
+            if unit < 1:
+                raise MappingError(f"unit of {dim}: must be at least 1 element, not {unit}")
+        for memory in self.hierarchy.memories[self.levels :]:
+            rule = self.constraints.rule(memory.name)
+            if rule.tile or rule.factor or rule.order.any or rule.order.never:
+                raise MappingError(f"constraints: {memory.name} has no loops of its own in this mapspace")
+
+    def _variants(self, bypass: Dictionary[str, bool]) -> tuple[Choice, ...]:
+        found = [
+            Choice(kept, spread, doubled)
+            for kept in keep_sets(self.hierarchy, self.constraints, bypass)
+            for spread in spreads(self.problem, self.hierarchy, self.constraints, self.spatial, self.perfect)
+            for doubled in bufferings(self.hierarchy, self.accounting, self.constraints, kept)
+        ]
+        if not found:
+            raise MappingError(
+                "constraints: keep and double_buffer leave no common choice: only kept tensors have copies"
+            )
+        return tuple(found)
+
+    def grid(self, choice: Choice, dim: str) -> Grid:
+        """Sizes that the tiles of a dimension may have under a choice."""
+        array = choice.array_tile(dim)
+        unit = array if self.perfect else self.units.get(dim, array)
+        if array % unit and unit % array:
+            raise MappingError(
+                f"unit of {dim}: {unit} must divide or be a multiple of the {array} that the array takes"
+            )
+        size = self.problem.size(dim)
+        if self.perfect and size % array:
+            raise MappingError(f"{dim}={size}: the array takes {array} at once, which does not divide it")
+        plain = Grid(size, unit, array, self.perfect)
+        rules = [self.constraints.rule(memory.name) for memory in self.hierarchy.memories[: self.levels]]
+        if not any(dim in rule.tile or dim in rule.factor for rule in rules):
+            return plain
+        values = self._sizes(plain)
+        elements = plain.elements(values)
+        masks = [
+            rules[level].tile[dim].allow(elements) if dim in rules[level].tile else None for level in range(self.levels)
+        ]
+        inner = masks.pop()
+        trips: list[tuple[int, ...] | None] = []
+        every = np.arange(1, size + 1)
+        for level in range(self.levels):
+            rule = rules[level].factor.get(dim)
+            trips.append(None if rule is None else tuple(map(int, every[rule.allow(every)])))
+        array_rule, array_trips = rules[-1].tile.get(dim), trips.pop()
+        last = np.ones(len(values), bool)
+        del inner
+        if array_rule is not None:
+            last &= array_rule.allow(np.minimum(elements, array))
+        if array_trips is not None:
+            last &= np.isin(-(-elements // array), array_trips)
+        if not last.all():
+            if masks:
+                masks[-1] = last if masks[-1] is None else masks[-1] & last
+            elif not last[-1]:
+                masks.append(last)
+        allowed = tuple(None if mask is None else tuple(map(int, values[mask])) for mask in masks)
+        return Grid(size, unit, array, self.perfect, allowed, (*trips, None))
+
+    @staticmethod
+    def _sizes(grid: Grid) -> Rows:
+        sizes = divisors(grid.units) if grid.perfect else range(1, grid.units + 1)
+        return np.array(sizes, np.int64)
+
+    def steps(self, choice: Choice, dim: str) -> Steps:
+        """The same for draws."""
+        grid = self.grid(choice, dim)
+        values = self._sizes(grid)
+        masks, relations = [], []
+        for level in range(self.levels - 1):
+            allowed = grid.allowed[level] if grid.allowed else None
+            masks.append(
+                np.ones(len(values), bool) if allowed is None else np.isin(values, np.array(allowed, np.int64))
+            )
+            trips = grid.trips[level] if grid.trips else None
+            relation = None
+            if self.perfect:
+                relation = values[:, None] % values[None, :] == 0
+            if trips is not None:
+                count = -(-values[:, None] // values[None, :])
+                within = values[None, :] <= values[:, None]
+                relation = within & np.isin(count, np.array(trips, np.int64)) & (True if relation is None else relation)
+            relations.append(relation)
+        return Steps(values, tuple(masks), tuple(relations))
+
+    def _require_chains(self) -> None:
+        """Every dimension has a chain; else name the constraints that contradict each other."""
+        for dim in self.dims:
+            if not any(self._chains(variant, dim) for variant in self.variants):
+                about = self.constraints.about(dim)
+                factors = (
+                    " with perfect factors" if self.perfect else f" in units of {self.grid(self.variants[0], dim).unit}"
+                )
+                raise MappingError(
+                    f"constraints: contradictory: no tiles of {dim}={self.problem.size(dim)}{factors} meet "
+                    + " and ".join(about)
+                )
+
+    def _chains(self, choice: Choice, dim: str) -> int:
+        """Chains of tiles of a dimension, whatever fits."""
+        key = choice.array_tile(dim), dim
+        if key not in self._chain_counts:
+            self._chain_counts[key] = self._count_chains(choice, dim)
+        return self._chain_counts[key]
+
+    @cached_property
+    def _chain_counts(self) -> dict[tuple[int, str], int]:
+        return {}
+
+    def _count_chains(self, choice: Choice, dim: str) -> int:
+        if self.levels == 1:
+            grid = self.grid(choice, dim)
+            return int(not grid.allowed or grid.allowed[0] is None or grid.units in grid.allowed[0])
+        return self.steps(choice, dim).chains()
+
+    # Sizes.
+
+    @cached_property
+    def order_count(self) -> int:
+        """Combinations of loop orders."""
+        return prod(len(orders) for orders in self.orders)
+
+    @cached_property
+    def total(self) -> int:
+        """Members, whether or not the memories hold them. Exact."""
+        tiles = sum(prod(self._chains(variant, dim) for dim in self.dims) for variant in self.variants)
+        return tiles * self.order_count
+
+    @property
+    def size(self) -> int:
+        """Members, legal or not."""
+        return self.total
+
+    def valid(self) -> int | None:
+        """Members that the memories hold, counted exactly; None where the count would not be.
+
+        That is where partial sums may come to a memory whose words are narrower: what they take then depends on the
+        loop order too.
+        """
+        samplers = [self._sampler(number) for number in range(len(self.variants))]
+        if any(self.is_order_dependent(variant) for variant in self.variants):
+            return None
+        if not all(sampler.is_exact for sampler in samplers):
+            return None
+        return sum(int(sampler.count) for sampler in samplers) * self.order_count
+
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes; with several outer choices, tile chains are those of the first."""
+        first = self.variants[0]
+        kinds = "perfect factors" if self.perfect else "tiles of any size"
+        chains = [self._chains(first, dim) for dim in self.dims]
+        text = ", ".join(
+            f"{dim} {count:,} (units of {self.grid(first, dim).unit})"
+            for dim, count in zip(self.dims, chains, strict=True)
+        )
+        orders = " x ".join(f"{len(some):,}" for some in self.orders)
+        keeps = len({variant.kept for variant in self.variants})
+        spreads_ = len({variant.spatial for variant in self.variants})
+        pairs = {(variant.kept, variant.spatial) for variant in self.variants}
+        return (
+            Axis("tiles", prod(chains), f"{kinds}: {text}"),
+            Axis("orders", self.order_count, f"{orders} of {self.levels} levels"),
+            Axis("spatial", spreads_, f"{self.spatial} array"),
+            Axis("bypass", keeps, "keep sets"),
+            Axis("buffering", max(1, len(self.variants) // len(pairs)), "sets of second copies"),
+        )
+
+    def describe(self) -> str:
+        """The axes, their sizes and the product as text."""
+        axes = self.axes()
+        lines = [f"{axis.name:<10}{axis.size:>24,}  {axis.text}" for axis in axes]
+        uniform = prod(axis.size for axis in axes) == self.total
+        return "\n".join([*lines, f"{'product' if uniform else 'members':<10}{self.total:>24,}"])
+
+    def is_order_dependent(self, choice: Choice) -> bool:
+        """Whether what tiles take depends on the loop order: partial sums in a memory of narrower words."""
+        return any(
+            "output" in kept
+            and partial_words(self.hierarchy, level, self.accounting) > 1
+            and memory.entries is not None
+            for level, (kept, memory) in enumerate(zip(choice.kept, self.hierarchy.memories, strict=True))
+            if level > 0
+        )
+
+    # Draws.
+
+    def _sampler(self, number: int) -> TileSampler:
+        if number not in self._samplers:
+            variant = self.variants[number]
+            steps = [self.steps(variant, dim) for dim in self.dims]
+            fits = [self.fits(variant, level) for level in range(1, self.levels)]
+            self._samplers[number] = TileSampler(steps, fits)
+        return self._samplers[number]
+
+    def fits(self, choice: Choice, level: int) -> tuple[Callable[[Sequence[Rows]], Mask], frozenset[int]] | None:
+        """Whether the tiles of one level fit its memory, of sizes in units; and the dimensions this depends on."""
+        memory = self.hierarchy.memories[level]
+        if memory.entries is None or not choice.kept[level]:
+            return None
+        grids = [self.grid(choice, dim) for dim in self.dims]
+        tensors = [self.problem.tensor(name) for name in sorted(choice.kept[level])]
+        used = frozenset(index for index, dim in enumerate(self.dims) if any(dim in t.dims for t in tensors))
+
+        def fits(sizes: Sequence[Rows]) -> Mask:
+            elements = {dim: grids[i].elements(sizes[i]).astype(np.float64) for i, dim in enumerate(self.dims)}
+            return np.asarray(self._words(choice, level, elements) <= float(memory.entries or 0))
+
+        return fits, used
+
+    def _words(self, choice: Choice, level: int, elements: Dictionary[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Words that tiles of these sizes take at a level; output elements as final values."""
+        blocks = block_sizes(choice.spatial, level, self.accounting)
+        total: NDArray[np.float64] = np.zeros(())
+        for name in sorted(choice.kept[level]):
+            tensor = self.problem.tensor(name)
+            rounded = {
+                dim: np.ceil(elements[dim] / blocks[dim]) * blocks[dim] if dim in blocks else elements[dim]
+                for dim in tensor.dims
+            }
+            words = np.asarray(tile_words(tensor, rounded))
+            if self.accounting.double_buffer_capacity and name in choice.doubled[level]:
+                whole = np.bool_(True)
+                for dim in tensor.dims:
+                    whole = whole & (elements[dim] == self.problem.size(dim))
+                words = np.where(whole, words, 2.0 * words)
+            total = total + words
+        return total
+
+    def sample(self, count: int, random: Generator) -> Rows:
+        """Legal members as rows, drawn uniformly from all legal ones.
+
+        The outer choice is drawn by its exact number of valid tiles, tiles by `TileSampler`, orders independently.
+
+        Raises
+        ------
+        MappingError
+            When there is none, with the census of what failed; when counts need more than 320 MB.
+        """
+        samplers = [self._sampler(number) for number in range(len(self.variants))]
+        weights = np.array([sampler.count for sampler in samplers], np.float64)
+        if not weights.sum():
+            raise MappingError(f"no mapping of {self.problem.name} fits {self.hierarchy.name}", self.census())
+        rows = self._drawn(count, random, samplers, weights)
+        if not any(self.is_order_dependent(variant) for variant in self.variants):
+            return rows
+        good = rows[self.costs(rows).valid]
+        while len(good) < count:  # partial sums that need more room than final values: the few that fail are redrawn
+            rows = self._drawn(count, random, samplers, weights)
+            good = np.concatenate([good, rows[self.costs(rows).valid]])
+        return good[:count]
+
+    def _drawn(
+        self, count: int, random: Generator, samplers: Sequence[TileSampler], weights: NDArray[np.float64]
+    ) -> Rows:
+        drawn = random.choice(len(weights), size=count, p=weights / weights.sum())
+        rows = np.empty((count, self.genes), np.int64)
+        for level, orders in enumerate(self.orders):
+            rows[:, level] = random.integers(0, len(orders), count)
+        rows[:, self.levels] = drawn
+        for number in np.unique(drawn):
+            where = np.flatnonzero(drawn == number)
+            units = samplers[number].draw(len(where), random)
+            for position, dim in enumerate(self.dims):
+                sizes = self.grid(self.variants[number], dim).elements(units[:, :, position])
+                for level in range(self.levels - 1):
+                    rows[where, self._gene(level, position)] = sizes[:, level]
+        return rows
+
+    @property
+    def genes(self) -> int:
+        """Columns of a row."""
+        return self.levels + 1 + (self.levels - 1) * len(self.dims)
+
+    def _gene(self, level: int, dim: int) -> int:
+        return self.levels + 1 + level * len(self.dims) + dim
+
+    # Members.
+
+    def costs(self, rows: Rows) -> MemberCosts:
+        """Cycles, energy and room of rows, as `mapper.nest.cost.evaluate` says."""
+        return members.costs(self, rows)
+
+    def legal(self, rows: Rows) -> Mask:
+        """Which rows are members that fit."""
+        return members.legal(self, rows)
+
+    def walk(self, most: int = 16_384) -> Iterator[Rows]:
+        """Every legal member, at most ``most`` at a time, in a fixed order."""
+        return members.walk(self, most)
+
+    def mapping(self, row: Sequence[int]) -> Mapping:
+        """The loop nest of a row."""
+        return members.mapping_of(self, row)
+
+    def row(self, mapping: Mapping) -> tuple[int, ...]:
+        """The row of a loop nest; a `MappingError` says what is outside the space."""
+        return members.row_of(self, mapping)
+
+    def violations(self, mapping: Mapping) -> list[Violation]:
+        """Broken inequalities of a loop nest: rules of the nest, rooms, constraints. Empty for a legal member."""
+        return members.violations(self, mapping)
+
+    def census(self) -> list[Violation]:
+        """Why nothing fits: for every memory too small for the smallest tiles, what they need."""
+        found: dict[str, Violation] = {}
+        for variant in self.variants:
+            for level, memory in enumerate(self.hierarchy.memories[: self.levels]):
+                if level == 0 or memory.entries is None:
+                    continue
+                least = self._least_words(variant, level)
+                if least > memory.entries and (memory.name not in found or least < found[memory.name].demand):
+                    tensors = ", ".join(sorted(variant.kept[level]))
+                    found[memory.name] = Violation(
+                        f"the smallest tile of {tensors}", memory.name, least, memory.entries, "words",
+                        "enlarge the memory, free constraints or take finer units",
+                    )  # fmt: skip
+                    continue
+        return list(found.values())
+
+    def _least_words(self, choice: Choice, level: int) -> int:
+        sizes = {}
+        for dim in self.dims:
+            steps, grid = self.steps(choice, dim), self.grid(choice, dim)
+            allowed = steps.values[steps.masks[level - 1]]
+            sizes[dim] = grid.elements(allowed[:1]).astype(np.float64)
+        return int(self._words(choice, level, sizes).flat[0])

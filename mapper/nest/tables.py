@@ -1,0 +1,212 @@
+"""Per group of dimensions, the chains that may be part of an optimum, with what they contribute to every cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mapper.nest.chains import Chains, ChainShape, chains
+from mapper.nest.classes import OrderClass
+from mapper.nest.pareto import thinned
+from mapper.nest.structure import Affine, Pair, Structure
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Sizes that the tiles of one dimension may have."""
+
+    size: int
+    """The dimension [elements]."""
+    unit: int
+    """Elements per unit; the last unit may be smaller."""
+    array: int
+    """Elements that the array takes at once."""
+    perfect: bool
+    allowed: tuple[tuple[int, ...] | None, ...] = ()
+    """Per level of a tile, outermost first: sizes left by constraints [units]; see `ChainShape`."""
+    trips: tuple[tuple[int, int] | None, ...] = ()
+
+    @property
+    def units(self) -> int:
+        return -(-self.size // self.unit)
+
+    @property
+    def last(self) -> int:
+        """The array's own tile [units]."""
+        return max(1, self.array // self.unit)
+
+    def elements(self, units: Ints) -> Ints:
+        """Tile sizes in elements."""
+        return np.minimum(units * self.unit, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One row per chain (per combination of chains, for a group of several dimensions)."""
+
+    units: Mapping[str, Ints]
+    """Per dimension (levels - 1, rows): tiles [units]."""
+    energy: Floats
+    loads: Floats
+    """(ports, rows)."""
+    serial: Floats
+    """(tiles, rows)."""
+    steps: Floats
+    """Trips of all loops: factor of the array's steps."""
+    extents: Mapping[tuple[int, str], Floats]
+    """Tile extents as capacities count them, per (level, dimension)."""
+    whole: Mapping[tuple[int, str], Mask]
+    spilled: Mapping[int, Mask]
+    """Per tile of partial sums: whether they come there."""
+    visits: Mapping[Pair, Floats] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.energy)
+
+    def take(self, rows: NDArray[np.int64] | Mask) -> Table:
+        """Rows in the shape of an index array."""
+        return Table(
+            {dim: tiles[:, rows] for dim, tiles in self.units.items()},
+            self.energy[rows],
+            self.loads[:, rows],
+            self.serial[:, rows],
+            self.steps[rows],
+            {key: column[rows] for key, column in self.extents.items()},
+            {key: column[rows] for key, column in self.whole.items()},
+            {key: column[rows] for key, column in self.spilled.items()},
+            {key: column[rows] for key, column in self.visits.items()},
+        )
+
+    def ideal(self) -> Table:
+        """One row that is as good as the best in every column: what an undecided group contributes to a bound."""
+        return Table(
+            {},
+            self.energy.min(keepdims=True),
+            self.loads.min(axis=1, keepdims=True),
+            self.serial.min(axis=1, keepdims=True),
+            self.steps.min(keepdims=True),
+            {key: column.min(keepdims=True) for key, column in self.extents.items()},
+            {key: column.max(keepdims=True) for key, column in self.whole.items()},
+            {key: column.min(keepdims=True) for key, column in self.spilled.items()},
+        )
+
+    def attributes(self) -> list[Floats | Ints]:
+        """Columns that decide dominance, each to be small."""
+        columns: list[Floats | Ints] = [*self.extents.values(), *self.visits.values(), self.steps]
+        columns += [(~column).astype(np.int64) for column in self.whole.values()]
+        return columns
+
+    def thinned(self) -> Table:
+        """Without rows that another one dominates."""
+        return self.take(thinned(self.attributes()))
+
+
+def group_table(
+    item: Structure, order: OrderClass, group: int, grids: Mapping[str, Grid], floors: Mapping[str, tuple[int, ...]]
+) -> Table:
+    """Chains of a group under one class of orders.
+
+    Parameters
+    ----------
+    item, order, group
+        What is searched, the class, and the group's index in ``item.groups``.
+    grids
+        Sizes by dimension.
+    floors
+        Least tiles by dimension [units]; a missing one is free.
+    """
+    dims = item.groups[group]
+    counted = {child: prefix for (owner, child), prefix in zip(item.pairs, order.prefix, strict=True) if owner == group}
+    parts = {dim: chains(shape_of(item, order, group, grids[dim], dim, floors.get(dim, ()))) for dim in dims}
+    return _table(item, group, counted, grids, parts)
+
+
+def shape_of(
+    item: Structure, order: OrderClass, group: int, grid: Grid, dim: str, floor: tuple[int, ...]
+) -> ChainShape:
+    """The chains of one dimension that costs can tell apart."""
+    prefixes = {prefix for (owner, _), prefix in zip(item.pairs, order.prefix, strict=True) if owner == group}
+    levels = item.levels
+    has_choice = any(tile.serial is not None or tile.choice for tile in item.tiles)
+    return ChainShape(
+        grid.units,
+        grid.last,
+        order.forced(group),
+        tuple(any(tile.level == level and dim in tile.dims for tile in item.tiles) for level in range(1, levels)),
+        tuple(level in prefixes or level == levels for level in range(1, levels + 1)),
+        grid.perfect,
+        has_choice,
+        floor,
+        grid.allowed,
+        grid.trips,
+    )
+
+
+def _table(
+    item: Structure, group: int, counted: Mapping[int, int], grids: Mapping[str, Grid], parts: Mapping[str, Chains]
+) -> Table:
+    lengths = [len(chain) for chain in parts.values()]
+    index = np.indices(lengths).reshape(len(lengths), -1) if lengths else np.zeros((0, 1), np.int64)
+    rows = index.shape[1]
+    part = {dim: chain.take(index[position]) for position, (dim, chain) in enumerate(parts.items())}
+
+    def count(prefix: int) -> Floats:
+        values = [chain.counts[prefix] for chain in part.values()]
+        return prod(values[1:], start=values[0]).astype(np.float64) if values else np.ones(rows)
+
+    steps = np.ones(rows)
+    for dim, chain in part.items():
+        grid = grids[dim]
+        array = -(-grid.size // grid.array) if grid.last == 1 else chain.counts[-1]
+        steps = steps * array
+    visits = {(group, child): count(prefix) for child, prefix in counted.items()}
+    every = {**visits, (group, item.levels + 1): steps}
+    extents, whole = {}, {}
+    for dim, chain in part.items():
+        for level in range(1, len(item.kept)):
+            tiles = [tile for tile in item.tiles if tile.level == level and dim in tile.dims]
+            if not tiles:
+                continue
+            inside = level >= item.levels  # one element in each instance
+            sizes = np.ones(rows, np.int64) if inside else grids[dim].elements(chain.tiles[level - 1])
+            block = 1 if inside else item.blocks[level].get(dim, 1)
+            extents[level, dim] = (-(-sizes // block) * block).astype(np.float64)
+            if any(tile.serial is not None or tile.choice for tile in tiles):
+                whole[level, dim] = sizes == grids[dim].size
+    spilled = {
+        number: every[tile.spilled] > 1.0
+        for number, tile in enumerate(item.tiles)
+        if tile.spilled is not None and tile.spilled[0] == group
+    }
+    return Table(
+        {dim: chain.tiles for dim, chain in part.items()},
+        _sum(item.energy, every, rows),
+        _stack([_sum(port, every, rows) for port in item.ports], rows),
+        _stack([_sum(tile.serial, every, rows) for tile in item.tiles], rows),
+        steps,
+        extents,
+        whole,
+        spilled,
+        visits,
+    )
+
+
+def _sum(line: Affine | None, visits: Mapping[Pair, Floats], rows: int) -> Floats:
+    """The group's part of an affine cost."""
+    total = np.zeros(rows)
+    for pair, weight in line.terms if line is not None else ():
+        if pair in visits:
+            total += weight * visits[pair]
+    return total
+
+
+def _stack(columns: Sequence[Floats], rows: int) -> Floats:
+    return np.stack(columns) if columns else np.zeros((0, rows))

@@ -14,7 +14,7 @@ from mapper.nest.accounting import Accounting
 from mapper.nest.capacity import tile_words
 from mapper.nest.cost import GUARD, Plan, evaluate, plan_of, steps
 from mapper.nest.counts import Real, ceil_div
-from mapper.nest.moves import Kind, flows
+from mapper.nest.moves import Kind, Move, canonical, flows
 from mapper.nest.nest import NestBatch
 from mapper.nest.problem import TENSORS
 from mapper.nest.routes import route
@@ -60,10 +60,11 @@ def tally(batch: NestBatch, accounting: Accounting) -> Tally:
     """Count every access of every mapping of ``batch``; the same formulas that `evaluate` prices."""
     plan = plan_of(batch.problem, batch.hierarchy, batch.skeleton, accounting)
     walk = Walk(batch, even=accounting.ragged == "perfect")
+    counter = _Counter(batch, walk, accounting)
     machine, depth = batch.hierarchy, len(batch.skeleton.levels)
     cycles = evaluate(batch, accounting).cycles
     accesses = {
-        (shape.memory, tensor): _accesses(batch, walk, level, tensor, accounting)
+        (shape.memory, tensor): _accesses(batch, walk, level, tensor, counter)
         for level, shape in enumerate(batch.skeleton.levels)
         for tensor in TENSORS
         if tensor in shape.kept
@@ -80,22 +81,33 @@ def tally(batch: NestBatch, accounting: Accounting) -> Tally:
     )
 
 
-def _accesses(batch: NestBatch, walk: Walk, level: int, tensor: str, accounting: Accounting) -> Accesses:
-    levels, memory = batch.skeleton.levels, batch.hierarchy.memories[level]
-    found = flows(
-        batch.problem,
-        batch.hierarchy,
-        tuple(shape.kept for shape in levels),
-        tuple(shape.spatial for shape in levels),
-        accounting,
-    )
+class _Counter:
+    """Words of moves, each worked out once."""
+
+    def __init__(self, batch: NestBatch, walk: Walk, accounting: Accounting) -> None:
+        self._batch, self._walk = batch, walk
+        self.spatial = tuple(shape.spatial for shape in batch.skeleton.levels)
+        kept = tuple(shape.kept for shape in batch.skeleton.levels)
+        self.flows = flows(batch.problem, batch.hierarchy, kept, self.spatial, accounting)
+        self._words: dict[Move, Real] = {}
+
+    def words(self, move: Move) -> Real:
+        name = canonical(move, self._batch.problem, self.spatial)
+        if name not in self._words:
+            scale, column = self._walk.words(route(self._batch.problem, self._batch.skeleton, name))
+            self._words[name] = scale * column
+        return self._words[name]
+
+
+def _accesses(batch: NestBatch, walk: Walk, level: int, tensor: str, counter: _Counter) -> Accesses:
+    memory = batch.hierarchy.memories[level]
     total: dict[Kind, Real] = {"read": 0.0, "fill": 0.0, "update": 0.0}
     busiest = dict(total)
-    for flow in found:
+    for flow in counter.flows:
         if flow.level == level and flow.tensor == tensor:
-            for counts, only in ((total, False), (busiest, True)):
-                scale, words = walk.words(route(batch.problem, batch.skeleton, replace(flow.move, busiest=only)))
-                counts[flow.kind] = counts[flow.kind] + (flow.weight * scale) * words
+            total[flow.kind] = total[flow.kind] + counter.words(flow.move) * flow.weight
+            only = replace(flow.move, busiest=memory.instances > 1)
+            busiest[flow.kind] = busiest[flow.kind] + counter.words(only) * flow.weight
     pj = total["read"] * memory.read_pj + (total["fill"] + total["update"]) * memory.write_pj
     sizes = {dim: walk.tile(level, dim) for dim in batch.problem.relevant(tensor)}
     rows = len(batch)

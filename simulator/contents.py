@@ -8,19 +8,22 @@ Rows that are overwritten while an earlier command still reads them are no compl
 unroller order such commands (write after read, write after write), so the program means what its order says.
 
 Writes start at the first column of a row, so that what has been written of a row is one number: its columns.
+
+Most programs are long and periodic: a loop of a known kind, met in a known state, leads where it led before, and is
+followed by looking that up (`Contents.repeats`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
-from simulator.program import Compute, Item, MatmulLoop, Mvin, Mvout, OnChip, Preload
+from simulator.program import Compute, Config, Fence, HostTask, Item, MatmulLoop, Mvin, Mvout, OnChip, Preload
 from simulator.units.unroller import blocks, halves, placement, shape_of
 
 Columns = NDArray[np.int32]
@@ -151,9 +154,61 @@ class Contents:
         self._layouts: dict[tuple[int | bool, ...], tuple[_Tile, _Tile, _Tile]] = {}
         self._preload: Preload | None = None
         self._weights = "weights" in preloaded
+        self._state: int | None = None
+        """Number of the state after the last loop; None: not known."""
+        self._behind = False
+        """The tiles below are not those of that state: loops were looked up."""
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._states: list[tuple[dict[tuple[str, int], _Held], dict[int, _Held], int, int]] = []
+        self._steps: dict[tuple[int, int], int] = {}
+
+    def repeats(self, kind: int) -> bool:
+        """Follow a loop whose ``kind`` went through in the present state; False: it has to be entered.
+
+        Loops of one kind differ by the addresses of their matrices alone. Complaints of loops entered later name other
+        items than they should: enter every item to have them exact.
+        """
+        after = None if self._state is None else self._steps.get((self._state, kind))
+        if after is None:
+            return False
+        self._state, self._behind = after, True
+        return True
+
+    def learn(self, before: int | None, kind: int) -> None:
+        """Note where a loop that was entered without complaint leads; ``before``: `state` before it."""
+        tiles = sorted((place, id(held.tile), held.overwritten_by is None) for place, held in self._tiles.items())
+        sums = sorted(
+            (half, id(held.tile), held.overwritten_by is None, held.stored) for half, held in self._sums.items()
+        )
+        name = (*tiles, *sums, self._loops % 2, self._stored % 2)
+        if name not in self._numbers:
+            self._numbers[name] = len(self._states)
+            copied = {place: replace(held) for place, held in self._tiles.items()}
+            copied_sums = {half: replace(held) for half, held in self._sums.items()}
+            self._states.append((copied, copied_sums, self._loops % 2, self._stored % 2))
+        self._state = self._numbers[name]
+        if before is not None:
+            self._steps[before, kind] = self._state
+
+    @property
+    def state(self) -> int | None:
+        """Number of the present state, None if it has none."""
+        return self._state
+
+    def _catch_up(self) -> None:
+        """Make the tiles those of the present state."""
+        if self._behind and self._state is not None:
+            tiles, sums, loops, stored = self._states[self._state]
+            self._tiles = {place: replace(held) for place, held in tiles.items()}
+            self._sums = {half: replace(held) for half, held in sums.items()}
+            self._loops, self._stored = 2 + loops, 2 + stored
+        self._behind, self._state = False, None
 
     def enter(self, index: int, item: Item) -> Iterator[str]:
         """Follow item ``index``, which fits the machine; yield complaints."""
+        if isinstance(item, (Config, Fence, HostTask)):
+            return
+        self._catch_up()
         match item:
             case MatmulLoop():
                 yield from self._loop(index, item)

@@ -192,6 +192,32 @@ class Program:
         return Program(f"{self.name}+{other.name}", self.items + other.items, regions, preloaded)
 
 
+def loop_kinds(items: tuple[Item, ...]) -> list[int]:
+    """Number of the kind of each hardware loop, -1 for other items; loops of one kind differ by addresses alone."""
+    numbers: dict[tuple[object, ...], int] = {}
+    return [numbers.setdefault(_kind(item), len(numbers)) if isinstance(item, MatmulLoop) else -1 for item in items]
+
+
+def _kind(loop: MatmulLoop) -> tuple[object, ...]:
+    a, b, c, d = loop.a, loop.b, loop.c, loop.d
+    return (
+        loop.m,
+        loop.k,
+        loop.n,
+        None if a is None else a.row_stride_bytes,
+        None if b is None else b.row_stride_bytes,
+        None if c is None else c.row_stride_bytes,
+        None if d is None else d.row_stride_bytes,
+        loop.accumulate,
+        loop.b_transposed,
+        loop.c_full,
+        loop.activation,
+        loop.a_half,
+        loop.b_half,
+        loop.whole_memory,
+    )
+
+
 def _at(matrix: Matrix | None) -> str:
     return "kept" if matrix is None else f"0x{matrix.address:x}/{matrix.row_stride_bytes}"
 

@@ -81,18 +81,27 @@ class Access:
         return every[(every >= 0) & (every < end - start)]
 
 
-def clashes(program: Program, spec: HardwareSpec) -> Iterator[tuple[int, str]]:
-    """Yield the number of each command that gets in another's way, and how."""
+def clashes(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """Yield the number of each command that gets in another's way, and how; ``kinds`` of `loop_kinds`."""
     stretch = _Stretch()
-    for index, item in enumerate(program.items):
+    reach: dict[int, tuple[int, int, int]] = {}
+    for index, (item, kind) in enumerate(zip(program.items, kinds, strict=True)):
         if isinstance(item, MatmulLoop):
-            yield from _own_operands(index, item, spec)
-            stretch.add(index, item, spec)
+            if kind not in reach:
+                reach[kind] = _reach(index, item, spec)
+            if stretch.add(index, item, reach[kind]):
+                yield from _own_operands(index, item, spec)
         elif isinstance(item, Fence):
             yield from stretch.clashes(spec)
             stretch = _Stretch()
     yield from stretch.clashes(spec)
     yield from _regions_in_use(program, spec)
+
+
+def _reach(index: int, loop: MatmulLoop, spec: HardwareSpec) -> tuple[int, int, int]:
+    """Bytes from the first to the last one of A, B and C."""
+    found = {access.name: access.end - access.address for access in loop_accesses(index, loop, spec)}
+    return found.get("A", 0), found.get("B", 0), found.get("C", 0)
 
 
 def loop_accesses(index: int, loop: MatmulLoop, spec: HardwareSpec) -> list[Access]:
@@ -137,19 +146,10 @@ def _accesses(index: int, item: Item, spec: HardwareSpec) -> list[Access]:
 
 
 def _own_operands(index: int, loop: MatmulLoop, spec: HardwareSpec) -> Iterator[tuple[int, str]]:
-    target = loop.c
-    if target is None:
-        return
-    start = target.address
-    end = start + (loop.m - 1) * target.row_stride_bytes + loop.n * (spec.array.accumulator_bits // 8)
-    b_rows = loop.n if loop.b_transposed else loop.k
-    for matrix, rows in ((loop.a, loop.m), (loop.b, b_rows)):
-        reach = 0 if matrix is None else rows * matrix.row_stride_bytes + loop.k + loop.n
-        if matrix is not None and matrix.address < end and start < matrix.address + reach:
-            *reads, write = loop_accesses(index, loop, spec)
-            for read in reads:
-                if read.operand and read.meets(write):
-                    yield index, f"writes C over its own {read.name}, {_shared(read, write)}; give C its own memory"
+    *reads, write = loop_accesses(index, loop, spec)
+    for read in reads:
+        if read.operand and read.meets(write):
+            yield index, f"writes C over its own {read.name}, {_shared(read, write)}; give C its own memory"
             return
 
 
@@ -168,26 +168,36 @@ class _Stretch:
 
     def __init__(self) -> None:
         self._loops: list[tuple[int, MatmulLoop]] = []
-        self._loaded = [1 << 62, 0]
-        self._written = [1 << 62, 0]
+        self._first_loaded = self._first_written = 1 << 62
+        self._end_loaded = self._end_written = 0
 
-    def add(self, index: int, loop: MatmulLoop, spec: HardwareSpec) -> None:
+    def add(self, index: int, loop: MatmulLoop, reach: tuple[int, int, int]) -> bool:
+        """Add a loop; say whether the hull of its C meets that of its A or B."""
         self._loops.append((index, loop))
-        for matrix, rows, width, hull in (
-            (loop.a, loop.m, loop.k, self._loaded),
-            (loop.b, loop.n, loop.k, self._loaded) if loop.b_transposed else (loop.b, loop.k, loop.n, self._loaded),
-            (loop.c, loop.m, loop.n * spec.array.accumulator_bits // 8 if loop.c_full else loop.n, self._written),
-        ):
+        first = end = 0
+        if loop.c is not None:
+            first = loop.c.address
+            end = first + reach[2]
+            if first < self._first_written:
+                self._first_written = first
+            if end > self._end_written:
+                self._end_written = end
+        meets = False
+        for matrix, size in ((loop.a, reach[0]), (loop.b, reach[1])):
             if matrix is not None:
-                end = matrix.address + (rows - 1) * matrix.row_stride_bytes + width
-                if matrix.address < hull[0]:
-                    hull[0] = matrix.address
-                if end > hull[1]:
-                    hull[1] = end
+                start = matrix.address
+                stop = start + size
+                meets |= start < end and first < stop
+                if start < self._first_loaded:
+                    self._first_loaded = start
+                if stop > self._end_loaded:
+                    self._end_loaded = stop
+        return meets
 
     def clashes(self, spec: HardwareSpec) -> Iterator[tuple[int, str]]:
         """Operands written between two loads of them."""
-        start, end = max(self._loaded[0], self._written[0]), min(self._loaded[1], self._written[1])
+        start = max(self._first_loaded, self._first_written)
+        end = min(self._end_loaded, self._end_written)
         if start >= end:
             return
         accesses = [access for index, loop in self._loops for access in loop_accesses(index, loop, spec)]

@@ -7,7 +7,7 @@ chip that were written before (`simulator.contents`); do the DRAM ranges that it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hwconfigs import HardwareSpec, SramSpec
 from simulator.contents import Contents
@@ -27,6 +27,7 @@ from simulator.program import (
     ProgramError,
     Region,
     listed,
+    loop_kinds,
 )
 from simulator.regions import clashes
 from simulator.units.unroller import blocks
@@ -40,13 +41,14 @@ MOST_ADDRESS, MOST_STRIDE = 1 << 56, 1 << 40
 
 def check(program: Program, spec: HardwareSpec) -> None:
     """Raise ``ProgramError`` with the first complaints about ``program`` on ``spec``."""
-    problems = list(_misfits(program, spec)) or list(_nonsense(program, spec))
+    kinds = loop_kinds(program.items)
+    problems = list(_misfits(program, spec, kinds)) or list(_nonsense(program, spec, kinds))
     if problems:
         more = f" (+{len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
         raise ProgramError(f"{program.name} on {spec.name}: " + "; ".join(problems[:SHOWN]) + more)
 
 
-def _misfits(program: Program, spec: HardwareSpec) -> Iterator[str]:
+def _misfits(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iterator[str]:
     """Commands that the machine cannot execute."""
     if not program.items:
         yield "the program is empty"
@@ -54,7 +56,11 @@ def _misfits(program: Program, spec: HardwareSpec) -> Iterator[str]:
         yield f"preloaded={name!r} is none of {', '.join(EVERYTHING_ON_CHIP)}"
     yield from _region_problems(program.regions)
     preload: Preload | None = None
-    for index, item in enumerate(program.items):
+    fitting: set[int] = set()
+    for index, (item, kind) in enumerate(zip(program.items, kinds, strict=True)):
+        if kind in fitting and isinstance(item, MatmulLoop) and _addresses_fit(item):
+            preload = None
+            continue
         complaints = list(_item_problems(item, spec))
         if isinstance(item, Preload):
             preload = item
@@ -65,18 +71,45 @@ def _misfits(program: Program, spec: HardwareSpec) -> Iterator[str]:
                 complaints.extend(_rows_problems(preload.result, preload.result_row, item.m, spec))
         elif isinstance(item, (MatmulLoop, Fence)):
             preload = None
+        if kind >= 0 and not complaints:
+            fitting.add(kind)
         for complaint in complaints:
             yield _named(index, item, complaint)
 
 
-def _nonsense(program: Program, spec: HardwareSpec) -> Iterator[str]:
+def _addresses_fit(loop: MatmulLoop) -> bool:
+    a, b, c, d = loop.a, loop.b, loop.c, loop.d
+    return (
+        (a is None or 0 <= a.address < MOST_ADDRESS)
+        and (b is None or 0 <= b.address < MOST_ADDRESS)
+        and (c is None or 0 <= c.address < MOST_ADDRESS)
+        and (d is None or 0 <= d.address < MOST_ADDRESS)
+    )
+
+
+def _nonsense(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iterator[str]:
     """Commands that read what is not there, or write over what is still needed."""
-    contents = Contents(spec, program.preloaded)
-    for index, item in enumerate(program.items):
-        for complaint in contents.enter(index, item):
-            yield _named(index, item, complaint)
-    for index, complaint in clashes(program, spec):
+    if not _all_written(program, spec, kinds):
+        contents = Contents(spec, program.preloaded)
+        for index, item in enumerate(program.items):
+            for complaint in contents.enter(index, item):
+                yield _named(index, item, complaint)
+    for index, complaint in clashes(program, spec, kinds):
         yield _named(index, program.items[index], complaint)
+
+
+def _all_written(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> bool:
+    """Whether there is no complaint about rows on chip; loops of a known kind in a known state are looked up."""
+    contents = Contents(spec, program.preloaded)
+    for index, (item, kind) in enumerate(zip(program.items, kinds, strict=True)):
+        if kind >= 0 and contents.repeats(kind):
+            continue
+        before = contents.state
+        if next(contents.enter(index, item), None) is not None:
+            return False
+        if kind >= 0:
+            contents.learn(before, kind)
+    return True
 
 
 def _named(index: int, item: Item, complaint: str) -> str:

@@ -24,6 +24,7 @@ from simulator.program import (
     Preload,
     Program,
     ProgramError,
+    loop_kinds,
 )
 from simulator.units.expand import LoopExpander
 
@@ -319,3 +320,48 @@ def test_transfers_agree_with_the_oracle(commands: list[Mvin | Mvout]) -> None:
         assert bool(complaints) == (not fine)
         if complaints:
             return
+
+
+KINDS = st.builds(
+    MatmulLoop,
+    st.sampled_from([4, 8]),
+    st.just(4),
+    st.sampled_from([4, 8]),
+    st.sampled_from([A, A, None]),
+    st.sampled_from([B, B, None]),
+    st.sampled_from([C, C, None]),
+    accumulate=st.sampled_from([False, False, True]),
+    a_half=st.sampled_from([None, 0, 1]),
+    b_half=st.sampled_from([None, 0]),
+)
+
+
+@given(st.lists(KINDS, min_size=1, max_size=3), st.lists(st.integers(0, 3), min_size=1, max_size=24))
+def test_looking_loops_up_is_entering_them(kinds: list[MatmulLoop], order: list[int]) -> None:
+    """Programs of few kinds of loops, and a command now and then: the first complaint comes at the same item."""
+    command = Mvin(A, 4, 4, "scratchpad", 2)
+    items = tuple(kinds[number] if number < len(kinds) else command for number in order)
+    entered, looked_up = Contents(TINY), Contents(TINY)
+    for index, (item, kind) in enumerate(zip(items, loop_kinds(items), strict=True)):
+        complaint = next(entered.enter(index, item), None)
+        if kind >= 0 and looked_up.repeats(kind):
+            assert complaint is None
+            continue
+        before = looked_up.state
+        assert (next(looked_up.enter(index, item), None) is None) == (complaint is None)
+        if complaint is not None:
+            return
+        if kind >= 0:
+            looked_up.learn(before, kind)
+
+
+def test_periodic_programs_are_looked_up() -> None:
+    """Of a thousand equal loops a handful is entered."""
+    contents, entered = Contents(TINY), 0
+    for index in range(1000):
+        if not contents.repeats(0):
+            before = contents.state
+            assert not list(contents.enter(index, LOOP))
+            contents.learn(before, 0)
+            entered += 1
+    assert entered <= 6

@@ -50,8 +50,10 @@ class ChainShape:
     """Least T1 .. T(L-1); empty for none."""
     allowed: tuple[tuple[int, ...] | None, ...] = ()
     """Sizes that constraints leave for T1 .. T(L-1), None for any; empty for no constraints."""
-    trips: tuple[tuple[int, int] | None, ...] = ()
-    """Bounds on the trips of levels 0 .. L-1, None for any; empty for no constraints."""
+    trips: tuple[tuple[int, ...] | None, ...] = ()
+    """Trips that constraints leave for levels 0 .. L-1, None for any; empty for no constraints."""
+    coarse: tuple[int, ...] = ()
+    """Sizes to look at, for a quick search that proves nothing; empty for all."""
 
     @property
     def levels(self) -> int:
@@ -211,7 +213,7 @@ def _table(growing: _Growing, shape: ChainShape, empty: bool = False) -> Chains:
     for level, bounds in enumerate(shape.trips):
         if bounds is not None:
             trips = -(-tiles[level] // tiles[level + 1])
-            good &= (trips >= bounds[0]) & (trips <= bounds[1])
+            good &= np.isin(trips, np.array(bounds, np.int64))
     table = Chains(tiles[1:-1], counts)
     return table if good.all() else table.take(good)
 
@@ -279,6 +281,8 @@ def _expand(growing: _Growing, shape: ChainShape, block: _Block, is_last: bool) 
 
 
 def _grid(shape: ChainShape) -> Ints:
+    if shape.coarse:
+        return np.array(shape.coarse, np.int64)
     if shape.perfect:
         return np.array(divisors(shape.size), np.int64)
     return np.arange(1, shape.size + 1, dtype=np.int64)
@@ -312,7 +316,7 @@ def _try(growing: _Growing, shape: ChainShape, block: _Block, values: Ints) -> N
 
 def _try_break_points(growing: _Growing, shape: ChainShape, block: _Block) -> None:
     """The smallest value of each combination of counts."""
-    if shape.perfect:
+    if shape.perfect or shape.coarse:
         _try(growing, shape, block, _grid(shape))
         return
     floor = (

@@ -143,10 +143,10 @@ def bufferings(
 ) -> list[tuple[frozenset[str], ...]]:
     """Double-buffered tensors per memory, fewest first.
 
-    They are a choice where a second copy takes room and a missing one takes time; otherwise none is written down,
-    unless constraints ask for it.
+    They are a choice where a missing second copy takes time; otherwise none is written down, unless constraints ask
+    for it.
     """
-    is_choice = accounting.double_buffer_capacity and accounting.serial_transfers
+    is_choice = accounting.serial_transfers
     options: list[Sequence[frozenset[str]]] = []
     for index, memory in enumerate(hierarchy.memories):
         rule = constraints.rule(memory.name).double_buffer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,22 +23,15 @@ class Combined:
     cycles: Floats
     """Infinite where nothing fits."""
     choice: NDArray[np.int64]
-    """Which tiles have a second copy, an index into `buffer_choices`."""
-
-
-def buffer_choices(item: Structure, allowed: Sequence[frozenset[int]] | None = None) -> tuple[frozenset[int], ...]:
-    """Sets of tiles (indices) that get a second copy, fewest first."""
-    if allowed is not None:
-        return tuple(allowed)
-    free = [number for number, tile in enumerate(item.tiles) if tile.choice]
-    return tuple(frozenset(names) for size in range(len(free) + 1) for names in combinations(free, size))
+    """Which tiles have a second copy: an index into the choices given to `Combiner`."""
 
 
 class Combiner:
     """Evaluates one structure; the groups' tables are given in the order of ``item.groups``."""
 
-    def __init__(self, item: Structure, choices: Sequence[frozenset[int]], *, needs_cycles: bool) -> None:
-        self.item, self.choices, self.needs_cycles = item, tuple(choices), needs_cycles
+    def __init__(self, item: Structure, choices: Sequence[frozenset[int]]) -> None:
+        self.item, self.choices = item, tuple(choices)
+        self._copies = 2.0 if item.accounting.double_buffer_capacity else 1.0
 
     def __call__(self, tables: Sequence[Table]) -> Combined:
         """Costs of one combination per cell of the tables' broadcast shape."""
@@ -47,10 +39,6 @@ class Combiner:
         words, whole = zip(
             *(self._words(tile, number, tables) for number, tile in enumerate(self.item.tiles)), strict=True
         )
-        if not self.needs_cycles:
-            fits = self._any_fits(words, whole)
-            energy, fits = np.broadcast_arrays(energy, fits)
-            return Combined(energy, np.where(fits, 0.0, np.inf), np.zeros(energy.shape, np.int64))
         steps = np.float64(1.0)
         for table in tables:
             steps = steps * table.steps
@@ -85,16 +73,9 @@ class Combiner:
         for _, room, tiles in self.item.rooms:
             taken = np.float64(0.0)
             for number in tiles:
-                copies = np.where(whole[number], 1.0, 2.0) if number in doubled else 1.0
+                copies = np.where(whole[number], 1.0, self._copies) if number in doubled else 1.0
                 taken = taken + words[number] * copies
             fits = fits & (taken <= room)
-        return fits
-
-    def _any_fits(self, words: Sequence[Floats], whole: Sequence[Mask]) -> Mask:
-        fits = np.bool_(False)
-        for doubled in self.choices:
-            if not any(other < doubled for other in self.choices):
-                fits = fits | self._fits(words, whole, doubled)
         return fits
 
     def _serial(self, tile: Tile, number: int, whole: Mask, tables: Sequence[Table]) -> Floats | float:
@@ -109,5 +90,5 @@ class Combiner:
         for number, tile in enumerate(self.item.tiles):
             words, whole = self._words(tile, number, tables)
             doubled = np.isin(choice, [index for index, names in enumerate(self.choices) if number in names])
-            total = total + words * np.where(doubled & ~whole, 2.0, 1.0)
+            total = total + words * np.where(doubled & ~whole, self._copies, 1.0)
         return total

@@ -50,8 +50,6 @@ class Tile:
     serial: Affine | None
     """Cycles of its transfers, added to the array's steps if the tile has one copy only and is not the whole tensor;
     None if transfers always overlap."""
-    choice: bool
-    """Whether a second copy is a choice: it takes room and hides the transfers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class Structure:
     ports: tuple[Affine, ...]
     tiles: tuple[Tile, ...]
     rooms: tuple[tuple[str, int, tuple[int, ...]], ...]
-    """(memory, words, indices of its tiles)."""
+    """(place, words, indices of the tiles that share it)."""
     blocks: Mapping[int, Mapping[str, int]]
     """Per level: multiples to which extents are rounded up [elements]."""
 
@@ -99,10 +97,10 @@ def structure(
     coefficients = Coefficients.of(problem, hierarchy, kept, spatial, accounting)
     sorter = _Sorter(problem, spatial, levels, groups)
     tiles = _tiles(problem, hierarchy, accounting, kept, coefficients, sorter)
+    places = {memory.place: memory.entries for memory in hierarchy.memories[1:] if memory.entries is not None}
     rooms = tuple(
-        (memory.name, memory.entries, tuple(i for i, tile in enumerate(tiles) if tile.level == level))
-        for level, memory in enumerate(hierarchy.memories)
-        if memory.entries is not None and level > 0
+        (place, entries, tuple(i for i, tile in enumerate(tiles) if hierarchy.memories[tile.level].place == place))
+        for place, entries in places.items()
     )
     energy = sorter.affine(coefficients.energy_pj)
     ports = tuple(sorter.affine(port.load, 1.0 - GUARD) for port in coefficients.ports)
@@ -189,9 +187,7 @@ def _tiles(
 ) -> tuple[Tile, ...]:
     serial = {(item.level, item.tensor): sorter.affine(item.load) for item in coefficients.serial}
     found = []
-    for level, memory in enumerate(hierarchy.memories):
-        if level == 0:
-            continue
+    for level in range(1, len(kept)):
         for tensor in TENSORS:
             if tensor not in kept[level]:
                 continue
@@ -202,7 +198,5 @@ def _tiles(
                 spilled = sorter.pair(Move("output", inner, level)) if words > 1 else None
             dims = tuple(dim for dim in problem.names if dim in problem.relevant(tensor))
             load = serial.get((level, tensor))
-            choice = accounting.double_buffer_capacity and load is not None and memory.instances == 1
-            overlaps = load is not None and not accounting.double_buffer_capacity
-            found.append(Tile(tensor, level, dims, words, spilled, None if overlaps else load, choice))
+            found.append(Tile(tensor, level, dims, words, spilled, load))
     return tuple(found)

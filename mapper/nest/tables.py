@@ -32,7 +32,9 @@ class Grid:
     perfect: bool
     allowed: tuple[tuple[int, ...] | None, ...] = ()
     """Per level of a tile, outermost first: sizes left by constraints [units]; see `ChainShape`."""
-    trips: tuple[tuple[int, int] | None, ...] = ()
+    trips: tuple[tuple[int, ...] | None, ...] = ()
+    coarse: tuple[int, ...] = ()
+    """Only these sizes [units], for a first look; empty for all."""
 
     @property
     def units(self) -> int:
@@ -135,7 +137,7 @@ def shape_of(
     """The chains of one dimension that costs can tell apart."""
     prefixes = {prefix for (owner, _), prefix in zip(item.pairs, order.prefix, strict=True) if owner == group}
     levels = item.levels
-    has_choice = any(tile.serial is not None or tile.choice for tile in item.tiles)
+    has_serial = any(tile.serial is not None for tile in item.tiles)
     return ChainShape(
         grid.units,
         grid.last,
@@ -143,10 +145,11 @@ def shape_of(
         tuple(any(tile.level == level and dim in tile.dims for tile in item.tiles) for level in range(1, levels)),
         tuple(level in prefixes or level == levels for level in range(1, levels + 1)),
         grid.perfect,
-        has_choice,
+        has_serial,
         floor,
         grid.allowed,
         grid.trips,
+        grid.coarse,
     )
 
 
@@ -179,7 +182,7 @@ def _table(
             sizes = np.ones(rows, np.int64) if inside else grids[dim].elements(chain.tiles[level - 1])
             block = 1 if inside else item.blocks[level].get(dim, 1)
             extents[level, dim] = (-(-sizes // block) * block).astype(np.float64)
-            if any(tile.serial is not None or tile.choice for tile in tiles):
+            if any(tile.serial is not None for tile in tiles):
                 whole[level, dim] = sizes == grids[dim].size
     spilled = {
         number: every[tile.spilled] > 1.0

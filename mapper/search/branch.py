@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mapper.nest.classes import OrderClass
 from mapper.nest.combine import Combined, Combiner
-from mapper.nest.structure import Structure
+from mapper.nest.structure import COMMON, Structure
 from mapper.nest.tables import Grid, Table, group_table
 
 Floats = NDArray[np.float64]
@@ -46,8 +46,10 @@ class Effort:
     max_rows: int | None = None
     deadline: float | None = None
 
-    def spend(self, rows: int) -> None:
-        self.rows += rows
+    def check(self, *, started: bool) -> None:
+        """Raise `Stopped` at the limit; not before there is something to return."""
+        if not started:
+            return
         if self.max_rows is not None and self.rows >= self.max_rows:
             raise Stopped
         if self.deadline is not None and time.perf_counter() >= self.deadline:
@@ -75,10 +77,11 @@ class Candidate:
 class Goal(Protocol):
     """What is minimised; keeps the best so far."""
 
-    needs_cycles: bool
+    version: int
+    """Grows with every improvement."""
 
     def bound(self, costs: Combined) -> Floats:
-        """A number per combination; those that are `hopeless` cannot improve anything."""
+        """A number per combination by which the most promising come first."""
 
     def hopeless(self, costs: Combined) -> NDArray[np.bool_]:
         """Whether neither a combination nor anything it bounds can be a result."""
@@ -86,22 +89,32 @@ class Goal(Protocol):
     def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
         """Look at evaluated combinations (one column)."""
 
+    def floors(self, item: Structure, ideal: Combined) -> Limits:
+        """Most energy and cycles that a result can have, for a structure whose ideal costs are given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Costs that no result exceeds."""
+
+    energy: float = np.inf
+    cycles: float = np.inf
+
 
 @dataclass(slots=True)
 class Least:
     """The least of one score, with all that ties.
 
     ``ceiling`` bounds the cycles: the least energy among the fastest mappings is ``Least("energy", ceiling=C)``.
+    ``ties`` keeps what is as good as the best; without it only what is better counts.
     """
 
     objective: str
     ceiling: float = np.inf
+    ties: bool = True
     best: float = np.inf
+    version: int = 0
     found: dict[tuple[float, float], Candidate] = field(default_factory=dict)
-
-    @property
-    def needs_cycles(self) -> bool:
-        return self.objective != "energy" or np.isfinite(self.ceiling)
 
     def bound(self, costs: Combined) -> Floats:
         if self.objective == "energy":
@@ -110,18 +123,24 @@ class Least:
             score = costs.cycles
         else:
             score = costs.energy * costs.cycles
-        return np.where(costs.cycles <= self.ceiling, np.where(np.isfinite(costs.cycles), score, np.inf), np.inf)
+        return np.where((costs.cycles <= self.ceiling) & np.isfinite(costs.cycles), score, np.inf)
+
+    @property
+    def _limit(self) -> float:
+        return self.best * (1.0 + TIE) if self.ties else self.best * (1.0 - TIE)
 
     def hopeless(self, costs: Combined) -> NDArray[np.bool_]:
         score = self.bound(costs)
-        return ~(np.isfinite(score) & (score <= self.best * (1.0 + TIE)))
+        return ~(np.isfinite(score) & (score <= self._limit))
 
     def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
         score = self.bound(costs)
         least = float(score.min(initial=np.inf))
-        if not np.isfinite(least) or least > self.best * (1.0 + TIE):
+        if not np.isfinite(least) or least > self._limit:
             return
-        self.best = min(self.best, least)
+        if least < self.best:
+            self.best = least
+            self.version += 1
         rows = np.flatnonzero(score <= self.best * (1.0 + TIE))
         for candidate in describe(rows):
             key = candidate.energy, candidate.cycles
@@ -129,17 +148,66 @@ class Least:
             if known is None or (candidate.words, candidate.rank) < (known.words, known.rank):
                 self.found[key] = candidate
 
-    def ties(self) -> list[Candidate]:
+    def floors(self, item: Structure, ideal: Combined) -> Limits:
+        energy, cycles = float(ideal.energy.min()), float(ideal.cycles.min())
+        if not np.isfinite(self.best):
+            return Limits(cycles=self.ceiling)
+        if self.objective == "energy":
+            return Limits(self.best * (1.0 + TIE), self.ceiling)
+        if self.objective == "latency":
+            return Limits(cycles=min(self.best, self.ceiling))
+        return Limits(self.best * (1.0 + TIE) / cycles, min(self.best * (1.0 + TIE) / energy, self.ceiling))
+
+    def winners(self) -> list[Candidate]:
         """What is as good as the best, to a relative 1e-12."""
+        return [item for item in self.found.values() if _score(item, self.objective) <= self.best * (1.0 + TIE)]
 
-        def score(candidate: Candidate) -> float:
-            return {
-                "energy": candidate.energy,
-                "latency": candidate.cycles,
-                "edp": candidate.energy * candidate.cycles,
-            }[self.objective]
 
-        return [item for item in self.found.values() if score(item) <= self.best * (1.0 + TIE)]
+def _score(candidate: Candidate, objective: str) -> float:
+    scores = {"energy": candidate.energy, "latency": candidate.cycles}
+    return scores.get(objective, candidate.energy * candidate.cycles)
+
+
+@dataclass(slots=True)
+class Front:
+    """Combinations that no other one beats in cycles and energy at once, fewest cycles first."""
+
+    version: int = 0
+    found: list[Candidate] = field(default_factory=list)
+    _cycles: Floats = field(default_factory=lambda: np.zeros(0))
+    _energy: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def bound(self, costs: Combined) -> Floats:
+        return costs.energy * costs.cycles
+
+    def hopeless(self, costs: Combined) -> NDArray[np.bool_]:
+        hopeless = ~np.isfinite(costs.cycles)
+        if len(self._cycles):
+            at = np.searchsorted(self._cycles, costs.cycles, side="right") - 1
+            hopeless |= (at >= 0) & (self._energy[np.maximum(at, 0)] <= costs.energy * (1.0 + TIE))
+        return hopeless
+
+    def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
+        rows = np.flatnonzero(~self.hopeless(costs))
+        if not len(rows):
+            return
+        rows = rows[np.lexsort((costs.energy[rows], costs.cycles[rows]))]
+        energy = costs.energy[rows]
+        before = np.minimum.accumulate(np.concatenate([[np.inf], energy[:-1]]))
+        self.found += describe(rows[energy < before])
+        self.found.sort(key=lambda item: (item.cycles, item.energy, item.words, item.rank))
+        left: list[Candidate] = []
+        for item in self.found:
+            if not left or item.energy < left[-1].energy * (1.0 - TIE):
+                left.append(item)
+        self.found = left
+        self._cycles = np.array([item.cycles for item in left])
+        self._energy = np.array([item.energy for item in left])
+        self.version += 1
+
+    def floors(self, item: Structure, ideal: Combined) -> Limits:
+        del item, ideal
+        return Limits()
 
 
 def search_class(
@@ -153,22 +221,70 @@ def search_class(
     report: Callable[[float], None] = lambda bound: None,
 ) -> None:
     """Exhaust one class of orders; ``report`` hears the bound of what is still open."""
-    combiner = Combiner(item, choices, needs_cycles=goal.needs_cycles)
-    full = [group_table(item, order, group, grids, {}) for group in range(len(item.groups))]
+    combiner = Combiner(item, choices)
+    floors = _floors(item, order, grids, goal, combiner)
+    full = [group_table(item, order, group, grids, floors) for group in range(len(item.groups))]
     if min(map(len, full)) == 0:
         return
     effort.chains += sum(map(len, full))
-    for row in range(len(full[3])):
-        tables = [*full[:3], full[3].take(np.array([row]))]
+    for row in range(len(full[COMMON])):
+        tables = [*full[:COMMON], full[COMMON].take(np.array([row]))]
         reduced = _reduced(combiner, tables, goal)
         if reduced is not None:
             _exhaust(combiner, order, rank, grids, reduced, goal, effort, report)
 
 
+def ideal_costs(item: Structure, grids: Mapping[str, Grid], choices: Sequence[frozenset[int]]) -> Combined:
+    """Costs if everything moved once and nothing took room: below every mapping of the structure."""
+    visits = dict.fromkeys((*item.pairs, *((group, item.levels + 1) for group in range(COMMON + 1))), 1.0)
+    steps = 1.0
+    for group, dims in enumerate(item.groups):
+        trips = float(np.prod([-(-grids[dim].size // grids[dim].array) for dim in dims], initial=1.0))
+        visits[group, item.levels + 1] = trips
+        steps *= trips
+    energy = item.energy.constant + sum(weight * visits[pair] for pair, weight in item.energy.terms)
+    loads = [port.constant + sum(weight * visits[pair] for pair, weight in port.terms) for port in item.ports]
+    cycles = np.ceil(max([steps, *loads]))
+    return Combined(np.array([energy]), np.array([cycles]), np.zeros(1, np.int64))
+
+
+def _floors(
+    item: Structure, order: OrderClass, grids: Mapping[str, Grid], goal: Goal, combiner: Combiner
+) -> dict[str, tuple[int, ...]]:
+    """Least tiles by dimension: with smaller ones, some counted visits alone would cost more than a result may."""
+    ideal = ideal_costs(item, grids, combiner.choices)
+    limits = goal.floors(item, ideal)
+    most: dict[tuple[int, int], float] = {}
+    spare = limits.energy - float(ideal.energy[0])
+    lines = [(item.energy.terms, spare)] if np.isfinite(spare) else []
+    for port in item.ports:
+        least = port.constant + sum(weight * _least(item, pair, grids) for pair, weight in port.terms)
+        lines += [(port.terms, limits.cycles - least)] if np.isfinite(limits.cycles) else []
+    prefix = dict(zip(item.pairs, order.prefix, strict=True))
+    for terms, left in lines:
+        for pair, weight in terms:
+            if prefix.get(pair, 0) and weight > 0:
+                key = pair[0], prefix[pair]
+                most[key] = min(most.get(key, np.inf), 1.0 + max(left, 0.0) / weight * (1.0 + 1e-9) + 1e-6)
+    floors = {}
+    for group, dims in enumerate(item.groups):
+        if len(dims) == 1:
+            caps = [most.get((group, level), np.inf) for level in range(1, item.levels)]
+            units = grids[dims[0]].units
+            floors[dims[0]] = tuple(max(1, -(-units // int(min(cap, 2**40)))) for cap in caps)
+    return floors
+
+
+def _least(item: Structure, pair: tuple[int, int], grids: Mapping[str, Grid]) -> float:
+    if pair[1] <= item.levels:
+        return 1.0
+    return float(np.prod([-(-grids[dim].size // grids[dim].array) for dim in item.groups[pair[0]]], initial=1.0))
+
+
 def _reduced(combiner: Combiner, tables: list[Table], goal: Goal) -> list[Table] | None:
     """Drop chains that cannot be part of a result; None if nothing is left."""
     for _ in range(2):
-        for group in range(3):
+        for group in range(COMMON):
             if len(tables[group]) == 1:
                 continue
             row = [table if index == group else table.ideal() for index, table in enumerate(tables)]
@@ -177,7 +293,7 @@ def _reduced(combiner: Combiner, tables: list[Table], goal: Goal) -> list[Table]
                 return None
             if not keep.all():
                 tables[group] = tables[group].take(keep)
-    return [table.thinned() if group < 3 else table for group, table in enumerate(tables)]
+    return [table.thinned() if group < COMMON else table for group, table in enumerate(tables)]
 
 
 def _exhaust(
@@ -191,46 +307,36 @@ def _exhaust(
     report: Callable[[float], None],
 ) -> None:
     """Pairs of the shorter tables by bound, each block against the longest."""
-    a, b, last = sorted(range(3), key=lambda group: (len(tables[group]), group))
+    a, b, last = sorted(range(COMMON), key=lambda group: (len(tables[group]), group))
     first, second = (grid.ravel() for grid in np.indices((len(tables[a]), len(tables[b]))))
-    view = {a: tables[a].take(first), b: tables[b].take(second), last: tables[last].ideal(), 3: tables[3]}
-    costs = combiner([view[group] for group in range(4)])
-    keep = np.flatnonzero(~goal.hopeless(costs))
-    bounds = goal.bound(costs)[keep]
-    by_bound = np.argsort(bounds, kind="stable")
-    keep, bounds = keep[by_bound], bounds[by_bound]
+    view = {a: tables[a].take(first), b: tables[b].take(second), last: tables[last].ideal(), COMMON: tables[COMMON]}
+    costs = combiner([view[group] for group in range(COMMON + 1)])
+    bounds, version = goal.bound(costs), -1
+    keep = np.argsort(bounds, kind="stable")
+    longest, size = np.arange(len(tables[last])), 16
     effort.pairs += len(keep)
-    longest = np.arange(len(tables[last]))
-    start, size = 0, 16
-    while start < len(keep):
-        report(float(bounds[start]))
-        block = keep[start : start + size]
-        block = block[~goal.hopeless(_pick(costs, block))]
-        start, size = start + size, max(16, min(size * 4, CELLS // len(longest)))
-        if not len(block):
-            if np.isfinite(getattr(goal, "best", np.nan)):
-                return
-            continue
+    while True:
+        if goal.version != version:
+            keep, version = keep[~goal.hopeless(_pick(costs, keep))], goal.version
+        if not len(keep):
+            return
+        report(float(bounds[keep[0]]))
+        effort.check(started=goal.version > 0)
+        block, keep = keep[:size], keep[size:]
         rows = {a: first[block][:, None], b: second[block][:, None], last: longest[None, :]}
-        views = [tables[group].take(rows[group]) for group in range(3)] + [tables[3]]
-        found = combiner(views)
-        effort.spend(found.energy.size)
+        found = combiner([*(tables[group].take(rows[group]) for group in range(COMMON)), tables[COMMON]])
+        effort.rows += found.energy.size
+        shape = found.energy.shape
         flat = Combined(found.energy.ravel(), found.cycles.ravel(), found.choice.ravel())
 
         def describe(cells: Ints) -> list[Candidate]:
-            where = np.unravel_index(cells, found.energy.shape)
-            index = {a: first[block][where[0]], b: second[block][where[0]], last: longest[where[1]]}
-            chosen = [tables[group].take(index[group]) for group in range(3)] + [tables[3]]
-            return _candidates(
-                combiner,
-                order,
-                rank,
-                grids,
-                chosen,
-                Combined(*(c[cells] for c in (flat.energy, flat.cycles, flat.choice))),
-            )
+            across, along = np.unravel_index(cells, shape)  # noqa: B023 - called before the next round
+            index = {a: first[block][across], b: second[block][across], last: longest[along]}  # noqa: B023
+            chosen = [*(tables[group].take(index[group]) for group in range(COMMON)), tables[COMMON]]
+            return _candidates(combiner, order, rank, grids, chosen, _pick(flat, cells))  # noqa: B023
 
         goal.offer(flat, describe)
+        size = max(16, min(size * 4, CELLS // len(longest)))
 
 
 def _pick(costs: Combined, rows: Ints) -> Combined:

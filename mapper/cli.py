@@ -204,6 +204,9 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
         "--timeloop", type=_name, metavar="FILE", help="JSON of timeloop-model runs; alone: no other rows are run"
     )
     validate.add_argument(
+        "--estimate", action="store_true", help="the estimate against the simulation, on random mappings; alone"
+    )
+    validate.add_argument(
         "--without-patch", action="store_true", help="FireSim, 16x16: without the phenomenological l2.multi_beat_hit"
     )
     group = validate.add_argument_group("files to write")
@@ -256,7 +259,10 @@ def _add_study(study: argparse.ArgumentParser) -> None:
     study.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     study.add_argument("--layers", metavar="A,B,..", help="only these operators; default: all")
     study.add_argument("--iso-macs", action="store_true", help="operators of equal size: 29.5 million MACs each")
-    study.add_argument("--spatial", choices=("free", "full"), help="array use drawn as well, or full; default: free")
+    study.add_argument(
+        "--spatial", choices=("rows", "free", "full"),
+        help="how much of the array every mapping uses: full rows, any part, all it can; default: one after another",
+    )  # fmt: skip
     study.add_argument("--out", type=_name, metavar="DIR", help="write PNG and CSV files there")
 
 

@@ -1,0 +1,1 @@
+"""Published experiments, repeated: one file each, with the published values beside ours."""

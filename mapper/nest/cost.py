@@ -22,7 +22,7 @@ from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.moves import Flow, Kept, Kind, Move, Spread, canonical, flows, pairs
 from mapper.nest.nest import NestBatch, Skeleton
 from mapper.nest.problem import NestProblem
-from mapper.nest.routes import Route, route
+from mapper.nest.routes import LoopPlace, Route, route
 from mapper.nest.walk import Mask, Term, Walk
 
 GUARD = 1e-12
@@ -270,14 +270,19 @@ def steps(walk: Walk, plan: Plan, accounting: Accounting) -> Real:
 
 def _divides(walk: Walk) -> Mask:
     """Whether every tile divides the one outside, and spatial loops use all their parts."""
-    divides: Mask = True
+    every: Mask = True
     for loop, step, outside in zip(walk.places, walk.steps, walk.outside, strict=True):
-        if loop.parts:
-            divides = divides & (outside == step * loop.parts)
-        elif not (isinstance(step, float) and step == 1.0):
-            ratio = outside / step
-            divides = divides & (ratio == np.floor(ratio))
-    return divides
+        if loop.parts or not (isinstance(step, float) and step == 1.0):
+            every = every & divides(loop, step, outside)
+    return every
+
+
+def divides(loop: LoopPlace, step: Real, outside: Real) -> Mask:
+    """Whether the tiles of one loop cover the one outside without a rest."""
+    if loop.parts:
+        return outside == step * loop.parts
+    ratio = outside / step
+    return ratio == np.floor(ratio)
 
 
 def _full(value: Real, rows: int) -> NDArray[np.float64]:

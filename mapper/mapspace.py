@@ -52,7 +52,7 @@ class Batch:
         tiles = int(self.tile_m[row]), int(self.tile_k[row]), int(self.tile_n[row])
         return HardwareLoop(*tiles, self.order, self.double_buffered, self.held)
 
-    def take(self, rows: slice | NDArray[np.bool_]) -> Batch:
+    def take(self, rows: slice | NDArray[np.bool_] | Ints) -> Batch:
         """Return the chosen rows."""
         columns = self.tile_m[rows], self.tile_k[rows], self.tile_n[rows]
         return Batch(self.order, self.double_buffered, self.held, *columns)

@@ -1,89 +1,160 @@
-"""Exhaustive search: the optimum of brute force, the same every time, fast."""
+"""Proved search: the optimum and the front of brute force, the same every time, with few evaluations."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwconfigs import HardwareSpec
 from mapper.cost import OBJECTIVES, CostModel, Objective
 from mapper.errors import MappingError
 from mapper.estimate import estimate
+from mapper.mapping import HardwareLoop
 from mapper.mapspace import MapSpace, batch_of
-from mapper.problem import contiguous
-from mapper.search.exhaustive import ExhaustiveSearcher, search
+from mapper.problem import MatmulProblem, contiguous
+from mapper.search.proved import Proved, front, lower_bound, search
 from tests.mapper.test_mapspace import everything
 from tests.mapper.tiny import machine, prices, problems
+
+SMALL = ("tiny_4x4", "gemmini", "gemmini_chip")
+
+
+def listed(
+    problem: MatmulProblem, spec: HardwareSpec, objective: Objective
+) -> Iterator[tuple[tuple[float, ...], HardwareLoop]]:
+    """Yield the keys of every candidate that the space lists, in its order, and the candidate."""
+    model = CostModel.of(problem, spec, prices(spec))
+    for batch in MapSpace(problem, spec).batches():
+        columns = model.costs(batch).keys(objective)
+        for row in range(len(batch)):
+            yield tuple(float(column[row]) for column in columns), batch.loop(row)
+
+
+def drawn(data: st.DataObject, blocks: int) -> tuple[HardwareSpec, MatmulProblem]:
+    """Draw a machine, with its L2 or without, and a small problem."""
+    spec = machine(data.draw(st.sampled_from(SMALL)))
+    if data.draw(st.booleans()):
+        spec = spec.override({"l2": None})
+    return spec, data.draw(problems(spec, blocks=blocks))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data(), st.sampled_from(OBJECTIVES))
+def test_equals_an_exhaustive_walk(data: st.DataObject, objective: Objective) -> None:
+    """The very same candidate: ties by the other metrics, by the footprint, by the order of the list."""
+    spec, problem = drawn(data, blocks=5)
+    found = search(problem, spec, prices(spec), objective)
+    _, best = min(listed(problem, spec, objective), key=lambda one: one[0])
+    assert found.loop == best
+    assert found.status == "optimal"
+    assert found.gap == 0.0
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.data(), st.sampled_from(OBJECTIVES))
 def test_finds_the_optimum_of_brute_force(data: st.DataObject, objective: Objective) -> None:
-    """Each candidate alone, a batch of one at a time, without the pruning of dominated ones."""
+    """Each candidate alone, a batch of one at a time, also those that the space does not list."""
     spec = machine(data.draw(st.sampled_from(["tiny_4x4", "gemmini"])))
     problem = data.draw(problems(spec, blocks=3))
     space = MapSpace(problem, spec)
     model = CostModel.of(problem, spec, prices(spec))
     found = search(problem, spec, prices(spec), objective)
-    best = model.costs(batch_of(found.mapping.hardware_loop)).keys(objective)
     for loop in everything(space):
         if not space.violations(loop):
-            other = model.costs(batch_of(loop)).keys(objective)
-            assert best[0][0] <= other[0][0] * (1 + 1e-12)
-    assert found.candidates == space.size >= found.legal >= found.evaluated > 0
+            assert found.value <= model.costs(batch_of(loop)).keys(objective)[0][0] * (1 + 1e-12)
+    assert found.candidates == space.size >= found.legal
+    assert found.legal == found.evaluated + found.pruned + found.same
 
 
-def test_same_result_for_any_chunk_and_every_time() -> None:
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_front_equals_that_of_an_exhaustive_walk(data: st.DataObject) -> None:
+    spec, problem = drawn(data, blocks=5)
+    expected: list[tuple[float, float, HardwareLoop]] = []
+    for (cycles, energy, _), loop in sorted(listed(problem, spec, "latency"), key=lambda one: one[0]):
+        if not expected or energy < expected[-1][1]:
+            expected.append((cycles, energy, loop))
+    found = front(problem, spec, prices(spec))
+    assert [(point.cycles, point.energy_pj, point.loop) for point in found.points] == expected
+
+
+def test_front_runs_from_the_least_latency_to_the_least_energy() -> None:
     spec = machine("gemmini")
-    problem = contiguous(128, 256, 192, bias=True)
-    space = MapSpace(problem, spec)
-    model = CostModel.of(problem, spec, prices(spec))
-    found = set()
-    for rows in (8192, 100, 8192):
-        searcher = ExhaustiveSearcher(space, "edp", rows)
-        while (batch := searcher.ask()) is not None:
-            searcher.tell(batch, model.costs(batch))
-        found.add(searcher.best)
-    assert len(found) == 1
-    assert found == {search(problem, spec, prices(spec), "edp").mapping.hardware_loop}
+    problem = contiguous(512, 768, 768)
+    points = front(problem, spec, prices(spec)).points
+    assert points[0].loop == search(problem, spec, prices(spec), "latency").loop
+    assert points[-1].loop == search(problem, spec, prices(spec), "energy").loop
+    assert len(points) > 2
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("budget", [1, 10, 100])
+def test_a_budget_that_ends_first_tells_the_gap(objective: Objective, budget: int) -> None:
+    spec = machine("gemmini")
+    problem = contiguous(512, 768, 768)
+    best = search(problem, spec, prices(spec), objective)
+    found = search(problem, spec, prices(spec), objective, budget)
+    assert found.evaluated <= budget
+    assert found.lower_bound <= best.value <= found.value
+    if found.status == "budget":
+        assert found.gap >= 0.0
+        assert "within" in found.statement()
+    else:
+        assert found.loop == best.loop
+
+
+def test_what_was_proved_is_stated() -> None:
+    spec = machine("gemmini")
+    found = search(contiguous(128, 768, 768), spec, prices(spec))
+    assert found.evaluated < found.legal / 5
+    assert found.legal == found.evaluated + found.pruned + found.same
+    for part in ("optimal: least latency", f"{found.legal:,} legal", "array blocks", "estimate on cold caches"):
+        assert part in found.statement()
+
+
+def test_bound_of_a_whole_problem() -> None:
+    spec = machine("gemmini")
+    problem = contiguous(256, 512, 384)
+    cycles, energy = lower_bound(problem, spec, prices(spec))
+    assert 0.9 * search(problem, spec, prices(spec), "latency").cycles < cycles
+    assert cycles <= search(problem, spec, prices(spec), "latency").cycles
+    assert energy == search(problem, spec, prices(spec), "energy").energy_pj
 
 
 def test_objectives_rank_their_own_metric_best() -> None:
     spec = machine("gemmini")
     problem = contiguous(256, 512, 384)
-    model = CostModel.of(problem, spec, prices(spec))
-    costs = {
-        name: model.costs(batch_of(search(problem, spec, prices(spec), name).mapping.hardware_loop))
-        for name in OBJECTIVES
-    }
-    assert min(costs.values(), key=lambda cost: cost.cycles[0]) is costs["latency"]
-    assert costs["energy"].energy_pj[0] == min(cost.energy_pj[0] for cost in costs.values())
-    assert costs["edp"].keys("edp")[0][0] == min(cost.keys("edp")[0][0] for cost in costs.values())
+    found: dict[str, Proved] = {name: search(problem, spec, prices(spec), name) for name in OBJECTIVES}
+    assert min(found.values(), key=lambda one: one.cycles) is found["latency"]
+    assert min(found.values(), key=lambda one: one.energy_pj) is found["energy"]
+    assert found["edp"].value == min(one.cycles * one.energy_pj for one in found.values())
 
 
 def test_held_operands_are_used_where_the_machine_can() -> None:
     """64 x 64 x 64 is one tile each way, so nothing is loaded twice whatever the order."""
     spec = machine("gemmini_chip")
-    loop = search(contiguous(64, 64, 512), spec, prices(spec), "energy").mapping.hardware_loop
-    assert "input" in loop.held
+    assert "input" in search(contiguous(64, 64, 512), spec, prices(spec), "energy").loop.held
 
 
-def test_unknown_objective() -> None:
+def test_bad_requests() -> None:
     spec = machine("gemmini")
+    problem = contiguous(16, 16, 16)
     with pytest.raises(MappingError, match="unknown objective 'speed'; use latency, energy, edp"):
-        search(contiguous(16, 16, 16), spec, prices(spec), "speed")  # type: ignore[arg-type]
+        search(problem, spec, prices(spec), "speed")  # type: ignore[arg-type]
+    with pytest.raises(MappingError, match="budget of 0 evaluations; at least 1 is needed"):
+        search(problem, spec, prices(spec), budget=0)
 
 
 @pytest.mark.parametrize("shape", [(512, 768, 768), (512, 768, 3072), (512, 3072, 768), (512, 4096, 11008)])
-def test_searches_take_fractions_of_a_second(shape: tuple[int, int, int]) -> None:
-    """About 0.1 to 0.3 CPU s when this was written; the bound is what the project promises."""
+def test_few_candidates_need_their_full_cost(shape: tuple[int, int, int]) -> None:
+    """0.2 to 4 % when this was written; times are those of tests/benchmarks/hardware_loop_search.py."""
     spec = machine("gemmini")
-    before = time.process_time()
     result = search(contiguous(*shape), spec, prices(spec))
-    assert time.process_time() - before < 2.0
     assert result.legal > 50_000
+    assert result.evaluated < 0.1 * result.legal
 
 
 @pytest.mark.parametrize("shape", [(128, 768, 768), (512, 64, 512), (1, 768, 3072), (100, 90, 70)])
@@ -94,4 +165,4 @@ def test_the_estimate_agrees_with_the_search(name: str, shape: tuple[int, int, i
     for spec, tolerance in ((machine(name), 0.05), (machine(name).override({"l2": None}), 1e-4)):
         found = search(problem, spec, prices(spec))
         expected = estimate(found.mapping, problem, spec, prices(spec))
-        assert found.searched_cycles == pytest.approx(expected.cycles, rel=tolerance)
+        assert found.cycles == pytest.approx(expected.cycles, rel=tolerance)

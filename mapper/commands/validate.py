@@ -29,6 +29,8 @@ GATE_FAILED, BAD_ROWS = 1, 2
 
 def execute(options: argparse.Namespace) -> int:
     """Run the rows, print the scoreboard. 0: all gates hold, 1: one fails, 2: a row makes no sense."""
+    if options.estimate:
+        return _estimate(options)
     if options.timeloop is None:
         return _measured(options)
     if options.rtl is None and options.firesim is None:
@@ -36,6 +38,23 @@ def execute(options: argparse.Namespace) -> int:
     if options.json is not None:
         raise CommandError("--json: give --timeloop alone, or leave it out; one file holds one comparison")
     return max(_timeloop(options), _measured(options))
+
+
+def _estimate(options: argparse.Namespace) -> int:
+    """The estimate against the simulation. 0: all gates hold, 1: one fails."""
+    from mapper.validation import agreement
+
+    if any(value is not None for value in (options.rtl, options.firesim, options.timeloop, options.plot)):
+        raise CommandError("--estimate: simulates mappings of its own; leave out --rtl, --firesim, --timeloop, --plot")
+    with ExitStack() as stack:
+        outputs = open_outputs(stack, {"json": options.json}, ())
+        with _bar() as progress:
+            found = agreement.compare(progress=lambda done, total: progress("mappings", done, total))
+        print(agreement.text(found))
+        if "json" in outputs:
+            content = json.dumps(agreement.as_dict(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            outputs["json"].finish(lambda path: path.write_text(content, encoding="utf-8"))
+    return 0 if found.holds else GATE_FAILED
 
 
 def _timeloop(options: argparse.Namespace) -> int:

@@ -22,6 +22,8 @@ class TileShape:
     """What the tile of one tensor in one memory depends on."""
 
     tensor: NestTensor
+    plain: tuple[str, ...] | None
+    """Dimensions, if each is an axis of its own."""
     outer: tuple[int, ...]
     """Loops outside that cut the tensor."""
     doubled: bool
@@ -60,7 +62,9 @@ def memory_shape(
         move = partial_move(hierarchy, kept, level, accounting) if tensor.name == "output" else None
         words = partial_words(hierarchy, level, accounting)
         partial = None if move is None else (route(problem, skeleton, move), words)
-        tiles.append(TileShape(tensor, outer, doubled, partial))
+        is_plain = all(axis.is_plain for axis in tensor.axes)
+        plain = tuple(axis.dims[0] for axis in tensor.axes) if is_plain else None
+        tiles.append(TileShape(tensor, plain, outer, doubled, partial))
     return MemoryShape(level, tuple(sources), tuple(tiles))
 
 
@@ -72,7 +76,7 @@ def footprint(walk: Walk, shape: MemoryShape) -> Real:
         sizes[dim] = ceil_div(size, float(block)) * float(block) if block > 1 else size
     total: Real = 0.0
     for tile in shape.tiles:
-        words = tile_words(tile.tensor, sizes)
+        words = tile_words(tile.tensor, sizes) if tile.plain is None else product([sizes[dim] for dim in tile.plain])
         if tile.partial is not None:
             _, visits = walk.words(tile.partial[0])
             words = words * chosen(visits > 1.0, float(tile.partial[1]), 1.0)

@@ -65,6 +65,16 @@ def places(skeleton: Skeleton) -> tuple[LoopPlace, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=8192)
+def step_paths(problem: NestProblem, skeleton: Skeleton) -> tuple[Path, ...]:
+    """All loops of each dimension; trips of temporal ones count: the steps of the array."""
+    loops = places(skeleton)
+    return tuple(
+        (dim, tuple((index, not loop.parts) for index, loop in enumerate(loops) if loop.dim == dim))
+        for dim in problem.names
+    )
+
+
 def route(problem: NestProblem, skeleton: Skeleton, move: Move) -> Route:
     """The route of one move."""
     loops, tensor = places(skeleton), problem.tensor(move.tensor)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mapper.nest.counts import Cut, EvenCut, Real, ceil_div, chosen, column, larger, weighted
 from mapper.nest.nest import NestBatch
 from mapper.nest.problem import Axis
-from mapper.nest.routes import Path, Route, places
+from mapper.nest.routes import Path, Route, places, step_paths
 
 Mask: TypeAlias = NDArray[np.bool_] | bool
 Term: TypeAlias = tuple[float, Real]
@@ -23,7 +23,7 @@ class Walk:
 
     def __init__(self, batch: NestBatch, *, even: bool = False) -> None:
         """``even``: every step divides the one outside, which is not checked here."""
-        self.problem, self.depth = batch.problem, len(batch.skeleton.levels)
+        self.problem, self.skeleton, self.depth = batch.problem, batch.skeleton, len(batch.skeleton.levels)
         self.places = places(batch.skeleton)
         root = EvenCut if even else Cut
         self._whole: dict[str, Cut] = {dim: root.whole(float(size)) for dim, size in self.problem.dims}
@@ -36,14 +36,10 @@ class Walk:
 
     def _read(self, batch: NestBatch) -> None:
         extent: dict[str, Real] = {dim: float(size) for dim, size in self.problem.dims}
-        tiles = (tile for level in batch.tiles for tile in level)
-        columns = iter([_scalar(tile) if batch.rows == 1 else column(tile) for tile in tiles])
-        per_level: dict[int, list[Real]] = {
-            index: [next(columns) for _ in level.order] for index, level in enumerate(batch.skeleton.levels)
-        }
+        temporal = (_column(tile, batch.rows) for level in batch.tiles for tile in level)
         for loop in self.places:
             outside = extent[loop.dim]
-            step = ceil_div(outside, float(loop.parts)) if loop.parts else per_level[loop.level].pop(0)
+            step = ceil_div(outside, float(loop.parts)) if loop.parts else next(temporal)
             self.outside.append(outside)
             self.steps.append(step)
             extent[loop.dim] = step
@@ -101,11 +97,7 @@ class Walk:
 
     def array_steps(self) -> Real:
         """Steps of the array: trips of all temporal loops, each as many as its busiest instance makes."""
-        paths = [
-            (dim, tuple((index, not loop.parts) for index, loop in enumerate(self.places) if loop.dim == dim))
-            for dim in self._whole
-        ]
-        return product([self.tiles(path).number for path in paths])
+        return product([self.tiles(path).number for path in step_paths(self.problem, self.skeleton)])
 
     def paired_steps(self, route: Route, tensor: str, least: int) -> Real:
         """As `array_steps`, where every visit of a tile of ``tensor`` in the innermost memory lasts ``least`` or more.
@@ -158,9 +150,9 @@ def product(factors: Iterable[Real]) -> Real:
     return found
 
 
-def _scalar(tile: NDArray[np.int64] | int) -> float:
-    """The only value of a batch of one: Python's floats give the same bits in a fraction of the time."""
-    return float(tile[0]) if isinstance(tile, np.ndarray) else float(tile)
+def _column(tile: NDArray[np.int64] | int, rows: int) -> Real:
+    """Tiles to compute with; Python's floats give the same bits for a batch of one in a fraction of the time."""
+    return float(tile[0]) if rows == 1 and isinstance(tile, np.ndarray) else column(tile)
 
 
 def _beyond(tiles: Cut, overlap: int) -> Real:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+MOST_BYTES = 2**27
+"""Of a file of measurements; the largest known one has half a million. A device would not end."""
 MOST_SHOWN = 40
 """Characters of a cell that a message quotes."""
 
@@ -72,9 +74,12 @@ def read_table(path: Path, required: tuple[str, ...]) -> Table:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise ValidationError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(data) > MOST_BYTES:
+        raise ValidationError(f"{path}: more than {MOST_BYTES} bytes")
     return data.decode("utf-8-sig", errors="replace")
 
 

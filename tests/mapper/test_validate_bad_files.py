@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mapper.cli import main
-from mapper.validation import programs
+from mapper.validation import programs, rows
 from mapper.validation.rows import ValidationError, read_table, shown, whole
 from mapper.validation.runner import run_firesim, run_rtl
 from mapper.validation.scoreboard import ranges
@@ -74,13 +74,19 @@ def test_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
 
 
 def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
     file = write(tmp_path / "a.csv", [rtl_row()])
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ValidationError, match=r"a\.csv: cannot be read \(Permission denied\)"):
         read_table(file, programs.REQUIRED)
+
+
+def test_a_file_without_end(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MOST_BYTES", 1000)
+    assert main(["validate", "--rtl", "/dev/zero"]) == 2
+    assert capsys.readouterr().err == "tilewright: /dev/zero: more than 1000 bytes\n"
 
 
 # Files that are read whatever their dress.

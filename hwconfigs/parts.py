@@ -134,6 +134,8 @@ class DmaSpec(Part):
     """Last beat of a load to the start of the second next one, which takes its place in flight (measured)."""
     accumulator_release_cycles: Cycles | None = None
     """The same for a load into the accumulator; None, both: at completion (measured)."""
+    slot_turn_cycles: Cycles = 0
+    """Last beat of a read to the next request in its slot. [cycles]"""
     idle_beat_cycles: Cycles = 0
     """Extra cycles of a read request whose last beats hold nothing of the row (measured)."""
     scale_cycles_per_row: FractionalCycles = 4.0
@@ -222,9 +224,14 @@ class DramSpec(Part):
     request_cycles: Cycles = 2
     """Cache miss to request at the memory port."""
     evict_cycles: FractionalCycles = 0.0
-    """Extra bus time when a line fill evicts a valid line. [cycles]"""
+    """Extra bus time when a line fill evicts a valid line; charged by the share of valid ways. [cycles]"""
     write_miss_cycles: FractionalCycles = 6.0
-    """Memory time of a full-line write that evicts a valid line (measured 6.25 per line, 6 fits products). [cycles]"""
+    """Mean time of a full-line write that misses, with every miss entry busy. [cycles]"""
+    write_back_cycles: FractionalCycles = 0.0
+    """Time in which an evicted dirty line leaves before its successor is written; charged by the share of dirty lines.
+    [cycles]"""
+    write_back_hold_cycles: FractionalCycles = 0.0
+    """Time by which the write-back keeps the miss entry longer. [cycles]"""
 
 
 class VectorSpec(Part):

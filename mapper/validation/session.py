@@ -45,6 +45,7 @@ class Session:
         self._later = False
         self._memory: MemoryState | None = None
         self._unseen: tuple[Row, programs.CallCost] | None = None
+        self._streams: tuple[MemoryState, int, dict[tuple[str, ...], int]] | None = None
         self._next_address = BASE
         self._placed: dict[tuple[str, ...], int] = {}
         self._results: dict[str, programs.Place] = {}
@@ -85,17 +86,17 @@ class Session:
             count(built.program, spec, memory)
         program = campaigns.after_setup(built.program, row, name, self._later)
         cycles = simulate(program, spec, memory=memory).cycles
-        if fresh and self._later and row["test"].startswith("loop_ws"):
+        if fresh and self._later and campaigns.has_unseen_twin(row):
             self._unseen = row, cost
         return cycles
 
     def _run_unseen(self, spec: HardwareSpec, memory: MemoryState) -> None:
-        """A product like the one before, kept aside from the file, leaves its lines in the caches."""
+        """A product or stream like the one before, kept aside from the file, leaves its lines in the caches."""
         if self._unseen is None:
             return
         row, cost = self._unseen
         self._unseen = None
-        if (whole(row, "M") + whole(row, "N")) * whole(row, "K") < LARGEST_UNSEEN:
+        if not row["M"] or (whole(row, "M") + whole(row, "N")) * whole(row, "K") < LARGEST_UNSEEN:
             built = programs.build(row, spec, self._next_address, cost, {})
             self._next_address = built.end
             count(built.program, spec, memory)
@@ -114,13 +115,26 @@ class Session:
         if new_machine:
             self._later, self._kind = campaigns.is_later(row), ""
         if (config, latency) != (self._config, self._latency) or campaigns.new_program(self._kind, kind, self._later):
+            same = (config, latency) == (self._config, self._latency)
             self._config, self._latency = config, latency
-            self._memory = MemoryState(spec, foreign=campaigns.fill_at_start(self._later, self._kind, kind))
-            self._next_address = BASE
-            self._placed.clear()
-            self._unseen = None
+            self._begin_program(spec, kind, same)
         self._kind = kind
         return spec
+
+    def _begin_program(self, spec: HardwareSpec, kind: str, same_machine: bool) -> None:
+        """Cold caches as a new program finds them, or, behind single commands, those of the streams before them."""
+        streams = self._streams
+        self._streams = None
+        if same_machine and (self._kind, kind) == (campaigns.STREAM, campaigns.SINGLE) and self._memory is not None:
+            self._streams = self._memory, self._next_address, self._placed
+        self._unseen = None
+        if same_machine and (self._kind, kind) == (campaigns.SINGLE, campaigns.STREAM) and streams is not None:
+            self._memory, self._next_address, self._placed = streams
+            return
+        machine = MACHINES[self._config][0]
+        fill, dirty = campaigns.fill_at_start(machine, self._later, self._kind, kind)
+        self._memory = MemoryState(spec, foreign=fill, dirty=dirty)
+        self._next_address, self._placed = BASE, {}
 
     def _spec(self, config: str, latency: int, row: Row) -> HardwareSpec:
         name, changes = MACHINES[config]

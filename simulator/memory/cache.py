@@ -30,12 +30,14 @@ _INVALID, _FOREIGN = -1, -2
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Per access: did it hit, was a line fetched, was a valid line evicted, did its line turn dirty."""
+    """Per access: did it hit, was a line fetched, did its line turn dirty; of a miss also the valid ways of its set and
+    the dirty lines of the cache: the victim is any way, so they say how likely it evicts and writes back."""
 
     hit: Bools
     fetched: Bools
-    evicted: Bools
     dirtied: Bools
+    valid_ways: Ints
+    dirty_lines: Ints
 
 
 class CacheState:
@@ -50,9 +52,11 @@ class CacheState:
         machine that has run before, so that every fill evicts.
     foreign
         Fraction of the lines of a cold cache that are others'; the rest is empty.
+    dirty
+        Fraction of those that have to be written back.
     """
 
-    def __init__(self, spec: CacheSpec, *, empty: bool = False, foreign: float = 1.0) -> None:
+    def __init__(self, spec: CacheSpec, *, empty: bool = False, foreign: float = 1.0, dirty: float = 0.0) -> None:
         self.spec = spec
         self.sets = max(1, spec.capacity_bytes // (spec.line_bytes * spec.ways))
         self._tags = np.full((self.sets, spec.ways), _INVALID if empty else _FOREIGN, dtype=np.int64)
@@ -61,6 +65,9 @@ class CacheState:
             kept = _victim(ways, ways, FRACTIONS).reshape(self.sets, spec.ways) < round(foreign * FRACTIONS)
             self._tags[~kept] = _INVALID
         self._dirty = np.zeros((self.sets, spec.ways), dtype=bool)
+        if dirty > 0.0:
+            chosen = _victim(np.arange(self._tags.size, dtype=np.int64) + 1, np.ones(1, dtype=np.int64), FRACTIONS)
+            self._dirty = (self._tags != _INVALID) & (chosen.reshape(self._tags.shape) < round(dirty * FRACTIONS))
         self._fills = np.zeros(self.sets, dtype=np.int64)
 
     def copy(self) -> CacheState:
@@ -94,7 +101,7 @@ class CacheState:
         victims = _victim(
             np.repeat(np.arange(self.sets), accesses), np.repeat(self._fills, accesses) + within, self.spec.ways
         )
-        flags = np.zeros((4, len(lines)), dtype=bool)
+        flags = np.zeros((5, len(lines)), dtype=np.int64)
         stream.replay(
             self._tags,
             self._dirty,
@@ -106,7 +113,8 @@ class CacheState:
             (ends - accesses).astype(np.int64),
             flags,
         )
-        return Outcome(hit=flags[0], fetched=flags[1], evicted=flags[2], dirtied=flags[3])
+        hit, fetched, dirtied = flags[:3] > 0
+        return Outcome(hit=hit, fetched=fetched, dirtied=dirtied, valid_ways=flags[3], dirty_lines=flags[4])
 
 
 def _victim(sets: Ints, fills: Ints, ways: int) -> Ints:

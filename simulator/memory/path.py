@@ -5,7 +5,9 @@
 
 All requests of one command are handled in one call by recurrences over these resources
 (``simulator.memory.recurrences``); no event per request. Whether a request hits was decided by
-``simulator.memory.traffic``. Mechanism and values: project notes on calibration, sections 1.2 and 1.7.
+``simulator.memory.traffic``. Mechanism and values: project notes on calibration, sections 1.2 and 1.7. Which way a miss
+replaces is random in the RTL and not known here, so what an eviction costs is charged at its expectation: by the valid
+ways of the set, and by the share of dirty lines.
 """
 
 from __future__ import annotations
@@ -107,11 +109,14 @@ def limits_of(spec: HardwareSpec) -> Limits:
         latency=latency,
         llc_latency=dram.request_cycles + spec.llc.hit_cycles if spec.llc is not None else latency,
         cycles_per_byte=1.0 / dram.bytes_per_cycle,
-        evict=float(dram.evict_cycles),
+        evict=dram.evict_cycles / (l2.ways if l2 is not None else 1),
         write_miss=round(dram.write_miss_cycles * (l2.mshrs if l2 is not None else 1)),
         idle=dma.idle_beat_cycles,
         bus_bytes=dma.bus_bytes_per_cycle,
         write_ack=dma.write_ack_cycles,
+        slot_turn=dma.slot_turn_cycles,
+        write_back=float(dram.write_back_cycles),
+        write_back_hold=float(dram.write_back_hold_cycles),
     )
 
 
@@ -120,4 +125,4 @@ def idle_ports(spec: HardwareSpec, limits: Limits) -> Ports:
     slots, mshrs = spec.dma.max_in_flight, spec.l2.mshrs if spec.l2 is not None else spec.dma.max_in_flight
     lengths = (slots, slots, mshrs, max(1, limits.sets), max(1, limits.sets), len(recurrences.CYCLES))
     read, write, misses, sets, keys, cycles = (np.zeros(length, dtype=np.int64) for length in lengths)
-    return Ports(read, write, misses, sets, keys, cycles, np.zeros(2))
+    return Ports(read, write, misses, sets, keys, cycles, np.zeros(3))

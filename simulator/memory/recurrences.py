@@ -19,14 +19,18 @@ LINE, BEATS, SIZE, CODE, ROWS, PORT = range(6)
 """Rows of a request table: line number, bus beats, bytes, outcome bits, on-chip rows that a read writes, cycles from
 its first beat until the last of them is written."""
 
-MISS, EVICT, LLC_HIT, FETCH = 1, 2, 4, 8
-"""Bits of a request: misses the L2, its fill evicts a valid line, the line is in the last-level cache, it fetches."""
+MISS, LLC_HIT, FETCH = 1, 2, 4
+"""Bits of a request: misses the L2, the line is in the last-level cache, it fetches."""
+VALID_WAY, MOST_WAYS = 8, 256
+"""Unit in which the bits above them count the valid ways of the set that it misses in, and the end of that count."""
+DIRTY, SHARES = VALID_WAY * MOST_WAYS, 1024
+"""Unit of the bits above those: dirty lines of the L2 when it misses, in 1/1024 of all its lines."""
 
 CYCLES = range(6)
 NEXT_REQUEST, BUS_FREE, SCALER_FREE, HELD_BY_BUS, HELD_BY_SLOTS, FETCHES = CYCLES
 """Entries of ``Ports.cycles``; the last one is the number of sets in ``Ports.fetching``."""
 
-DRAM_FREE, DRAM_BUSY = range(2)
+DRAM_FREE, DRAM_BUSY, WRITTEN_BACK = range(3)
 """Entries of ``Ports.dram``."""
 
 
@@ -46,11 +50,18 @@ class Limits(NamedTuple):
     llc_latency: int
     cycles_per_byte: float
     evict: float
+    """Bus time of a fetch per valid way of its set."""
     write_miss: int
     idle: int
     """More cycles for a request whose last beats hold nothing of the row."""
     bus_bytes: int
     write_ack: int
+    slot_turn: int
+    """From the last beat of a read to the next request in its slot."""
+    write_back: float
+    """For a dirty line to leave, before its successor is written."""
+    write_back_hold: float
+    """By which that keeps the miss entry longer."""
 
 
 class Ports(NamedTuple):
@@ -109,7 +120,7 @@ def read_hits(
         first = max(request + limits.hit, bus)
         bus = first + occupied
         total += occupied
-        replace_first(slots, bus)
+        replace_first(slots, bus + limits.slot_turn)
         request += 1
         log[0, at - low] = bus
         log[1, at - low] = rows
@@ -149,7 +160,7 @@ def read_mixed(
                 occupied += limits.burst
             bus = max(request + limits.hit, ports.fetched[key], bus) + occupied
             last = bus - 1
-        replace_first(slots, last + 1)
+        replace_first(slots, last + 1 + limits.slot_turn)
         latest = max(latest, last)
         total += occupied
         log[0, at - low] = last + 1
@@ -249,7 +260,7 @@ def fetch(limits: Limits, ports: Ports, request: int, code: int, size: int) -> i
     transfer = wanted * limits.cycles_per_byte
     first = max(float(request + latency), ports.dram[DRAM_FREE])
     ports.cycles[HELD_BY_BUS] += int(first) - request - latency
-    ports.dram[DRAM_FREE] = first + transfer + (limits.evict if code & EVICT else 0.0)
+    ports.dram[DRAM_FREE] = first + transfer + limits.evict * (code // VALID_WAY % MOST_WAYS)
     ports.dram[DRAM_BUSY] += transfer
     end: int = math.ceil(first + transfer) + limits.hit + (1 if limits.sets else 0)
     return end
@@ -262,14 +273,41 @@ def write(limits: Limits, ports: Ports, table: Ints, low: int, high: int, start:
     -------
     When the last data left the DMA and when the last write is acknowledged. [cycles]
     """
-    slots, pace = ports.write_slots, duration / (high - low)
+    slots, pace, late = ports.write_slots, duration / (high - low), 0
     now, acknowledged = start, start
     ports.cycles[BUS_FREE] = max(ports.cycles[BUS_FREE], start) + table[BEATS, low:high].sum()
     for at in range(low, high):
         now = max(math.ceil(start + (at - low + 1) * pace), now, slots[0])
         acknowledged = max(acknowledged, accept(limits, ports, now, table[LINE, at], table[SIZE, at], table[CODE, at]))
         replace_first(slots, acknowledged)
-    return now, acknowledged
+    if limits.sets and limits.write_back:
+        late = behind_write_back(limits, table, low, high)
+    return now, acknowledged + late
+
+
+def dirty_share(code: int) -> float:
+    """How likely a miss replaces a dirty line: which way it takes, is random."""
+    share: float = code // DIRTY / SHARES
+    return share
+
+
+def behind_write_back(limits: Limits, table: Ints, low: int, high: int) -> int:
+    """Expected time by which the last acknowledge of a mvout is late because one of its lines replaces a dirty one.
+
+    That line waits for the write-back, and one that is fetched behind a write-back for the DRAM once more.
+    """
+    missed, fetched, expected = 0, 0, 0.0
+    for at in range(low, high):
+        code = table[CODE, at]
+        if code & MISS:
+            missed += 1
+            expected += dirty_share(code)
+            if code & FETCH:
+                fetched += 1
+    if not missed:
+        return 0
+    late = limits.write_back + limits.latency * fetched / missed
+    return int(min(1.0, expected) * late + 0.5)
 
 
 def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: int) -> int:
@@ -291,5 +329,9 @@ def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: i
         replace_first(ports.mshrs, end + limits.release)
         expect(limits, ports, key, end)
         return end - int(limits.line_bytes * limits.cycles_per_byte) - 1 + limits.write_ack
-    replace_first(ports.mshrs, entry + limits.write_miss)
-    return max(entry + limits.hit, acknowledge) + 2 * limits.write_ack - 4
+    dirty = dirty_share(code)
+    replace_first(ports.mshrs, entry + limits.write_miss + int(limits.write_back_hold * dirty + 0.5))
+    ports.dram[WRITTEN_BACK] = max(float(entry), ports.dram[WRITTEN_BACK]) + limits.write_back * dirty
+    if dirty:
+        entry = math.ceil(ports.dram[WRITTEN_BACK])
+    return max(entry + limits.hit, acknowledge) + 2 * limits.write_ack - 3

@@ -62,13 +62,16 @@ def replay(
     whole: Bools,
     victims: Ints,
     next_victim: Ints,
-    flags: Bools,
+    flags: Ints,
 ) -> None:
-    """Accesses in order through cache tags (sets x ways); ``flags``: hit, fetched, evicted, dirtied of each.
+    """Accesses in order through cache tags (sets x ways).
+
+    ``flags`` of each: hit, fetched, dirtied; of a miss also valid ways of its set and dirty lines of the cache before.
 
     ``victims`` holds the ways that the fills of each set replace, those of set ``s`` from entry ``next_victim[s]`` on.
     """
     sets, ways = tags.shape
+    dirty_lines = dirty.sum()
     for at in range(len(lines)):
         line, write = lines[at], writes[at]
         number = line % sets
@@ -81,9 +84,13 @@ def replay(
             next_victim[number] += 1
             fills[number] += 1
             flags[1, at] = not (write and whole[at])
-            flags[2, at] = tags[number, way] != -1
+            for other in range(ways):
+                flags[3, at] += tags[number, other] != -1
+            flags[4, at] = dirty_lines
+            dirty_lines -= dirty[number, way]
             tags[number, way] = line
             dirty[number, way] = False
         flags[0, at] = hit
-        flags[3, at] = write and not dirty[number, way]
+        flags[2, at] = write and not dirty[number, way]
+        dirty_lines += flags[2, at]
         dirty[number, way] = dirty[number, way] or write

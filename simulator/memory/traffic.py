@@ -20,7 +20,18 @@ from hwconfigs import HardwareSpec
 from simulator.compiled import use
 from simulator.memory import recurrences, stream
 from simulator.memory.cache import CacheState
-from simulator.memory.recurrences import BEATS, CODE, EVICT, FETCH, LINE, LLC_HIT, MISS, SIZE
+from simulator.memory.recurrences import (
+    BEATS,
+    CODE,
+    DIRTY,
+    FETCH,
+    LINE,
+    LLC_HIT,
+    MISS,
+    SHARES,
+    SIZE,
+    VALID_WAY,
+)
 from simulator.program import HostTask, Region
 from simulator.units.requests import request_patterns
 from simulator.units.work import Loads, Stores, Work
@@ -32,8 +43,8 @@ class MemoryState:
     """Contents of the caches between programs; cold when new: full of other programs' lines, or empty as after
     reset."""
 
-    def __init__(self, spec: HardwareSpec, *, empty: bool = False, foreign: float = 1.0) -> None:
-        self.l2 = CacheState(spec.l2, empty=empty, foreign=foreign) if spec.l2 is not None else None
+    def __init__(self, spec: HardwareSpec, *, empty: bool = False, foreign: float = 1.0, dirty: float = 0.0) -> None:
+        self.l2 = CacheState(spec.l2, empty=empty, foreign=foreign, dirty=dirty) if spec.l2 is not None else None
         self.llc = CacheState(spec.llc, empty=empty, foreign=foreign) if spec.llc is not None else None
 
     def copy(self) -> MemoryState:
@@ -218,7 +229,8 @@ def _decide(
     line_bytes = memory.l2.spec.line_bytes
     table[LINE] //= line_bytes
     outcome = memory.l2.replay(table[LINE], writes, table[CODE] != 0)
-    table[CODE] = (~outcome.hit) * MISS + outcome.evicted * EVICT + outcome.fetched * FETCH
+    dirty = outcome.dirty_lines * SHARES // (memory.l2.sets * memory.l2.spec.ways)
+    table[CODE] = (~outcome.hit) * MISS + outcome.fetched * FETCH + outcome.valid_ways * VALID_WAY + dirty * DIRTY
     fetched = int(np.count_nonzero(outcome.fetched))
     written = int(np.count_nonzero(writes))
     _add(counts, "l2", "read", len(writes) - written)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from heapq import heapreplace
 
-from simulator.memory.recurrences import EVICT, FETCH, LLC_HIT, MISS, Limits
+from simulator.memory.recurrences import DIRTY, FETCH, LLC_HIT, MISS, MOST_WAYS, SHARES, VALID_WAY, Limits
 
 Request = tuple[int, int, int, int, int, int]
 """Line, beats, bytes, outcome bits, on-chip rows, cycles until the last of them is written."""
@@ -21,7 +21,7 @@ class PlainPath:
         self.mshrs = [0] * mshrs
         self.pending: dict[int, int] = {}
         self.next_request = self.bus_free = self.scaler = self.held_by_bus = self.held_by_slots = 0
-        self.dram_free = self.dram_busy = 0.0
+        self.dram_free = self.dram_busy = self.written_back = 0.0
 
     def read(self, request: int, requests: list[Request], per_row: int) -> tuple[int, int, list[tuple[int, int]]]:
         """One mvin: last beat, bus cycles, and the rows written in time order."""
@@ -47,7 +47,7 @@ class PlainPath:
             self.bus_free = first + occupied
             end = self.bus_free if limits.burst else first + max(port, rows * per_row)
             total += occupied
-            heapreplace(self.slots, self.bus_free)
+            heapreplace(self.slots, self.bus_free + limits.slot_turn)
             request += 1
             log.append((self.bus_free, rows))
         self.next_request = request
@@ -86,7 +86,7 @@ class PlainPath:
                 occupied += limits.burst * (size > limits.bus_bytes)
                 self.bus_free = max(request + limits.hit, self.pending.get(key, 0), self.bus_free) + occupied
                 last = self.bus_free - 1
-            heapreplace(self.slots, last + 1)
+            heapreplace(self.slots, last + 1 + limits.slot_turn)
             latest = max(latest, last)
             total += occupied
             log.append((last + 1, rows))
@@ -100,7 +100,7 @@ class PlainPath:
         transfer = (limits.line_bytes if limits.sets else size) * limits.cycles_per_byte
         first = max(float(request + latency), self.dram_free)
         self.held_by_bus += int(first) - request - latency
-        self.dram_free = first + transfer + (limits.evict if code & EVICT else 0.0)
+        self.dram_free = first + transfer + limits.evict * (code // VALID_WAY % MOST_WAYS)
         self.dram_busy += transfer
         return math.ceil(first + transfer) + limits.hit + bool(limits.sets)
 
@@ -112,6 +112,11 @@ class PlainPath:
             now = max(math.ceil(start + (index + 1) * pace), now, self.write_slots[0])
             acknowledged = max(acknowledged, self._accept(now, line, size, code))
             heapreplace(self.write_slots, acknowledged)
+        codes = [code for _, _, _, code, _, _ in requests if code & MISS]
+        if self.limits.sets and codes:
+            again = self.limits.latency * sum(bool(code & FETCH) for code in codes) / len(codes)
+            dirty = min(1.0, sum(code // DIRTY / SHARES for code in codes))
+            acknowledged += math.floor(dirty * (self.limits.write_back + again) + 0.5) if self.limits.write_back else 0
         return now, acknowledged
 
     def _accept(self, now: int, line: int, size: int, code: int) -> int:
@@ -132,5 +137,9 @@ class PlainPath:
             heapreplace(self.mshrs, end + limits.release)
             self.pending[key] = end
             return end - int(limits.line_bytes * limits.cycles_per_byte) - 1 + limits.write_ack
-        heapreplace(self.mshrs, entry + limits.write_miss)
-        return max(entry + limits.hit, acknowledge) + 2 * limits.write_ack - 4
+        dirty = code // DIRTY / SHARES
+        heapreplace(self.mshrs, entry + limits.write_miss + math.floor(limits.write_back_hold * dirty + 0.5))
+        self.written_back = max(float(entry), self.written_back) + limits.write_back * dirty
+        if dirty:
+            entry = math.ceil(self.written_back)
+        return max(entry + limits.hit, acknowledge) + 2 * limits.write_ack - 3

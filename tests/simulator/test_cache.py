@@ -26,19 +26,19 @@ class PlainCache:
         self.dirty = [[False] * ways for _ in range(sets)]
         self.fills = [0] * sets
 
-    def access(self, line: int, write: bool, whole: bool) -> tuple[bool, bool, bool, bool]:
+    def access(self, line: int, write: bool, whole: bool) -> tuple[bool, bool, int, bool, int]:
         number = line % len(self.tags)
         tags, dirty = self.tags[number], self.dirty[number]
         if line in tags:
             way = tags.index(line)
             dirtied = write and not dirty[way]
             dirty[way] |= write
-            return True, False, False, dirtied
+            return True, False, 0, dirtied, 0
         way = int(_victim(np.array([number]), np.array([self.fills[number]]), len(tags))[0])
-        evicted = tags[way] is not None
+        valid, held = sum(tag is not None for tag in tags), sum(map(sum, self.dirty))
         tags[way], dirty[way] = line, write
         self.fills[number] += 1
-        return False, not (write and whole), evicted, write
+        return False, not (write and whole), valid, write, held
 
 
 accesses = st.lists(st.tuples(st.integers(0, 15), st.booleans(), st.booleans()), max_size=80)
@@ -53,13 +53,13 @@ def form(request: pytest.FixtureRequest) -> Iterator[str]:
 @given(requests=accesses, cut=st.integers(0, 80), empty=st.booleans())
 @settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_replay_equals_a_plain_cache(form: str, requests: list[tuple[int, bool, bool]], cut: int, empty: bool) -> None:
-    """Hits, fetches, evictions and dirty lines of every access, also when the stream comes in two parts."""
+    """Hits, fetches, valid ways and dirty lines of every access, also when the stream comes in two parts."""
     plain, state = PlainCache(4, 2, empty), CacheState(SPEC, empty=empty)
     got = []
     for part in (requests[:cut], requests[cut:]):
         lines, writes, whole = (np.array([access[column] for access in part]) for column in range(3))
         outcome = state.replay(lines.astype(np.int64), writes.astype(bool), whole.astype(bool))
-        flags = (outcome.hit, outcome.fetched, outcome.evicted, outcome.dirtied)
+        flags = (outcome.hit, outcome.fetched, outcome.valid_ways, outcome.dirtied, outcome.dirty_lines)
         got += list(zip(*(flag.tolist() for flag in flags), strict=True))
     assert got == [plain.access(*access) for access in requests]
     assert state.resident_lines() == sum(isinstance(tag, int) for tags in plain.tags for tag in tags)
@@ -87,5 +87,5 @@ def test_an_invalid_way_is_not_preferred() -> None:
     spec = CacheSpec(capacity_bytes=64 * 8 * 64, ways=8, line_bytes=64, mshrs=4, hit_cycles=10)
     state = CacheState(spec, empty=True)
     lines, no = np.arange(64 * 8), np.zeros(64 * 8, dtype=bool)
-    assert state.replay(lines, no, no).evicted.sum() > 0
+    assert state.replay(lines, no, no).valid_ways.sum() > 0
     assert state.resident_lines() < 64 * 8

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 import hwconfigs
 from simulator.memory import recurrences
 from simulator.memory.path import idle_ports
-from simulator.memory.recurrences import Limits
+from simulator.memory.recurrences import DIRTY, MISS, SHARES, VALID_WAY, Limits
 from tests.simulator.forms import FORMS, form_of
 from tests.simulator.plain_path import PlainPath, Request
 
-CACHED = Limits(32, 64, 27, 1, 3, 48, 30, 0.125, 3.3, 20, 2, 16, 9)
+CACHED = Limits(32, 64, 27, 1, 3, 48, 30, 0.125, 0.4, 20, 2, 16, 9, 2, 9.0, 20.0)
 MISS_ENTRIES = 1
 UNCACHED = CACHED._replace(sets=0, hit=0, burst=0, release=0)
 
@@ -26,7 +26,12 @@ requests = st.lists(
         st.integers(0, 100),
         st.integers(1, 4),
         st.sampled_from([16, 32, 64]),
-        st.integers(0, 15),
+        st.builds(
+            lambda bits, ways, dirty: bits + (bits & MISS) * (ways * VALID_WAY + dirty * DIRTY),
+            st.integers(0, 7),
+            st.integers(0, 8),
+            st.integers(0, SHARES),
+        ),
         st.integers(1, 5),
         st.integers(1, 6),
     ),
@@ -39,7 +44,7 @@ commands = st.lists(
         st.integers(0, 300),
         requests,
         st.sampled_from([1, 2]),
-        st.sampled_from([0, 15, 1]),
+        st.sampled_from([0, -1, 1]),
     ),
     min_size=1,
     max_size=12,
@@ -89,7 +94,7 @@ def test_equals_the_plain_model(
         ]
         fetching = ports.fetching[: ports.cycles[recurrences.FETCHES]].tolist()
         assert {key: int(ports.fetched[key]) for key in fetching} == plain.pending
-        assert ports.dram.tolist() == [plain.dram_free, plain.dram_busy]
+        assert ports.dram.tolist() == [plain.dram_free, plain.dram_busy, plain.written_back]
         assert [sorted(heap.tolist()) for heap in ports[:3]] == [
             sorted(heap) for heap in (plain.slots, plain.write_slots, plain.mshrs)
         ]

@@ -26,7 +26,8 @@ from mapper.nest.problem import TENSORS, Axis, NestProblem, NestTensor, matmul
 ROLES = {"I": "input", "W": "weight", "O": "output"}
 """Tensor letters of the format."""
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""Timeloop averages over instances where factors are imperfect."""
 Bound = Annotated[int, Field(ge=1, le=2**40)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]

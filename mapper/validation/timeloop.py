@@ -52,8 +52,8 @@ class Approximate:
     run: str
     macs: int
     cycles: int
-    timeloop_macs: int | None
-    timeloop_cycles: int
+    timeloop_macs: float | None
+    timeloop_cycles: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ them and the counts cover every piece. A trace shows the pieces that were simula
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hwconfigs import EnergyModel, HardwareSpec
@@ -17,7 +17,8 @@ from mapper.estimate_commands import estimate_commands
 from mapper.lowering.series import Piece, Series
 from mapper.pricing import energy_of, priced
 from mapper.reporting import Part
-from simulator.machine import count, simulate
+from simulator.course import Step
+from simulator.machine import count, program_steps, simulate
 from simulator.memory.traffic import MemoryState
 from simulator.report import Counts, Report, UnitTime
 
@@ -53,7 +54,8 @@ class Evaluator:
     def _some(self, series: Series) -> list[tuple[Report, Report]]:
         """Simulate the first two pieces and the last; count the others and place them between."""
         first, second = (self._run(series.make(index)) for index in range(2))
-        between = [self._count(series.make(index)) for index in range(2, series.count - 1)]
+        like = program_steps(series.make(1).program, self.spec)
+        between = [self._count(series.make(index), like) for index in range(2, series.count - 1)]
         last = self._run(series.make(series.count - 1))
         placed = [(estimated, self._place(second[1], last[1], counts)) for estimated, counts in between]
         return [first, second, *placed, last]
@@ -63,9 +65,9 @@ class Evaluator:
         simulated = simulate(piece.program, self.spec, memory=self.memory, spans=self.spans, exact=self.exact)
         return estimated, priced(simulated, self.prices)
 
-    def _count(self, piece: Piece) -> tuple[Report, Counts]:
+    def _count(self, piece: Piece, like: Sequence[Step]) -> tuple[Report, Counts]:
         """Estimate a piece from what it counts, without simulating it."""
-        counts = count(piece.program, self.spec, self.memory)
+        counts = count(piece.program, self.spec, self.memory, like=like)
         return self._estimate(piece, self.memory, counts), counts
 
     def _estimate(self, piece: Piece, memory: MemoryState, counts: Counts | None) -> Report:

@@ -3,17 +3,20 @@ state.
 
 A tiled product repeats one sequence of hardware loops. Its pace is steady when two neighbouring windows of loops of the
 same shapes took the same time; loops ahead that have those shapes, and that miss the caches as often, then take that
-time too
-and are passed over in whole windows. What is counted (requests, misses, energy) always covers every loop; only the
-time of the loops passed over
-is inferred. ``exact`` switches this off.
+time too and are passed over in whole windows. A window may itself hold loops that were passed over: once two tiles took
+the same time, so do the tiles after them. What is counted (requests, misses, energy) always covers every loop; only the
+time of the loops passed over is inferred. ``exact`` switches this off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from simulator.memory.traffic import Traffic
+from simulator.periods import Period, periods
 from simulator.program import HostTask
 from simulator.units.meter import Meter
 from simulator.units.work import Work
@@ -24,14 +27,14 @@ Step = Work | HostTask | None
 WINDOW_LOOPS = 4
 """Shortest window whose time is compared [loops]."""
 
-LONGEST_PERIOD = 64
-"""Longest repeating sequence that is looked for [loops]."""
-
 FILLING_LOOPS = 3
 """Loops at the start whose pace says nothing: the machine takes in as many as it holds before one has run."""
 
 TIME_TOLERANCE = 0.005
 """Relative difference of the times of two windows that counts as steady (results: see tests/benchmarks)."""
+
+BUSY_TOLERANCE = 0.05
+"""Difference of a unit's busy cycles in two windows, relative to their time, that counts as steady."""
 
 MISS_TOLERANCE = 0.05
 """Relative difference of the misses of a window ahead that is still the same work."""
@@ -39,6 +42,14 @@ MISS_TOLERANCE = 0.05
 CYCLES_PER_MISS = 12
 """A window whose misses, at this rate, need under 70 % of its time is bound by the array: more misses change
 nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """When the host asked for a work, loops passed over included, and the accounts then."""
+
+    time: int
+    accounts: list[tuple[int, dict[str, int]]]
 
 
 class Course:
@@ -62,31 +73,25 @@ class Course:
         self._next = 0
         self._works = 0
         self._exact = exact
-        self._shapes: list[tuple[int, ...]] = []
-        self._misses: list[int] = []
+        self._shapes: list[int] = []
+        self._misses = np.zeros(1, dtype=np.int64)
+        self._periods: list[Period] = []
         if not exact:
             self._learn(traffic)
         self._filling = FILLING_LOOPS
-        self._times: list[tuple[int, int]] = []
-        self._accounts: list[list[tuple[int, dict[str, int]]]] = []
+        self._seen: dict[int, _Seen] = {}
         self.cycles_passed_over = 0
         self.loops_passed_over = 0
 
     def _learn(self, traffic: Traffic) -> None:
-        """Shape and misses of each work, in order."""
+        """Shape of each work, as a number, and misses of all works before it."""
         works = [step for step in self._steps if isinstance(step, Work)]
-        known: dict[tuple[int, ...], tuple[int, ...]] = {}
+        known: dict[tuple[int, ...], int] = {}
         for work, loads in zip(works, traffic.loads, strict=True):
-            shape = (
-                work.is_loop,
-                work.macs,
-                len(work.loads),
-                len(work.pairs),
-                len(work.stores),
-                loads.requests,
-            )
-            self._shapes.append(known.setdefault(shape, shape))
-            self._misses.append(loads.misses)
+            parts = (work.is_loop, work.macs, len(work.loads), len(work.pairs), len(work.stores), loads.requests)
+            self._shapes.append(known.setdefault(parts, len(known)))
+        self._misses = np.cumsum([0, *(loads.misses for loads in traffic.loads)])
+        self._periods = periods(self._shapes)
 
     def next(self, now: int) -> tuple[int, Step] | None:
         """The next step and, for works, its number; None at the end. ``now`` is when the host asks."""
@@ -98,8 +103,7 @@ class Course:
             self._pass_over()
             step = self._steps[self._next]
         elif not isinstance(step, Work):
-            self._times.clear()
-            self._accounts.clear()
+            self._seen.clear()
             self._filling = FILLING_LOOPS
         self._next += 1
         if isinstance(step, Work):
@@ -112,63 +116,61 @@ class Course:
         if self._filling:
             self._filling -= 1
             return
-        self._times.append((self._works, now))
-        self._accounts.append([(meter.busy, dict(meter.stalls)) for meter in self._meters])
+        accounts = [(meter.busy, dict(meter.stalls)) for meter in self._meters]
+        self._seen[self._works] = _Seen(now + self.cycles_passed_over, accounts)
 
     def _pass_over(self) -> None:
-        """Skip whole windows ahead if the last two took the same time."""
-        here = self._works
-        period = self._period(here)
-        if not period:
-            return
-        window = -(-WINDOW_LOOPS // period) * period
-        window += window % 2  # halves alternate: an even number of loops keeps their turn
-        times = self._times
-        if len(times) <= 2 * window or times[-1 - 2 * window][0] != here - 2 * window:
-            return
-        latest = times[-1][1] - times[-1 - window][1]
-        before = times[-1 - window][1] - times[-1 - 2 * window][1]
+        """Skip whole windows ahead if the last two took the same time; of several periods, take what skips most."""
+        here, best = self._works, (0, 0, 0)
+        for period in self._periods:
+            window = -(-WINDOW_LOOPS // period.length) * period.length
+            window += window * (window % 2)  # halves alternate: an even number of loops keeps their turn
+            if period.behind[here] < 2 * window - period.length:
+                continue
+            if not self._steady(here, window):
+                continue
+            cycles = self._seen[here].time - self._seen[here - window].time
+            windows = self._windows_ahead(here, window, int(period.ahead[here]), cycles)
+            best = max(best, (windows * window, windows, window))
+        if best[0]:
+            self._skip(best[1], best[2])
+
+    def _steady(self, here: int, window: int) -> bool:
+        """The last two windows took the same time, and kept every unit equally busy."""
+        seen = [self._seen.get(here - back * window) for back in range(3)]
+        if seen[0] is None or seen[1] is None or seen[2] is None:
+            return False
+        latest, before = seen[0].time - seen[1].time, seen[1].time - seen[2].time
         if latest <= 0 or abs(latest - before) > TIME_TOLERANCE * latest:
-            return
-        windows = self._windows_ahead(here, window, latest)
-        if windows:
-            self._skip(windows, window, latest + before)
+            return False
+        busy = ([busy for busy, _ in one.accounts] for one in (seen[0], seen[1], seen[2]))
+        return all(abs(c - 2 * b + a) <= BUSY_TOLERANCE * latest for c, b, a in zip(*busy, strict=True))
 
-    def _period(self, here: int) -> int:
-        """Length of the sequence of shapes that ends here and repeats."""
-        shapes = self._shapes
-        longest = min(LONGEST_PERIOD, here // 2, here - WINDOW_LOOPS)
-        for period in range(1, longest + 1):
-            if all(shapes[here - 1 - i] is shapes[here - 1 - i - period] for i in range(max(period, WINDOW_LOOPS))):
-                return period
-        return 0
-
-    def _windows_ahead(self, here: int, window: int, cycles: int) -> int:
-        """Whole windows that follow with the same shapes and misses; the last one is left to be simulated."""
-        shapes, misses = self._shapes, self._misses
-        recent = sum(misses[here - window : here])
+    def _windows_ahead(self, here: int, window: int, same: int, cycles: int) -> int:
+        """Whole windows among the next ``same`` works whose misses are alike; the program's last is left to run."""
+        misses = self._misses
+        recent = int(misses[here] - misses[here - window])
         count = 0
-        while here + (count + 2) * window <= len(shapes):
+        while (count + 1) * window <= same and here + (count + 2) * window <= len(self._shapes):
             start = here + count * window
-            if any(shapes[start + i] is not shapes[here - window + i] for i in range(window)):
-                break
-            ahead = sum(misses[start : start + window])
-            same = abs(ahead - recent) <= MISS_TOLERANCE * max(recent, 1)
-            if not same and max(ahead, recent) * CYCLES_PER_MISS > 0.7 * cycles:
+            ahead = int(misses[start + window] - misses[start])
+            alike = abs(ahead - recent) <= MISS_TOLERANCE * max(recent, 1)
+            if not alike and max(ahead, recent) * CYCLES_PER_MISS > 0.7 * cycles:
                 break
             count += 1
         return count
 
-    def _skip(self, windows: int, window: int, cycles_of_two: int) -> None:
-        loops = windows * window
-        self.cycles_passed_over += round(windows * cycles_of_two / 2)
-        self.loops_passed_over += loops
-        earlier = self._accounts[-1 - 2 * window]
-        for meter, (busy, stalls) in zip(self._meters, earlier, strict=True):
-            meter.busy += min(meter.busy - busy, cycles_of_two) * windows // 2
+    def _skip(self, windows: int, window: int) -> None:
+        """Move on by some windows, each of which is taken to last half as long as the last two together."""
+        now, earlier = self._seen[self._works], self._seen[self._works - 2 * window]
+        two = now.time - earlier.time
+        for meter, (busy, stalls) in zip(self._meters, earlier.accounts, strict=True):
+            meter.busy += min(meter.busy - busy, two) * windows // 2
             for cause, cycles in list(meter.stalls.items()):
                 meter.stalls[cause] += (cycles - stalls.get(cause, 0)) * windows // 2
+        loops, clock = windows * window, now.time - self.cycles_passed_over
+        self.cycles_passed_over += round(windows * two / 2)
+        self.loops_passed_over += loops
         self._next += loops
         self._works += loops
-        self._times.clear()
-        self._accounts.clear()
+        self._note(clock)

@@ -21,7 +21,7 @@ from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
 from simulator.report import Counts, Report, Span
 from simulator.units.clock import Clock
 from simulator.units.execute import ExecuteController
-from simulator.units.expand import LoopExpander, expand_commands
+from simulator.units.expand import LoopExpander, expand_commands, relocated
 from simulator.units.host import Host
 from simulator.units.load import LoadController
 from simulator.units.meter import Meter
@@ -40,20 +40,28 @@ class DeadlockError(ProgramError):
     """Every unit waits for another one; the message names the stuck commands and what each unit waits for."""
 
 
-def program_steps(program: Program, spec: HardwareSpec) -> list[Step]:
-    """What the host does, in order: works, host tasks, and None for fences. Adjacent single commands are one work."""
-    return list(_steps(program, spec))
+def program_steps(program: Program, spec: HardwareSpec, like: Sequence[Step] | None = None) -> list[Step]:
+    """What the host does, in order: works, host tasks, and None for fences. Adjacent single commands are one work.
+
+    ``like``: steps of a program that differs only in its DRAM addresses; what single commands wait for is taken over.
+    """
+    return list(_steps(program, spec, iter(like) if like is not None else None))
 
 
-def _steps(program: Program, spec: HardwareSpec) -> Iterator[Step]:
+def _steps(program: Program, spec: HardwareSpec, like: Iterator[Step] | None) -> Iterator[Step]:
     loops = LoopExpander(spec)
     for single, group in groupby(program.items, lambda item: not isinstance(item, (MatmulLoop, Fence, HostTask))):
-        items = list(group)
         if single:
-            commands = [item for item in items if not isinstance(item, (MatmulLoop, Fence, HostTask))]
-            yield expand_commands(commands, spec, f"{len(commands)} commands")
+            commands = [item for item in group if not isinstance(item, (MatmulLoop, Fence, HostTask))]
+            twin = next(like) if like is not None else None
+            if isinstance(twin, Work):
+                yield relocated(twin, commands)
+            else:
+                yield expand_commands(commands, spec, f"{len(commands)} commands")
             continue
-        for item in items:
+        for item in group:
+            if like is not None:
+                next(like)
             if isinstance(item, MatmulLoop):
                 yield loops.expand(item)
             elif isinstance(item, HostTask):
@@ -62,10 +70,16 @@ def _steps(program: Program, spec: HardwareSpec) -> Iterator[Step]:
                 yield None
 
 
-def count(program: Program, spec: HardwareSpec, memory: MemoryState | None = None) -> Counts:
-    """Actions of a program without simulating its time; ``memory`` is advanced."""
-    check(program, spec)
-    steps = program_steps(program, spec)
+def count(
+    program: Program, spec: HardwareSpec, memory: MemoryState | None = None, *, like: Sequence[Step] | None = None
+) -> Counts:
+    """Actions of a program without simulating its time; ``memory`` is advanced.
+
+    ``like``: steps of a program that differs only in its DRAM addresses and was found valid: this one is not checked.
+    """
+    if like is None:
+        check(program, spec)
+    steps = program_steps(program, spec, like)
     traffic = trace(steps, spec, memory if memory is not None else MemoryState(spec))
     return _counts(steps, traffic)
 

@@ -202,13 +202,13 @@ def _replay(pieces: list[_Piece], spec: HardwareSpec, memory: MemoryState) -> Tr
 def _list(base: Ints, rows: Ints, size: Ints, stride: Ints, row_bytes: Ints, spec: HardwareSpec) -> tuple[Ints, Ints]:
     """Requests of all commands, addresses in place of lines, and where each command's start."""
     dma = spec.dma
-    kinds, kind = np.unique(np.stack([size, row_bytes]), axis=1, return_inverse=True)
-    found = [request_patterns(int(bytes_), int(row), dma) for bytes_, row in kinds.T]
+    above = int(row_bytes.max(initial=0)) + 1
+    kinds, kind = np.unique(size * above + row_bytes, return_inverse=True)
+    found = [request_patterns(one // above, one % above, dma) for one in kinds.tolist()]
     pieces = np.stack([number for number, _ in found]) if found else np.zeros((0, 1), dtype=np.int64)
     patterns = np.concatenate([table for _, table in found], axis=1) if found else np.zeros((6, 0), dtype=np.int64)
     first = (np.cumsum(pieces) - pieces.ravel()).reshape(pieces.shape)
     starts = np.zeros(len(base) + 1, dtype=np.int64)
-    kind = kind.reshape(-1).astype(np.int64)
     stream.requests_of_commands(base, rows, stride, kind, pieces, starts)
     table = np.empty((len(patterns), int(starts[-1])), dtype=np.int64)
     stream.list_requests(base, rows, stride, kind, pieces, first, patterns, table)

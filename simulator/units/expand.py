@@ -193,6 +193,13 @@ def expand_commands(commands: Sequence[Command], spec: HardwareSpec, name: str) 
     return builder.finish(name)
 
 
+def relocated(work: Work, commands: Sequence[Command]) -> Work:
+    """``work``, the expansion of commands that differ from ``commands`` only in their DRAM addresses, moved there."""
+    sources = _column([command.source.address for command in commands if isinstance(command, Mvin)])
+    targets = _column([command.target.address for command in commands if isinstance(command, Mvout)])
+    return replace(work, loads=replace(work.loads, base=sources), stores=replace(work.stores, base=targets))
+
+
 class _CommandRun:
     """Collects single commands into the three queues."""
 
@@ -201,11 +208,13 @@ class _CommandRun:
         self._pace = round(spec.host.command_cycles)
         self._issued = 0
         self.preload: Preload | None = None
-        self.loads: list[tuple[Mvin, Footprint, int]] = []
+        self.loads: list[tuple[Mvin, int]] = []
+        self.load_writes: list[Footprint] = []
         self.pairs: list[tuple[Preload, Compute, int]] = []
         self.pair_reads: list[Footprint] = []
         self.pair_writes: list[Footprint] = []
-        self.stores: list[tuple[Mvout, Footprint, int]] = []
+        self.stores: list[tuple[Mvout, int]] = []
+        self.store_reads: list[Footprint] = []
         self.load_after: list[tuple[int, int]] = []
         self.pair_after: list[tuple[int, int]] = []
         self.store_after: list[tuple[int, int]] = []
@@ -227,10 +236,10 @@ class _CommandRun:
         self._issued += min(CONFIG_CYCLES, self._pace) if isinstance(command, Config) else self._pace
 
     def _loads_touching(self, area: Footprint) -> int:
-        return last_conflict([footprint for _, footprint, _ in self.loads], area)
+        return last_conflict(self.load_writes, area)
 
     def _stores_touching(self, area: Footprint) -> int:
-        return last_conflict([footprint for _, footprint, _ in self.stores], area)
+        return last_conflict(self.store_reads, area)
 
     def _add_load(self, command: Mvin) -> None:
         cols = self.spec.array.cols
@@ -238,14 +247,16 @@ class _CommandRun:
         area = Footprint(command.memory, command.row, command.row + (blocks - 1) * self.spec.array.rows + command.rows)
         after_pair = max(last_conflict(self.pair_reads, area), last_conflict(self.pair_writes, area))
         self.load_after.append((after_pair, self._stores_touching(area)))
-        self.loads.append((command, area, self._issued))
+        self.loads.append((command, self._issued))
+        self.load_writes.append(area)
 
     def _add_store(self, command: Mvout) -> None:
         blocks = -(-command.cols // self.spec.array.cols)
         pitch = command.block_stride or self.spec.array.rows
         area = Footprint(command.memory, command.row, command.row + (blocks - 1) * pitch + command.rows)
         self.store_after.append((self._loads_touching(area), last_conflict(self.pair_writes, area)))
-        self.stores.append((command, area, self._issued))
+        self.stores.append((command, self._issued))
+        self.store_reads.append(area)
 
     def _add_pair(self, compute: Compute) -> None:
         preload = self.preload
@@ -290,7 +301,7 @@ class _CommandRun:
         )
 
     def _finish_loads(self) -> Loads:
-        commands = [command for command, _, _ in self.loads]
+        commands = [command for command, _ in self.loads]
         bytes_of = [command.element_bits // 8 for command in commands]
         cols, rows = self.spec.array.cols, self.spec.array.rows
         return Loads(
@@ -305,7 +316,7 @@ class _CommandRun:
             scaled=[command.scaled for command in commands],
             after_pair=[pair for pair, _ in self.load_after],
             after_store=[store for _, store in self.load_after],
-            issue=[issued for _, _, issued in self.loads],
+            issue=[issued for _, issued in self.loads],
         )
 
     def _finish_pairs(self) -> Pairs:
@@ -334,7 +345,7 @@ class _CommandRun:
         )
 
     def _finish_stores(self) -> Stores:
-        commands = [command for command, _, _ in self.stores]
+        commands = [command for command, _ in self.stores]
         bank_rows = self.spec.accumulator.rows_per_bank
         return Stores(
             base=_column([command.target.address for command in commands]),
@@ -350,7 +361,7 @@ class _CommandRun:
             activation=[command.activation for command in commands],
             after_load=[load for load, _ in self.store_after],
             after_pair=[pair for _, pair in self.store_after],
-            issue=[issued for _, _, issued in self.stores],
+            issue=[issued for _, issued in self.stores],
         )
 
 

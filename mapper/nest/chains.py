@@ -9,12 +9,16 @@ counts, all of them the smaller the better. So
 * a tile that is the last to be counted needs only the smallest size of each combination of counts of the tiles it cuts:
   the break points of the full tile AND of the smaller last ones. Outer tiles need every size: 8 splits 10 into fewer
   quarters of 4 than 5 does.
+
+Tables of three free tiles have millions of rows. *Relaxed* ones have thousands: every tile is lowered to the smallest of
+the same ceil(U / T), and every count to that number, which no nest can undercut. Rows that a nest attains are exact;
+the others stand for the nests whose tiles lie in their ranges, and are `expanded` only if a search cannot rule them out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -54,6 +58,10 @@ class ChainShape:
     """Trips that constraints leave for levels 0 .. L-1, None for any; empty for no constraints."""
     coarse: tuple[int, ...] = ()
     """Sizes to look at, for a quick search that proves nothing; empty for all."""
+    roof: tuple[int, ...] = ()
+    """Largest T1 .. T(L-1); empty for none."""
+    relaxed: bool = False
+    """Rows that bound the chains, see above; where constraints tie a tile, chains all the same."""
 
     @property
     def levels(self) -> int:
@@ -73,12 +81,14 @@ class Chains:
     """(levels - 1, rows): T1 .. T(L-1) [units]."""
     counts: Ints
     """(levels + 1, rows): c(0) .. c(L)."""
+    exact: NDArray[np.bool_]
+    """Whether a row is a chain; a relaxed one may only bound some."""
 
     def __len__(self) -> int:
         return int(self.tiles.shape[1]) if len(self.tiles) else int(self.counts.shape[1])
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Chains:
-        return Chains(self.tiles[:, rows], self.counts[:, rows])
+        return Chains(self.tiles[:, rows], self.counts[:, rows], self.exact[rows])
 
 
 @dataclass(slots=True)
@@ -155,16 +165,52 @@ def chains(shape: ChainShape) -> Chains:
     starts = range(shape.levels) if shape.whole else range(1)
     tables = [_grow(shape, whole) for whole in starts if _may_be_whole(shape, whole)]
     tables = [table for table in tables if len(table)]
-    if not tables:
-        empty = np.zeros((shape.levels - 1, 0), np.int64)
-        return Chains(empty, np.zeros((shape.levels + 1, 0), np.int64))
+    return joined(tables, shape) if tables else _nothing(shape)
+
+
+def joined(tables: Sequence[Chains], shape: ChainShape) -> Chains:
+    """The rows of several tables, each chain once; at least one table."""
     if len(tables) == 1:
         return tables[0]
     both = Chains(
         np.concatenate([table.tiles for table in tables], axis=1),
         np.concatenate([table.counts for table in tables], axis=1),
+        np.concatenate([table.exact for table in tables]),
     )
     return both.take(_first_of_each(both.tiles, shape.size))
+
+
+def expanded(shape: ChainShape, rows: Ints) -> Chains:
+    """The chains that relaxed rows stand for.
+
+    Parameters
+    ----------
+    shape
+        Of the relaxed table.
+    rows
+        (levels - 1, rows): their tiles.
+    """
+    tables = []
+    for row in rows.T.tolist():
+        counts = [-(-shape.size // tile) for tile in row]
+        roof = tuple(-(-shape.size // (count - 1)) - 1 if count > 1 else shape.size for count in counts)
+        floor = tuple(-(-shape.size // count) for count in counts)
+        tables.append(chains(replace(shape, relaxed=False, floor=floor, roof=roof)))
+    return joined(tables, shape) if tables else _nothing(shape)
+
+
+def cut(shape: ChainShape, tiles: Ints) -> Chains:
+    """Chains of given tiles, (levels - 1, rows)."""
+    growing = _Growing(shape.size, shape.levels)
+    growing.repeat(np.array([tiles.shape[1]], np.int64))
+    for column in tiles:
+        growing.cut(column)
+    return _table(growing, replace(shape, relaxed=False))
+
+
+def _nothing(shape: ChainShape) -> Chains:
+    empty = np.zeros((shape.levels - 1, 0), np.int64)
+    return Chains(empty, np.zeros((shape.levels + 1, 0), np.int64), np.zeros(0, bool))
 
 
 def _may_be_whole(shape: ChainShape, whole: int) -> bool:
@@ -186,7 +232,7 @@ def _grow(shape: ChainShape, whole: int) -> Chains:
     blocks = _blocks(shape, whole)
     outer_fixed = blocks[0].first - 1 if blocks else shape.levels - 1
     if any(not _permits(shape, level, shape.size) for level in range(1, outer_fixed + 1)):
-        return _table(growing, shape, empty=True)
+        return _nothing(shape)
     for _ in range(outer_fixed):
         growing.same()
     for index, block in enumerate(blocks):
@@ -198,13 +244,11 @@ def _grow(shape: ChainShape, whole: int) -> Chains:
 
 def _permits(shape: ChainShape, level: int, tile: int) -> bool:
     sizes = shape.allowed[level - 1] if shape.allowed else None
-    return sizes is None or tile in sizes
+    return (sizes is None or tile in sizes) and (not shape.roof or tile <= shape.roof[level - 1])
 
 
-def _table(growing: _Growing, shape: ChainShape, empty: bool = False) -> Chains:
-    """Finish: cut to the array's tile, apply what is left of the constraints."""
-    if empty:
-        return Chains(np.zeros((shape.levels - 1, 0), np.int64), np.zeros((shape.levels + 1, 0), np.int64))
+def _table(growing: _Growing, shape: ChainShape) -> Chains:
+    """Finish: cut to the array's tile, apply what is left of the constraints, lower the counts of a relaxed table."""
     growing.cut(np.minimum(shape.last, growing.outer))
     tiles, counts = np.stack(growing.tiles), np.stack(growing.counts)
     good = np.ones(tiles.shape[1], bool)
@@ -214,8 +258,19 @@ def _table(growing: _Growing, shape: ChainShape, empty: bool = False) -> Chains:
         if bounds is not None:
             trips = -(-tiles[level] // tiles[level + 1])
             good &= np.isin(trips, np.array(bounds, np.int64))
-    table = Chains(tiles[1:-1], counts)
+    exact = np.ones(tiles.shape[1], bool)
+    if _is_relaxed(shape):
+        least = -(-shape.size // tiles)
+        seen = np.array([False, *shape.counted[:-1], shape.counted[-1] and shape.last > 1])
+        exact = (least == counts)[seen].all(axis=0)
+        counts = np.where(exact, counts, least)
+    table = Chains(tiles[1:-1], counts, exact)
     return table if good.all() else table.take(good)
+
+
+def _is_relaxed(shape: ChainShape) -> bool:
+    tied = any(shape.tied(level) for level in range(1, shape.levels))
+    return shape.relaxed and not (shape.perfect or shape.coarse or tied)
 
 
 def _blocks(shape: ChainShape, whole: int) -> list[_Block]:
@@ -285,6 +340,9 @@ def _grid(shape: ChainShape) -> Ints:
         return np.array(shape.coarse, np.int64)
     if shape.perfect:
         return np.array(divisors(shape.size), np.int64)
+    if _is_relaxed(shape):
+        offsets, points = break_points(shape.size)
+        return points[offsets[shape.size] : offsets[shape.size + 1]]
     return np.arange(1, shape.size + 1, dtype=np.int64)
 
 
@@ -295,6 +353,8 @@ def _limits(shape: ChainShape, block: _Block, values: Ints) -> Ints:
             values = values[np.isin(values, np.array(shape.allowed[level - 1], np.int64))]
         if shape.floor:
             values = values[values >= shape.floor[level - 1]]
+        if shape.roof:
+            values = values[values <= shape.roof[level - 1]]
     return values
 
 
@@ -316,7 +376,7 @@ def _try(growing: _Growing, shape: ChainShape, block: _Block, values: Ints) -> N
 
 def _try_break_points(growing: _Growing, shape: ChainShape, block: _Block) -> None:
     """The smallest value of each combination of counts."""
-    if shape.perfect or shape.coarse:
+    if shape.perfect or shape.coarse or _is_relaxed(shape):
         _try(growing, shape, block, _grid(shape))
         return
     floor = (
@@ -332,7 +392,8 @@ def _try_break_points(growing: _Growing, shape: ChainShape, block: _Block) -> No
         rows_of.append(rows)
         values_of.append(np.maximum(values, floor))
     rows, values = np.concatenate(rows_of), np.concatenate(values_of)
-    fits = values <= growing.outer[rows]
+    roof = min((shape.roof[level - 1] for level in range(block.first, block.last + 1)), default=shape.size) if shape.roof else shape.size
+    fits = (values <= growing.outer[rows]) & (values <= roof)
     key = np.unique(rows[fits] * (shape.size + 1) + values[fits])
     growing.take(key // (shape.size + 1))
     growing.cut(key % (shape.size + 1))

@@ -23,38 +23,67 @@ class Combined:
     cycles: Floats
     """Infinite where nothing fits."""
     choice: NDArray[np.int64]
-    """Which tiles have a second copy: an index into the choices given to `Combiner`."""
+    """Bits of the tiles that have a second copy."""
 
 
 class Combiner:
-    """Evaluates one structure; the groups' tables are given in the order of ``item.groups``."""
+    """Evaluates one structure; the groups' tables are given in the order of ``item.groups``.
+
+    Parameters
+    ----------
+    item
+        What is evaluated.
+    choices
+        Allowed sets of tiles (indices) with a second copy. They must be a product over rooms: the best set is chosen
+        room by room, because the time that copies save is a sum and each room has a limit of its own.
+    """
 
     def __init__(self, item: Structure, choices: Sequence[frozenset[int]]) -> None:
-        self.item, self.choices = item, tuple(choices)
+        self.item = item
         self._copies = 2.0 if item.accounting.double_buffer_capacity else 1.0
+        limited = {number for _, _, tiles in item.rooms for number in tiles}
+        free = tuple(number for number in range(len(item.tiles)) if number not in limited)
+        rooms = [*((float(words), tiles) for _, words, tiles in item.rooms), *([(np.inf, free)] if free else [])]
+        self._rooms = [
+            (words, tiles, sorted({choice & frozenset(tiles) for choice in choices}, key=lambda c: (len(c), sorted(c))))
+            for words, tiles in rooms
+        ]
+
+    def doubled(self, choice: int) -> frozenset[int]:
+        """Tiles with a second copy, from a value of `Combined.choice`."""
+        return frozenset(number for number in range(len(self.item.tiles)) if choice >> number & 1)
 
     def __call__(self, tables: Sequence[Table]) -> Combined:
         """Costs of one combination per cell of the tables' broadcast shape."""
         energy = sum((table.energy for table in tables), np.float64(self.item.energy.constant))
-        words, whole = zip(
-            *(self._words(tile, number, tables) for number, tile in enumerate(self.item.tiles)), strict=True
-        )
-        steps = np.float64(1.0)
+        taken = [self._words(tile, number, tables) for number, tile in enumerate(self.item.tiles)]
+        words, whole = [words for words, _ in taken], [whole for _, whole in taken]
+        cycles = np.float64(1.0)
         for table in tables:
-            steps = steps * table.steps
-        loads = np.float64(0.0)
+            cycles = cycles * table.steps
+        serial = [self._serial(tile, number, whole[number], tables) for number, tile in enumerate(self.item.tiles)]
+        chosen = np.int64(0)
+        for room, tiles, choices in self._rooms:
+            best, which = np.float64(np.inf), np.int64(0)
+            for doubled in choices:
+                used, waits = np.float64(0.0), np.float64(0.0)
+                for number in tiles:
+                    copies = np.where(whole[number], 1.0, self._copies) if number in doubled else 1.0
+                    used = used + words[number] * copies
+                    waits = waits if number in doubled else waits + serial[number]
+                waits = np.where(used <= room, waits, np.inf)
+                if len(choices) > 1:
+                    which = np.where(waits < best, sum(1 << number for number in doubled), which)
+                    waits = np.minimum(best, waits)
+                else:
+                    which = np.int64(sum(1 << number for number in doubled))
+                best = waits
+            cycles, chosen = cycles + best, chosen + which
         for number, port in enumerate(self.item.ports):
             load = sum((table.loads[number] for table in tables), np.float64(port.constant))
-            loads = np.maximum(loads, load)
-        serial = [self._serial(tile, number, whole[number], tables) for number, tile in enumerate(self.item.tiles)]
-        best, chosen = np.float64(np.inf), np.int64(0)
-        for index, doubled in enumerate(self.choices):
-            cycles = steps + sum(serial[number] for number in range(len(serial)) if number not in doubled)
-            cycles = np.where(self._fits(words, whole, doubled), np.maximum(cycles, loads), np.inf)
-            chosen = np.where(cycles < best, index, chosen)
-            best = np.minimum(best, cycles)
-        energy, best, chosen = np.broadcast_arrays(energy, np.ceil(best), chosen)
-        return Combined(energy, best, chosen)
+            cycles = np.maximum(cycles, load)
+        energy, cycles, chosen = np.broadcast_arrays(energy, np.ceil(cycles), chosen)
+        return Combined(energy, cycles, chosen)
 
     def _words(self, tile: Tile, number: int, tables: Sequence[Table]) -> tuple[Floats, Mask]:
         """(words of one copy, whether it is the whole tensor)."""
@@ -68,16 +97,6 @@ class Combiner:
                 words = words * np.where(table.spilled[number], float(tile.words), 1.0)
         return words, whole
 
-    def _fits(self, words: Sequence[Floats], whole: Sequence[Mask], doubled: frozenset[int]) -> Mask:
-        fits = np.bool_(True)
-        for _, room, tiles in self.item.rooms:
-            taken = np.float64(0.0)
-            for number in tiles:
-                copies = np.where(whole[number], 1.0, self._copies) if number in doubled else 1.0
-                taken = taken + words[number] * copies
-            fits = fits & (taken <= room)
-        return fits
-
     def _serial(self, tile: Tile, number: int, whole: Mask, tables: Sequence[Table]) -> Floats | float:
         if tile.serial is None:
             return 0.0
@@ -89,6 +108,6 @@ class Combiner:
         total = np.zeros(choice.shape)
         for number, tile in enumerate(self.item.tiles):
             words, whole = self._words(tile, number, tables)
-            doubled = np.isin(choice, [index for index, names in enumerate(self.choices) if number in names])
+            doubled = (choice >> number & 1) > 0
             total = total + words * np.where(doubled & ~whole, self._copies, 1.0)
         return total

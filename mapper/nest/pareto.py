@@ -75,7 +75,7 @@ def minimal(points: Numbers) -> Ints:
         block = values[start : start + step]
         index = order[start : start + step]
         if len(front):
-            free = ~_beaten(block, front)
+            free = ~beaten(block, front)
             block, index = block[free], index[free]
         inner = (block[None, :, :] <= block[:, None, :]).all(axis=2)
         earlier = np.tril(inner, -1).any(axis=1)  # a row with a smaller or equal sum comes first
@@ -85,9 +85,16 @@ def minimal(points: Numbers) -> Ints:
     return np.sort(np.concatenate(kept)) if kept else np.zeros(0, np.int64)
 
 
-def _beaten(block: Numbers, front: Numbers) -> NDArray[np.bool_]:
-    """Whether each row of ``block`` is no better than some row of ``front``."""
-    beaten: NDArray[np.bool_] = np.ones((len(block), len(front)), bool)
-    for column in range(block.shape[1]):
-        beaten &= front[None, :, column] <= block[:, None, column]
-    return beaten.any(axis=1)
+def beaten(rows: Numbers, front: Numbers) -> NDArray[np.bool_]:
+    """Whether each row is no better than some row of ``front``; both (rows, columns)."""
+    result = np.zeros(len(rows), bool)
+    if not len(front):
+        return result
+    step = max(1, 4_000_000 // len(front))
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
+        worse: NDArray[np.bool_] = np.ones((len(block), len(front)), bool)
+        for column in range(rows.shape[1]):
+            worse &= front[None, :, column] <= block[:, None, column]
+        result[start : start + step] = worse.any(axis=1)
+    return result

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.nest.chains import Chains, ChainShape, chains
+from mapper.nest.chains import Chains, ChainShape, chains, cut, expanded, joined
 from mapper.nest.classes import OrderClass
-from mapper.nest.pareto import thinned
+from mapper.nest.pareto import beaten, thinned
 from mapper.nest.structure import Affine, Pair, Structure
 
 Floats = NDArray[np.float64]
@@ -68,6 +68,8 @@ class Table:
     whole: Mapping[tuple[int, str], Mask]
     spilled: Mapping[int, Mask]
     """Per tile of partial sums: whether they come there."""
+    exact: Mask
+    """Whether a row is a combination of chains; otherwise it bounds some."""
     visits: Mapping[Pair, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -84,6 +86,7 @@ class Table:
             {key: column[rows] for key, column in self.extents.items()},
             {key: column[rows] for key, column in self.whole.items()},
             {key: column[rows] for key, column in self.spilled.items()},
+            self.exact[rows],
             {key: column[rows] for key, column in self.visits.items()},
         )
 
@@ -98,6 +101,7 @@ class Table:
             {key: column.min(keepdims=True) for key, column in self.extents.items()},
             {key: column.max(keepdims=True) for key, column in self.whole.items()},
             {key: column.min(keepdims=True) for key, column in self.spilled.items()},
+            np.zeros(1, bool),
         )
 
     def attributes(self) -> list[Floats | Ints]:
@@ -107,14 +111,20 @@ class Table:
         return columns
 
     def thinned(self) -> Table:
-        """Without rows that another one dominates."""
-        return self.take(thinned(self.attributes()))
+        """Without rows that another one dominates; rows that only bound chains dominate nothing."""
+        if self.exact.all():
+            return self.take(thinned(self.attributes()))
+        exact = np.flatnonzero(self.exact)
+        front = exact[thinned([column[exact] for column in self.attributes()])] if len(exact) else exact
+        rest = np.flatnonzero(~self.exact)
+        columns = np.stack(self.attributes(), axis=1)
+        return self.take(np.sort(np.concatenate([front, rest[~beaten(columns[rest], columns[front])]])))
 
 
 def group_table(
     item: Structure, order: OrderClass, group: int, grids: Mapping[str, Grid], floors: Mapping[str, tuple[int, ...]]
 ) -> Table:
-    """Chains of a group under one class of orders.
+    """Chains of a group under one class of orders; relaxed if it is one dimension.
 
     Parameters
     ----------
@@ -125,10 +135,40 @@ def group_table(
     floors
         Least tiles by dimension [units]; a missing one is free.
     """
+    shapes = _shapes(item, order, group, grids, floors)
+    parts = {dim: chains(replace(shape, relaxed=len(shapes) == 1)) for dim, shape in shapes.items()}
+    return _table(item, group, _counted(item, order, group), grids, parts)
+
+
+def expanded_table(
+    item: Structure,
+    order: OrderClass,
+    group: int,
+    grids: Mapping[str, Grid],
+    floors: Mapping[str, tuple[int, ...]],
+    table: Table,
+) -> Table:
+    """The chains that the rows of a relaxed table stand for."""
+    if table.exact.all():
+        return table
+    ((dim, shape),) = _shapes(item, order, group, grids, floors).items()
+    tiles = table.units[dim]
+    tables = [cut(shape, tiles[:, table.exact]), expanded(shape, tiles[:, ~table.exact])]
+    parts = {dim: joined(tables, shape)}
+    return _table(item, group, _counted(item, order, group), grids, parts)
+
+
+def _counted(item: Structure, order: OrderClass, group: int) -> dict[int, int]:
+    """Per child of the group's tensor: the outer levels whose loops count."""
+    prefixes = zip(item.pairs, order.prefix, strict=True)
+    return {child: prefix for (owner, child), prefix in prefixes if owner == group}
+
+
+def _shapes(
+    item: Structure, order: OrderClass, group: int, grids: Mapping[str, Grid], floors: Mapping[str, tuple[int, ...]]
+) -> dict[str, ChainShape]:
     dims = item.groups[group]
-    counted = {child: prefix for (owner, child), prefix in zip(item.pairs, order.prefix, strict=True) if owner == group}
-    parts = {dim: chains(shape_of(item, order, group, grids[dim], dim, floors.get(dim, ()))) for dim in dims}
-    return _table(item, group, counted, grids, parts)
+    return {dim: shape_of(item, order, group, grids[dim], dim, floors.get(dim, ())) for dim in dims}
 
 
 def shape_of(
@@ -198,6 +238,7 @@ def _table(
         extents,
         whole,
         spilled,
+        np.logical_and.reduce([chain.exact for chain in part.values()]) if part else np.ones(rows, bool),
         visits,
     )
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mapper.nest.classes import OrderClass
 from mapper.nest.combine import Combined, Combiner
 from mapper.nest.structure import COMMON, Structure
-from mapper.nest.tables import Grid, Table, group_table
+from mapper.nest.tables import Grid, Table, expanded_table, group_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -86,8 +86,11 @@ class Goal(Protocol):
     def hopeless(self, costs: Combined) -> NDArray[np.bool_]:
         """Whether neither a combination nor anything it bounds can be a result."""
 
+    def promising(self, scores: Floats) -> NDArray[np.bool_]:
+        """Which bounds that once were not hopeless may still hide a result; infinite ones do not."""
+
     def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
-        """Look at evaluated combinations (one column)."""
+        """Look at evaluated combinations (one column); infinite cycles stand for none."""
 
     def floors(self, item: Structure, ideal: Combined) -> Limits:
         """Most energy and cycles that a result can have, for a structure whose ideal costs are given."""
@@ -132,6 +135,9 @@ class Least:
     def hopeless(self, costs: Combined) -> NDArray[np.bool_]:
         score = self.bound(costs)
         return ~(np.isfinite(score) & (score <= self._limit))
+
+    def promising(self, scores: Floats) -> NDArray[np.bool_]:
+        return np.isfinite(scores) & (scores <= self._limit)
 
     def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
         score = self.bound(costs)
@@ -187,6 +193,9 @@ class Front:
             hopeless |= (at >= 0) & (self._energy[np.maximum(at, 0)] <= costs.energy * (1.0 + TIE))
         return hopeless
 
+    def promising(self, scores: Floats) -> NDArray[np.bool_]:
+        return np.isfinite(scores)
+
     def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
         rows = np.flatnonzero(~self.hopeless(costs))
         if not len(rows):
@@ -222,7 +231,7 @@ def search_class(
 ) -> None:
     """Exhaust one class of orders; ``report`` hears the bound of what is still open."""
     combiner = Combiner(item, choices)
-    floors = _floors(item, order, grids, goal, combiner)
+    floors = _floors(item, order, grids, goal)
     full = [group_table(item, order, group, grids, floors) for group in range(len(item.groups))]
     if min(map(len, full)) == 0:
         return
@@ -230,11 +239,18 @@ def search_class(
     for row in range(len(full[COMMON])):
         tables = [*full[:COMMON], full[COMMON].take(np.array([row]))]
         reduced = _reduced(combiner, tables, goal)
+        if reduced is None:
+            continue
+        left = _exhaust(combiner, order, rank, grids, reduced, goal, effort, report)
+        if left is None:
+            continue
+        chains = [expanded_table(item, order, group, grids, floors, left[group]) for group in range(COMMON)]
+        reduced = _reduced(combiner, [*chains, tables[COMMON]], goal)
         if reduced is not None:
             _exhaust(combiner, order, rank, grids, reduced, goal, effort, report)
 
 
-def ideal_costs(item: Structure, grids: Mapping[str, Grid], choices: Sequence[frozenset[int]]) -> Combined:
+def ideal_costs(item: Structure, grids: Mapping[str, Grid]) -> Combined:
     """Costs if everything moved once and nothing took room: below every mapping of the structure."""
     visits = dict.fromkeys((*item.pairs, *((group, item.levels + 1) for group in range(COMMON + 1))), 1.0)
     steps = 1.0
@@ -249,10 +265,10 @@ def ideal_costs(item: Structure, grids: Mapping[str, Grid], choices: Sequence[fr
 
 
 def _floors(
-    item: Structure, order: OrderClass, grids: Mapping[str, Grid], goal: Goal, combiner: Combiner
+    item: Structure, order: OrderClass, grids: Mapping[str, Grid], goal: Goal
 ) -> dict[str, tuple[int, ...]]:
     """Least tiles by dimension: with smaller ones, some counted visits alone would cost more than a result may."""
-    ideal = ideal_costs(item, grids, combiner.choices)
+    ideal = ideal_costs(item, grids)
     limits = goal.floors(item, ideal)
     most: dict[tuple[int, int], float] = {}
     spare = limits.energy - float(ideal.energy[0])
@@ -305,8 +321,15 @@ def _exhaust(
     goal: Goal,
     effort: Effort,
     report: Callable[[float], None],
-) -> None:
-    """Pairs of the shorter tables by bound, each block against the longest."""
+) -> list[Table] | None:
+    """Pairs of the shorter tables by bound, each block against the longest.
+
+    Returns
+    -------
+    list of Table or None
+        Rows that are to be expanded, because combinations with rows that only bound chains could not be ruled out,
+        with the exact rows beside them; None if there are none.
+    """
     a, b, last = sorted(range(COMMON), key=lambda group: (len(tables[group]), group))
     first, second = (grid.ravel() for grid in np.indices((len(tables[a]), len(tables[b]))))
     view = {a: tables[a].take(first), b: tables[b].take(second), last: tables[last].ideal(), COMMON: tables[COMMON]}
@@ -314,12 +337,14 @@ def _exhaust(
     bounds, version = goal.bound(costs), -1
     keep = np.argsort(bounds, kind="stable")
     longest, size = np.arange(len(tables[last])), 16
+    open_rows = [np.full(len(table), np.inf) for table in tables[:COMMON]]
+    is_exact = all(table.exact.all() for table in tables)
     effort.pairs += len(keep)
     while True:
         if goal.version != version:
             keep, version = keep[~goal.hopeless(_pick(costs, keep))], goal.version
         if not len(keep):
-            return
+            return None if is_exact else _to_expand(tables, open_rows, goal)
         report(float(bounds[keep[0]]))
         effort.check(started=goal.version > 0)
         block, keep = keep[:size], keep[size:]
@@ -327,7 +352,15 @@ def _exhaust(
         found = combiner([*(tables[group].take(rows[group]) for group in range(COMMON)), tables[COMMON]])
         effort.rows += found.energy.size
         shape = found.energy.shape
-        flat = Combined(found.energy.ravel(), found.cycles.ravel(), found.choice.ravel())
+        cycles = found.cycles
+        if not is_exact:
+            exact = tables[a].exact[rows[a]] & tables[b].exact[rows[b]] & tables[last].exact[rows[last]]
+            cells = np.nonzero(~exact & ~goal.hopeless(found))
+            scores = goal.bound(found)[cells]
+            for group, index in ((a, first[block][cells[0]]), (b, second[block][cells[0]]), (last, cells[1])):
+                np.minimum.at(open_rows[group], index, scores)
+            cycles = np.where(exact, cycles, np.inf)
+        flat = Combined(found.energy.ravel(), cycles.ravel(), found.choice.ravel())
 
         def describe(cells: Ints) -> list[Candidate]:
             across, along = np.unravel_index(cells, shape)  # noqa: B023 - called before the next round
@@ -337,6 +370,16 @@ def _exhaust(
 
         goal.offer(flat, describe)
         size = max(16, min(size * 4, CELLS // len(longest)))
+
+
+def _to_expand(tables: Sequence[Table], open_rows: Sequence[Floats], goal: Goal) -> list[Table] | None:
+    """Rows of combinations that may still be results, and all exact rows."""
+    left, any_open = [], False
+    for table, scores in zip(tables, open_rows, strict=False):
+        is_open = goal.promising(scores)
+        any_open |= bool(is_open.any())
+        left.append(table.take(np.flatnonzero(table.exact | is_open)))
+    return left if any_open else None
 
 
 def _pick(costs: Combined, rows: Ints) -> Combined:
@@ -364,7 +407,7 @@ def _candidates(
             for table in tables
             for dim, columns in table.units.items()
         }
-        doubled = combiner.choices[int(costs.choice[row])]
+        doubled = combiner.doubled(int(costs.choice[row]))
         found.append(
             Candidate(
                 float(costs.energy[row]),

@@ -167,7 +167,7 @@ def search(
 
 def floor(space: NestSpace) -> tuple[float, float]:
     """(cycles, energy_pj) that no mapping of a space is below: everything moves once and nothing takes room."""
-    costs = [ideal_costs(task.item, task.grids, task.choices) for task in _tasks(space)]
+    costs = [ideal_costs(task.item, task.grids) for task in _tasks(space)]
     return min(float(cost.cycles[0]) for cost in costs), min(float(cost.energy[0]) for cost in costs)
 
 
@@ -262,7 +262,7 @@ class _Hunt:
         self._goal = goal
         open_classes = []
         for task in self.tasks:
-            ideal = ideal_costs(task.item, task.grids, task.choices)
+            ideal = ideal_costs(task.item, task.grids)
             bound = float(goal.bound(ideal)[0])
             open_classes += [(bound, task.number, rank) for rank in range(len(task.classes))]
         open_classes.sort()
@@ -272,7 +272,7 @@ class _Hunt:
         for coarse in (True, False):
             for index, (bound, number, rank) in enumerate(open_classes):
                 task = self.tasks[number]
-                if bool(goal.hopeless(ideal_costs(task.item, task.grids, task.choices))[0]):
+                if bool(goal.hopeless(ideal_costs(task.item, task.grids))[0]):
                     self.pruned += not coarse
                     continue
                 grids = {dim: _coarse(grid) for dim, grid in task.grids.items()} if coarse else task.grids
@@ -280,8 +280,10 @@ class _Hunt:
                     continue
                 later = open_classes[index + 1][0] if index + 1 < len(open_classes) else np.inf
 
-                def report(open_bound: float, least: float = later, own: float = bound) -> None:
-                    if not keeps_bound and not coarse:
+                def report(
+                    open_bound: float, least: float = later, own: float = bound, counts: bool = not (coarse or keeps_bound)
+                ) -> None:
+                    if counts:
                         self.bound = max(self.bound, min(max(open_bound, own), least))
                     if self.progress is not None:
                         self.progress(self.effort.rows, getattr(goal, "best", np.nan), self.bound)

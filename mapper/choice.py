@@ -16,7 +16,7 @@ from mapper.mapping_file import require_for
 from mapper.mapspace import MapSpace
 from mapper.policy import Policy, library_mapping
 from mapper.problem import MatmulProblem
-from mapper.search import exhaustive
+from mapper.search import proved
 from mapper.search.budget import Budget
 from mapper.search.driver import Found, Progress, find
 from mapper.search.hardware_loop import LoopSpace
@@ -48,26 +48,27 @@ class SearchInterrupted(KeyboardInterrupt):
 
 
 @dataclass(frozen=True, slots=True)
-class Proved:
-    """The optimum of the mapspace under the estimate."""
+class Optimal:
+    """The optimum of the mapspace under the estimate, proved."""
 
     objective: Objective = "latency"
+    budget: int | None = None
+    """Evaluations; None until it is proved."""
 
     def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
-        result = exhaustive.search(problem, spec, prices, self.objective)
+        result = proved.search(problem, spec, prices, self.objective, self.budget)
         details: dict[str, object] = {
             "search": "optimal",
             "objective": self.objective,
-            "status": "optimal",
+            "status": result.status,
             "candidates": result.candidates,
             "legal": result.legal,
             "evaluated": result.evaluated,
+            "lower_bound": result.lower_bound,
+            "value": result.value,
+            "gap": result.gap,
         }
-        statement = (
-            f"optimal: least {self.objective} of {result.legal:,} legal mappings ({result.candidates:,} in all), "
-            f"{result.evaluated:,} evaluated; holds for hardware loops under the estimate"
-        )
-        return Choice(result.mapping, statement, details)
+        return Choice(result.mapping, result.statement(), details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +128,4 @@ class Fixed:
 
 def chooser(policy: Policy, objective: Objective) -> Chooser:
     """Return the chooser of a named policy."""
-    return Library() if policy == "gemmini_auto" else Proved(objective)
+    return Library() if policy == "gemmini_auto" else Optimal(objective)

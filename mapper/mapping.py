@@ -179,6 +179,8 @@ def _heading(level: LevelMapping) -> str:
     text = f"{level.memory:<12} [ {names} ]"
     if level.double_buffered:
         text += " double-buffered"
+        if level.double_buffered != level.kept:
+            text += ": " + " ".join(name for name in DIMS_OF if name in level.double_buffered)
     if level.held:
         text += " held: " + " ".join(name for name in DIMS_OF if name in level.held)
     return text

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import hwconfigs
 import workloads
+from hwconfigs import EnergyModel, HardwareSpec
 from mapper.commands import searching
 from mapper.commands.machine import overrides
-from mapper.commands.outputs import open_outputs
+from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
-from mapper.effort import check_floor
 from mapper.layout import lay_out, matmul_problem
+from mapper.mapping import Mapping
 from mapper.pipeline import load
 from mapper.placement import place
+from mapper.problem import MatmulProblem
 from mapper.report_json import mapping_dict
-from mapper.search.driver import Found, find
+from mapper.search import proved
+from mapper.search.driver import Progress, find
 from mapper.search.hardware_loop import LoopSpace
 from mapper.supported import require
 from mapper.tables import columns, wrapped
@@ -27,6 +33,17 @@ from workloads import OpGraph
 SCHEMA = "tilewright.front/1"
 NOT_FOR_FRONTS = ("trace", "plot", "yaml")
 INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Mappings and their costs, fewest cycles first, and how they were found."""
+
+    points: Sequence[tuple[Mapping, float, float]]
+    """(mapping, cycles, energy [pJ])"""
+    statement: str
+    details: Dictionary[str, object]
+    interrupted: bool = False
 
 
 def refuse_files(options: argparse.Namespace) -> None:
@@ -42,69 +59,98 @@ def refuse_files(options: argparse.Namespace) -> None:
 def execute(options: argparse.Namespace, shape: tuple[int, int, int]) -> int:
     """Search, print and write the front of hardware loops."""
     refuse_files(options)
+    search = options.search or "optimal"
+    if search == "optimal" and options.budget is not None:
+        raise CommandError("--budget has no effect on --search optimal of a whole front: it ends by itself, soon")
     changes = overrides(options.overrides)
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json}, (options.hw, options.energy))
+        spec = load(options.hw, changes)
+        require(spec)
+        prices = hwconfigs.load_energy(options.energy or spec.energy).bind(spec)
+        problem = _problem(shape, spec)
         progress = stack.enter_context(searching.bar())
-        space = _space(shape, options, changes)
-        search = options.search or "optimal"
-        found = find(
-            space,
-            "pareto",
-            "exhaustive" if search == "optimal" else search,
-            budget=searching.budget_of(options),
-            seed=options.seed or 0,
-            workers=1 if options.workers is None else options.workers,
-            progress=progress,
+        front = (
+            _proved(problem, spec, prices) if search == "optimal" else _found(problem, spec, prices, options, progress)
         )
-        print(front_text(found, space))
-        if "json" in outputs:
-            text = json.dumps(front_dict(found, space), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-            outputs["json"].finish(lambda path: path.write_text(text, encoding="utf-8"))
-    return INTERRUPTED if found.status == "interrupted" else 0
+        tell(front, f"matmul {'x'.join(map(str, shape))} on {spec.name}", spec, outputs, "hardware-loop")
+    return INTERRUPTED if front.interrupted else 0
 
 
-def _space(shape: tuple[int, int, int], options: argparse.Namespace, changes: dict[str, object] | None) -> LoopSpace:
+def _problem(shape: tuple[int, int, int], spec: HardwareSpec) -> MatmulProblem:
     """The matmul as `pipeline.map_matmul` meets it."""
-    spec = load(options.hw, changes)
-    require(spec)
-    prices = hwconfigs.load_energy(options.energy or spec.energy).bind(spec)
     placements = place(OpGraph("matmul", [workloads.matmul("matmul", *shape)]), spec)
-    problem = matmul_problem(placements["matmul"], lay_out(placements), 0, spec.array.input_bits)
-    check_floor(problem, spec)
-    return LoopSpace.of(problem, spec, prices)
+    return matmul_problem(placements["matmul"], lay_out(placements), 0, spec.array.input_bits)
 
 
-def front_text(found: Found, space: LoopSpace) -> str:
-    """A line per mapping, fewest cycles first."""
-    rows: list[tuple[str, ...]] = [("cycles", "energy", "EDP", "tile m x k x n", "order", "tiles")]
-    clock = space.maps.spec.clock_mhz * 1e6
-    for row, cycles, energy in found.front:
-        loop = space.mapping(row).hardware_loop
-        tile = " x ".join(str(extent * space.maps.dim) for extent in loop.tiles)
-        edp = f"{energy * 1e-12 * cycles / clock:.3e} J s"
-        buffering = "in halves" if loop.double_buffered else "in the whole memories"
-        rows.append((f"{cycles:,.0f}", f"{energy * 1e-6:,.2f} µJ", edp, tile, " ".join(loop.order), buffering))
-    problem = space.model.problem
-    title = f"matmul {problem.m}x{problem.k}x{problem.n} on {space.maps.spec.name}: latency against energy, estimated"
-    count = f"{len(found.front)} mapping{'s' * (len(found.front) != 1)} that no other one beats in both"
-    statement = found.statement(f"{space.maps.legal:,} legal mappings")
-    return "\n".join([title, "", *columns(rows, rules=(1,), right=range(4)), "", f"{count}; nothing was simulated",
-                      *wrapped(statement)])  # fmt: skip
-
-
-def front_dict(found: Found, space: LoopSpace) -> dict[str, object]:
-    """The front as plain data."""
-    problem = space.model.problem
-    return {
-        "schema": SCHEMA,
-        "version": __version__,
-        "machine": {"name": space.maps.spec.name, "fingerprint": space.maps.spec.fingerprint},
-        "problem": problem.dims,
-        "mapspace": "hardware-loop",
-        "search": found.details(),
-        "front": [
-            {"cycles": cycles, "energy_pj": energy, "mapping": mapping_dict(space.mapping(row))}
-            for row, cycles, energy in found.front
-        ],
+def _proved(problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Front:
+    found = proved.front(problem, spec, prices)
+    statement = (
+        f"optimal: the whole front of {found.legal:,} legal mappings ({found.candidates:,} in all); "
+        f"{found.evaluated:,} evaluated, {found.pruned:,} excluded by their bounds; "
+        f"holds for {found.mapspace}; {found.accounting}"
+    )
+    details = {
+        "search": "optimal",
+        "objective": "pareto",
+        "status": "optimal",
+        "candidates": found.candidates,
+        "legal": found.legal,
+        "evaluated": found.evaluated,
     }
+    return Front([(point.mapping, point.cycles, point.energy_pj) for point in found.points], statement, details)
+
+
+def _found(
+    problem: MatmulProblem,
+    spec: HardwareSpec,
+    prices: EnergyModel,
+    options: argparse.Namespace,
+    progress: Progress,
+) -> Front:
+    space = LoopSpace.of(problem, spec, prices)
+    found = find(space, "pareto", options.search, progress=progress, **searching.settings(options))
+    points = [(space.mapping(row), cycles, energy) for row, cycles, energy in found.front]
+    statement = found.statement(f"{space.maps.legal:,} legal mappings")
+    return Front(points, statement, found.details(), found.status == "interrupted")
+
+
+def tell(front: Front, title: str, spec: HardwareSpec, outputs: Dictionary[str, Output], mapspace: str) -> None:
+    """Print a line per mapping, and write the file."""
+    rows: list[tuple[str, ...]] = [("cycles", "energy", "EDP", "outer tile", "outer loops", "two copies")]
+    clock = spec.clock_mhz * 1e6
+    for mapping, cycles, energy in front.points:
+        edp = f"{energy * 1e-12 * cycles / clock:.3e} J s"
+        rows.append((f"{cycles:,.0f}", f"{energy * 1e-6:,.2f} µJ", edp, *_outline(mapping)))
+    count = f"{len(front.points)} mapping{'s' * (len(front.points) != 1)} that no other one beats in both"
+    print(f"{title}: latency against energy, estimated\n")
+    print("\n".join(columns(rows, rules=(1,), right=range(3))))
+    print("\n".join(["", f"{count}; nothing was simulated", *wrapped(front.statement)]), flush=True)
+    if "json" in outputs:
+        document = {
+            "schema": SCHEMA,
+            "version": __version__,
+            "machine": {"name": spec.name, "fingerprint": spec.fingerprint},
+            "problem": front.points[0][0].dims,
+            "mapspace": mapspace,
+            "search": dict(front.details),
+            "front": [
+                {"cycles": cycles, "energy_pj": energy, "mapping": mapping_dict(mapping)}
+                for mapping, cycles, energy in front.points
+            ],
+        }
+        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        outputs["json"].finish(lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _outline(mapping: Mapping) -> tuple[str, str, str]:
+    """Tile that DRAM hands inward, its loops outer to inner, tensors with two copies."""
+    outer = mapping.levels[0].temporal
+    step = {loop.dim: loop.tile for loop in outer}
+    doubled = set().union(*(level.double_buffered for level in mapping.levels))
+    names = [name for name in ("input", "weight", "output") if name in doubled]
+    return (
+        " x ".join(f"{dim} {step.get(dim, size)}" for dim, size in mapping.problem),
+        " ".join(loop.dim for loop in outer),
+        "all" if len(names) == 3 else ", ".join(names) or "none",
+    )

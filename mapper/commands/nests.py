@@ -4,70 +4,195 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping as Dictionary
 from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 
 import hwconfigs
+from hwconfigs import HardwareSpec
+from mapper.commands import fronts, searching
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
 from mapper.errors import MappingError
 from mapper.mapping import Mapping
 from mapper.mapping_file import dump_mapping, require_for
-from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP
+from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
+from mapper.nest.constraint_file import read_constraints
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.problem import NestProblem, matmul
+from mapper.nest.space import NestSpace
 from mapper.nest_report import NestReport, nest_dict, nest_report, nest_text
 from mapper.pipeline import load
 from mapper.report_json import mapping_dict
+from mapper.search import optimal
+from mapper.search.driver import Progress, find
+from mapper.search.loop_nest import LoopNests
 from mapper.tables import wrapped
 from mapper.version import __version__
 
 SCHEMA = "tilewright.nest/1"
 ACCOUNTINGS = {found.name: found for found in (DEFAULT, TIMELOOP, ACCELFORGE)}
-SIMULATION_ONLY = ("trace", "plot")
+NEEDS_SIMULATION = ("trace", "plot", "exact", "explain")
+INTERRUPTED = 130
+
+LARGEST_WALK = 100_000_000
+"""Nests that an exhaustive search walks without a budget: minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What runs where, and what counts how."""
+
+    spec: HardwareSpec
+    hierarchy: Hierarchy
+    problem: NestProblem
+    accounting: Accounting
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search of nests came back with."""
+
+    best: Mapping
+    front: fronts.Front
+    """Of one objective, the best alone."""
 
 
 def execute(options: argparse.Namespace, shape: tuple[int, int, int], fixed: Mapping | None) -> int:
     """Search or evaluate a nest, print it and write what was asked for."""
-    _refuse(options)
+    _refuse(options, fixed)
     spec = load(options.hw, overrides(options.overrides))
     prices = hwconfigs.load_energy(options.energy or spec.energy).bind(spec)
-    hierarchy, problem = Hierarchy.of(spec, prices), matmul(*shape)
-    accounting = ACCOUNTINGS[options.accounting or "default"]
+    accounting = _accounting(options)
+    case = Case(spec, Hierarchy.of(spec, prices), matmul(*shape), accounting)
     with ExitStack() as stack:
         read = (options.hw, options.energy, options.constraints, options.mapping if fixed else None)
         outputs = open_outputs(stack, {"json": options.json, "yaml": options.yaml}, read)
-        if fixed is None:
-            raise CommandError("--mapspace loop-nest: no search yet")
-        require_for(fixed, problem=problem.sizes, machine=spec.name, origin=options.mapping)
-        report = nest_report(fixed, problem, hierarchy, accounting, spec)
-        statement = f"fixed: {options.mapping}, not searched; {accounting.name} accounting"
-        _tell(report, statement, outputs, options.objective)
-    return 0
+        if fixed is not None:
+            require_for(fixed, problem=case.problem.sizes, machine=spec.name, origin=options.mapping)
+            report = nest_report(fixed, case.problem, case.hierarchy, accounting, spec)
+            _tell(report, [f"fixed: {options.mapping}, not searched; {accounting.name} accounting"], {}, outputs)
+            return 0
+        space = _space(options, case)
+        outcome = _searched(options, space, stack.enter_context(searching.bar()))
+        if options.objective == "pareto":
+            title = f"matmul {_sizes(case.problem)} on {spec.name}"
+            fronts.tell(outcome.front, title, spec, outputs, "loop-nest")
+        else:
+            report = nest_report(outcome.best, case.problem, case.hierarchy, accounting, spec)
+            _tell(report, [outcome.front.statement, *_space_lines(space)], outcome.front.details, outputs)
+    return INTERRUPTED if outcome.front.interrupted else 0
 
 
-def _refuse(options: argparse.Namespace) -> None:
-    for name in SIMULATION_ONLY:
-        if getattr(options, name) is not None:
-            raise CommandError(f"--{name} needs a simulation; loop nests are estimated by formulas only")
-    for name in ("exact", "explain"):
+def _refuse(options: argparse.Namespace, fixed: Mapping | None) -> None:
+    if options.mapping == "gemmini_auto":
+        raise CommandError("--mapping gemmini_auto is a hardware loop; it needs --mapspace hardware-loop")
+    for name in NEEDS_SIMULATION:
         if getattr(options, name):
             raise CommandError(f"--{name} needs a simulation; loop nests are estimated by formulas only")
+    if fixed is not None:
+        for option in searching.given(options, ("factors", "constraints")):
+            raise CommandError(f"{option} has no meaning with --mapping {options.mapping}: nothing is searched")
+    elif options.objective == "pareto":
+        fronts.refuse_files(options)
 
 
-def _tell(report: NestReport, statement: str, outputs: dict[str, Output], objective: str) -> None:
+def _accounting(options: argparse.Namespace) -> Accounting:
+    """The accounting, with the factors it is to allow."""
+    found = ACCOUNTINGS[options.accounting or DEFAULT.name]
+    if options.factors == "imperfect" and found.ragged == "perfect":
+        raise CommandError(f"--factors imperfect: the accounting {found.name!r} is defined for perfect factors only")
+    return found
+
+
+def _space(options: argparse.Namespace, case: Case) -> NestSpace:
+    constraints = None if options.constraints is None else read_constraints(Path(options.constraints))
+    perfect = None if options.factors is None else options.factors == "perfect"
+    return NestSpace(case.problem, case.hierarchy, case.accounting, constraints, perfect=perfect)
+
+
+def _searched(options: argparse.Namespace, space: NestSpace, progress: Progress) -> Outcome:
+    search = options.search or "optimal"
+    if search == "optimal":
+        return _proved(options, space, progress)
+    if search == "exhaustive" and options.budget is None and space.total > LARGEST_WALK:
+        raise CommandError(
+            f"--search exhaustive: {space.total:,} nests are too many to walk; give --budget, perfect factors or "
+            "constraints, or take --search optimal, which proves the same"
+        )
+    nests = LoopNests(space)
+    found = find(nests, options.objective, search, progress=progress, **searching.settings(options))
+    points = [(nests.mapping(row), cycles, energy) for row, cycles, energy in found.front]
+    statement = f"{found.statement(f'{space.total:,} nests')}; {_holds_for(space)}"
+    return Outcome(found.mapping, fronts.Front(points, statement, found.details(), found.status == "interrupted"))
+
+
+def _proved(options: argparse.Namespace, space: NestSpace, progress: Progress) -> Outcome:
+    budget = searching.budget_of(options)
+    rows, seconds = (budget.evaluations, budget.seconds) if budget else (None, None)
+
+    def tell(done: int, best: float, bound: float) -> None:
+        del bound
+        progress(done, 0.0, best)
+
+    result = optimal.search(space, options.objective, max_rows=rows, seconds=seconds, progress=tell)
+    what = "the whole front" if options.objective == "pareto" else f"least {searching.LEAST[options.objective]}"
+    effort = (
+        f"{result.covered:,} mappings covered, {result.rows:,} rows evaluated, {result.pruned} of {result.classes} "
+        f"classes of loop orders excluded by their bound; {result.cpu_s:.2f} CPU s"
+    )
+    spent = (rows is not None and result.rows >= rows) or (seconds is not None and result.wall_s >= seconds)
+    if result.status == "optimal":
+        statement = f"optimal: {what}, proved: {effort}; {_holds_for(space)}"
+    else:
+        why = "end of the budget" if spent else "interrupted"
+        statement = f"not proved: {why}; at most {result.gap:.1%} above what is possible at all; {effort}"
+    details: dict[str, object] = {
+        "search": "optimal",
+        "objective": options.objective,
+        "status": result.status if result.status == "optimal" else "budget" if spent else "interrupted",
+        "covered": result.covered,
+        "rows": result.rows,
+        "classes": result.classes,
+        "classes_pruned": result.pruned,
+        "lower_bound": result.lower_bound,
+        "value": result.score,
+        "gap": result.gap,
+    }
+    points = [(priced.mapping, float(priced.cycles), priced.energy_pj) for priced in result.front]
+    front = fronts.Front(points, statement, details, result.status != "optimal" and not spent)
+    return Outcome(result.best.mapping, front)
+
+
+def _holds_for(space: NestSpace) -> str:
+    """The mapspace and the accounting in half a sentence."""
+    units = ", ".join(f"{dim} {space.grid(space.variants[0], dim).unit}" for dim in space.dims)
+    tiles = "perfect factors" if space.perfect else f"tiles of any size in units of {units}"
+    return f"holds for {tiles}, the {space.spatial} array, {space.accounting.name} accounting"
+
+
+def _space_lines(space: NestSpace) -> list[str]:
+    return ["", "mapspace", *space.describe().splitlines(), ""]
+
+
+def _tell(
+    report: NestReport, found: list[str], details: Dictionary[str, object], outputs: Dictionary[str, Output]
+) -> None:
+    """Print one nest, with how it was found, and write its files."""
+    statement, *space = found
     print(f"matmul {_sizes(report.problem)} on {report.hierarchy.name}: {report.problem.macs:,} MACs\n")
     print(nest_text(report) + "\n")
-    print("\n".join([*wrapped(statement), *wrapped(why_not_simulated(report.mapping))]))
+    print("\n".join([*wrapped(statement), *space, *wrapped(why_not_simulated(report))]), flush=True)
     if "yaml" in outputs:
         outputs["yaml"].finish(lambda path: path.write_text(dump_mapping(report.mapping), encoding="utf-8"))
     if "json" in outputs:
         document = {
             "schema": SCHEMA,
             "version": __version__,
-            "objective": objective,
             "machine": report.hierarchy.name,
-            "statement": statement,
+            "search": dict(details),
             **nest_dict(report),
             "mapping": mapping_dict(report.mapping),
         }
@@ -75,14 +200,13 @@ def _tell(report: NestReport, statement: str, outputs: dict[str, Output], object
         outputs["json"].finish(lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def why_not_simulated(mapping: Mapping) -> str:
-    """One sentence: this command's figures are formulas, and whether the machine could run the nest at all."""
+def why_not_simulated(report: NestReport) -> str:
+    """Whether the machine could run the nest at all: these figures are formulas."""
     try:
-        loop = mapping.hardware_loop
+        report.mapping.hardware_loop  # noqa: B018 - raises if it is none
     except MappingError as problem:
-        return f"not simulated: Gemmini cannot run this nest ({problem})"
-    tiles = "x".join(map(str, loop.tiles))
-    return f"not simulated; Gemmini's hardware loop could run it (tile {tiles} blocks): --mapspace hardware-loop does"
+        return f"estimated by formulas, not simulated: Gemmini cannot execute this nest ({problem})"
+    return "estimated by formulas, not simulated: --mapspace hardware-loop simulates what Gemmini executes"
 
 
 def _sizes(problem: NestProblem) -> str:

@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypedDict
 
-from mapper.choice import Chooser, Fixed, Library, Proved, Searched
+from mapper.choice import Chooser, Fixed, Library, Optimal, Searched
 from mapper.commands.problems import CommandError
 from mapper.mapping import Mapping
 from mapper.search.budget import Budget
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SEARCHES = ("optimal", *(kind.name for kind in ALGORITHMS))
 RANDOM = ("random", "annealing", "genetic")
 """Searches that draw random numbers."""
+
+LEAST = {"latency": "latency", "energy": "energy", "edp": "EDP", "pareto": "EDP"}
+"""Objectives as words."""
 
 LOOP_NEST_ONLY = ("accounting", "factors", "constraints")
 SEARCH_ONLY = ("search", "budget", "seed", "workers", "finalists")
@@ -51,8 +54,6 @@ def check(options: argparse.Namespace, *, loop_nest: bool, fixed: bool) -> None:
         raise CommandError("--finalists simulates mappings; loop nests are not, take --mapspace hardware-loop")
     if options.seed is not None and search not in RANDOM:
         raise CommandError(f"--seed has no effect on --search {search}; it is for {', '.join(RANDOM)}")
-    if options.budget is not None and search == "optimal" and not loop_nest:
-        raise CommandError("--budget has no effect on --search optimal with hardware loops: it ends by itself, soon")
     if options.workers is not None and search == "optimal":
         raise CommandError("--workers has no effect on --search optimal, which takes milliseconds on one processor")
     if options.finalists is not None:
@@ -60,7 +61,11 @@ def check(options: argparse.Namespace, *, loop_nest: bool, fixed: bool) -> None:
             raise CommandError(f"--finalists {options.finalists}: must be at least 1")
         if search != "optimal" or options.objective == "pareto":
             raise CommandError("--finalists needs --search optimal and one objective: latency, energy or edp")
-    budget_of(options)
+    budget = budget_of(options)
+    if budget and budget.seconds is not None and search == "optimal" and not loop_nest:
+        raise CommandError(
+            "--budget of --search optimal counts evaluations of hardware loops: write a number, not a time"
+        )
 
 
 def budget_of(options: argparse.Namespace) -> Budget | None:
@@ -76,15 +81,26 @@ def chooser_of(options: argparse.Namespace, fixed: Mapping | None = None, progre
         return Library()
     search = options.search or "optimal"
     if search == "optimal":
-        return Proved(options.objective)
-    return Searched(
-        search,
-        options.objective,
-        budget_of(options),
-        options.seed or 0,
-        1 if options.workers is None else options.workers,
-        progress,
-    )
+        budget = budget_of(options)
+        return Optimal(options.objective, budget.evaluations if budget else None)
+    return Searched(search, options.objective, progress=progress, **settings(options))
+
+
+class Settings(TypedDict):
+    """What `mapper.search.driver.find` takes besides the space and the goal."""
+
+    budget: Budget | None
+    seed: int
+    workers: int
+
+
+def settings(options: argparse.Namespace) -> Settings:
+    """Budget, seed and workers, with their defaults."""
+    return {
+        "budget": budget_of(options),
+        "seed": options.seed or 0,
+        "workers": 1 if options.workers is None else options.workers,
+    }
 
 
 @contextmanager

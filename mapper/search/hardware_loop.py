@@ -15,13 +15,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper import counts
 from mapper.cost import CostModel, Costs
 from mapper.mapping import HardwareLoop, Mapping
 from mapper.mapspace import ORDERS, Batch, MapSpace, nothing_fits
 from mapper.problem import MatmulProblem
+from mapper.search import proved
 from mapper.search.space import Bools, Floor, Rows
-from mapper.traffic import BEATS, BYTES, REQUESTS
 
 Ints = NDArray[np.int64]
 
@@ -170,24 +169,8 @@ class LoopSpace:
         return Batch(ORDERS[key // 8], bool(key & 4), held, m, k, n)
 
     def floor(self) -> Floor:
-        """Every matrix crosses the DRAM port once, every block step has its turn, every count is at its least."""
-        problem, spec, traffic = self.model.problem, self.model.spec, self.model.traffic
-        one = np.ones(1, dtype=np.int64)
-        once = counts.Visits(one, one, one, one, one, 0 * one)
-        smallest = Batch("mnk", False, frozenset(), one, one, one)
-        numbers = dict(counts.on_chip(smallest, once, problem, spec))
-        b_widths = self._extents[1] if problem.b_transposed else self._extents[2]
-        loads = traffic.a[self._extents[1]].min(axis=0) + traffic.b[b_widths].min(axis=0) + traffic.bias
-        stores = traffic.c[self._extents[2]].min(axis=0)
-        numbers["dma", "read_beat"], numbers["dma", "write_beat"] = loads[[BEATS]], stores[[BEATS]]
-        if spec.l2 is None:
-            numbers["dram", "read_byte"], numbers["dram", "write_byte"] = loads[[BYTES]], stores[[BYTES]]
-        else:
-            numbers["l2", "read"], numbers["l2", "write"] = loads[[REQUESTS]], stores[[REQUESTS]]
-        numbers["host", "cycle"] = np.array([round(spec.host.call_cycles)])
-        energy = sum(float(number[0]) * self.model.energy.pj[action] for action, number in numbers.items())
-        _, k, n = self.maps.blocks
-        return Floor(float(max(problem.m * k * n, int(loads[BEATS]), int(stores[BEATS]))), energy)
+        problem, spec = self.model.problem, self.model.spec
+        return Floor(*proved.lower_bound(problem, spec, self.model.energy))
 
     def mapping(self, row: tuple[int, ...]) -> Mapping:
         m, k, n = (int(column[0]) for column in self._values(np.array([row], dtype=np.int64)))

@@ -201,12 +201,13 @@ def draw(info: Sequence[Curves]) -> Figure:
 
     figure = Figure(figsize=(12.0, 0.9 + 4.0 * len(info)), layout="constrained")
     figure.suptitle("EDP of random legal mappings, relative to the best of them")
-    panels = figure.subplots(len(info), 2, squeeze=False)
+    panels = figure.subplots(len(info), 2, squeeze=False, sharex="col")
     for (left, right), one in zip(panels, info, strict=True):
         _draw_shares(left, one)
         _draw_histogram(right, one)
         for axes in (left, right):
             axes.set_xscale("log")
+            axes.tick_params(labelbottom=True)
             axes.set_xlabel("EDP / least EDP")
             axes.set_title(one.title, fontsize="medium")
             axes.grid(linewidth=0.5, alpha=0.5)
@@ -229,10 +230,10 @@ def _draw_shares(axes: Axes, info: Curves) -> None:
         axes.plot(x, y, "o", color=colour_of[name], markersize=7, markeredgecolor="black", label=f"{name}, paper")
     axes.set_yscale("log")
     axes.set_ylim(least, 1.3)
-    axes.set_ylabel("share of mappings at most this far from the best")
+    axes.set_ylabel("share of mappings up to here")
 
 
 def _draw_histogram(axes: Axes, info: Curves) -> None:
     for colour, name, share in zip(COLOURS, info.names, info.histogram, strict=False):
         axes.stairs(100 * share, BINS, color=colour, linewidth=1.4, label=name)
-    axes.set_ylabel("mappings per bin [%], 15 bins per factor of ten")
+    axes.set_ylabel("mappings [%], 15 bins per factor of ten")

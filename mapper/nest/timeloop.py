@@ -29,8 +29,8 @@ ROLES = {"I": "input", "W": "weight", "O": "output"}
 Count = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """Timeloop averages over instances where factors are imperfect."""
 Bound = Annotated[int, Field(ge=1, le=2**40)]
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Price = Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=1e-6, le=1e12, allow_inf_nan=False)]
 
 
 class _Part(BaseModel):

@@ -21,7 +21,7 @@ from mapper.counts import Visits
 from mapper.load_times import AGAIN, BIAS, EDGE, NEW, RETURN
 from mapper.loop_times import LOAD_TO_USE, LoopTimes
 from mapper.mapping import DIMS
-from mapper.store_times import BEHIND, PARTIAL
+from mapper.store_times import BEHIND, NEW_SUMS, SUMS
 from mapper.store_times import EDGE as FIRST_IN_ROW
 from mapper.tiles import FULL, LAST, Cut
 from simulator.units.systolic_array import completion_delay
@@ -119,6 +119,7 @@ def _stores(times: LoopTimes, seen: Visits) -> tuple[Floats, Floats]:
     first = np.where(several, edge[0, FULL], edge[0, LAST])
     total = first + np.where(several, (trips_n - 2) * behind[0, FULL] + behind[0, LAST], 0.0)
     if times.spilled.any():
-        partial = table(PARTIAL)[0]
-        total = total + seen.spilled * ((trips_n - 1) * partial[FULL] + partial[LAST])
+        for number_of, what in ((np.minimum(seen.spilled, 1), NEW_SUMS), (np.maximum(seen.spilled - 1, 0), SUMS)):
+            partial = table(what)[0]
+            total = total + number_of * ((trips_n - 1) * partial[FULL] + partial[LAST])
     return total, np.where(several, behind[1, LAST], edge[1, LAST])

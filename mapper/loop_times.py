@@ -31,7 +31,7 @@ GROUP_GAP_CYCLES = 36.0
 """DRAM idles when the few commands of A stand between those of B that miss: once per group of A, 64 bytes of k.
 Fitted to our own event simulation of 14 widths of 1x768x768 (32 to 39 cycles)."""
 
-CHASE = 0.75
+CHASE = 0.9
 """Share of the time in which the array cannot read A while A arrives without a pause, though A fills several banks:
 both walk through the banks, the array four times as fast, and it has to follow the writes."""
 
@@ -57,7 +57,7 @@ class LoopTimes:
         self.segment = segment
         self.spilled = np.asarray(seen.spilled > 0)
         rows = (self.m - 1) * self.spec.array.rows + self.m_last_rows
-        self.stores = StoreTimes(batch, seen, traffic, lines, (rows, self.m, self.n), self.cuts["n"])
+        self.stores = StoreTimes(seen, traffic, lines, (rows, self.m, self.n), self.cuts["n"])
         self._bank_shares()
         self.column = self._column()
         self.compute = self.k * self.n * self.column
@@ -184,15 +184,18 @@ class LoopTimes:
         """Scratchpad cycles that the array loses to a loop's own operands while they arrive.
 
         A row that arrives takes the place of a read of A if it lies in the bank that is read; of a read of weights in
-        the one step in as many as there are row blocks.
+        the one step in as many as there are row blocks. Rows of B that arrive without a pause stop that step until the
+        group is there.
         """
         dim = self.spec.array.rows
         a_rows = self.m * self.k * dim * (self.a_commands(a) > 0)
         b_rows = self.n * self.k * dim * (self.b_commands(b) > 0)
-        hits = 1.0 - self.loads.a[a].missing
-        a_bank = hits * np.maximum(self._a_bank, CHASE) + (1.0 - hits) * self._a_bank
+        of_a, of_b = 1.0 - self.loads.a[a].missing, 1.0 - self.loads.b[b].missing
+        a_bank = of_a * np.maximum(self._a_bank, CHASE) + (1.0 - of_a) * self._a_bank
+        group = np.minimum(self.k, self.segment) * self.n
+        stuck = np.maximum(1.0 / self.m, of_b * (1.0 - np.minimum(1.0, self.m / group)))
         of_inputs = a_rows * a_bank + b_rows * self._same_bank
-        cycles: Floats = of_inputs + (a_rows * self._same_bank + b_rows * self._b_bank) / self.m
+        cycles: Floats = of_inputs + a_rows * self._same_bank / self.m + b_rows * self._b_bank * stuck
         return cycles
 
     def tail(self, a: int, b: int) -> Floats:

@@ -6,19 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapper.counts import Visits
-from mapper.mapspace import Batch
 from mapper.residency import Lines
 from mapper.tiles import Cut
-from mapper.traffic import LINES, Traffic
+from mapper.traffic import Traffic
 from simulator.units.store import row_period
 from simulator.units.unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-PARTIAL, BEHIND, EDGE = 0, 1, 2
-"""What leaves: partial sums; results behind others of their rows; results first in their rows, which fetch the lines
-that they cover only a part of."""
+SUMS, NEW_SUMS, BEHIND, EDGE = range(4)
+"""What leaves: partial sums that had come back, whose lines are at hand, and those of the first k tile; results behind
+others of their rows; results first in their rows, which fetch the lines that they cover only a part of."""
 
 
 class StoreTimes:
@@ -26,7 +25,6 @@ class StoreTimes:
 
     def __init__(
         self,
-        batch: Batch,
         seen: Visits,
         traffic: Traffic,
         lines: Lines | None,
@@ -36,11 +34,11 @@ class StoreTimes:
         self._spec, self._problem = traffic.spec, traffic.problem
         self._rows, self._m, self._n = tile
         self._segment = blocks_per_segment(self._spec)
-        self._per_line = self._memory_cycles(batch, seen, traffic, lines, along_n)
+        self._per_line = self._memory_cycles(seen, lines, along_n)
 
     def full(self, what: int) -> bool:
         """Whether int32 leaves."""
-        return what == PARTIAL or self._problem.c_full
+        return what in (SUMS, NEW_SUMS) or self._problem.c_full
 
     def mvouts(self, what: int) -> Ints:
         """Store commands: one per block of int32, one per segment of int8."""
@@ -83,9 +81,7 @@ class StoreTimes:
         memory = self._spec.accumulator if self.full(what) else self._spec.scratchpad
         return memory.row_bytes
 
-    def _memory_cycles(
-        self, batch: Batch, seen: Visits, traffic: Traffic, lines: Lines | None, along_n: Cut
-    ) -> tuple[tuple[Floats, Floats], ...]:
+    def _memory_cycles(self, seen: Visits, lines: Lines | None, along_n: Cut) -> tuple[tuple[Floats, Floats], ...]:
         """Cycles of the DRAM bus and of the miss entries per line's worth of data stored, by what leaves.
 
         Without an L2 all goes to DRAM. With one, a line that is written whole takes an entry if the L2 did not hold it,
@@ -94,23 +90,23 @@ class StoreTimes:
         spec, problem = self._spec, self._problem
         dram, line = spec.dram, spec.dma.max_request_bytes
         if lines is None or spec.l2 is None:
-            return ((np.full(1, line / dram.bytes_per_cycle), np.zeros(1)),) * 3
+            return ((np.full(1, line / dram.bytes_per_cycle), np.zeros(1)),) * 4
         row_bytes = problem.n * (4 if problem.c_full else 1)
         tile_bytes = np.minimum(along_n.blocks[0] * spec.array.cols * (4 if problem.c_full else 1), row_bytes)
-        touched = traffic.c[batch.tile_n, LINES].astype(np.float64)
-        spilled = traffic.partial[LINES] * np.maximum(1.0, seen.spilled)
-        gone = np.clip(lines.written - np.minimum(touched, lines.unique_c), 0.0, None)
-        partial = dram.write_miss_cycles * np.minimum(1.0, gone / spilled)
         per_fetch = line / dram.bytes_per_cycle + dram.evict_cycles
         held = (dram.request_cycles + dram.latency_cycles + per_fetch + spec.l2.mshr_release_cycles) / spec.l2.mshrs
         worth = problem.m * row_bytes / line
-        whole = np.clip(lines.unique_c - lines.c, 0.0, None) / max(worth, 1.0) * dram.write_miss_cycles
+        new = np.full(1, dram.write_miss_cycles)
+        whole = np.clip(lines.unique_c - lines.c, 0.0, None) / max(worth, 1.0) * new
+        if problem.c_full:
+            whole = np.where(seen.spilled > 0, 0.0, whole)
         edge = np.minimum(lines.c, problem.m * -(-tile_bytes // line) * (tile_bytes % line > 0))
         here = problem.m * tile_bytes / line
         first = edge / here
         behind = np.where(along_n.trips > 1, (lines.c - edge) / np.maximum(worth - here, 1e-9), first)
         return (
-            (np.zeros(1), partial),
+            (np.zeros(1), np.zeros(1)),
+            (np.zeros(1), new),
             (per_fetch * behind, held * behind + whole),
             (per_fetch * first, held * first + whole),
         )

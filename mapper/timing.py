@@ -29,7 +29,7 @@ from mapper.loop_times import LOAD_TO_USE, LoopTimes
 from mapper.mapping import DIMS
 from mapper.mapspace import Batch
 from mapper.residency import Lines
-from mapper.store_times import BEHIND, PARTIAL
+from mapper.store_times import BEHIND, NEW_SUMS, SUMS
 from mapper.store_times import EDGE as FIRST_IN_ROW
 from mapper.traffic import BYTES, Traffic
 from simulator.units.systolic_array import completion_delay
@@ -107,10 +107,8 @@ class _Walk:
             rows = np.flatnonzero(np.logical_and.reduce([self.walked[name] > place for name, place in at.items()]))
             if len(rows):
                 self._loop(at, rows)
-        fronts, spec = _Fronts(*self._fronts), self.times.spec
         total, compute, load, store = self._sums
-        end = np.maximum(fronts.stored, fronts.fed + completion_delay(spec.array)) - fronts.fed
-        return Times(total + end + spec.front_end.fence_cycles, compute, load, store)
+        return Times(total + self.times.spec.front_end.fence_cycles, compute, load, store)
 
     def _walked_at_most(self) -> dict[str, Ints]:
         """Loops to walk along each dimension: more along the innermost one that has several."""
@@ -148,7 +146,9 @@ class _Walk:
         before = _Fronts(*(self._fronts if everyone else self._fronts[:, rows]))
         loop = _Loop(self, at, rows)
         after = loop.move(before)
-        gained = self._weight(at, rows) * np.stack([after.fed - before.fed, loop.compute, loop.load, loop.store])
+        gained = self._weight(at, rows) * np.stack(
+            [loop.complete(after) - loop.complete(before), loop.compute, loop.load, loop.store]
+        )
         if everyone:
             self._fronts = np.stack(after)
             self._sums += gained
@@ -197,6 +197,7 @@ class _Loop:
         self._b = AGAIN if at["m"] else EDGE if edge_b else NEW
         self._d = RETURN if at["k"] else BIAS
         self._result = BEHIND if at["n"] else FIRST_IN_ROW
+        self._partial = SUMS if at["k"] else NEW_SUMS
         spilled = times.spilled[rows]
         every = np.ones(len(rows), dtype=bool)
         self._from_sums = spilled if at["k"] else every & (times.problem.bias_address is not None)
@@ -211,7 +212,7 @@ class _Loop:
 
     def _leaving(self, what: str) -> Floats:
         """Return entries of a store table: of results behind the last k tile, of partial sums behind others."""
-        partial = np.where(self._leaves, self._take(f"store_{what}", PARTIAL), 0.0)
+        partial = np.where(self._leaves, self._take(f"store_{what}", self._partial), 0.0)
         return np.where(self._last_k, self._take(f"store_{what}", self._result), partial)
 
     def move(self, before: _Fronts) -> _Fronts:
@@ -253,14 +254,18 @@ class _Loop:
         through = np.maximum(np.maximum(before, begun) + self.store, written + self.store / parts)
         return through + self._spec.dma.store_completion_cycles
 
+    def complete(self, fronts: _Fronts) -> Floats:
+        """When all that was begun is complete; at the beginning nothing was."""
+        fed = np.where(fronts.fed > 0.0, fronts.fed + completion_delay(self._spec.array), 0.0)
+        return np.maximum(fed, fronts.stored)
+
     def _configured(self, before: _Fronts) -> Floats:
         """When the loop is configured: a place is free; or, in the whole memories, everything is complete."""
         paced = before.start + self._spec.host.loop_cycles
         if self._times.batch.double_buffered:
             free = before.released_before + self._spec.front_end.loop_config_cycles
             return np.maximum(np.maximum(paced, free), 0.0)
-        written = np.where(before.fed > 0.0, before.fed + completion_delay(self._spec.array), 0.0)
-        return np.maximum(np.maximum(paced, written), np.maximum(before.loaded, before.stored))
+        return np.maximum(np.maximum(paced, before.loaded), self.complete(before))
 
     def _contended(self, before: _Fronts) -> Floats:
         """Load cycles, with the stores of the loop before on the same buses."""

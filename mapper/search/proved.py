@@ -136,20 +136,47 @@ def search(
         When no tile fits, the objective is unknown, every mapping is too large to simulate, the budget is not
         positive, or the machine is none this version lowers for.
     """
+    return ranked(problem, spec, energy, objective, 1, budget)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One of the best members of a space."""
+
+    mapping: Mapping
+    loop: HardwareLoop
+    cycles: float
+    energy_pj: float
+
+
+def ranked(
+    problem: MatmulProblem,
+    spec: HardwareSpec,
+    energy: EnergyModel,
+    objective: Objective,
+    wanted: int,
+    budget: int | None = None,
+) -> tuple[Proved, tuple[Ranked, ...]]:
+    """Return what `search` returns, and the ``wanted`` best mappings, best first: proved likewise; raises as it."""
     if objective not in OBJECTIVES:
         raise MappingError(f"unknown objective {objective!r}; use {', '.join(OBJECTIVES)}")
     if budget is not None and budget < 1:
         raise MappingError(f"budget of {budget} evaluations; at least 1 is needed")
     space = _space(problem, spec)
     candidates = _Candidates(space, CostModel.of(problem, spec, energy))
-    hunt = _Hunt(candidates, objective, budget)
+    hunt = _Hunt(candidates, objective, min(wanted, candidates.number), budget)
     hunt.run()
-    best = candidates.loop(hunt.place)
-    return Proved(
-        mapping=_mapping(best, space),
-        loop=best,
-        cycles=hunt.cycles,
-        energy_pj=hunt.energy_pj,
+    loops = [candidates.loop(found.place) for found in hunt.best]
+    rows = tuple(
+        Ranked(_mapping(loop, space), loop, found.cycles, found.energy_pj)
+        for loop, found in zip(loops, hunt.best, strict=True)
+    )
+    value = hunt.best[0].key[0]
+    proved = Proved(
+        mapping=rows[0].mapping,
+        loop=rows[0].loop,
+        cycles=rows[0].cycles,
+        energy_pj=rows[0].energy_pj,
         objective=objective,
         status="optimal" if hunt.left is None else "budget",
         candidates=space.size,
@@ -157,8 +184,9 @@ def search(
         evaluated=hunt.evaluated,
         pruned=candidates.number - hunt.evaluated,
         same=space.legal - candidates.number,
-        lower_bound=hunt.key[0] if hunt.left is None else min(hunt.left, hunt.key[0]),
+        lower_bound=value if hunt.left is None else min(hunt.left, value),
     )
+    return proved, rows
 
 
 def front(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> ProvedFront:
@@ -229,16 +257,26 @@ class _Candidates:
         return self.batches[at].take(rows)
 
 
-class _Hunt:
-    """Evaluates candidates of the batch whose next bound is least, until no bound is as good as the best."""
+@dataclass(frozen=True, slots=True, order=True)
+class _Found:
+    """An evaluated candidate: what is compared, most important first, then its place in the list."""
 
-    def __init__(self, candidates: _Candidates, objective: Objective, budget: int | None) -> None:
+    key: tuple[float, ...]
+    place: int
+    cycles: float
+    energy_pj: float
+
+
+class _Hunt:
+    """Evaluates candidates of the batch whose next bound is least, until no bound is as good as the worst wanted."""
+
+    def __init__(self, candidates: _Candidates, objective: Objective, wanted: int, budget: int | None) -> None:
         self._candidates = candidates
         self._objective: Objective = objective
+        self._wanted = wanted
         self._budget = candidates.number if budget is None else min(budget, candidates.number)
-        self.key: tuple[float, ...] = (math.inf,)
-        self.place = -1
-        self.cycles = self.energy_pj = math.inf
+        self.best: list[_Found] = []
+        """The best so far, as many as are wanted."""
         self.evaluated = 0
         self.left: float | None = None
         """Least bound of what was not evaluated though it might be better: the budget ended first."""
@@ -252,18 +290,23 @@ class _Hunt:
             order = np.argsort(bound, kind="stable")
             bounds[at] = bound[order], order
             heapq.heappush(waiting, (float(bound[order[0]]), at))
-        while waiting and waiting[0][0] <= self.key[0]:
+        while waiting and waiting[0][0] <= self._worst:
             if self.evaluated >= self._budget:
                 self.left = waiting[0][0]
                 return
             _, at = heapq.heappop(waiting)
             bound, order = bounds[at]
             most = min(MORE if self.evaluated else FIRST, self._budget - self.evaluated)
-            number = max(1, int(np.searchsorted(bound[:most], self.key[0], side="right")))
+            number = max(1, int(np.searchsorted(bound[:most], self._worst, side="right")))
             self._evaluate(at, order[:number])
             bounds[at] = bound[number:], order[number:]
             if len(bound) > number:
                 heapq.heappush(waiting, (float(bound[number]), at))
+
+    @property
+    def _worst(self) -> float:
+        """What a candidate must not be above to be wanted."""
+        return self.best[-1].key[0] if len(self.best) == self._wanted else math.inf
 
     def _bounds(self, at: int) -> Floats:
         if self._objective == "energy":
@@ -275,12 +318,21 @@ class _Hunt:
         costs = self._candidates.model.costs(self._candidates.take(at, rows))
         self.evaluated += len(rows)
         places = rows + self._candidates.starts[at]
-        keys = (*costs.keys(self._objective), places)
-        best = _least(keys)
-        key = tuple(float(column[best]) for column in keys)
-        if key < (*self.key, self.place):
-            self.key, self.place = key[:-1], int(places[best])
-            self.cycles, self.energy_pj = float(costs.cycles[best]), float(costs.energy_pj[best])
+        keys = costs.keys(self._objective)
+        if self._wanted == 1:
+            first = [_least((*keys, places))]
+        else:
+            first = np.lexsort((places, *keys[::-1]))[: self._wanted].tolist()
+        found = [
+            _Found(
+                tuple(float(column[row]) for column in keys),
+                int(places[row]),
+                float(costs.cycles[row]),
+                float(costs.energy_pj[row]),
+            )
+            for row in first
+        ]
+        self.best = sorted([*self.best, *found])[: self._wanted]
 
 
 def _least(columns: Sequence[Floats | Ints]) -> int:

@@ -1,0 +1,156 @@
+"""The last word by simulation: the best few mappings by the estimate, each simulated on a cold machine.
+
+The estimate ranks a space, the simulation settles the order of the first. Mappings that lower to the same program count
+once. For energy the two fidelities agree except for what the caches in front of DRAM fetch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hwconfigs import EnergyModel, HardwareSpec
+from mapper.cost import Objective
+from mapper.errors import MappingError
+from mapper.estimate import estimate
+from mapper.lower import lower_matmul
+from mapper.mapping import HardwareLoop, Mapping
+from mapper.pricing import priced
+from mapper.problem import MatmulProblem
+from mapper.search.proved import Proved, ranked
+from mapper.tables import columns
+from simulator.machine import simulate
+from simulator.report import Report
+
+COUNT = 8
+
+Progress = Callable[[int, int], object]
+"""Called after each simulation with the number done and the number of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finalist:
+    """One of the best mappings by the estimate, and what the simulation says about it."""
+
+    place: int
+    """By the estimate that the search used; 1 is the best."""
+    mapping: Mapping
+    loop: HardwareLoop
+    searched_cycles: float
+    """What the search took it to cost: it knows the caches by reuse distances."""
+    searched_energy_pj: float
+    estimate: Report
+    """With its requests replayed through cold caches."""
+    simulation: Report
+
+    def value(self, objective: Objective) -> float:
+        """Return what the simulation says of an objective [cycles, pJ, or their product]."""
+        return _value(self.simulation, objective)
+
+
+@dataclass(frozen=True, slots=True)
+class Finalists:
+    """Finalists in the order of the simulation; the first one wins."""
+
+    rows: tuple[Finalist, ...]
+    objective: Objective
+    proved: Proved
+    """The search that they come from."""
+
+    @property
+    def winner(self) -> Finalist:
+        """The best by simulation."""
+        return self.rows[0]
+
+    @property
+    def gain(self) -> float:
+        """How much better the winner simulates than the best by the estimate [fraction]."""
+        (first,) = (row for row in self.rows if row.place == 1)
+        return 1.0 - self.winner.value(self.objective) / first.value(self.objective)
+
+
+def finalists(
+    problem: MatmulProblem,
+    spec: HardwareSpec,
+    energy: EnergyModel,
+    objective: Objective = "latency",
+    count: int = COUNT,
+    progress: Progress | None = None,
+) -> Finalists:
+    """Simulate the ``count`` best mappings by the estimate, or all that there are; pick the winner by simulation.
+
+    Ties go to the better place by the estimate.
+
+    Raises
+    ------
+    MappingError
+        When there is no mapping, ``count`` is not positive, or as `mapper.search.proved.search`.
+    """
+    if count < 1:
+        raise MappingError(f"{count} finalists; at least 1 is needed")
+    proved, best = ranked(problem, spec, energy, objective, count)
+    rows: list[Finalist] = []
+    for place, one in enumerate(best, start=1):
+        program = lower_matmul(problem, one.mapping, spec)
+        simulated = priced(simulate(program, spec, exact=True), energy)
+        expected = estimate(one.mapping, problem, spec, energy, program=program, moved=simulated.counts)
+        rows.append(Finalist(place, one.mapping, one.loop, one.cycles, one.energy_pj, expected, simulated))
+        if progress is not None:
+            progress(place, len(best))
+    rows.sort(key=lambda row: (row.value(objective), row.place))
+    return Finalists(tuple(rows), objective, proved)
+
+
+def text(found: Finalists) -> str:
+    """The finalists as a table, in the order of the simulation."""
+    table: list[Sequence[str]] = [
+        ("simulated", "tile [blocks]", "order", "memories", "estimate", "simulation", "diff.", "energy", "by estimate")
+    ]
+    for place, row in enumerate(found.rows, start=1):
+        m, k, n = row.loop.tiles
+        expected, simulated = row.estimate.cycles, row.simulation.cycles
+        table.append(
+            (
+                f"{place}.",
+                f"{m} x {k} x {n}",
+                row.loop.order,
+                "halves" if row.loop.double_buffered else "whole",
+                f"{expected:,}",
+                f"{simulated:,}",
+                f"{100 * (expected / simulated - 1):+.1f} %",
+                f"{row.simulation.energy_pj / 1e6:,.2f} uJ",
+                f"{row.place}.",
+            )
+        )
+    lines = columns(table, rules=(1,), right=(0, 4, 5, 6, 7, 8))
+    first = (
+        "the best by the estimate wins" if found.winner.place == 1 else f"{found.gain:.2%} better than the estimate's"
+    )
+    return "\n".join([*lines, f"{len(found.rows)} finalists by {found.objective}: {first}"])
+
+
+def as_dict(found: Finalists) -> dict[str, object]:
+    """The finalists as plain data, winner first."""
+    return {
+        "objective": found.objective,
+        "gain": found.gain,
+        "finalists": [
+            {
+                "place_by_estimate": row.place,
+                "tile_blocks": list(row.loop.tiles),
+                "order": row.loop.order,
+                "double_buffered": row.loop.double_buffered,
+                "held": sorted(row.loop.held),
+                "estimated_cycles": row.estimate.cycles,
+                "simulated_cycles": row.simulation.cycles,
+                "estimated_energy_pj": row.estimate.energy_pj,
+                "simulated_energy_pj": row.simulation.energy_pj,
+            }
+            for row in found.rows
+        ],
+    }
+
+
+def _value(report: Report, objective: Objective) -> float:
+    cycles, energy = float(report.cycles), report.energy_pj
+    return {"latency": cycles, "energy": energy}.get(objective, cycles * energy)

@@ -49,7 +49,7 @@ class Choice:
 def spatial_level(hierarchy: Hierarchy) -> int:
     """Memory inside whose temporal loops the array's axes are spread: the innermost one outside the registers."""
     last = len(hierarchy.memories) - 1
-    registers = hierarchy.memories[last].instances == hierarchy.macs and last > 0
+    registers = last > 0 and hierarchy.memories[last].instances == hierarchy.macs > 1
     return last - 1 if registers else last
 
 

@@ -302,6 +302,8 @@ class NestSpace:
     def fits(self, choice: Choice, level: int) -> tuple[Callable[[Sequence[Rows]], Mask], frozenset[int]] | None:
         """Whether the tiles of one level fit its memory, of sizes in units; and the dimensions this depends on."""
         memory = self.hierarchy.memories[level]
+        if level == 1 and not self._registers_fit(choice):
+            return (lambda sizes: np.zeros(np.broadcast_shapes(*(np.shape(size) for size in sizes)), bool)), frozenset()
         if memory.entries is None or not choice.kept[level]:
             return None
         grids = [self.grid(choice, dim) for dim in self.dims]
@@ -313,6 +315,11 @@ class NestSpace:
             return np.asarray(self._words(choice, level, elements) <= float(memory.entries or 0))
 
         return fits, used
+
+    def _registers_fit(self, choice: Choice) -> bool:
+        """Whether the memories inside the array hold one element of each tensor that they keep."""
+        inside = list(enumerate(self.hierarchy.memories))[self.levels :]
+        return all(memory.entries is None or len(choice.kept[level]) <= memory.entries for level, memory in inside)
 
     def _words(self, choice: Choice, level: int, elements: Dictionary[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Words that tiles of these sizes take at a level; output elements as final values."""

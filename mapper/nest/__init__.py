@@ -2,6 +2,8 @@
 
     NestProblem + Hierarchy ──► NestBatch (columns of tiles under one skeleton) ──► evaluate ──► NestCosts
 
-`problem` says what is computed, `hierarchy` on what, `accounting` what counts how, `nest` holds mappings as columns,
-`counts` has the closed forms of visit counts, `cost` turns them into words, cycles and energy.
+What is computed: `problem`, `hierarchy`, `accounting` (who pays for what), `nest` (mappings as columns).
+How it is counted: `counts` (ragged chains of tiles), `moves` (words that cross between copies), `routes` (which loops
+count for which move), `walk` (their columns), `capacity`, `cost` (cycles and energy), `tally` (integers by memory).
+What may be: `legality` (rules of any nest), `fit` (capacities), `space`, `constraints` and `sampler` (the mapspace).
 """

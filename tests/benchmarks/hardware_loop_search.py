@@ -3,8 +3,8 @@
     python tests/benchmarks/hardware_loop_search.py [--machine NAME ...] [--repeats N]
 
 Each shape is searched for latency, for energy, for EDP and for the whole front; the best of N runs counts (set
-OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1). ``bound`` is the goal of the project; ``of it`` the share that the slowest of the three single
-objectives takes.
+OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1). ``bound`` is the goal of the project; ``of it`` the share that the
+slowest of the three single objectives takes.
 """
 
 from __future__ import annotations

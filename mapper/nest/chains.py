@@ -10,9 +10,10 @@ counts, all of them the smaller the better. So
   the break points of the full tile AND of the smaller last ones. Outer tiles need every size: 8 splits 10 into fewer
   quarters of 4 than 5 does.
 
-Tables of three free tiles have millions of rows. *Relaxed* ones have thousands: every tile is lowered to the smallest of
-the same ceil(U / T), and every count to that number, which no nest can undercut. Rows that a nest attains are exact;
-the others stand for the nests whose tiles lie in their ranges, and are `expanded` only if a search cannot rule them out.
+Tables of three free tiles have millions of rows. *Relaxed* ones have thousands: every tile is lowered to the smallest
+of the same ceil(U / T), and every count to that number, which no nest can undercut. Rows that a nest attains are exact;
+the others stand for the nests whose tiles lie in their ranges, and are `expanded` only if a search cannot rule them
+out.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapper.errors import MappingError
+from mapper.nest.divisions import break_points, divisors
 
 Ints = NDArray[np.int64]
 
@@ -379,9 +381,9 @@ def _try_break_points(growing: _Growing, shape: ChainShape, block: _Block) -> No
     if shape.perfect or shape.coarse or _is_relaxed(shape):
         _try(growing, shape, block, _grid(shape))
         return
-    floor = (
-        max((shape.floor[level - 1] for level in range(block.first, block.last + 1)), default=1) if shape.floor else 1
-    )
+    levels = range(block.first - 1, block.last)
+    floor = max((shape.floor[level] for level in levels if shape.floor), default=1)
+    roof = min((shape.roof[level] for level in levels if shape.roof), default=shape.size)
     offsets, points = break_points(shape.size)
     rows_of, values_of = [], []
     for size, number in growing.pieces:
@@ -392,53 +394,7 @@ def _try_break_points(growing: _Growing, shape: ChainShape, block: _Block) -> No
         rows_of.append(rows)
         values_of.append(np.maximum(values, floor))
     rows, values = np.concatenate(rows_of), np.concatenate(values_of)
-    roof = min((shape.roof[level - 1] for level in range(block.first, block.last + 1)), default=shape.size) if shape.roof else shape.size
     fits = (values <= growing.outer[rows]) & (values <= roof)
     key = np.unique(rows[fits] * (shape.size + 1) + values[fits])
     growing.take(key // (shape.size + 1))
     growing.cut(key % (shape.size + 1))
-
-
-@lru_cache(maxsize=64)
-def break_points(size: int) -> tuple[Ints, Ints]:
-    """For every s up to ``size``: the smallest t of each value of ceil(s / t), ascending.
-
-    Returns
-    -------
-    (offsets, points)
-        Those of s are ``points[offsets[s] : offsets[s + 1]]``; there are about 2 sqrt(s).
-    """
-    offsets, points = [0, 0], []
-    every = np.arange(1, size + 1, dtype=np.int64)
-    for s in range(1, size + 1):
-        counts = -(-s // every[:s])
-        first = np.ones(s, bool)
-        first[1:] = counts[1:] < counts[:-1]
-        found = every[:s][first]
-        points.append(found)
-        offsets.append(offsets[-1] + len(found))
-    return np.array(offsets, np.int64), np.concatenate(points)
-
-
-@lru_cache(maxsize=4096)
-def divisors(size: int) -> tuple[int, ...]:
-    """Divisors in ascending order."""
-    small = [d for d in range(1, int(size**0.5) + 1) if size % d == 0]
-    return tuple(sorted({*small, *(size // d for d in small)}))
-
-
-def count_chains(size: int, free: int, perfect: bool) -> int:
-    """Number of chains with ``free`` tiles below a dimension of ``size`` units, all sizes allowed."""
-    ways: Sequence[int] = [1] * (size + 1)
-    if perfect:
-        of = dict.fromkeys(divisors(size), 1)
-        for _ in range(free):
-            of = {value: sum(of[inner] for inner in of if value % inner == 0) for value in of}
-        return of[size]
-    for _ in range(free):
-        total, sums = 0, [0]
-        for value in range(1, size + 1):
-            total += ways[value]
-            sums.append(total)
-        ways = sums
-    return ways[size]

@@ -13,8 +13,8 @@ import numpy as np
 from mapper.errors import MappingError
 from mapper.mapping import SpatialLoop
 from mapper.nest.accounting import Accounting
-from mapper.nest.chains import divisors
 from mapper.nest.constraints import Constraints, Sizes
+from mapper.nest.divisions import divisors
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.moves import Kept, Spread
 from mapper.nest.problem import NestProblem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from mapper.nest.tables import Table
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Real: TypeAlias = Any
+"""A float64 column of any shape, or one number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,17 @@ class Combiner:
         energy = sum((table.energy for table in tables), np.float64(self.item.energy.constant))
         taken = [self._words(tile, number, tables) for number, tile in enumerate(self.item.tiles)]
         words, whole = [words for words, _ in taken], [whole for _, whole in taken]
-        cycles = np.float64(1.0)
+        cycles: Real = 1.0
         for table in tables:
             cycles = cycles * table.steps
         serial = [self._serial(tile, number, whole[number], tables) for number, tile in enumerate(self.item.tiles)]
-        chosen = np.int64(0)
+        chosen: Any = 0
         for room, tiles, choices in self._rooms:
-            best, which = np.float64(np.inf), np.int64(0)
+            best: Real = np.inf
+            which: Any = 0
             for doubled in choices:
-                used, waits = np.float64(0.0), np.float64(0.0)
+                used: Real = 0.0
+                waits: Real = 0.0
                 for number in tiles:
                     copies = np.where(whole[number], 1.0, self._copies) if number in doubled else 1.0
                     used = used + words[number] * copies
@@ -76,7 +81,7 @@ class Combiner:
                     which = np.where(waits < best, sum(1 << number for number in doubled), which)
                     waits = np.minimum(best, waits)
                 else:
-                    which = np.int64(sum(1 << number for number in doubled))
+                    which = sum(1 << number for number in doubled)
                 best = waits
             cycles, chosen = cycles + best, chosen + which
         for number, port in enumerate(self.item.ports):
@@ -85,19 +90,20 @@ class Combiner:
         energy, cycles, chosen = np.broadcast_arrays(energy, np.ceil(cycles), chosen)
         return Combined(energy, cycles, chosen)
 
-    def _words(self, tile: Tile, number: int, tables: Sequence[Table]) -> tuple[Floats, Mask]:
+    def _words(self, tile: Tile, number: int, tables: Sequence[Table]) -> tuple[Real, Any]:
         """(words of one copy, whether it is the whole tensor)."""
-        words, whole = np.float64(tile.words if tile.spilled is None else 1.0), np.bool_(True)
+        words: Real = float(tile.words if tile.spilled is None else 1.0)
+        whole: Any = True
         for table, dims in zip(tables, self.item.groups, strict=True):
             for dim in dims:
                 if dim in tile.dims:
                     words = words * table.extents[tile.level, dim]
-                    whole = whole & table.whole.get((tile.level, dim), np.bool_(False))
+                    whole = whole & table.whole.get((tile.level, dim), False)
             if number in table.spilled:
                 words = words * np.where(table.spilled[number], float(tile.words), 1.0)
         return words, whole
 
-    def _serial(self, tile: Tile, number: int, whole: Mask, tables: Sequence[Table]) -> Floats | float:
+    def _serial(self, tile: Tile, number: int, whole: Any, tables: Sequence[Table]) -> Real:
         if tile.serial is None:
             return 0.0
         load = sum((table.serial[number] for table in tables), np.float64(tile.serial.constant))

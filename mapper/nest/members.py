@@ -91,12 +91,12 @@ def _inner_runs(space: NestSpace, rows: Rows, moves: Mask) -> Rows:
         owner = np.full(len(rows), -1)
         open_ = np.ones(len(rows), bool)
         for position in reversed(range(len(space.dims))):
-            dim = order[:, position]
-            moving = moves[index, level, dim] & open_
+            here = order[:, position]
+            moving = moves[index, level, here] & open_
             fresh = moving & (owner == -1)
-            owner = np.where(fresh, group_of[dim], owner)
-            joins = fresh | (moving & (group_of[dim] == owner) & (owner != COMMON))
-            runs[:, level] |= np.where(joins, 1 << dim, 0)
+            owner = np.where(fresh, group_of[here], owner)
+            joins = fresh | (moving & (group_of[here] == owner) & (owner != COMMON))
+            runs[:, level] |= np.where(joins, 1 << here, 0)
             open_ &= ~moving | joins
     return runs
 
@@ -132,8 +132,6 @@ def row_of(space: NestSpace, mapping: Mapping) -> tuple[int, ...]:
     """
     batch = batch_of(mapping, space.problem, space.hierarchy)
     shapes = batch.skeleton.levels
-    parts = {tuple(shape.kept for shape in shapes), tuple(shape.doubled for shape in ())}
-    del parts
     variants = [
         number
         for number, choice in enumerate(space.variants)
@@ -171,7 +169,7 @@ def legal(space: NestSpace, rows: Rows, *, fits: bool = True) -> Mask:
     for number in np.unique(rows[good, space.levels]):
         where = np.flatnonzero(good & (rows[:, space.levels] == number))
         good[where] = _legal_tiles(space, int(number), rows[where], fits)
-    if fits and good.any() and any(map(space.is_order_dependent, space.variants)):
+    if fits and good.any() and any(map(space.needs_kernel, space.variants)):
         good[good] = costs(space, rows[good]).valid
     return np.asarray(good)
 
@@ -216,7 +214,7 @@ def walk(space: NestSpace, most: int) -> Iterator[Rows]:
                         np.tile(tiles, (len(orders), 1)),
                     ]
                 )
-                if space.is_order_dependent(choice):
+                if space.needs_kernel(choice):
                     rows = rows[costs(space, rows).valid]
                 if len(rows):
                     yield rows
@@ -224,7 +222,6 @@ def walk(space: NestSpace, most: int) -> Iterator[Rows]:
 
 def _all_tiles(space: NestSpace, number: int, most: int) -> Iterator[Rows]:
     """Tile genes of one outer choice that fit, at most ``most`` at a time."""
-    choice = space.variants[number]
     chains = [_chains(space, number, dim) for dim in space.dims]
     head, tail = chains[0], chains[1:]
     inner = np.array(list(product(*(range(len(chain)) for chain in tail))), np.int64).reshape(-1, len(tail))
@@ -238,7 +235,6 @@ def _all_tiles(space: NestSpace, number: int, most: int) -> Iterator[Rows]:
             keep = _legal_tiles(space, number, rows, fits=True)
             if keep.any():
                 yield tiles[keep]
-    del choice
 
 
 def _chains(space: NestSpace, number: int, dim: str) -> Rows:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Numbers = NDArray[np.int64] | NDArray[np.float64]
+Numbers: TypeAlias = NDArray[Any]
+"""Integers or floats."""
 
 EXACT_ROWS = 4_000
 """Up to this many rows, every pair is compared."""

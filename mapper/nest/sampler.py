@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -24,7 +25,8 @@ from numpy.typing import NDArray
 from mapper.errors import MappingError
 
 Ints = NDArray[np.int64]
-Numbers = NDArray[np.int64] | NDArray[np.float64]
+Numbers: TypeAlias = NDArray[Any]
+"""int64, or float64 where counts would not fit."""
 Mask = NDArray[np.bool_]
 
 LARGEST_TABLE = 40_000_000
@@ -133,7 +135,7 @@ class TileSampler:
         inner = self._inner.get(level + 1)
         index = {dim: np.searchsorted(self.steps[dim].values, value) for dim, value in zip(dims, values, strict=True)}
 
-        def along(dim: int, column: Numbers | Mask) -> Numbers | Mask:
+        def along(dim: int, column: Numbers) -> Numbers:
             return column.reshape([-1 if other == dim else 1 for other in dims])
 
         if inner is not None:
@@ -166,7 +168,7 @@ class TileSampler:
         shape = tuple(len(grid) for grid in grids)
         if prod(shape) > LARGEST_TABLE:
             raise MappingError(f"{prod(shape):,} combinations of outer tiles; take coarser units")
-        result = np.zeros(shape, self._dtype)
+        result: Numbers = np.zeros(shape, self._dtype)
         every = sorted([*dims, self.last])
         if not dims:
             result = result.reshape(())
@@ -282,7 +284,8 @@ class TileSampler:
 def _pick(weights: Numbers, target: Numbers) -> Ints:
     """Per row the first column whose running sum exceeds the target."""
     running = np.cumsum(weights, axis=1)
-    return np.minimum((running <= target[:, None]).sum(axis=1), weights.shape[1] - 1)
+    found: Ints = np.minimum((running <= target[:, None]).sum(axis=1), weights.shape[1] - 1)
+    return found
 
 
 def _search(summed: Callable[[Ints], Numbers], target: Numbers, high: Ints) -> Ints:

@@ -22,10 +22,10 @@ from mapper.mapping import Mapping
 from mapper.nest import members
 from mapper.nest.accounting import Accounting
 from mapper.nest.capacity import block_sizes, tile_words
-from mapper.nest.chains import divisors
 from mapper.nest.choices import Choice, Unrolling, bufferings, keep_sets, spatial_level, spreads
 from mapper.nest.constraints import FREE, Constraints
 from mapper.nest.hierarchy import Hierarchy
+from mapper.nest.lattice import Lattice
 from mapper.nest.members import MemberCosts
 from mapper.nest.moves import partial_words
 from mapper.nest.problem import NestProblem
@@ -85,26 +85,22 @@ class NestSpace:
         self.problem, self.hierarchy, self.accounting = problem, hierarchy, accounting
         self.constraints = FREE if constraints is None else constraints
         self.perfect = accounting.ragged == "perfect" if perfect is None else perfect
-        self.units = dict(units or {})
         self.spatial = spatial
         self.dims = problem.names
         self.levels = spatial_level(hierarchy) + 1
         self._check(bypass)
+        self.lattice = Lattice(problem, hierarchy, self.constraints, self.levels, self.perfect, units or {})
         self.variants = self._variants(dict.fromkeys(bypass, True))
         self.orders = tuple(
             self.constraints.rule(memory.name).order.of(self.dims) for memory in hierarchy.memories[: self.levels]
         )
         self._samplers: dict[int, TileSampler] = {}
-        self._require_chains()
+        self.lattice.require_chains(self.variants)
 
     def _check(self, bypass: Sequence[str]) -> None:
         self.constraints.check(self.problem, self.hierarchy)
         for name in bypass:
             self.hierarchy.index(name)
-        for dim, unit in self.units.items():
-            self.problem.size(dim)
-            if unit < 1:
-                raise MappingError(f"unit of {dim}: must be at least 1 element, not {unit}")
         for memory in self.hierarchy.memories[self.levels :]:
             rule = self.constraints.rule(memory.name)
             if rule.tile or rule.factor or rule.order.any or rule.order.never:
@@ -125,100 +121,11 @@ class NestSpace:
 
     def grid(self, choice: Choice, dim: str) -> Grid:
         """Sizes that the tiles of a dimension may have under a choice."""
-        array = choice.array_tile(dim)
-        unit = array if self.perfect else self.units.get(dim, array)
-        if array % unit and unit % array:
-            raise MappingError(
-                f"unit of {dim}: {unit} must divide or be a multiple of the {array} that the array takes"
-            )
-        size = self.problem.size(dim)
-        if self.perfect and size % array:
-            raise MappingError(f"{dim}={size}: the array takes {array} at once, which does not divide it")
-        plain = Grid(size, unit, array, self.perfect)
-        rules = [self.constraints.rule(memory.name) for memory in self.hierarchy.memories[: self.levels]]
-        if not any(dim in rule.tile or dim in rule.factor for rule in rules):
-            return plain
-        values = self._sizes(plain)
-        elements = plain.elements(values)
-        masks = [
-            rules[level].tile[dim].allow(elements) if dim in rules[level].tile else None for level in range(self.levels)
-        ]
-        inner = masks.pop()
-        trips: list[tuple[int, ...] | None] = []
-        every = np.arange(1, size + 1)
-        for level in range(self.levels):
-            rule = rules[level].factor.get(dim)
-            trips.append(None if rule is None else tuple(map(int, every[rule.allow(every)])))
-        array_rule, array_trips = rules[-1].tile.get(dim), trips.pop()
-        last = np.ones(len(values), bool)
-        del inner
-        if array_rule is not None:
-            last &= array_rule.allow(np.minimum(elements, array))
-        if array_trips is not None:
-            last &= np.isin(-(-elements // array), array_trips)
-        if not last.all():
-            if masks:
-                masks[-1] = last if masks[-1] is None else masks[-1] & last
-            elif not last[-1]:
-                masks.append(last)
-        allowed = tuple(None if mask is None else tuple(map(int, values[mask])) for mask in masks)
-        return Grid(size, unit, array, self.perfect, allowed, (*trips, None))
-
-    @staticmethod
-    def _sizes(grid: Grid) -> Rows:
-        sizes = divisors(grid.units) if grid.perfect else range(1, grid.units + 1)
-        return np.array(sizes, np.int64)
+        return self.lattice.grid(choice, dim)
 
     def steps(self, choice: Choice, dim: str) -> Steps:
         """The same for draws."""
-        grid = self.grid(choice, dim)
-        values = self._sizes(grid)
-        masks, relations = [], []
-        for level in range(self.levels - 1):
-            allowed = grid.allowed[level] if grid.allowed else None
-            masks.append(
-                np.ones(len(values), bool) if allowed is None else np.isin(values, np.array(allowed, np.int64))
-            )
-            trips = grid.trips[level] if grid.trips else None
-            relation = None
-            if self.perfect:
-                relation = values[:, None] % values[None, :] == 0
-            if trips is not None:
-                count = -(-values[:, None] // values[None, :])
-                within = values[None, :] <= values[:, None]
-                relation = within & np.isin(count, np.array(trips, np.int64)) & (True if relation is None else relation)
-            relations.append(relation)
-        return Steps(values, tuple(masks), tuple(relations))
-
-    def _require_chains(self) -> None:
-        """Every dimension has a chain; else name the constraints that contradict each other."""
-        for dim in self.dims:
-            if not any(self._chains(variant, dim) for variant in self.variants):
-                about = self.constraints.about(dim)
-                factors = (
-                    " with perfect factors" if self.perfect else f" in units of {self.grid(self.variants[0], dim).unit}"
-                )
-                raise MappingError(
-                    f"constraints: contradictory: no tiles of {dim}={self.problem.size(dim)}{factors} meet "
-                    + " and ".join(about)
-                )
-
-    def _chains(self, choice: Choice, dim: str) -> int:
-        """Chains of tiles of a dimension, whatever fits."""
-        key = choice.array_tile(dim), dim
-        if key not in self._chain_counts:
-            self._chain_counts[key] = self._count_chains(choice, dim)
-        return self._chain_counts[key]
-
-    @cached_property
-    def _chain_counts(self) -> dict[tuple[int, str], int]:
-        return {}
-
-    def _count_chains(self, choice: Choice, dim: str) -> int:
-        if self.levels == 1:
-            grid = self.grid(choice, dim)
-            return int(not grid.allowed or grid.allowed[0] is None or grid.units in grid.allowed[0])
-        return self.steps(choice, dim).chains()
+        return self.lattice.steps(choice, dim)
 
     # Sizes.
 
@@ -230,7 +137,7 @@ class NestSpace:
     @cached_property
     def total(self) -> int:
         """Members, whether or not the memories hold them. Exact."""
-        tiles = sum(prod(self._chains(variant, dim) for dim in self.dims) for variant in self.variants)
+        tiles = sum(prod(self.lattice.chains(variant, dim) for dim in self.dims) for variant in self.variants)
         return tiles * self.order_count
 
     @property
@@ -241,11 +148,10 @@ class NestSpace:
     def valid(self) -> int | None:
         """Members that the memories hold, counted exactly; None where the count would not be.
 
-        That is where partial sums may come to a memory whose words are narrower: what they take then depends on the
-        loop order too.
+        That is where partial sums may come to a memory of narrower words, or several levels share one room.
         """
         samplers = [self._sampler(number) for number in range(len(self.variants))]
-        if any(self.is_order_dependent(variant) for variant in self.variants):
+        if any(self.needs_kernel(variant) for variant in self.variants):
             return None
         if not all(sampler.is_exact for sampler in samplers):
             return None
@@ -255,7 +161,7 @@ class NestSpace:
         """The axes; with several outer choices, tile chains are those of the first."""
         first = self.variants[0]
         kinds = "perfect factors" if self.perfect else "tiles of any size"
-        chains = [self._chains(first, dim) for dim in self.dims]
+        chains = [self.lattice.chains(first, dim) for dim in self.dims]
         text = ", ".join(
             f"{dim} {count:,} (units of {self.grid(first, dim).unit})"
             for dim, count in zip(self.dims, chains, strict=True)
@@ -279,8 +185,12 @@ class NestSpace:
         uniform = prod(axis.size for axis in axes) == self.total
         return "\n".join([*lines, f"{'product' if uniform else 'members':<10}{self.total:>24,}"])
 
-    def is_order_dependent(self, choice: Choice) -> bool:
-        """Whether what tiles take depends on the loop order: partial sums in a memory of narrower words."""
+    def needs_kernel(self, choice: Choice) -> bool:
+        """Whether a level's tiles alone do not say what fits.
+
+        So it is with partial sums in a memory of narrower words (their room depends on the loop order), and with levels
+        that share one room.
+        """
         return any(
             "output" in kept
             and partial_words(self.hierarchy, level, self.accounting) > 1
@@ -355,10 +265,10 @@ class NestSpace:
         if not weights.sum():
             raise MappingError(f"no mapping of {self.problem.name} fits {self.hierarchy.name}", self.census())
         rows = self._drawn(count, random, samplers, weights)
-        if not any(self.is_order_dependent(variant) for variant in self.variants):
+        if not any(self.needs_kernel(variant) for variant in self.variants):
             return rows
         good = rows[self.costs(rows).valid]
-        while len(good) < count:  # partial sums that need more room than final values: the few that fail are redrawn
+        while len(good) < count:  # what does not fit after all is drawn again
             rows = self._drawn(count, random, samplers, weights)
             good = np.concatenate([good, rows[self.costs(rows).valid]])
         return good[:count]

@@ -30,7 +30,8 @@ from mapper.nest.cost import evaluate
 from mapper.nest.space import NestSpace
 from mapper.nest.structure import COMMON, Structure, structure
 from mapper.nest.tables import Grid
-from mapper.search.branch import Candidate, Effort, Front, Goal, Least, Stopped, ideal_costs, search_class
+from mapper.search.branch import Effort, Stopped, ideal_costs, search_class
+from mapper.search.goals import Candidate, Front, Goal, Least
 
 Objective: TypeAlias = Literal["latency", "energy", "edp", "pareto"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp", "pareto")
@@ -281,7 +282,10 @@ class _Hunt:
                 later = open_classes[index + 1][0] if index + 1 < len(open_classes) else np.inf
 
                 def report(
-                    open_bound: float, least: float = later, own: float = bound, counts: bool = not (coarse or keeps_bound)
+                    open_bound: float,
+                    least: float = later,
+                    own: float = bound,
+                    counts: bool = not (coarse or keeps_bound),
                 ) -> None:
                     if counts:
                         self.bound = max(self.bound, min(max(open_bound, own), least))

@@ -65,10 +65,11 @@ def costs(space: NestSpace, rows: Rows) -> MemberCosts:
     _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     cycles, energy = np.empty(len(rows), np.int64), np.empty(len(rows))
     footprint, valid = np.empty(len(rows), np.int64), np.empty(len(rows), bool)
+    groups = groups_of(space.problem)
     bits = {memory.name: memory.word_bits for memory in space.hierarchy.memories}
     by_group = np.split(np.argsort(group.ravel(), kind="stable"), np.cumsum(np.bincount(group.ravel()))[:-1])
     for number, members in enumerate(by_group):
-        orders = [_order(space.dims, int(run)) for run in runs[first[number]]]
+        orders = [_order(space.dims, groups, int(run)) for run in runs[first[number]]]
         batch = _batch(space, int(rows[first[number], space.levels]), orders, tiles[members])
         found = evaluate(batch, space.accounting)
         cycles[members], energy[members], valid[members] = found.cycles, found.energy_pj, found.valid
@@ -101,10 +102,12 @@ def _inner_runs(space: NestSpace, rows: Rows, moves: Mask) -> Rows:
     return runs
 
 
-def _order(dims: Sequence[str], run: int) -> tuple[str, ...]:
-    """A loop order with the loops of a run innermost."""
+def _order(dims: Sequence[str], groups: Sequence[Sequence[str]], run: int) -> tuple[str, ...]:
+    """A loop order with the loops of a run innermost and others of its group outermost, where they count."""
     inner = tuple(dim for position, dim in enumerate(dims) if run >> position & 1)
-    return (*(dim for dim in dims if dim not in inner), *inner)
+    family = next((set(group) for group in groups if set(inner) & set(group)), set[str]())
+    outer = tuple(dim for dim in dims if dim in family and dim not in inner)
+    return (*outer, *(dim for dim in dims if dim not in family), *inner)
 
 
 def _batch(space: NestSpace, variant: int, orders: Sequence[Sequence[str]], tiles: Rows) -> NestBatch:

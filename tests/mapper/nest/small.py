@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 
-from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
+from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP
 from mapper.nest.constraints import Constraints, LevelRule, Orders, Sets, Sizes
 from mapper.nest.hierarchy import Hierarchy, Memory
 from mapper.nest.problem import NestProblem, batched_matmul, matmul
@@ -66,8 +66,11 @@ def random_machine(random: Random, room: int, *, l2: bool) -> Hierarchy:
     memories += [
         Memory("scratchpad", ALL - {"output"}, random.randint(2, 2 * room), 8, rate(), rate(), None, 1, pj(), pj()),
         Memory("accumulator", frozenset({"output"}), random.randint(1, room), 32, rate(), rate(), None, 1, pj(), pj()),
-        Memory("array", frozenset({stationary}), 1, 8, None, None, None, max(2, rows * cols), pj(), pj()),
-    ]
+        Memory(
+            "array", frozenset({stationary}), 1, 32 if stationary == "output" else 8, None, None, None,
+            max(2, rows * cols), pj(), pj(),
+        ),
+    ]  # fmt: skip
     if rows * cols == 1:  # no registers, so that the loops of the accumulator feed the multiplier
         memories.pop()
     return Hierarchy("tiny", tuple(memories), rows, cols, pj())

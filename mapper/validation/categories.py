@@ -11,6 +11,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from mapper.validation.campaigns import is_later
+
 Row = dict[str, str]
 
 COMMANDS, PRODUCTS, HYBRID, CHIP_COMMANDS, CHIP_PRODUCTS = (
@@ -46,6 +48,11 @@ DECODE_SIDE = 256
 SHORT_FIRST = 64
 """Largest side of a program's first product that its own instruction fetches can dominate [elements]."""
 
+OWN_CODE = ("mvin_acc32", "mvin_spad_chain", "preload_compute_ws", "preload_compute_ws_rows")
+"""Commands whose first row in a program ran code of the core for the first time: the mvin that the notes name, and
+those whose first row takes as much more (13 to 29 cycles at a DRAM latency of 1, 53 to 67 at 40). First rows of other
+kinds shared code that had run before."""
+
 
 def why_not_run(test: str) -> str:
     """Reason for listing a known test; empty for others."""
@@ -80,28 +87,29 @@ def is_model_shape(row: Row) -> bool:
 def cold_core_rows(rows: Sequence[Row]) -> frozenset[int]:
     """Positions of rows that a cold instruction cache of the core dominates.
 
-    In the first series, in which a machine's rows stand together for the first time, these are: the first library
-    product of a program or of a kind if it is short (it follows something else in the file, or another machine or
-    latency), the smallest cold products, and the first single command of each kind. The second series ran two products
-    before each program's first row.
+    The notes name ten products of the first series, in which a machine's rows stand together for the first time: the
+    first library call of each program, if it is short (it follows something else in the file, or another machine or
+    latency), and the smallest cold ones. They name one mvin, the first into the accumulator; the first load chain and
+    the first preload/compute pairs of a program are slower alike: see ``OWN_CODE``. The second series ran two products
+    before each program's first row; a machine's rows belong to it when they begin with a library call.
     """
     cold: set[int] = set()
     seen: set[tuple[str, ...]] = set()
-    finished: set[str] = set()
+    later = False
     before: Row | None = None
     for index, row in enumerate(rows):
         config, test = row["gemmini_config"], row["test"]
-        if before is not None and before["gemmini_config"] != config:
-            finished.add(before["gemmini_config"])
+        if before is None or before["gemmini_config"] != config:
+            later = is_later(row)
         program = (config, row["dram_latency"])
-        if config not in finished and row["state"] != "repeat":
+        if not later and row["state"] != "repeat":
             if test.startswith("loop_ws_auto"):
                 alone = before is None or (before["gemmini_config"], before["dram_latency"]) != program
                 first = alone or (before is not None and before["test"] != test)
                 smallest = 32 if config.startswith("chip_") else 16
                 if _largest(row) <= smallest or (first and _largest(row) <= SHORT_FIRST):
                     cold.add(index)
-            elif row["n_ops"] == "1" and row["state"] != "l2warm" and (*program, test) not in seen:
+            elif test in OWN_CODE and row["n_ops"] == "1" and row["state"] != "l2warm" and (*program, test) not in seen:
                 cold.add(index)
         seen.add((*program, test))
         before = row

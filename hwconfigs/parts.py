@@ -86,6 +86,10 @@ class ArraySpec(Part):
     """A preload/compute pair is complete ``2 rows + this`` cycles after its step ended (measured 38 at DIM 16)."""
     transpose_factor: Count = 2
     """A step with new transposed weights costs this many times ``rows`` (measured 32 at DIM 16)."""
+    blocks_in_flight: Count = 6
+    """Blocks between feed and output at once (RTL)."""
+    feed_to_idle_cycles: Cycles = 2
+    """A fence sees the array idle its last block's rows, less this, after its result (fitted to chains of pairs)."""
 
 
 class SramSpec(Part):
@@ -134,6 +138,8 @@ class DmaSpec(Part):
     """Last beat of a load to the start of the second next one, which takes its place in flight (measured)."""
     accumulator_release_cycles: Cycles | None = None
     """The same for a load into the accumulator; None, both: at completion (measured)."""
+    handover_cycles: Cycles = 2
+    """A load occupies its controller at least so long: one of one row wastes a cycle (RTL). [cycles]"""
     slot_turn_cycles: Cycles = 0
     """Last beat of a read to the next request in its slot. [cycles]"""
     idle_beat_cycles: Cycles = 0
@@ -181,6 +187,10 @@ class FrontEndSpec(Part):
     """Configuration of a loop to its first load at the controller (fitted)."""
     command_path_cycles: Cycles = 8
     """A command issued by the core to its controller: six queues and the reservation station (RTL, counted)."""
+    load_to_use_cycles: Cycles = 3
+    """Completion of a load to a step that reads it: clear, issue, controller (RTL, counted)."""
+    config_command_cycles: Cycles = 3
+    """Issue of a configuration command, at most that of another (measured: free in front of a one-row store)."""
     fence_cycles: Cycles = 5
     """Accelerator idle to the core going on after a fence (fitted to single commands)."""
     keeps_operands: bool = False

@@ -23,10 +23,6 @@ from simulator.units.reservation_station import pair_emission
 from simulator.units.running import Process, Running
 from simulator.units.work import Pairs
 
-LOAD_TO_USE = 3
-"""Cycles from the completion of a mvin to a step that reads it: clear, issue, controller (timing notes, section
-2.3)."""
-
 
 class Steps:
     """Costs of the pairs of one work, shared by all works with the same pairs."""
@@ -74,6 +70,7 @@ class ExecuteController:
         self.inbox = simpy.Store(env)
         self.waiting_for = ""
         self._spec = spec
+        self._load_to_use = spec.front_end.load_to_use_cycles
         self._scratchpad = scratchpad
         self._accumulator = accumulator
         self._meter = meter
@@ -142,11 +139,11 @@ class ExecuteController:
         waited = env.now
         need = pairs.after_load[pair]
         loaded = running.loaded.times
-        if need and (need > len(loaded) or loaded[need - 1] + LOAD_TO_USE > env.now):
+        if need and (need > len(loaded) or loaded[need - 1] + self._load_to_use > env.now):
             self.waiting_for = f"mvin {need} of {running.work.name}"
             if need > len(loaded):
                 yield from running.loaded.until(need)
-            ready = loaded[need - 1] + LOAD_TO_USE
+            ready = loaded[need - 1] + self._load_to_use
             if ready > env.now:
                 yield env.timeout(ready - env.now)
             self._meter.stall("load", env.now - waited)
@@ -174,7 +171,7 @@ class ExecuteController:
         last = len(work.pairs) - self._tail
         if not work.batchable or last <= pair or len(running.loaded.times) < len(work.loads):
             return pair
-        if len(work.loads) and running.loaded.times[-1] + LOAD_TO_USE > self.env.now:
+        if len(work.loads) and running.loaded.times[-1] + self._load_to_use > self.env.now:
             return pair
         return last
 
@@ -235,7 +232,7 @@ class ExecuteController:
                 return False
         pairs, loaded = running.work.pairs, running.loaded.times
         need = pairs.after_load[following]
-        if need and (need > len(loaded) or loaded[need - 1] + LOAD_TO_USE > self.env.now):
+        if need and (need > len(loaded) or loaded[need - 1] + self._load_to_use > self.env.now):
             return False
         if pairs.after_store[following] > len(running.stored.times):
             return False

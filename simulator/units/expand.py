@@ -13,9 +13,6 @@ from simulator.units import unroller
 from simulator.units.reservation_station import Footprint, last_conflict
 from simulator.units.work import Loads, Pairs, Stores, Work
 
-CONFIG_CYCLES = 3
-"""Issue cost of a configuration command: in front of a one-row mvout it is free (11.3 per pair measured)."""
-
 SCRATCHPAD_RESULT = -1
 """Bank number of results that go to, or come from, the scratchpad."""
 
@@ -233,7 +230,8 @@ class _CommandRun:
                 self._add_pair(command)
             case _:
                 pass
-        self._issued += min(CONFIG_CYCLES, self._pace) if isinstance(command, Config) else self._pace
+        config = min(self.spec.front_end.config_command_cycles, self._pace)
+        self._issued += config if isinstance(command, Config) else self._pace
 
     def _loads_touching(self, area: Footprint) -> int:
         return last_conflict(self.load_writes, area)

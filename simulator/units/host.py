@@ -15,9 +15,6 @@ from simulator.units.meter import Meter
 from simulator.units.running import Process, Running
 from simulator.units.work import Work
 
-FEED_TO_IDLE = 2
-"""A fence sees the array idle its last block's rows, less this, after its result (fitted to chains: 16 N + 97)."""
-
 
 class Host:
     """SimPy process of the command source."""
@@ -114,7 +111,8 @@ class Host:
             yield from running.written.until(len(work.pairs))
             yield from running.stored.until(len(work.stores))
             if len(work.pairs):
-                self._array_idle = running.written.times[-1] + work.pairs.rows[-1] - FEED_TO_IDLE
+                fed = work.pairs.rows[-1] - self._spec.array.feed_to_idle_cycles
+                self._array_idle = running.written.times[-1] + fed
         self._in_flight = []
         self._meter.stall("fence", self.env.now - waited)
 

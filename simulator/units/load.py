@@ -12,9 +12,6 @@ from simulator.units.meter import Meter
 from simulator.units.reservation_station import emission_of_last
 from simulator.units.running import Process, Running
 
-MIN_HANDOVER = 2
-"""Cycles a mvin occupies the load controller at least: a one-row mvin wastes one (timing notes, section 3.1)."""
-
 
 class LoadController:
     """SimPy process of the load queue."""
@@ -79,7 +76,7 @@ class LoadController:
             end += rows - 1
         if not to_accumulator:
             self._scratchpad.write(self._scratchpad.bank_of(loads.local_row[index]), *log.tolist())
-        self._free = now + max(rows, MIN_HANDOVER)
+        self._free = now + max(rows, dma.handover_cycles)
         release = dma.accumulator_release_cycles if to_accumulator else dma.release_cycles
         self._done.append(end if release is None else last + release + end - completed)
         self._account(now, end, busy, path.held_by_bus - bus, path.held_by_slots - slots)

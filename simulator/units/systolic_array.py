@@ -31,13 +31,9 @@ def compute_cycles(rows: Number, array: ArraySpec, transposed: bool = False) -> 
     """
     if transposed:
         return rows * 0 + array.rows
-    pipeline = -(-(2 * array.rows + 2 + 2 * rows) // BLOCKS_IN_ARRAY)
+    pipeline = -(-(2 * array.rows + 2 + 2 * rows) // array.blocks_in_flight)
     floor = (pipeline > array.min_step_rows) * (pipeline - array.min_step_rows) + array.min_step_rows
     return (rows > floor) * (rows - floor) + floor
-
-
-BLOCKS_IN_ARRAY = 6
-"""Blocks between feed and output at once (timing notes, section 3.3; 9.4 cycles per pair measured with 3 rows)."""
 
 
 def preload_cycles(array: ArraySpec, transposed: bool = False) -> int:

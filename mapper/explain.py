@@ -29,7 +29,13 @@ CAUSES = (
 )
 """Causes in the order of a table. Padding: ragged blocks, few rows, transposed weights."""
 
-WAITS = {"load": "load latency", "store": "store", "issue": "issue", "bank conflict": "bank conflict"}
+WAITS = {
+    "load": "load latency",
+    "store": "store",
+    "issue": "issue",
+    "bank conflict": "bank conflict",
+    "result": "array fill",
+}
 """Stalls of the array and the cause they stand for."""
 
 

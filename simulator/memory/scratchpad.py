@@ -7,6 +7,7 @@ Every row that DMA writes into a bank delays the operand read of that bank in th
 from __future__ import annotations
 
 from collections import deque
+from itertools import accumulate
 
 from hwconfigs import SramSpec
 
@@ -26,6 +27,21 @@ class ScratchpadBanks:
         """Announce rows that DMA will write: when, and how many, in time order."""
         if not self._dual_ported:
             self._writes[bank].extend(zip(times, rows, strict=True))
+
+    def load(self, row: int, count: int, times: list[int], rows: list[int]) -> None:
+        """Announce the rows of one mvin that fills ``count`` on-chip rows from ``row`` on, perhaps of two banks.
+
+        A row of DRAM goes to all blocks of the mvin, so both banks are written in turn, in proportion to their share.
+        """
+        bank = self.bank_of(row)
+        if self.bank_of(row + count - 1) == bank:
+            self.write(bank, times, rows)
+            return
+        below = (bank + 1) * self.rows_per_bank - row
+        ends = list(accumulate(rows))
+        here = [end * below // count - (end - part) * below // count for end, part in zip(ends, rows, strict=True)]
+        self.write(bank, times, here)
+        self.write(bank + 1, times, [part - mine for part, mine in zip(rows, here, strict=True)])
 
     def rows_written(self, bank: int, start: int, end: int) -> int:
         """Rows written into ``bank`` in ``(start, end]``; earlier ones are forgotten."""

@@ -152,6 +152,11 @@ class ExecuteController:
             waited = env.now
             yield from running.stored.until(pairs.after_store[pair])
             self._meter.stall("store", env.now - waited)
+        if pairs.after_pair is not None and pairs.after_pair[pair]:
+            self.waiting_for = f"compute {pairs.after_pair[pair]} of {running.work.name}"
+            waited = env.now
+            yield from running.written.until(pairs.after_pair[pair])
+            self._meter.stall("result", env.now - waited)
         if pairs.issue is not None:
             issued = running.start + pairs.issue[pair]
             if not self._preloaded:
@@ -236,6 +241,10 @@ class ExecuteController:
             return False
         if pairs.after_store[following] > len(running.stored.times):
             return False
+        if pairs.after_pair is not None and pairs.after_pair[following]:
+            wanted, written = pairs.after_pair[following], running.written.times
+            if wanted > len(written) or written[wanted - 1] > self.env.now:
+                return False
         return pairs.issue is None or running.start + pairs.issue[following] <= self.env.now
 
     def _record(self, running: Running, fed: list[int]) -> None:

@@ -209,11 +209,13 @@ class _CommandRun:
         self.load_writes: list[Footprint] = []
         self.pairs: list[tuple[Preload, Compute, int]] = []
         self.pair_reads: list[Footprint] = []
+        self.pair_weights: list[Footprint] = []
         self.pair_writes: list[Footprint] = []
         self.stores: list[tuple[Mvout, int]] = []
         self.store_reads: list[Footprint] = []
         self.load_after: list[tuple[int, int]] = []
         self.pair_after: list[tuple[int, int]] = []
+        self.pair_results: list[int] = []
         self.store_after: list[tuple[int, int]] = []
         self.macs = 0
         self.counts: dict[tuple[str, str], int] = {}
@@ -243,7 +245,8 @@ class _CommandRun:
         cols = self.spec.array.cols
         blocks = -(-command.cols // cols)
         area = Footprint(command.memory, command.row, command.row + (blocks - 1) * self.spec.array.rows + command.rows)
-        after_pair = max(last_conflict(self.pair_reads, area), last_conflict(self.pair_writes, area))
+        before = (self.pair_reads, self.pair_weights, self.pair_writes)
+        after_pair = max(last_conflict(rows, area) for rows in before)
         self.load_after.append((after_pair, self._stores_touching(area)))
         self.loads.append((command, self._issued))
         self.load_writes.append(area)
@@ -262,12 +265,13 @@ class _CommandRun:
             raise AssertionError("validated programs preload before they compute")
         inputs = Footprint("scratchpad", compute.inputs_row, compute.inputs_row + compute.m)
         result = Footprint(preload.result, preload.result_row, preload.result_row + compute.m)
-        touched = [inputs, result]
-        if preload.weights_row is not None:
-            rows = preload.n if preload.weights_transposed else preload.k
-            touched.append(Footprint("scratchpad", preload.weights_row, preload.weights_row + rows))
-        self.pair_after.append((max(map(self._loads_touching, touched)), self._stores_touching(result)))
+        first = 0 if preload.weights_row is None else preload.weights_row
+        depth = preload.n if preload.weights_transposed else preload.k
+        weights = Footprint("scratchpad", first, first + (0 if preload.weights_row is None else depth))
+        self.pair_after.append((max(map(self._loads_touching, (inputs, result, weights))), self._stores_touching(result)))
+        self.pair_results.append(max(last_conflict(self.pair_writes, rows) for rows in (inputs, weights)))
         self.pair_reads.append(inputs)
+        self.pair_weights.append(weights)
         self.pair_writes.append(result)
         self.pairs.append((preload, compute, self._issued))
         self.macs += compute.macs
@@ -337,6 +341,7 @@ class _CommandRun:
             accumulates=[preload.accumulate for preload in preloads],
             after_load=[load for load, _ in self.pair_after],
             after_store=[store for _, store in self.pair_after],
+            after_pair=self.pair_results if any(self.pair_results) else None,
             output_stationary=any(compute.output_stationary for compute in computes),
             leaves=[compute.last_of_output for compute in computes],
             issue=[issued for _, _, issued in self.pairs],

@@ -75,7 +75,7 @@ class LoadController:
         if loads.stride[index] == 0 and rows > 1:
             end += rows - 1
         if not to_accumulator:
-            self._scratchpad.write(self._scratchpad.bank_of(loads.local_row[index]), *log.tolist())
+            self._scratchpad.load(loads.local_row[index], loads.local_rows[index], *log.tolist())
         self._free = now + max(rows, dma.handover_cycles)
         release = dma.accumulator_release_cycles if to_accumulator else dma.release_cycles
         self._done.append(end if release is None else last + release + end - completed)

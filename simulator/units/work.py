@@ -61,6 +61,8 @@ class Pairs:
     after_load: list[int]
     """Mvins of this work that must be complete first (count)."""
     after_store: list[int]
+    after_pair: list[int] | None = None
+    """Pairs of this work whose results in the scratchpad it reads (count); None: none does."""
     output_stationary: bool = False
     leaves: list[bool] | None = None
     """Output-stationary: the result leaves the array after this pair."""

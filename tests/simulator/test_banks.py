@@ -54,3 +54,12 @@ def test_a_store_waits_while_its_bank_accumulates(tiny: HardwareSpec) -> None:
     assert banks.window(0, 12) == (18, 30)
     assert banks.window(0, 18) == (18, 30)
     assert banks.window(0, 34) == (34, None)
+
+
+def test_a_load_across_a_bank_border_is_booked_in_both(tiny: HardwareSpec) -> None:
+    """Two blocks of four rows from row 60 on, one in each bank of 64: every DRAM row writes one row of each."""
+    banks = scratchpad(tiny)
+    banks.load(60, 8, [5, 6, 7, 8], [2, 2, 2, 2])
+    assert banks.delay(0, -1, 4, 6) == 2
+    assert banks.delay(1, -1, 4, 8) == 4
+    assert banks.delay(0, -1, 6, 8) == 2

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from hwconfigs import HardwareSpec
+from simulator.machine import simulate
+from simulator.program import Command, Compute, Fence, Matrix, Mvin, Preload, Program
+from simulator.units.expand import expand_commands
 from simulator.units.reservation_station import WINDOW, Footprint, emission_of_last, last_conflict, pair_emission
 
 
@@ -50,3 +54,29 @@ def test_pairs_take_two_entries_until_fed_and_one_until_written() -> None:
 def test_a_fed_pair_still_holds_its_preload() -> None:
     """Pair 10 with 4 fed: 6 unfed hold 12 entries, the new one needs 2, so 2 of the 4 fed must be written."""
     assert pair_emission(10, [10, 20, 30, 40], [48, 58, 68, 78], 16) == 58
+
+
+def chain(first_reads: int, second_reads: int, second_weights: int, *loads: Mvin) -> Program:
+    """Two pairs; the first writes rows 192 to 195 of the scratchpad, the loads come after both."""
+    pairs: list[Command] = []
+    for inputs, weights, result in ((first_reads, 64, 192), (second_reads, second_weights, 224)):
+        pairs.append(Preload(weights_row=weights, k=4, n=4, result="scratchpad", result_row=result))
+        pairs.append(Compute(inputs_row=inputs, m=4, k=4, n=4))
+    return Program("pairs", (*pairs, *loads, Fence()), preloaded=("scratchpad",))
+
+
+def test_a_pair_waits_for_the_result_that_it_reads(tiny: HardwareSpec) -> None:
+    """As inputs or as weights; results are there ten cycles after their inputs were fed."""
+    free = simulate(chain(0, 4, 68), tiny).cycles
+    for reads, weights in ((192, 68), (4, 193)):
+        dependent = simulate(chain(0, reads, weights), tiny)
+        assert free < dependent.cycles <= free + 2 * tiny.array.rows + tiny.array.output_delay_cycles + 4
+        assert dependent.units["execute"].stall_cycles["result"] > 0
+
+
+def test_a_load_waits_for_the_weights_that_it_overwrites(tiny: HardwareSpec) -> None:
+    """The work of single commands: weights in rows 64 to 67 of the first pair, 68 to 71 of the second."""
+    commands = [item for item in chain(0, 4, 68).items if isinstance(item, (Preload, Compute))]
+    for row, pair in ((66, 1), (70, 2), (128, 0)):
+        work = expand_commands([*commands, Mvin(Matrix(0, 4), 1, 4, "scratchpad", row)], tiny, "pairs")
+        assert work.loads.after_pair == [pair]

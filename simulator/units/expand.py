@@ -268,7 +268,9 @@ class _CommandRun:
         first = 0 if preload.weights_row is None else preload.weights_row
         depth = preload.n if preload.weights_transposed else preload.k
         weights = Footprint("scratchpad", first, first + (0 if preload.weights_row is None else depth))
-        self.pair_after.append((max(map(self._loads_touching, (inputs, result, weights))), self._stores_touching(result)))
+        self.pair_after.append(
+            (max(map(self._loads_touching, (inputs, result, weights))), self._stores_touching(result))
+        )
         self.pair_results.append(max(last_conflict(self.pair_writes, rows) for rows in (inputs, weights)))
         self.pair_reads.append(inputs)
         self.pair_weights.append(weights)

@@ -16,7 +16,7 @@ from mapper.mapping_file import require_for
 from mapper.mapspace import MapSpace
 from mapper.policy import Policy, library_mapping
 from mapper.problem import MatmulProblem
-from mapper.search import proved
+from mapper.search import finalists, proved
 from mapper.search.budget import Budget
 from mapper.search.driver import Found, Progress, find
 from mapper.search.hardware_loop import LoopSpace
@@ -32,6 +32,8 @@ class Choice:
     """One sentence on how it was found, and what is known of better ones."""
     details: Dictionary[str, object] = field(default_factory=dict)
     """The same as plain data."""
+    table: str = ""
+    """The finalists, if there was a final."""
     found: Found | None = None
     """What the search came back with, if a search of `mapper.search.driver` was asked for."""
 
@@ -54,10 +56,22 @@ class Optimal:
     objective: Objective = "latency"
     budget: int | None = None
     """Evaluations; None until it is proved."""
+    count: int | None = None
+    """Finalists that are simulated; the winner of the simulation is taken. None: the best by the estimate."""
 
     def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
+        if self.count is not None:
+            return self._final(problem, spec, prices)
         result = proved.search(problem, spec, prices, self.objective, self.budget)
-        details: dict[str, object] = {
+        return Choice(result.mapping, result.statement(), self._details(result))
+
+    def _final(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
+        found = finalists.finalists(problem, spec, prices, self.objective, self.count or 0)
+        details = {**self._details(found.proved), "final": finalists.as_dict(found)}
+        return Choice(found.winner.mapping, found.proved.statement(), details, finalists.text(found))
+
+    def _details(self, result: proved.Proved) -> dict[str, object]:
+        return {
             "search": "optimal",
             "objective": self.objective,
             "status": result.status,
@@ -68,7 +82,6 @@ class Optimal:
             "value": result.value,
             "gap": result.gap,
         }
-        return Choice(result.mapping, result.statement(), details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +108,8 @@ class Searched:
             workers=self.workers,
             progress=self.progress,
         )
-        choice = Choice(found.mapping, found.statement(f"{space.maps.legal:,} legal mappings"), found.details(), found)
+        statement = found.statement(f"{space.maps.legal:,} legal mappings")
+        choice = Choice(found.mapping, statement, found.details(), found=found)
         if found.status == "interrupted":
             raise SearchInterrupted(choice)
         return choice

@@ -249,7 +249,7 @@ def _add_search(to: argparse.ArgumentParser, objectives: Sequence[str]) -> argpa
     group.add_argument("--budget", metavar="N|TIME", help="end after N evaluations, or after 2s, 500ms, 5min")
     group.add_argument("--seed", type=int, metavar="N", help="of random, annealing and genetic; default: 0")
     group.add_argument("--workers", type=int, metavar="N", help="processes; the result is the same; default: 1")
-    group.add_argument("--finalists", type=int, metavar="K", help="simulate the K best and take the winner; default: 1")
+    group.add_argument("--finalists", type=int, metavar="K", help="simulate the K best, take the winner")
     return group
 
 

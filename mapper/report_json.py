@@ -46,6 +46,7 @@ def run_dict(result: RunResult, objective: str) -> dict[str, object]:
         },
         "placements": {name: {"place": at.place, "note": at.note} for name, at in result.placements.items()},
         "mappings": {name: mapping_dict(mapping) for name, mapping in result.mappings.items()},
+        "searches": {name: dict(choice.details) for name, choice in result.choices.items() if choice.details},
         "estimate": report_dict(result.estimate),
         "simulation": report_dict(result.simulation),
     }

@@ -65,6 +65,8 @@ def _hardware_loop(options: argparse.Namespace, shape: tuple[int, int, int], fix
         (choice,) = result.choices.values()
         print(choice.mapping.loop_nest() + "\n")
         print("\n".join(wrapped(choice.statement)) + "\n")
+        if choice.table:
+            print(choice.table + "\n")
         print(summary(result, explained=options.explain))
         _write_yaml(choice.mapping, outputs)
         write_outputs(result, options.objective, outputs)

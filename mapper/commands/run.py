@@ -11,6 +11,8 @@ from mapper.commands.machine import overrides
 from mapper.commands.outputs import open_outputs
 from mapper.commands.progress import Progress
 from mapper.commands.reporting import summary, write_outputs
+from mapper.pipeline import RunResult
+from mapper.tables import wrapped
 
 
 def execute(options: argparse.Namespace) -> None:
@@ -38,4 +40,18 @@ def execute(options: argparse.Namespace) -> None:
                 progress=progress,
             )
         print(summary(result, explained=options.explain))
+        if options.finalists is not None:
+            print("\n".join(wrapped(_finals(result, options.finalists))))
         write_outputs(result, options.objective, outputs)
+
+
+def _finals(result: RunResult, count: int) -> str:
+    """Which matmuls run another mapping than the best by the estimate, and how much better it simulated."""
+    gains = {}
+    for name, choice in result.choices.items():
+        final = choice.details.get("final")
+        gain = final.get("gain") if isinstance(final, dict) else None
+        if isinstance(gain, float) and gain > 0:
+            gains[name] = gain
+    better = ", ".join(f"{name} ({gain:.2%})" for name, gain in gains.items())
+    return f"finalists: {count} simulated for each matmul; better than the best by the estimate: {better or 'none'}"

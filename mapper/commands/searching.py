@@ -61,6 +61,10 @@ def check(options: argparse.Namespace, *, loop_nest: bool, fixed: bool) -> None:
             raise CommandError(f"--finalists {options.finalists}: must be at least 1")
         if search != "optimal" or options.objective == "pareto":
             raise CommandError("--finalists needs --search optimal and one objective: latency, energy or edp")
+        if options.budget is not None:
+            raise CommandError(
+                "--budget has no effect with --finalists: the search that ranks them ends by itself, soon"
+            )
     budget = budget_of(options)
     if budget and budget.seconds is not None and search == "optimal" and not loop_nest:
         raise CommandError(
@@ -82,7 +86,7 @@ def chooser_of(options: argparse.Namespace, fixed: Mapping | None = None, progre
     search = options.search or "optimal"
     if search == "optimal":
         budget = budget_of(options)
-        return Optimal(options.objective, budget.evaluations if budget else None)
+        return Optimal(options.objective, budget.evaluations if budget else None, options.finalists)
     return Searched(search, options.objective, progress=progress, **settings(options))
 
 

@@ -25,6 +25,9 @@ Ints = NDArray[np.int64]
 ATTEMPTS = 12
 """Moves that are tried for a row until one is legal; a row that none suits stays as it is."""
 
+ROUNDING = 1.0 - 1e-9
+"""Bounds and costs add the same numbers in different orders."""
+
 REACH = 3.0
 """Largest change of a tile size by one step [factor of 2]: large enough to leave a basin, rarely used whole."""
 
@@ -56,7 +59,8 @@ class LoopNests:
         return Costs(found.cycles.astype(np.float64), found.energy_pj, found.footprint_bytes)
 
     def floor(self) -> Floor:
-        return Floor(*optimal.floor(self.nests))
+        cycles, energy_pj = optimal.floor(self.nests)
+        return Floor(cycles, energy_pj * ROUNDING)
 
     def mapping(self, row: tuple[int, ...]) -> Mapping:
         return self.nests.mapping(row)

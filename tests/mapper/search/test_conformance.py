@@ -7,12 +7,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mapper.cost import Costs
+from mapper.cost import Costs, Objective
+from mapper.nest.accounting import DEFAULT, TIMELOOP, Accounting
+from mapper.nest.choices import Unrolling
+from mapper.nest.constraint_file import read_constraints
+from mapper.nest.hierarchy import Hierarchy
+from mapper.nest.problem import matmul
+from mapper.nest.space import NestSpace
 from mapper.problem import contiguous
+from mapper.search import optimal, proved
 from mapper.search.budget import Budget
 from mapper.search.driver import ALGORITHMS, Found, drive, find
 from mapper.search.front import least
 from mapper.search.hardware_loop import LoopSpace
+from mapper.search.loop_nest import LoopNests
 from mapper.search.searcher import Searcher
 from mapper.search.space import GOALS, Goal, Rows, Space
 from tests.mapper.tiny import machine, prices
@@ -23,16 +31,36 @@ def loops(shape: tuple[int, int, int], name: str) -> LoopSpace:
     return LoopSpace.of(contiguous(*shape), spec, prices(spec))
 
 
+def nests(
+    shape: tuple[int, int, int], accounting: Accounting, constraints: str = "", spatial: Unrolling = "full"
+) -> LoopNests:
+    """Nests on gemmini without its L2, whose memories are shrunk so that they matter to small problems."""
+    spec = machine("gemmini").override({"l2": None, "scratchpad.capacity": "4 KiB", "accumulator.capacity": "2 KiB"})
+    hierarchy = Hierarchy.of(spec, prices(spec))
+    limits = read_constraints(constraints) if constraints else None
+    return LoopNests(NestSpace(matmul(*shape), hierarchy, accounting, limits, spatial=spatial))
+
+
+FEW_ORDERS = """
+levels:
+  dram: {order: {any: ["mkn", "nkm", "mnk"]}}
+  scratchpad: {order: {any: ["*k", "knm"]}, double_buffer: [input, weight]}
+  accumulator: {order: "knm"}
+"""
+
 SPACES: dict[str, Callable[[], Space]] = {
     "hardware loops": lambda: loops((200, 330, 150), "gemmini"),
-    "hardware loops, held operands": lambda: loops((9, 17, 14), "tiny_4x4"),
+    "hardware loops, small array": lambda: loops((9, 17, 14), "tiny_4x4"),
+    "nests, perfect": lambda: nests((4, 6, 10), TIMELOOP, spatial="free"),
+    "nests, ragged": lambda: nests((13, 80, 100), DEFAULT, FEW_ORDERS),
 }
-every_space = pytest.mark.parametrize("space", [make() for make in SPACES.values()], ids=list(SPACES))
+ALL = [make() for make in SPACES.values()]
+every_space = pytest.mark.parametrize("space", ALL, ids=list(SPACES))
 every_search = pytest.mark.parametrize("kind", ALGORITHMS, ids=[kind.name for kind in ALGORITHMS])
 every_goal = pytest.mark.parametrize("goal", GOALS)
 
 
-def played(searcher: Searcher, rounds: int = 3) -> list[tuple[Rows, Costs]]:
+def played(searcher: Searcher, rounds: int = 2) -> list[tuple[Rows, Costs]]:
     """Ask and tell a few times without the driver."""
     answers = []
     for _ in range(rounds):
@@ -80,7 +108,7 @@ def test_the_best_is_the_least_that_was_told_and_never_gets_worse(
     searcher = kind(space, goal, 5)
     assert searcher.best is None
     told: list[tuple[tuple[float, ...], tuple[int, ...]]] = []
-    for _ in range(3):
+    for _ in range(2):
         rows = searcher.ask()
         if rows is None:
             break
@@ -172,7 +200,7 @@ def test_no_candidate_is_priced_twice(kind: type[Searcher], space: Space, monkey
 @every_search
 def test_a_larger_budget_is_never_worse(kind: type[Searcher], space: Space) -> None:
     values = [
-        find(space, "edp", kind.name, budget=Budget(evaluations=number), seed=2).value for number in (50, 500, 1500)
+        find(space, "edp", kind.name, budget=Budget(evaluations=number), seed=2).value for number in (50, 400, 1100)
     ]
     assert values == sorted(values, reverse=True)
 
@@ -269,3 +297,31 @@ def test_costs_do_not_depend_on_what_is_priced_beside(space: Space) -> None:
     for at in (0, 17, 299):
         alone = space.costs(rows[at : at + 1])
         assert (alone.cycles[0], alone.energy_pj[0]) == (together.cycles[at], together.energy_pj[at])
+
+
+@pytest.mark.parametrize("name", [name for name in SPACES if name.startswith("nests")])
+@every_goal
+def test_the_proved_optimum_of_nests_is_that_of_the_whole_walk(name: str, goal: Goal) -> None:
+    """Branch and bound against every legal nest priced."""
+    space = next(space for space, key in zip(ALL, SPACES, strict=True) if key == name)
+    assert isinstance(space, LoopNests)
+    found, walked = optimal.search(space.nests, goal), exhausted(space, goal)
+    assert found.score == pytest.approx(walked.value, rel=1e-12)
+    if goal == "pareto":
+        points = [(cycles, pytest.approx(energy, rel=1e-12)) for _, cycles, energy in walked.front]
+        assert [(point.cycles, point.energy_pj) for point in found.front] == points
+    else:
+        keys = (found.best.cycles, found.best.energy_pj)
+        assert keys == pytest.approx((walked.best.cycles, walked.best.energy_pj), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in SPACES if name.startswith("hardware")])
+@pytest.mark.parametrize("goal", ["latency", "energy", "edp"])
+def test_the_proved_optimum_of_hardware_loops_is_that_of_the_whole_walk(name: str, goal: Objective) -> None:
+    """Best first by bounds against every candidate priced; ties settled alike."""
+    space = next(space for space, key in zip(ALL, SPACES, strict=True) if key == name)
+    assert isinstance(space, LoopSpace)
+    model = space.model
+    best = proved.search(model.problem, model.spec, model.energy, goal)
+    walked = exhausted(space, goal)
+    assert (best.cycles, best.energy_pj) == pytest.approx((walked.best.cycles, walked.best.energy_pj), rel=1e-12)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mapper.errors import MappingError
+from mapper.nest.accounting import DEFAULT, TIMELOOP, Accounting
+from mapper.nest.problem import batched_matmul, matmul
 from mapper.nest.space import NestSpace
-from mapper.search.optimal import NestResult, search
-from tests.mapper.nest.small import every_cost, random_space
+from mapper.search.optimal import NestResult, Objective, floor, search
+from mapper.validation.peers import best_mapping
+from tests.mapper.nest.small import RAGGED, every_cost, gemmini, random_space, with_l2
 
 LARGEST_WALK = 150_000
 """Members of a space that the default suite walks."""
@@ -79,3 +85,141 @@ def test_constrained(seed: int) -> None:
     """Tiles, factors, orders and keep sets fixed, bounded or forbidden."""
     for space in spaces(200 + seed, 20, constrained=True, largest=4):
         check(space)
+
+
+REFERENCE = Path(__file__).parents[2] / "reference"
+
+
+def optima() -> dict[str, dict[str, Any]]:
+    data: dict[str, Any] = json.loads((REFERENCE / "timeloop_optima.json").read_text(encoding="utf-8"))
+    found: dict[str, dict[str, Any]] = data["exhaustive_optimum"]["gemmini16_sp256_acc64"]
+    return found
+
+
+@pytest.mark.parametrize("layer", sorted(optima()))
+def test_timeloop_optima(layer: str) -> None:
+    """Every digit of what an enumeration of 24 and 45 million mappings found and timeloop-model confirmed."""
+    entry = optima()[layer]
+    size = entry["problem"]
+    space = NestSpace(matmul(size["M"], size["K"], size["N"]), gemmini(), TIMELOOP)
+    found = search(space, "edp")
+    assert found.status == "optimal"
+    assert (found.best.cycles, found.best.energy_pj) == (entry["cycles"], entry["energy_pj"])
+    assert found.best.edp == entry["edp"]
+    assert (found.covered, space.valid()) == (entry["mappings_enumerated"], entry["valid"])
+
+
+@pytest.mark.parametrize("accounting", [TIMELOOP, RAGGED, DEFAULT])
+@pytest.mark.parametrize("objective", ["latency", "energy", "edp"])
+def test_no_draw_is_better(accounting: Accounting, objective: Objective) -> None:
+    """20,000 random mappings of a BERT layer, with and without an L2."""
+    for machine in (gemmini(), with_l2(gemmini())):
+        space = NestSpace(matmul(512, 768, 768), machine, accounting)
+        costs = space.costs(space.sample(20_000, np.random.default_rng(0)))
+        scores = {"latency": costs.cycles.astype(float), "energy": costs.energy_pj, "edp": costs.edp}
+        assert search(space, objective).score <= scores[objective].min()
+
+
+def test_ragged_tiles_are_never_worse() -> None:
+    """Every mapping with perfect factors is one with tiles of any size."""
+    for shape in ((512, 3072, 768), (384, 640, 1280)):
+        for objective in ("latency", "energy", "edp"):
+            perfect = search(NestSpace(matmul(*shape), gemmini(), TIMELOOP), objective)  # type: ignore[arg-type]
+            ragged = search(NestSpace(matmul(*shape), gemmini(), RAGGED), objective)  # type: ignore[arg-type]
+            assert ragged.score <= perfect.score
+
+
+def test_fronts_of_bert() -> None:
+    """One point at the roof with the least energy for four of the layers, five points for the second of the FFN."""
+    shapes = [(512, 768, 768), (512, 64, 512), (512, 512, 64), (512, 768, 3072), (512, 3072, 768)]
+    sizes = [len(search(NestSpace(matmul(*shape), gemmini(), RAGGED), "pareto").front) for shape in shapes]
+    assert sizes == [1, 1, 1, 1, 5]
+
+
+def test_same_result_on_every_run() -> None:
+    space = NestSpace(matmul(197, 768, 300), with_l2(gemmini(), 64), DEFAULT, bypass=("l2",))
+    first, second = search(space, "edp"), search(space, "edp")
+    assert first.best == second.best
+    assert first.rows == second.rows
+
+
+def test_budgets_stop_with_a_gap() -> None:
+    """What a stopped search says of the optimum is true."""
+    space = NestSpace(matmul(512, 3072, 768), with_l2(gemmini()), DEFAULT, bypass=("l2",))
+    proved = search(space, "edp")
+    stopped = search(space, "edp", max_rows=50)
+    assert stopped.status == "stopped"
+    assert stopped.lower_bound <= proved.score <= stopped.score
+    assert stopped.gap > 0.0
+    assert "above the optimum" in stopped.claim()
+    assert search(space, "edp", seconds=1e-9).status == "stopped"
+
+
+def test_an_interrupt_returns_the_best_so_far() -> None:
+    space = NestSpace(matmul(512, 3072, 768), with_l2(gemmini()), DEFAULT, bypass=("l2",))
+
+    def interrupt(rows: int, best: float, bound: float) -> None:
+        if np.isfinite(best) and rows > 50:
+            raise KeyboardInterrupt
+
+    found = search(space, "edp", progress=interrupt)
+    assert found.status == "stopped"
+    assert not space.violations(found.best.mapping)
+
+
+def test_claims_name_what_they_hold_for() -> None:
+    found = search(NestSpace(matmul(512, 768, 768), gemmini(), DEFAULT), "energy")
+    assert found.accounting == "default"
+    assert "optimal (energy)" in found.claim()
+    assert f"{found.covered:,} mappings" in found.claim()
+    assert "units of 16" in found.space
+
+
+@pytest.mark.parametrize("budget", [{"max_rows": 0}, {"seconds": 0.0}, {"seconds": -1.0}])
+def test_budgets_of_nothing(budget: dict[str, Any]) -> None:
+    with pytest.raises(MappingError, match="allows no search"):
+        search(NestSpace(matmul(8, 8, 8), gemmini(), TIMELOOP), **budget)
+
+
+def test_unknown_objective() -> None:
+    with pytest.raises(MappingError, match="unknown objective 'speed'; use latency, energy, edp, pareto"):
+        search(NestSpace(matmul(8, 16, 16), gemmini(), TIMELOOP), "speed")  # type: ignore[arg-type]
+
+
+def test_nothing_fits() -> None:
+    with pytest.raises(MappingError, match=r"accumulator: the smallest tile of output needs 16 words > 8"):
+        search(NestSpace(matmul(64, 64, 64), gemmini(accumulator=8), TIMELOOP))
+
+
+def test_floor_is_below_everything() -> None:
+    space = NestSpace(matmul(512, 768, 768), gemmini(), DEFAULT)
+    cycles, energy = floor(space)
+    assert cycles <= search(space, "latency").best.cycles
+    assert 0 < energy <= search(space, "energy").best.energy_pj
+
+
+PEERS: dict[str, Any] = json.loads((REFERENCE / "peers_matmuls.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("entry", PEERS["accelforge"], ids=lambda item: f"{item['matmul']}-{item['objective']}")
+def test_never_worse_than_accelforge(entry: dict[str, Any]) -> None:
+    """Its figures have three decimals of a microjoule."""
+    sizes = entry["m"], entry["k"], entry["n"]
+    problem = matmul(*sizes) if entry["heads"] == 1 else batched_matmul(entry["heads"], *sizes)
+    best = best_mapping(problem, entry["objective"]).result.best
+    half_a_digit = 0.0005
+    if entry["objective"] == "latency":
+        assert best.cycles <= entry["cycles"]
+        assert best.energy_pj / 1e6 <= entry["energy_uj"] + half_a_digit
+    elif entry["objective"] == "energy":
+        assert best.energy_pj / 1e6 <= entry["energy_uj"] + half_a_digit
+    else:
+        assert best.edp / 1e6 <= (entry["energy_uj"] + half_a_digit) * entry["cycles"]
+
+
+def test_second_ffn_layer_on_the_peers_machine() -> None:
+    """0.6 % less energy than AccelForge with an output tile in the scratchpad and ragged tiles of k."""
+    found = best_mapping(matmul(512, 3072, 768), "energy")
+    assert found.residency != "even"
+    assert found.result.best.energy_pj / 1e6 == pytest.approx(1565.236, abs=0.0005)
+    assert found.result.best.cycles == 5_013_504

@@ -106,6 +106,11 @@ class TileSampler:
         self._marginal = self._outermost() if self.levels else np.ones(1, self._dtype)
         self.count = self._marginal.sum().item() if self._marginal.size else 0
 
+    @property
+    def cells(self) -> int:
+        """Cells of all tables."""
+        return self._marginal.size + sum(table.size for inner in self._inner.values() for table in inner.tables)
+
     def _table(self, level: int) -> _Inner:
         """Ways of an inner level from those inside it."""
         fits = self.fits[level]

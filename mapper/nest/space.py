@@ -32,6 +32,12 @@ from mapper.nest.problem import NestProblem
 from mapper.nest.sampler import Steps, TileSampler
 from mapper.nest.tables import Grid
 
+MOST_CELLS = 20_000_000
+"""Of tables for draws that are kept: 160 MB."""
+
+MOST_DRAWS = 100_000
+"""Draws without any valid mapping among them after which sampling by rejection gives up."""
+
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -150,12 +156,11 @@ class NestSpace:
 
         That is where partial sums may come to a memory of narrower words, or several levels share one room.
         """
-        samplers = [self._sampler(number) for number in range(len(self.variants))]
         if any(self.needs_kernel(variant) for variant in self.variants):
             return None
-        if not all(sampler.is_exact for sampler in samplers):
+        if not all(isinstance(count, int) for count in self._counts):
             return None
-        return sum(int(sampler.count) for sampler in samplers) * self.order_count
+        return int(sum(self._counts)) * self.order_count
 
     def axes(self) -> tuple[Axis, ...]:
         """The axes; with several outer choices, tile chains are those of the first."""
@@ -202,12 +207,23 @@ class NestSpace:
     # Draws.
 
     def _sampler(self, number: int) -> TileSampler:
+        """The sampler of an outer choice; tables are kept as long as together they are small."""
         if number not in self._samplers:
+            if sum(sampler.cells for sampler in self._samplers.values()) > MOST_CELLS:
+                self._samplers.clear()
             variant = self.variants[number]
             steps = [self.steps(variant, dim) for dim in self.dims]
-            fits = [self.fits(variant, level) for level in range(1, self.levels)]
-            self._samplers[number] = TileSampler(steps, fits)
+            self._samplers[number] = TileSampler(steps, [self.fits(variant, level) for level in range(1, self.levels)])
         return self._samplers[number]
+
+    @cached_property
+    def _counts(self) -> tuple[float, ...]:
+        """Valid tiles per outer choice; an integer where exact."""
+        found = []
+        for number in range(len(self.variants)):
+            sampler = self._sampler(number)
+            found.append(sampler.count if sampler.is_exact else float(sampler.count))
+        return tuple(found)
 
     def fits(self, choice: Choice, level: int) -> tuple[Callable[[Sequence[Rows]], Mask], frozenset[int]] | None:
         """Whether the tiles of one level fit its memory, of sizes in units; and the dimensions this depends on."""
@@ -260,22 +276,23 @@ class NestSpace:
         MappingError
             When there is none, with the census of what failed; when counts need more than 320 MB.
         """
-        samplers = [self._sampler(number) for number in range(len(self.variants))]
-        weights = np.array([sampler.count for sampler in samplers], np.float64)
+        weights = np.array(self._counts, np.float64)
         if not weights.sum():
             raise MappingError(f"no mapping of {self.problem.name} fits {self.hierarchy.name}", self.census())
-        rows = self._drawn(count, random, samplers, weights)
+        rows = self._drawn(count, random, weights)
         if not any(self.needs_kernel(variant) for variant in self.variants):
             return rows
         good = rows[self.costs(rows).valid]
+        tried = len(rows)
         while len(good) < count:  # what does not fit after all is drawn again
-            rows = self._drawn(count, random, samplers, weights)
+            if tried > MOST_DRAWS and not len(good):
+                raise MappingError(f"none of {tried:,} mappings drawn fits {self.hierarchy.name}", self.census())
+            rows = self._drawn(max(count, 1000), random, weights)
+            tried += len(rows)
             good = np.concatenate([good, rows[self.costs(rows).valid]])
         return good[:count]
 
-    def _drawn(
-        self, count: int, random: Generator, samplers: Sequence[TileSampler], weights: NDArray[np.float64]
-    ) -> Rows:
+    def _drawn(self, count: int, random: Generator, weights: NDArray[np.float64]) -> Rows:
         drawn = random.choice(len(weights), size=count, p=weights / weights.sum())
         rows = np.empty((count, self.genes), np.int64)
         for level, orders in enumerate(self.orders):
@@ -283,7 +300,7 @@ class NestSpace:
         rows[:, self.levels] = drawn
         for number in np.unique(drawn):
             where = np.flatnonzero(drawn == number)
-            units = samplers[number].draw(len(where), random)
+            units = self._sampler(int(number)).draw(len(where), random)
             for position, dim in enumerate(self.dims):
                 sizes = self.grid(self.variants[number], dim).elements(units[:, :, position])
                 for level in range(self.levels - 1):

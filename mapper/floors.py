@@ -72,7 +72,7 @@ def _array(times: LoopTimes) -> Floats:
     total = blocks_k * blocks_n * ((cuts["m"].trips - 1) * column[0] + column[1])
     compute = first(times.compute)
     arriving = times.spec.front_end.first_command_cycles + times.fill(EDGE)
-    usable = first(times.sums(BIAS)) + times.head(EDGE, EDGE) + LOAD_TO_USE + times.preload
+    usable = first(times.sums(BIAS)) + first(times.head(EDGE, EDGE)) + LOAD_TO_USE + times.preload
     loaded = first(times.load(EDGE, EDGE, BIAS)) + first(times.tail(EDGE, EDGE))
     begun = arriving + np.maximum(usable + compute - first(times.spared), loaded)
     left: Floats = begun + (total - compute)

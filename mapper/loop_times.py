@@ -155,9 +155,23 @@ class LoopTimes:
         cycles: Floats = self.d_commands(d) * getattr(self.loads.d[d], what)
         return cycles
 
+    def command(self, a: int, b: int) -> Floats:
+        """Cycles of a load of A or B, on average."""
+        return (self.loads.a[a].cycles + self.loads.b[b].cycles) / 2
+
     def head(self, a: int, b: int) -> Floats:
-        """Cycles of the commands that the first pair needs besides those of its sums (mappings)."""
-        return self.loads.a[a].cycles + self.loads.b[b].cycles
+        """Cycles of the operands before the array can run freely, less what it does meanwhile.
+
+        The first weights, then the first group of A, or all of A if weights come along n: until then only the pairs of
+        those weights can run.
+        """
+        of_a, of_b = self.loads.a[a].cycles, self.loads.b[b].cycles
+        if a == AGAIN and "input" in self.batch.held:
+            return np.broadcast_to(of_b, self.compute.shape)
+        first = self.compute / (self.k * (self.n if self.problem.b_transposed else self.n_segments))
+        groups = self.k_segments if self.problem.b_transposed else 1
+        found: Floats = np.maximum(of_a + of_b, of_b + self.m * groups * of_a - first)
+        return found
 
     def fill(self, b: int) -> Floats:
         """Cycles until the first command is complete, beyond its share of the stream (mappings)."""
@@ -165,7 +179,7 @@ class LoopTimes:
 
     def burst(self) -> Ints:
         """Scratchpad rows of the first group of A, which arrive without a pause."""
-        rows: Ints = self.m * np.minimum(self.k, self.segment) * self.spec.array.rows
+        rows: Ints = ((self.m - 1) * self.spec.array.rows + self.m_last_rows) * np.minimum(self.k, self.segment)
         return rows
 
     @property
@@ -188,7 +202,7 @@ class LoopTimes:
         group is there.
         """
         dim = self.spec.array.rows
-        a_rows = self.m * self.k * dim * (self.a_commands(a) > 0)
+        a_rows = ((self.m - 1) * dim + self.m_last_rows) * self.k * (self.a_commands(a) > 0)
         b_rows = self.n * self.k * dim * (self.b_commands(b) > 0)
         of_a, of_b = 1.0 - self.loads.a[a].missing, 1.0 - self.loads.b[b].missing
         a_bank = of_a * np.maximum(self._a_bank, CHASE) + (1.0 - of_a) * self._a_bank

@@ -55,6 +55,8 @@ class Lines:
     """All of these over the run."""
     written: Floats
     """Lines written back to DRAM."""
+    dirty: Floats
+    """Share of the cache's lines that are dirty, on average over the run."""
     from_dram: Floats
     """Share of the fetches that a last-level cache does not serve."""
 
@@ -90,6 +92,7 @@ def _fetches(batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> 
     rewritten = (seen.spilled > 0) * (separate * partial_lines + np.maximum(seen.spilled - separate, 0.0) * again_d)
     fetched = first_a + (seen.loads_a - 1) * again_a + first_b + (seen.loads_b - 1) * again_b
     fetched = fetched + bias + seen.spilled * again_d + c
+    written = touched + rewritten
     return Lines(
         unique_a=unique_a,
         unique_b=unique_b,
@@ -102,9 +105,22 @@ def _fetches(batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> 
         again_d=again_d,
         c=c,
         fetched=fetched,
-        written=touched + rewritten,
+        written=written,
+        dirty=dirty_share(fetched, written, cache),
         from_dram=np.ones(len(batch)),
     )
+
+
+def dirty_share(fetched: Floats, written: Floats, cache: CacheSpec, before: float = 0.0) -> Floats:
+    """Return the share of dirty lines, on average over a run, in a cache where it was ``before``.
+
+    Each line that enters takes the place of any other: towards the share of those written among all that enter, with
+    the time constant of the cache's size.
+    """
+    churn = np.maximum(fetched + written, 1.0) / (cache.capacity_bytes / cache.line_bytes)
+    end = written / np.maximum(fetched + written, 1.0)
+    share: Floats = end + (before - end) * -np.expm1(-churn) / churn
+    return share
 
 
 class _Refetch:

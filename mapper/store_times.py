@@ -48,15 +48,14 @@ class StoreTimes:
     def cycles(self, what: int) -> Floats:
         """Serial commands of whole row segments, or the memory if it is slower."""
         dma, rows = self._spec.dma, self._rows
-        issue = np.asarray(self._m * dma.store_command_cycles, dtype=np.float64)
         if self.full(what):
-            cycles: Floats = np.maximum(rows * dma.store_full_row_cycles, issue) * self._n
+            cycles = np.asarray(rows * self._n * dma.store_full_row_cycles, dtype=np.float64)
         else:
             widths = range(1, self._segment + 1)
             periods = np.array([0.0, *(row_period(blocks, False, False, dma) for blocks in widths)], dtype=np.float64)
             groups, rest = self._n // self._segment, self._n % self._segment
-            cycles = groups * np.maximum(rows * periods[-1], issue)
-            cycles = cycles + np.where(rest > 0, np.maximum(rows * periods[rest], issue), 0.0)
+            cycles = rows * (groups * periods[-1] + periods[rest])
+        cycles = np.maximum(cycles, (self.mvouts(what) - 1) * float(dma.store_command_cycles))
         found: Floats = np.maximum(cycles, np.maximum(self.memory(what), self.entries(what)))
         return found
 
@@ -96,7 +95,8 @@ class StoreTimes:
         per_fetch = line / dram.bytes_per_cycle + dram.evict_cycles
         held = (dram.request_cycles + dram.latency_cycles + per_fetch + spec.l2.mshr_release_cycles) / spec.l2.mshrs
         worth = problem.m * row_bytes / line
-        new = np.full(1, dram.write_miss_cycles)
+        entry = dram.write_miss_cycles + dram.write_back_hold_cycles / spec.l2.mshrs * lines.dirty
+        new = np.maximum(entry, dram.write_back_cycles * lines.dirty)
         whole = np.clip(lines.unique_c - lines.c, 0.0, None) / max(worth, 1.0) * new
         if problem.c_full:
             whole = np.where(seen.spilled > 0, 0.0, whole)

@@ -225,7 +225,7 @@ class _Loop:
         load = self._contended(before)
         loaded = arriving + load
         fed = self._fed(before, arriving, load)
-        last_commands = front_end.load_entries * self._take("head", self._a, self._b) / 2
+        last_commands = front_end.load_entries * self._take("command", self._a, self._b)
         released = np.maximum(np.maximum(begin, loaded - last_commands), fed - self._take("lead"))
         stored = np.where(self._leaves, self._stored(before.stored, fed), before.stored)
         mvouts, entries = np.maximum(self._leaving("mvouts"), 1.0), front_end.store_entries

@@ -42,7 +42,11 @@ MODELS: tuple[tuple[str, int | None, int | None], ...] = (
     ("gpt2", None, 511),
 )
 """Model, tokens per sequence, or tokens in the KV cache of a decode step."""
-PER_SHAPE = 10
+FEWEST, MOST = 10, 40
+"""Mappings of each shape on each machine: the more, the shorter their simulations."""
+SECONDS_PER_SHAPE = 4.0
+LEAST_AFFORDABLE = 0.1
+"""A shape of which less is affordable is left out: what is left of it says little about the others."""
 SEED = 2026
 """Of the reported sample; the constants of `mapper.timing` and `mapper.loads` were fitted to samples of other seeds."""
 
@@ -127,6 +131,8 @@ class Agreement:
     rows: tuple[Row, ...]
     legal: int
     affordable: int
+    left_out: tuple[str, ...]
+    """Shapes that are too large to sample."""
     seed: int
 
     @property
@@ -169,7 +175,7 @@ class Agreement:
 
 def compare(
     machines: Sequence[str] = MACHINES,
-    per_shape: int = PER_SHAPE,
+    per_shape: int | None = None,
     seed: int = SEED,
     progress: Progress | None = None,
 ) -> Agreement:
@@ -180,13 +186,15 @@ def compare(
     machines
         Presets or files.
     per_shape
-        Mappings of each shape on each machine.
+        Mappings of each shape on each machine; None: `FEWEST` to `MOST`, as many as take about `SECONDS_PER_SHAPE`.
     seed
         Of the sample.
     progress
         Told after each mapping.
     """
-    drawn = [draw(shape, per_shape, seed) for shape in shapes(machines)]
+    every = [draw(shape, per_shape, seed) for shape in shapes(machines)]
+    drawn = [one for one in every if one.affordable >= LEAST_AFFORDABLE * one.legal]
+    left_out = tuple(one.shape.label for one in every if one not in drawn)
     total = sum(len(one.loops) for one in drawn)
     rows: list[Row] = []
     for one in drawn:
@@ -195,7 +203,8 @@ def compare(
             rows.append(_row(one.shape, loop, model))
             if progress is not None:
                 progress(len(rows), total)
-    return Agreement(tuple(rows), sum(one.legal for one in drawn), sum(one.affordable for one in drawn), seed)
+    legal, affordable = sum(one.legal for one in drawn), sum(one.affordable for one in drawn)
+    return Agreement(tuple(rows), legal, affordable, left_out, seed)
 
 
 def shapes(machines: Sequence[str]) -> Iterator[Shape]:
@@ -219,12 +228,16 @@ def shapes(machines: Sequence[str]) -> Iterator[Shape]:
                     yield Shape(label, problem, spec, energy)
 
 
-def draw(shape: Shape, number: int, seed: int) -> Drawn:
-    """Draw mappings of a shape, uniformly and each at most once, from the legal ones that are affordable."""
+def draw(shape: Shape, number: int | None, seed: int) -> Drawn:
+    """Draw mappings of a shape, uniformly and each at most once, from the legal ones that are affordable.
+
+    ``number`` as of `compare`.
+    """
     space = MapSpace(shape.problem, shape.spec)
     traffic = CostModel.of(shape.problem, shape.spec, shape.energy).traffic
     batches: list[Batch] = []
     affordable: list[NDArray[np.int64]] = []
+    spent = 0.0
     for buffered in (True, False):
         tiles = space.tiles(buffered)
         for order in ORDERS:
@@ -235,8 +248,12 @@ def draw(shape: Shape, number: int, seed: int) -> Drawn:
             seconds = requests * SECONDS_PER_REQUEST + seen.loops * SECONDS_PER_LOOP
             batches.append(batch)
             affordable.append(np.flatnonzero(seconds <= MOST_SECONDS))
+            spent += float(seconds[affordable[-1]].sum())
     sizes = np.array([len(rows) for rows in affordable])
     ends = np.cumsum(sizes)
+    if number is None:
+        mean = spent / max(int(ends[-1]), 1)
+        number = min(MOST, max(FEWEST, int(SECONDS_PER_SHAPE / max(mean, 1e-9))))
     rng = np.random.default_rng([seed, *shape.label.encode()])
     chosen = np.sort(rng.choice(int(ends[-1]), min(number, int(ends[-1])), replace=False))
     of = np.searchsorted(ends, chosen, side="right")
@@ -290,7 +307,9 @@ def text(found: Agreement) -> str:
             f"{len(found.gates)} gates: " + (f"{failed} FAIL" if failed else "all hold"),
             "",
             f"{len(found.rows)} mappings, uniform over the {found.affordable:,} of {found.legal:,} legal ones whose "
-            f"simulation takes about {MOST_SECONDS:g} CPU s at most; seed {found.seed}",
+            f"simulation takes about {MOST_SECONDS:g} CPU s",
+            f"at most; seed {found.seed}; left out, because that are too few of theirs: "
+            + (", ".join(found.left_out) or "none"),
         ]
     )
 
@@ -302,6 +321,7 @@ def as_dict(found: Agreement) -> dict[str, object]:
         "seed": found.seed,
         "legal": found.legal,
         "affordable": found.affordable,
+        "left_out": list(found.left_out),
         "scores": [asdict(score) for score in (*found.shapes, found.overall)],
         "gates": [asdict(gate) for gate in found.gates],
         "rows": [

@@ -78,6 +78,21 @@ def test_what_takes_too_long_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> No
         assert loops * agreement.SECONDS_PER_LOOP <= 0.005
 
 
+def test_short_simulations_are_drawn_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(draw(scores(), None, seed=1).loops) == agreement.MOST
+    monkeypatch.setattr(agreement, "SECONDS_PER_SHAPE", 0.0)
+    assert len(draw(scores(), None, seed=1).loops) == agreement.FEWEST
+
+
+@pytest.mark.usefixtures("decode_only")
+def test_shapes_of_which_little_is_affordable_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "MOST_SECONDS", 0.0035)
+    found = compare(("gemmini",), per_shape=2)
+    assert "gemmini ffn2 1x3072x768" in found.left_out
+    assert {row.shape for row in found.rows} == {"gemmini scores 1x64x512", "gemmini context 1x512x64"}
+    assert "gemmini q 1x768x768" in agreement.text(found)
+
+
 @pytest.mark.usefixtures("decode_only")
 def test_estimate_and_simulation_agree_on_decode_matmuls() -> None:
     """Median 2 to 3 % on samples that no constant was fitted to; the bounds are the gates of the tool."""
@@ -104,7 +119,7 @@ def agreeing(found: Agreement, factor: float) -> Agreement:
 def test_gates_fail_when_they_should(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     loops = draw(scores(), 5, seed=1).loops
     rows = tuple(Row("shape", loop, 1000 * at, 1000.0, 1000 * at) for at, loop in enumerate(loops, start=1))
-    exact = Agreement(rows, legal=5, affordable=5, seed=0)
+    exact = Agreement(rows, legal=5, affordable=5, left_out=(), seed=0)
     assert exact.holds
     assert exact.overall.worst == exact.overall.bias == 0.0
     late = agreeing(exact, 1.07)

@@ -41,6 +41,22 @@ def flat_machine(*, outputs_in_scratchpad: bool = False) -> Hierarchy:
     )
 
 
+def timeloop_machine() -> Hierarchy:
+    """The same sizes with the energies of the Timeloop runs, and rates of one array row or column per cycle."""
+    return Hierarchy(
+        "gemmini16_sp256_acc64",
+        (
+            Memory("dram", _ALL, None, 8, shared_rate=16.0, read_pj=64.0, write_pj=64.0),
+            Memory("scratchpad", _ALL - {"output"}, 262_144, 8, 32.0, 16.0, None, 1, 4.75, 4.75),
+            Memory("accumulator", frozenset({"output"}), 16_384, 32, 16.0, 16.0, None, 1, 6.5, 6.5),
+            Memory("array", frozenset({"weight"}), 1, 8, instances=256, read_pj=0.05, write_pj=0.05),
+        ),
+        16,
+        16,
+        0.3,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PeerResult:
     """The best over Timeloop's keep sets and all uneven ones."""

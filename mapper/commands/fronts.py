@@ -31,7 +31,7 @@ from mapper.version import __version__
 from workloads import OpGraph
 
 SCHEMA = "tilewright.front/1"
-NOT_FOR_FRONTS = ("trace", "plot", "yaml")
+NOT_FOR_FRONTS = ("trace", "yaml")
 INTERRUPTED = 130
 
 
@@ -64,7 +64,7 @@ def execute(options: argparse.Namespace, shape: tuple[int, int, int]) -> int:
         raise CommandError("--budget has no effect on --search optimal of a whole front: it ends by itself, soon")
     changes = overrides(options.overrides)
     with ExitStack() as stack:
-        outputs = open_outputs(stack, {"json": options.json}, (options.hw, options.energy))
+        outputs = open_outputs(stack, {"json": options.json, "plot": options.plot}, (options.hw, options.energy))
         spec = load(options.hw, changes)
         require(spec)
         prices = hwconfigs.load_energy(options.energy or spec.energy).bind(spec)
@@ -126,6 +126,13 @@ def tell(front: Front, title: str, spec: HardwareSpec, outputs: Dictionary[str, 
     print(f"{title}: latency against energy, estimated\n")
     print("\n".join(columns(rows, rules=(1,), right=range(3))))
     print("\n".join(["", f"{count}; nothing was simulated", *wrapped(front.statement)]), flush=True)
+    if "plot" in outputs:
+        from mapper.plots import draw_front, front_points
+        from simulator.plots import save
+
+        figure = draw_front(front_points(title, front.points))
+        kind = outputs["plot"].path.suffix[1:].lower()
+        outputs["plot"].finish(lambda path: save(figure, path, kind))
     if "json" in outputs:
         document = {
             "schema": SCHEMA,

@@ -69,7 +69,8 @@ def execute(options: argparse.Namespace, shape: tuple[int, int, int], fixed: Map
     case = Case(spec, Hierarchy.of(spec, prices), matmul(*shape), accounting)
     with ExitStack() as stack:
         read = (options.hw, options.energy, options.constraints, options.mapping if fixed else None)
-        outputs = open_outputs(stack, {"json": options.json, "yaml": options.yaml}, read)
+        wanted = {"json": options.json, "yaml": options.yaml, "plot": options.plot}
+        outputs = open_outputs(stack, wanted, read)
         if fixed is not None:
             require_for(fixed, problem=case.problem.sizes, machine=spec.name, origin=options.mapping)
             report = nest_report(fixed, case.problem, case.hierarchy, accounting, spec)
@@ -90,7 +91,7 @@ def _refuse(options: argparse.Namespace, fixed: Mapping | None) -> None:
     if options.mapping == "gemmini_auto":
         raise CommandError("--mapping gemmini_auto is a hardware loop; it needs --mapspace hardware-loop")
     for name in NEEDS_SIMULATION:
-        if getattr(options, name):
+        if getattr(options, name) and (name, options.objective) != ("plot", "pareto"):
             raise CommandError(f"--{name} needs a simulation; loop nests are estimated by formulas only")
     if fixed is not None:
         for option in searching.given(options, ("factors", "constraints")):
@@ -139,8 +140,9 @@ def _proved(options: argparse.Namespace, space: NestSpace, progress: Progress) -
 
     result = optimal.search(space, options.objective, max_rows=rows, seconds=seconds, progress=tell)
     what = "the whole front" if options.objective == "pareto" else f"least {searching.LEAST[options.objective]}"
+    extent = "covered" if result.status == "optimal" else "in the space"
     effort = (
-        f"{result.covered:,} mappings covered, {result.rows:,} rows evaluated, {result.pruned} of {result.classes} "
+        f"{result.covered:,} mappings {extent}, {result.rows:,} rows evaluated, {result.pruned} of {result.classes} "
         f"classes of loop orders excluded by their bound; {result.cpu_s:.2f} CPU s"
     )
     spent = (rows is not None and result.rows >= rows) or (seconds is not None and result.wall_s >= seconds)

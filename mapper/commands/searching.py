@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,7 +123,8 @@ def bar() -> Iterator[Progress]:
             bars.append(tqdm(unit=" evaluations", unit_scale=True, leave=False, file=sys.stderr))
         if evaluated < bars[0].n:  # the next problem
             bars[0].reset()
-        bars[0].set_postfix_str(f"best {best:.6g}", refresh=False)
+        if math.isfinite(best):  # a front has no best
+            bars[0].set_postfix_str(f"best {best:.6g}", refresh=False)
         bars[0].update(evaluated - bars[0].n)
 
     try:

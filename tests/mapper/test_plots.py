@@ -1,0 +1,42 @@
+"""The picture of a Pareto front: its numbers, and that the picture shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mapper import cli
+from mapper.mapping import HardwareLoop
+from mapper.plots import LABELLED, draw_front, front_points
+
+DIMS = {"m": 512, "k": 768, "n": 768}
+
+
+def test_numbers_and_labels() -> None:
+    """EDPs 10 x 9, 20 x 4 and 40 x 3: the second is the least."""
+    loops = [HardwareLoop(8, 24, 4, "mnk"), HardwareLoop(4, 48, 4, "nmk"), HardwareLoop(16, 48, 4)]
+    costs = [(10e3, 9e6), (20e3, 4e6), (40e3, 3e6)]
+    points = [(loop.mapping(("x",), DIMS, "gemmini", 16), *cost) for loop, cost in zip(loops, costs, strict=True)]
+    info = front_points("title", points)
+    assert info.kilocycles == pytest.approx((10.0, 20.0, 40.0))
+    assert info.energy_uj == pytest.approx((9.0, 4.0, 3.0))
+    assert info.labels == ("128 x 384 x 64, mnk", "64 x 768 x 64, nmk", "256 x 768 x 64, mnk")
+    assert info.best == 1
+    axes = draw_front(info).axes[0]
+    assert [list(line.get_xdata()) for line in axes.lines[1:]] == [list(info.kilocycles), [info.kilocycles[1]]]
+    assert [text.get_text() for text in axes.texts] == list(info.labels)
+
+
+def test_many_points_are_not_labelled() -> None:
+    loop = HardwareLoop(1, 1, 1).mapping(("x",), DIMS, "gemmini", 16)
+    points = [(loop, 1e3 * place, 1e6 / place) for place in range(1, LABELLED + 2)]
+    assert not draw_front(front_points("title", points)).axes[0].texts
+
+
+@pytest.mark.parametrize("space", [[], ["--mapspace", "loop-nest"]], ids=["hardware-loop", "loop-nest"])
+def test_the_command_draws_fronts(space: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "front.svg"
+    assert cli.main(["map", "64x96x80", "--objective", "pareto", *space, "--plot", str(target)]) == 0
+    assert "</svg>" in target.read_text()
+    capsys.readouterr()

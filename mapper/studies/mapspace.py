@@ -21,8 +21,8 @@ import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError
 from mapper.nest.accounting import TIMELOOP
-from mapper.nest.divisions import divisors
 from mapper.nest.constraints import Constraints, fixed
+from mapper.nest.divisions import divisors
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.problem import NestProblem, conv2d, matmul
 from mapper.nest.space import NestSpace

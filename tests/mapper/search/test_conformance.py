@@ -159,7 +159,7 @@ def test_answers_must_come_in_order(kind: type[Searcher], space: Space) -> None:
 @every_space
 @every_search
 def test_equal_seeds_give_equal_results_and_others_differ(kind: type[Searcher], space: Space) -> None:
-    budget = Budget(evaluations=700)
+    budget = Budget(evaluations=600)
     first, second = (find(space, "edp", kind.name, budget=budget, seed=11) for _ in range(2))
     assert outcome(first) == outcome(second)
     if kind.name != "exhaustive":
@@ -170,7 +170,7 @@ def test_equal_seeds_give_equal_results_and_others_differ(kind: type[Searcher], 
 
 @every_space
 @every_search
-@pytest.mark.parametrize("evaluations", [1, 37, 700])
+@pytest.mark.parametrize("evaluations", [1, 600])
 def test_ends_on_its_budget_exactly(kind: type[Searcher], space: Space, evaluations: int) -> None:
     found = find(space, "latency", kind.name, budget=Budget(evaluations=evaluations))
     reachable = sum(map(len, space.walk(1000)))
@@ -208,7 +208,7 @@ def test_a_larger_budget_is_never_worse(kind: type[Searcher], space: Space) -> N
 @every_space
 @every_search
 def test_seconds_end_a_search(kind: type[Searcher], space: Space) -> None:
-    found = find(space, "edp", kind.name, budget=Budget(seconds=0.2))
+    found = find(space, "edp", kind.name, budget=Budget(seconds=0.1))
     assert found.status in ("budget", "stale", "optimal")
     assert found.seconds < 3.0
 
@@ -235,10 +235,9 @@ def test_an_interrupt_returns_the_best_so_far(kind: type[Searcher], space: Space
 
 
 @every_space
-@every_search
 @every_goal
-def test_nothing_found_is_below_the_floor(kind: type[Searcher], space: Space, goal: Goal) -> None:
-    found = find(space, goal, kind.name, budget=Budget(evaluations=500))
+def test_nothing_found_is_below_the_floor(space: Space, goal: Goal) -> None:
+    found = exhausted(space, goal)
     assert found.value >= found.floor.of(goal) > 0
     assert found.best.cycles >= found.floor.cycles
     assert found.best.energy_pj >= found.floor.energy_pj

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper import counts, residency, timing
+from mapper.floors import rough
 from mapper.mapspace import Batch, MapSpace
 from mapper.pricing import UNPRICED
 from mapper.problem import MatmulProblem
@@ -82,6 +83,10 @@ class CostModel:
         """Return cycles that no candidate stays below, for a tenth of the effort."""
         seen, lines = self._seen(batch)
         return timing.least_cycles(batch, seen, self.traffic, lines)
+
+    def rough_cycles(self, batch: Batch) -> Floats:
+        """Return cycles that `least_cycles` does not stay below, for a few operations."""
+        return rough(batch, self.problem, self.spec) + self.spec.host.call_cycles
 
     def energy_pj(self, batch: Batch) -> Floats:
         """Return the energy of every candidate, the same as in its costs."""

@@ -17,14 +17,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hwconfigs import HardwareSpec
 from mapper.counts import Visits
 from mapper.load_times import AGAIN, BIAS, EDGE, NEW, RETURN
 from mapper.loop_times import LOAD_TO_USE, LoopTimes
 from mapper.mapping import DIMS
+from mapper.mapspace import Batch
+from mapper.problem import MatmulProblem
 from mapper.store_times import BEHIND, NEW_SUMS, SUMS
 from mapper.store_times import EDGE as FIRST_IN_ROW
 from mapper.tiles import FULL, LAST, Cut
-from simulator.units.systolic_array import completion_delay
+from simulator.units.store import row_period
+from simulator.units.systolic_array import completion_delay, compute_cycles
+from simulator.units.unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -123,3 +128,29 @@ def _stores(times: LoopTimes, seen: Visits) -> tuple[Floats, Floats]:
             partial = table(what)[0]
             total = total + number_of * ((trips_n - 1) * partial[FULL] + partial[LAST])
     return total, np.where(several, behind[1, LAST], edge[1, LAST])
+
+
+def rough(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) -> Floats:
+    """Return a lower bound of `floor` for a few operations: array cycles, and the stores of tiles in whole memories."""
+    array, dim = spec.array, spec.array.rows
+    m, k, n = (-(-problem.dims[name] // dim) for name in DIMS)
+    trips_m = -(-m // batch.tile_m)
+    edge = problem.m - (m - 1) * dim
+    last = int(compute_cycles(edge, array, problem.b_transposed))
+    alone = m - (trips_m - 1) * batch.tile_m == 1
+    new = dim * (array.transpose_factor if problem.b_transposed else 1)
+    column = trips_m * new + (m - trips_m) * dim - np.where(alone, 0, dim - last)
+    total: Floats = k * n * column.astype(np.float64)
+    if batch.double_buffered:
+        return total
+    loops = trips_m * -(-k // batch.tile_k) * -(-n // batch.tile_n)
+    written = completion_delay(array) + spec.front_end.first_command_cycles + LOAD_TO_USE
+    row = spec.dma.store_full_row_cycles if problem.c_full else _least_row_period(spec)
+    deep = (batch.tile_k > 1) | (problem.bias_address is not None)
+    return total + (loops - 1) * written + np.where(deep, problem.m * n * float(row), 0.0)
+
+
+def _least_row_period(spec: HardwareSpec) -> float:
+    """Store cycles of an int8 row per block, in segments of the best width."""
+    widths = range(1, blocks_per_segment(spec) + 1)
+    return min(row_period(blocks, False, False, spec.dma) / blocks for blocks in widths)

@@ -10,32 +10,18 @@ then to the smaller footprint, then to the candidate that the space lists first.
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import OBJECTIVES, CostModel, Objective
 from mapper.effort import check_floor
 from mapper.errors import MappingError
 from mapper.mapping import HardwareLoop, Mapping
-from mapper.mapspace import Batch, MapSpace, nothing_fits
+from mapper.mapspace import MapSpace
 from mapper.problem import MatmulProblem
+from mapper.search.hunt import Candidates, FrontHunt, Hunt
 from mapper.supported import require
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
-FIRST, MORE = 64, 2048
-"""Candidates evaluated together: few until there is something to compare with, then enough to keep numpy busy."""
-
-ROUNDING = 1.0 - 1e-9
-"""Bounds and estimates add the same numbers in different orders."""
 
 MAPSPACE = "hardware loops: tiles in array blocks, six DRAM orders, halves or whole memories, operands held if possible"
 ACCOUNTING = "the estimate on cold caches: latency with fill, drain, issue and memory rates; exact counts"
@@ -163,8 +149,8 @@ def ranked(
     if budget is not None and budget < 1:
         raise MappingError(f"budget of {budget} evaluations; at least 1 is needed")
     space = _space(problem, spec)
-    candidates = _Candidates(space, CostModel.of(problem, spec, energy))
-    hunt = _Hunt(candidates, objective, min(wanted, candidates.number), budget)
+    candidates = Candidates(space, CostModel.of(problem, spec, energy))
+    hunt = Hunt(candidates, objective, min(wanted, candidates.number), budget)
     hunt.run()
     loops = [candidates.loop(found.place) for found in hunt.best]
     rows = tuple(
@@ -192,8 +178,8 @@ def ranked(
 def front(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> ProvedFront:
     """Return the Pareto front of cycles and energy of ``problem`` on ``spec`` by the estimate; raises as `search`."""
     space = _space(problem, spec)
-    candidates = _Candidates(space, CostModel.of(problem, spec, energy))
-    hunt = _FrontHunt(candidates)
+    candidates = Candidates(space, CostModel.of(problem, spec, energy))
+    hunt = FrontHunt(candidates)
     hunt.run()
     points = []
     for place in hunt.front:
@@ -212,9 +198,10 @@ def front(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Pr
 
 def lower_bound(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> tuple[float, float]:
     """Return cycles and energy that no mapping of a problem is below [cycles, pJ]; raises as `search`."""
-    candidates = _Candidates(_space(problem, spec), CostModel.of(problem, spec, energy))
-    cycles = min(float(candidates.least_cycles(at).min()) for at in range(len(candidates.batches)))
-    return cycles * ROUNDING, min(float(candidates.energy_pj(at).min()) for at in range(len(candidates.batches)))
+    candidates = Candidates(_space(problem, spec), CostModel.of(problem, spec, energy))
+    every = range(len(candidates.batches))
+    cycles = min(float(candidates.least_cycles(at).min()) for at in every)
+    return cycles, min(float(candidates.energy_pj(at).min()) for at in every)
 
 
 def _space(problem: MatmulProblem, spec: HardwareSpec) -> MapSpace:
@@ -226,162 +213,3 @@ def _space(problem: MatmulProblem, spec: HardwareSpec) -> MapSpace:
 def _mapping(loop: HardwareLoop, space: MapSpace) -> Mapping:
     problem = space.problem
     return loop.mapping((problem.name,), problem.dims, space.spec.name, space.dim)
-
-
-class _Candidates:
-    """All candidates in batches of one order and buffering; a place is (batch, row), counted through."""
-
-    def __init__(self, space: MapSpace, model: CostModel) -> None:
-        self.model = model
-        self.batches = [batch for batch in space.batches(rows=1 << 62) if len(batch)]
-        self.starts = np.cumsum([0, *(len(batch) for batch in self.batches)])
-        self.number = int(self.starts[-1])
-        if not self.number:
-            raise nothing_fits(space)
-
-    def loop(self, place: int) -> HardwareLoop:
-        """Return one candidate."""
-        at = int(np.searchsorted(self.starts, place, side="right")) - 1
-        return self.batches[at].loop(place - int(self.starts[at]))
-
-    def least_cycles(self, at: int) -> Floats:
-        """Return lower bounds of the cycles of a batch."""
-        return self.model.least_cycles(self.batches[at]) * ROUNDING
-
-    def energy_pj(self, at: int) -> Floats:
-        """Return the energy of a batch."""
-        return self.model.energy_pj(self.batches[at])
-
-    def take(self, at: int, rows: Ints) -> Batch:
-        """Return some rows of a batch."""
-        return self.batches[at].take(rows)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Found:
-    """An evaluated candidate: what is compared, most important first, then its place in the list."""
-
-    key: tuple[float, ...]
-    place: int
-    cycles: float
-    energy_pj: float
-
-
-class _Hunt:
-    """Evaluates candidates of the batch whose next bound is least, until no bound is as good as the worst wanted."""
-
-    def __init__(self, candidates: _Candidates, objective: Objective, wanted: int, budget: int | None) -> None:
-        self._candidates = candidates
-        self._objective: Objective = objective
-        self._wanted = wanted
-        self._budget = candidates.number if budget is None else min(budget, candidates.number)
-        self.best: list[_Found] = []
-        """The best so far, as many as are wanted."""
-        self.evaluated = 0
-        self.left: float | None = None
-        """Least bound of what was not evaluated though it might be better: the budget ended first."""
-
-    def run(self) -> None:
-        """Find the best."""
-        waiting: list[tuple[float, int]] = []
-        bounds: dict[int, tuple[Floats, Ints]] = {}
-        for at in range(len(self._candidates.batches)):
-            bound = self._bounds(at)
-            order = np.argsort(bound, kind="stable")
-            bounds[at] = bound[order], order
-            heapq.heappush(waiting, (float(bound[order[0]]), at))
-        while waiting and waiting[0][0] <= self._worst:
-            if self.evaluated >= self._budget:
-                self.left = waiting[0][0]
-                return
-            _, at = heapq.heappop(waiting)
-            bound, order = bounds[at]
-            most = min(MORE if self.evaluated else FIRST, self._budget - self.evaluated)
-            number = max(1, int(np.searchsorted(bound[:most], self._worst, side="right")))
-            self._evaluate(at, order[:number])
-            bounds[at] = bound[number:], order[number:]
-            if len(bound) > number:
-                heapq.heappush(waiting, (float(bound[number]), at))
-
-    @property
-    def _worst(self) -> float:
-        """What a candidate must not be above to be wanted."""
-        return self.best[-1].key[0] if len(self.best) == self._wanted else math.inf
-
-    def _bounds(self, at: int) -> Floats:
-        if self._objective == "energy":
-            return self._candidates.energy_pj(at)
-        cycles = self._candidates.least_cycles(at)
-        return cycles if self._objective == "latency" else cycles * self._candidates.energy_pj(at)
-
-    def _evaluate(self, at: int, rows: Ints) -> None:
-        costs = self._candidates.model.costs(self._candidates.take(at, rows))
-        self.evaluated += len(rows)
-        places = rows + self._candidates.starts[at]
-        keys = costs.keys(self._objective)
-        if self._wanted == 1:
-            first = [_least((*keys, places))]
-        else:
-            first = np.lexsort((places, *keys[::-1]))[: self._wanted].tolist()
-        found = [
-            _Found(
-                tuple(float(column[row]) for column in keys),
-                int(places[row]),
-                float(costs.cycles[row]),
-                float(costs.energy_pj[row]),
-            )
-            for row in first
-        ]
-        self.best = sorted([*self.best, *found])[: self._wanted]
-
-
-def _least(columns: Sequence[Floats | Ints]) -> int:
-    """Return the row that is lexicographically least, without sorting."""
-    rows = np.arange(len(columns[0]))
-    for column in columns:
-        values = column[rows]
-        rows = rows[values == values.min()]
-    return int(rows[0])
-
-
-class _FrontHunt:
-    """Evaluates candidates that no known one dominates by their bounds, most promising EDP first."""
-
-    def __init__(self, candidates: _Candidates) -> None:
-        self._candidates = candidates
-        self.evaluated = 0
-        self.front: list[int] = []
-        self.known = np.full((3, candidates.number), np.inf)
-        """Cycles, energy and footprint of what was evaluated."""
-
-    def run(self) -> None:
-        """Find the front."""
-        candidates = self._candidates
-        every = range(len(candidates.batches))
-        cycles = np.concatenate([candidates.least_cycles(at) for at in every])
-        energy = np.concatenate([candidates.energy_pj(at) for at in every])
-        left = np.argsort(cycles * energy, kind="stable")
-        most = FIRST
-        while len(left):
-            self._evaluate(left[:most])
-            left = left[most:]
-            for place in self.front:
-                known_cycles, known_energy, _ = self.known[:, place]
-                worse = (known_cycles <= cycles[left]) & (known_energy <= energy[left])
-                equal = (known_cycles == cycles[left]) & (known_energy == energy[left])
-                left = left[~worse | equal]
-            most = MORE
-
-    def _evaluate(self, places: Ints) -> None:
-        starts = self._candidates.starts
-        owner = np.searchsorted(starts, places, side="right") - 1
-        for at in np.unique(owner).tolist():
-            mine = places[owner == at]
-            costs = self._candidates.model.costs(self._candidates.take(at, mine - starts[at]))
-            self.known[:, mine] = costs.cycles, costs.energy_pj, costs.footprint_bytes
-        self.evaluated += len(places)
-        among = np.concatenate([np.array(self.front, dtype=np.int64), places])
-        cycles, energy, footprint = self.known[:, among]
-        order = np.lexsort((among, footprint, energy, cycles))
-        before = np.minimum.accumulate(np.concatenate([[np.inf], energy[order][:-1]]))
-        self.front = among[order][energy[order] < before].tolist()

@@ -191,5 +191,6 @@ def test_a_lower_bound_is_one(data: st.DataObject) -> None:
     for batch in MapSpace(problem, spec).batches():
         costs, least = model.costs(batch), model.least_cycles(batch)
         assert (least <= costs.cycles).all()
+        assert (model.rough_cycles(batch) <= least * (1 + 1e-12)).all()
         assert (least >= problem.macs / (spec.array.rows * spec.array.cols)).all()
         assert (model.energy_pj(batch) == costs.energy_pj).all()

@@ -117,8 +117,9 @@ def nest_text(report: NestReport) -> str:
     """The nest, the words moved per memory and tensor, energy by memory, cycles and EDP."""
     energy = report.energy_by_memory_pj
     total = report.energy_pj
+    unit = _unit(total)
     shares = [("energy", *energy, "total")]
-    shares.append(("", *(_joules(pj) for pj in energy.values()), _joules(total)))
+    shares.append(("", *(_joules(pj, unit) for pj in energy.values()), _joules(total, unit)))
     shares.append(("", *(f"{pj / total:.1%}" if total else "-" for pj in energy.values()), "100.0%"))
     steps = int(report.counts.steps[0])
     return "\n".join(
@@ -144,6 +145,7 @@ def _limit(report: NestReport) -> str:
 
 def _word_rows(report: NestReport) -> Iterator[tuple[str, ...]]:
     """A row per memory and tensor that has a copy there."""
+    unit = _unit(report.energy_pj)
     yield ("words", "tensor", "tile", "copies", *(f"{kind}s" for kind in KINDS), "in use", "energy")
     for memory in report.hierarchy.memories:
         first = True
@@ -159,16 +161,65 @@ def _word_rows(report: NestReport) -> Iterator[tuple[str, ...]]:
                 tensor,
                 *(f"{int(column[0]):,}" for column in numbers),
                 share,
-                _joules(float(accesses.energy_pj[0])),
+                _joules(float(accesses.energy_pj[0]), unit),
             )
             first = False
 
 
-def _joules(pj: float) -> str:
+def _unit(total_pj: float) -> tuple[float, str]:
+    """Factor and unit in which a whole table is written: four digits before the point at most."""
     for factor, unit in ((1e-9, "mJ"), (1e-6, "µJ"), (1e-3, "nJ")):
-        if pj * factor >= 1.0:
-            return f"{pj * factor:.1f} {unit}"
-    return f"{pj:.1f} pJ"
+        if total_pj * factor >= 10.0:
+            return factor, unit
+    return 1.0, "pJ"
+
+
+def _joules(pj: float, unit: tuple[float, str]) -> str:
+    return f"{pj * unit[0]:,.1f} {unit[1]}"
+
+
+def obstacles(mapping: Mapping, width: int) -> list[str]:
+    """Why Gemmini's hardware loop cannot be this nest; empty if it can.
+
+    It walks tiles of whole array blocks from DRAM in any order, and the blocks of a tile along k, n, m, outer to inner;
+    it uses the whole array, and halves of both memories or the whole of both.
+    """
+    found, size = [], mapping.dims
+    tile, inner = dict(size), []
+    for level in mapping.levels:
+        real = []
+        for loop in level.temporal:
+            if loop.tile < tile[loop.dim]:
+                real.append(loop.dim)
+            tile[loop.dim] = loop.tile
+        if level.memory == "dram":
+            found += [
+                f"tile {dim}={part} is no multiple of {width}"
+                for dim, part in tile.items()
+                if _cuts(part, size[dim], width)
+            ]
+        elif level.memory == "l2" and real:
+            found.append(f"loops over {', '.join(real)} at the l2, which is a cache")
+        else:
+            inner += real
+    if "".join(inner) not in _BLOCK_ORDERS:
+        found.append(f"the blocks of a tile are walked along {' '.join(inner)}, not k n m")
+    spread = {(loop.dim, loop.axis): loop.size for level in mapping.levels for loop in level.spatial}
+    if spread != {("k", "rows"): width, ("n", "cols"): width}:
+        found.append("it does not spread k over all rows and n over all columns")
+    doubled = {name for level in mapping.levels if level.memory != "l2" for name in level.double_buffered}
+    if doubled not in (set(), set(TENSORS)):
+        found.append(f"only {', '.join(sorted(doubled))} would have two copies")
+    return found
+
+
+_BLOCK_ORDERS = {"", "m", "n", "k", "nm", "km", "kn", "knm"}
+"""Real loops over the blocks of a tile that are in the order of the hardware loop."""
+
+
+def _cuts(part: int, size: int, width: int) -> bool:
+    """Whether a tile would cut an array block."""
+    return part % width > 0 and part < size
 
 
 def nest_dict(report: NestReport) -> dict[str, object]:

@@ -15,7 +15,6 @@ from mapper.commands import fronts, searching
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
-from mapper.errors import MappingError
 from mapper.mapping import Mapping
 from mapper.mapping_file import dump_mapping, require_for
 from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
@@ -23,7 +22,7 @@ from mapper.nest.constraint_file import read_constraints
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.problem import NestProblem, matmul
 from mapper.nest.space import NestSpace
-from mapper.nest_report import NestReport, nest_dict, nest_report, nest_text
+from mapper.nest_report import NestReport, nest_dict, nest_report, nest_text, obstacles
 from mapper.pipeline import load
 from mapper.report_json import mapping_dict
 from mapper.search import optimal
@@ -203,12 +202,13 @@ def _tell(
 
 
 def why_not_simulated(report: NestReport) -> str:
-    """Whether the machine could run the nest at all: these figures are formulas."""
-    try:
-        report.mapping.hardware_loop  # noqa: B018 - raises if it is none
-    except MappingError as problem:
-        return f"estimated by formulas, not simulated: Gemmini cannot execute this nest ({problem})"
-    return "estimated by formulas, not simulated: --mapspace hardware-loop simulates what Gemmini executes"
+    """Whether Gemmini could execute the nest at all: these figures are formulas."""
+    reasons = obstacles(report.mapping, report.hierarchy.rows)
+    if reasons:
+        return f"estimated by formulas, not simulated: Gemmini cannot execute this nest: {'; '.join(reasons)}"
+    return (
+        "estimated by formulas, not simulated: Gemmini can execute this nest, --mapspace hardware-loop simulates such"
+    )
 
 
 def _sizes(problem: NestProblem) -> str:

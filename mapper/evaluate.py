@@ -1,9 +1,8 @@
 """Estimate and simulate the pieces of an operator, in order, on one set of caches.
 
 Of a series of equal pieces the first two and the last are simulated. Those between take a time between the second's and
-the last one's, by the cache lines they fetch; what they move is counted piece by piece, so that the caches are as
-they leave
-them and the counts cover every piece. A trace shows the pieces that were simulated.
+the last one's, by the time that their cache misses take in memory; what they move is counted piece by piece, so that
+the caches are as they leave them and the counts cover every piece. A trace shows the pieces that were simulated.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from mapper.lowering.series import Piece, Series
 from mapper.pricing import energy_of, priced
 from mapper.reporting import Part
 from simulator.course import Step
-from simulator.machine import count, program_steps, simulate
+from simulator.machine import count_like, program_steps, simulate
 from simulator.memory.traffic import MemoryState
 from simulator.report import Counts, Report, UnitTime
 
@@ -57,7 +56,7 @@ class Evaluator:
         like = program_steps(series.make(1).program, self.spec)
         between = [self._count(series.make(index), like) for index in range(2, series.count - 1)]
         last = self._run(series.make(series.count - 1))
-        placed = [(estimated, self._place(second[1], last[1], counts)) for estimated, counts in between]
+        placed = [(estimated, self._place(second[1], last[1], counts, time)) for estimated, counts, time in between]
         return [first, second, *placed, last]
 
     def _run(self, piece: Piece) -> tuple[Report, Report]:
@@ -65,29 +64,28 @@ class Evaluator:
         simulated = simulate(piece.program, self.spec, memory=self.memory, spans=self.spans, exact=self.exact)
         return estimated, priced(simulated, self.prices)
 
-    def _count(self, piece: Piece, like: Sequence[Step]) -> tuple[Report, Counts]:
-        """Estimate a piece from what it counts, without simulating it."""
-        counts = count(piece.program, self.spec, self.memory, like=like)
-        return self._estimate(piece, self.memory, counts), counts
+    def _count(self, piece: Piece, like: Sequence[Step]) -> tuple[Report, Counts, float]:
+        """Estimate a piece from what it counts, without simulating it; also its time in memory."""
+        counts, memory_cycles = count_like(piece.program, self.spec, self.memory, like)
+        return self._estimate(piece, self.memory, counts), counts, memory_cycles
 
     def _estimate(self, piece: Piece, memory: MemoryState, counts: Counts | None) -> Report:
         if piece.problem is None or piece.mapping is None:
             return estimate_commands(piece.program, self.spec, self.prices, memory, counts)
         return estimate(piece.mapping, piece.problem, self.spec, self.prices, memory, piece.program, counts)
 
-    def _place(self, second: Report, last: Report, counts: Counts) -> Report:
+    def _place(self, second: Report, last: Report, counts: Counts, memory_cycles: float) -> Report:
         """Return the simulation of a piece that was only counted."""
-        report = _mixed(second, last, _share(second.counts, last.counts, counts))
+        report = _mixed(second, last, _share(second.memory_cycles, last.memory_cycles, memory_cycles))
         return replace(report, counts=counts, energy_pj_by_action=energy_of(counts, self.prices))
 
 
-def _share(second: Counts, last: Counts, counts: Counts) -> float:
-    """How far a piece has drifted from the second towards the last, by lines fetched into the L2; 0 to 1."""
-    fetched = ("l2", "fill")
-    drift = last[fetched] - second[fetched]
+def _share(second: float, last: float, memory_cycles: float) -> float:
+    """How far a piece has drifted from the second towards the last, by the time of its misses in memory; 0 to 1."""
+    drift = last - second
     if not drift:
         return 0.5
-    return min(1.0, max(0.0, (counts[fetched] - second[fetched]) / drift))
+    return min(1.0, max(0.0, (memory_cycles - second) / drift))
 
 
 def _mixed(second: Report, last: Report, share: float) -> Report:

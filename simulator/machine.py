@@ -14,7 +14,7 @@ from hwconfigs import HardwareSpec
 from simulator.bounds import bound_of
 from simulator.course import Course, Step
 from simulator.memory.accumulator import AccumulatorBanks
-from simulator.memory.path import MemoryPath
+from simulator.memory.path import MemoryPath, expected_memory_cycles
 from simulator.memory.scratchpad import ScratchpadBanks
 from simulator.memory.traffic import MemoryState, Traffic, trace
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
@@ -70,18 +70,21 @@ def _steps(program: Program, spec: HardwareSpec, like: Iterator[Step] | None) ->
                 yield None
 
 
-def count(
-    program: Program, spec: HardwareSpec, memory: MemoryState | None = None, *, like: Sequence[Step] | None = None
-) -> Counts:
-    """Actions of a program without simulating its time; ``memory`` is advanced.
+def count(program: Program, spec: HardwareSpec, memory: MemoryState | None = None) -> Counts:
+    """Actions of a program without simulating its time; ``memory`` is advanced."""
+    check(program, spec)
+    steps = program_steps(program, spec)
+    return _counts(steps, trace(steps, spec, memory if memory is not None else MemoryState(spec)))
+
+
+def count_like(program: Program, spec: HardwareSpec, memory: MemoryState, like: Sequence[Step]) -> tuple[Counts, float]:
+    """Actions of a program, and the expected time of its misses in the DRAM [cycles]; ``memory`` is advanced.
 
     ``like``: steps of a program that differs only in its DRAM addresses and was found valid: this one is not checked.
     """
-    if like is None:
-        check(program, spec)
     steps = program_steps(program, spec, like)
-    traffic = trace(steps, spec, memory if memory is not None else MemoryState(spec))
-    return _counts(steps, traffic)
+    traffic = trace(steps, spec, memory)
+    return _counts(steps, traffic), expected_memory_cycles(traffic.table, spec)
 
 
 def _counts(steps: Sequence[Step], traffic: Traffic) -> Counts:
@@ -140,6 +143,7 @@ def simulate(
         units=units,
         peak_macs_per_cycle=spec.array.rows * spec.array.cols,
         bound=bound_of(units),
+        memory_cycles=expected_memory_cycles(traffic.table, spec),
         spans=tuple(sorted(machine.spans or (), key=lambda span: (span.start, span.unit, span.end))),
     )
 

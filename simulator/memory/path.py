@@ -12,16 +12,35 @@ ways of the set, and by the share of dirty lines.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
 from simulator.memory import recurrences
-from simulator.memory.recurrences import HELD_BY_BUS, HELD_BY_SLOTS, NEXT_REQUEST, Limits, Ports
+from simulator.memory.recurrences import CODE, DIRTY, FETCH, MISS, MOST_WAYS, SHARES, VALID_WAY, Limits, Ports
 from simulator.memory.traffic import CommandTraffic
+
+Ints = NDArray[np.int64]
 
 RowLog = NDArray[np.int64]
 """When rows are written on chip, and how many (2 x writes), in time order."""
+
+
+class Loaded(NamedTuple):
+    """One mvin."""
+
+    last: int
+    """When its last beat arrives [cycles]."""
+    busy: int
+    """Data-bus cycles used."""
+    held_by_bus: int
+    """Cycles by which its requests were held up by the DRAM bus."""
+    held_by_slots: int
+    """Cycles by which they were held up by request slots and miss entries."""
+    log: RowLog
+    """The rows written, for bank conflicts."""
 
 
 class MemoryPath:
@@ -33,17 +52,7 @@ class MemoryPath:
         self._ports = idle_ports(spec, self._limits)
         self._log = np.empty((2, 64), dtype=np.int64)
 
-    @property
-    def held_by_bus(self) -> int:
-        """Cycles by which loads were held up by the DRAM bus."""
-        return int(self._ports.cycles[HELD_BY_BUS])
-
-    @property
-    def held_by_slots(self) -> int:
-        """Cycles by which loads were held up by request slots and miss entries."""
-        return int(self._ports.cycles[HELD_BY_SLOTS])
-
-    def read(self, start: int, traffic: CommandTraffic, command: int, cycles_per_row: int) -> tuple[int, int, RowLog]:
+    def read(self, start: int, traffic: CommandTraffic, command: int, cycles_per_row: int) -> Loaded:
         """Handle all requests of one mvin.
 
         Parameters
@@ -57,27 +66,26 @@ class MemoryPath:
 
         Returns
         -------
-        When the last beat arrives, the data-bus cycles used [cycles], and the rows written, for bank conflicts.
+        When the last beat arrives, and what happened until then.
         """
         low, high = traffic.first[command], traffic.first[command + 1]
         start += self._dma.issue_cycles
         if low == high:
-            return start, 0, self._log[:, :0]
+            return Loaded(start, 0, 0, 0, self._log[:, :0])
         if high - low > self._log.shape[1]:
             self._log = np.empty((2, 2 * (high - low)), dtype=np.int64)
-        request = max(int(self._ports.cycles[NEXT_REQUEST]), start)
-        last, busy = recurrences.read(
+        last, busy, by_bus, by_slots = recurrences.read(
             self._limits,
             self._ports,
             traffic.table,
             low,
             high,
-            request,
+            start,
             cycles_per_row,
             traffic.hits_only[command],
             self._log,
         )
-        return int(last), int(busy), self._log[:, : high - low]
+        return Loaded(int(last), int(busy), int(by_bus), int(by_slots), self._log[:, : high - low])
 
     def write(self, start: int, traffic: CommandTraffic, command: int, duration: int) -> tuple[int, int]:
         """Handle all writes of one mvout whose data leave between ``start`` and ``start + duration``.
@@ -118,6 +126,22 @@ def limits_of(spec: HardwareSpec) -> Limits:
         write_back=float(dram.write_back_cycles),
         write_back_hold=float(dram.write_back_hold_cycles),
     )
+
+
+def expected_memory_cycles(table: Ints, spec: HardwareSpec) -> float:
+    """Time that the fetches of a program take on the DRAM bus, with what their evictions and write-backs add. [cycles]
+
+    Overlapped with everything else, so no part of a run time; but equal programs that find the caches in different
+    states differ in time as they differ in this.
+    """
+    limits, code = limits_of(spec), table[CODE]
+    if not limits.sets:
+        return 0.0
+    fetches = code[code & FETCH != 0]
+    evictions = float((fetches // VALID_WAY % MOST_WAYS).sum())
+    write_backs = float((code[code & MISS != 0] // DIRTY).sum()) / SHARES
+    transfer = limits.line_bytes * limits.cycles_per_byte
+    return len(fetches) * transfer + limits.evict * evictions + limits.write_back * write_backs
 
 
 def idle_ports(spec: HardwareSpec, limits: Limits) -> Ports:

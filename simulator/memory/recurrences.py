@@ -186,24 +186,28 @@ def read(
     table: Ints,
     low: int,
     high: int,
-    request: int,
+    start: int,
     per_row: int,
     hits_only: bool,
     log: Ints,
-) -> tuple[int, int]:
-    """All requests ``[low, high)`` of one mvin, the first one not before ``request``.
+) -> tuple[int, int, int, int]:
+    """All requests ``[low, high)`` of one mvin, the first one not before ``start``.
 
     ``log`` (2 x at least requests) receives when each request's rows are written, and how many.
 
     Returns
     -------
-    When the last beat arrives and the data-bus cycles used. [cycles]
+    When the last beat arrives, the data-bus cycles used, and by how many cycles the DRAM bus, and slots and miss
+    entries, held requests up. [cycles]
     """
+    cycles = ports.cycles
+    request, by_bus, by_slots = max(cycles[NEXT_REQUEST], start), cycles[HELD_BY_BUS], cycles[HELD_BY_SLOTS]
     if hits_only and limits.hit and arrived(ports, request):
-        return read_hits(limits, ports, table, low, high, request, per_row, log)
-    found = read_mixed(limits, ports, table, low, high, request, per_row, log)
-    sort_by_time(log, high - low)
-    return found
+        last, total = read_hits(limits, ports, table, low, high, request, per_row, log)
+    else:
+        last, total = read_mixed(limits, ports, table, low, high, request, per_row, log)
+        sort_by_time(log, high - low)
+    return last, total, cycles[HELD_BY_BUS] - by_bus, cycles[HELD_BY_SLOTS] - by_slots
 
 
 def sort_by_time(log: Ints, count: int) -> None:

@@ -6,10 +6,28 @@ Every row that DMA writes into a bank delays the operand read of that bank in th
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
+from dataclasses import dataclass
 from itertools import accumulate
 
 from hwconfigs import SramSpec
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows that one mvin writes: when, and how many, in time order."""
+
+    times: list[int]
+    rows: list[int]
+    done: int = 0
+    """Writes that are over."""
+
+    def taken(self, start: int, end: int) -> int:
+        """Rows written in ``(start, end]``; writes until ``end`` are over."""
+        first = bisect_right(self.times, start, self.done)
+        self.done = bisect_right(self.times, end, first)
+        return sum(self.rows[first : self.done])
 
 
 class ScratchpadBanks:
@@ -18,15 +36,15 @@ class ScratchpadBanks:
     def __init__(self, spec: SramSpec) -> None:
         self.rows_per_bank = spec.rows_per_bank
         self._dual_ported = spec.ports > 1
-        self._writes: list[deque[tuple[int, int]]] = [deque() for _ in range(spec.banks)]
+        self._writes: list[deque[_Rows]] = [deque() for _ in range(spec.banks)]
 
     def bank_of(self, row: int) -> int:
         return min(row // self.rows_per_bank, len(self._writes) - 1)
 
     def write(self, bank: int, times: list[int], rows: list[int]) -> None:
         """Announce rows that DMA will write: when, and how many, in time order."""
-        if not self._dual_ported:
-            self._writes[bank].extend(zip(times, rows, strict=True))
+        if times and not self._dual_ported:
+            self._writes[bank].append(_Rows(times, rows))
 
     def load(self, row: int, count: int, times: list[int], rows: list[int]) -> None:
         """Announce the rows of one mvin that fills ``count`` on-chip rows from ``row`` on, perhaps of two banks.
@@ -47,10 +65,13 @@ class ScratchpadBanks:
         """Rows written into ``bank`` in ``(start, end]``; earlier ones are forgotten."""
         writes = self._writes[bank]
         rows = 0
-        while writes and writes[0][0] <= end:
-            time, count = writes.popleft()
-            if time > start:
-                rows += count
+        while writes:
+            ahead = writes[0]
+            if ahead.times[-1] > start:
+                rows += ahead.taken(start, end)
+                if ahead.done < len(ahead.times):
+                    break
+            writes.popleft()
         return rows
 
     def delay(self, first: int, second: int, start: int, end: int) -> int:

@@ -103,6 +103,8 @@ class Traffic:
     loads: list[CommandTraffic]
     stores: list[CommandTraffic]
     counts: dict[tuple[str, str], int]
+    table: Ints
+    """All requests: rows as named in ``simulator.memory.recurrences``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,7 @@ def _replay(pieces: list[_Piece], spec: HardwareSpec, memory: MemoryState) -> Tr
         action, low, high = "write" if piece.write else "read", starts[end - count], starts[end]
         _add(counts, "dma", f"{action}_request", int(high - low))
         _add(counts, "dma", f"{action}_beat", int(table[BEATS, low:high].sum()))
-    return Traffic(loads, stores, counts)
+    return Traffic(loads, stores, counts, table)
 
 
 def _list(base: Ints, rows: Ints, size: Ints, stride: Ints, row_bytes: Ints, spec: HardwareSpec) -> tuple[Ints, Ints]:

@@ -7,6 +7,7 @@ the last few pairs: no load of another loop can reach this half of the scratchpa
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import pairwise
 from typing import Any
 
@@ -279,5 +280,5 @@ class ExecuteController:
         """Emission of a pair given what has been fed by now (batches record feeds that lie ahead)."""
         window = 2 * self._entries
         base = max(0, len(self._fed) - window)
-        fed = [time for time in self._fed[base:] if time <= self.env.now]
+        fed = self._fed[base : max(base, bisect_right(self._fed, self.env.now, base))]
         return pair_emission(pair - base, fed, self._written[base:], self._entries)

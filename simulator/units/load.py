@@ -66,9 +66,7 @@ class LoadController:
         rows = int(loads.rows[index])
         to_accumulator = loads.to_accumulator[index]
         scale = round(self._spec.dma.scale_cycles_per_row) if loads.scaled[index] else 1
-        path = self._path
-        bus, slots = path.held_by_bus, path.held_by_slots
-        last, busy, log = path.read(now, running.load_traffic, index, scale)
+        last, busy, by_bus, by_slots, log = self._path.read(now, running.load_traffic, index, scale)
         dma = self._spec.dma
         completed = last + (dma.accumulator_completion_cycles if to_accumulator else dma.completion_cycles)
         end = completed
@@ -79,7 +77,7 @@ class LoadController:
         self._free = now + max(rows, dma.handover_cycles)
         release = dma.accumulator_release_cycles if to_accumulator else dma.release_cycles
         self._done.append(end if release is None else last + release + end - completed)
-        self._account(now, end, busy, path.held_by_bus - bus, path.held_by_slots - slots)
+        self._account(now, end, busy, by_bus, by_slots)
         running.loaded.append(end)
 
     def _account(self, start: int, end: int, busy: int, bus: int, slots: int) -> None:

@@ -1,10 +1,14 @@
-"""Simulated cycles per CPU second, exact and default, and what the default costs in accuracy.
+"""How fast the simulation is, and what the shortcuts of the default mode cost in accuracy.
 
-    python tests/benchmarks/simulation_speed.py [--sequences 128 512 2048]
+    python tests/benchmarks/simulation_speed.py                 the gates: BERT-Base and GPT-2 at 128, 512, 2048 tokens
+    python tests/benchmarks/simulation_speed.py --curve         BERT-Base at 128 to 4096 tokens, default mode only
+    python tests/benchmarks/simulation_speed.py --sequences 512 --models bert-base --hw gemmini
 
-One line per run: CPU seconds of the simulation alone and cycles per CPU second, with every loop simulated and with
-steady
-loops passed over, and the largest difference of any operator between the two. Needs an installed tilewright.
+Each line is one block of a model under one mapping: ``library`` is the tile of Gemmini's own library, ``mapper`` the
+mapper's choice. Times are CPU seconds of one core: of the simulation and its counting alone, and of the whole run (all
+of it but the search for mappings). Cycles per second are simulated cycles of one block over the former. The last column
+is the largest difference of any operator's cycles between the two modes. The first run ever compiles; start it twice.
+Needs an installed tilewright.
 """
 
 from __future__ import annotations
@@ -14,63 +18,124 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from mapper import evaluate, pipeline
+from mapper.policy import Policy
 from simulator.report import Report
 
+POLICIES: dict[str, Policy] = {"library": "gemmini_auto", "mapper": "best"}
 
-def measure(model: str, machine: str, seq: int) -> str:
-    """Both modes on one block of a model; only the calls of ``simulate`` are timed."""
-    times: list[float] = []
-    results: list[Report] = []
-    for exact in (True, False):
-        with timed_simulation() as seconds:
-            results.append(pipeline.run(model, machine, seq=seq, exact=exact).simulation)
-        times.append(seconds[0])
-    exact_run, quick = results
-    pairs = zip(quick.by_op, exact_run.by_op, strict=True)
-    worst = max(abs(a.cycles / b.cycles - 1) for a, b in pairs if b.cycles)
-    cycles = sum(report.cycles for report in exact_run.by_op)
-    rates = [cycles / seconds / 1e6 for seconds in times]
-    return (
-        f"{model:10s} {seq:5d} {machine:14s} exact {times[0]:6.2f} s {rates[0]:6.2f} M/s   "
-        f"default {times[1]:6.2f} s {rates[1]:6.2f} M/s   worst operator {worst:.2%}"
-    )
+COLUMNS = "{:<10} {:>5} {:<8} {:<8} {:>8} {:>9} {:>11} {:>10} {:>9} {:>9}"
+HEADINGS = (
+    "model",
+    "seq",
+    "mapping",
+    "mode",
+    "loops",
+    "M cycles",
+    "simulation",
+    "M cycles/s",
+    "whole run",
+    "worst op.",
+)
+
+
+@dataclass
+class Seconds:
+    """CPU seconds by purpose, and hardware loops gone through."""
+
+    simulation: float = 0.0
+    mapping: float = 0.0
+    whole: float = 0.0
+    loops: int = 0
+
+
+def run(model: str, machine: str, seq: int, policy: Policy, exact: bool) -> tuple[Report, Seconds]:
+    """One run of the main path, timed."""
+    with timed() as seconds:
+        start = time.process_time()
+        report = pipeline.run(model, machine, seq=seq, policy=policy, exact=exact).simulation
+        seconds.whole = time.process_time() - start
+    return report, seconds
 
 
 @contextmanager
-def timed_simulation() -> Iterator[list[float]]:
-    """Add up the CPU seconds spent in the calls of ``simulate``."""
-    seconds = [0.0]
-    originals = evaluate.simulate, evaluate.count
+def timed() -> Iterator[Seconds]:
+    """Add up the CPU seconds of ``simulate`` and ``count_like``, and of the search for mappings."""
+    seconds = Seconds()
 
-    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(function: Callable[..., Any], purpose: str) -> Callable[..., Any]:
         def wrapper(*arguments: Any, **options: Any) -> Any:
+            if purpose == "simulation":
+                seconds.loops += sum(hasattr(item, "macs") for item in arguments[0].items)
             start = time.process_time()
             result = function(*arguments, **options)
-            seconds[0] += time.process_time() - start
+            setattr(seconds, purpose, getattr(seconds, purpose) + time.process_time() - start)
             return result
 
         return wrapper
 
-    evaluate.simulate, evaluate.count = timed(originals[0]), timed(originals[1])
+    places = [(evaluate, "simulate", "simulation"), (evaluate, "count_like", "simulation")]
+    places.append((pipeline.Compiler, "search", "mapping"))
+    originals = [getattr(owner, name) for owner, name, _ in places]
+    for (owner, name, purpose), original in zip(places, originals, strict=True):
+        setattr(owner, name, wrap(original, purpose))
     try:
         yield seconds
     finally:
-        evaluate.simulate, evaluate.count = originals
+        for (owner, name, _), original in zip(places, originals, strict=True):
+            setattr(owner, name, original)
+
+
+def worst(quick: Report, exact: Report) -> str:
+    """Largest relative difference of an operator's cycles, and which."""
+    found = max(
+        (abs(a.cycles / b.cycles - 1), a.name) for a, b in zip(quick.by_op, exact.by_op, strict=True) if b.cycles
+    )
+    return f"{found[0]:.2%} {found[1]}"
+
+
+def line(model: str, seq: int, mapping: str, mode: str, report: Report, seconds: Seconds, difference: str) -> str:
+    """One row of the table."""
+    cycles = sum(part.cycles for part in report.by_op) / 1e6
+    columns = (
+        f"{seconds.loops:,}",
+        f"{cycles:,.1f}",
+        f"{seconds.simulation:.2f} s",
+        f"{cycles / seconds.simulation:.1f}",
+        f"{seconds.whole - seconds.mapping:.2f} s",
+        difference,
+    )
+    return COLUMNS.format(model, seq, mapping, mode, *columns) + "\n"
 
 
 def main() -> None:
     """Parse the command line and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sequences", type=int, nargs="+", default=[128, 512])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sequences", type=int, nargs="+", default=[128, 512, 2048])
     parser.add_argument("--models", nargs="+", default=["bert-base", "gpt2"])
+    parser.add_argument("--mappings", nargs="+", choices=list(POLICIES), default=list(POLICIES))
     parser.add_argument("--hw", default="gemmini_ibert")
+    parser.add_argument("--curve", action="store_true", help="BERT-Base over sequences, default mode only")
     options = parser.parse_args()
+    if options.curve:
+        options.models, options.sequences = ["bert-base"], [128, 256, 512, 1024, 2048, 4096]
+    pipeline.run("bert-base", options.hw, seq=128, policy="gemmini_auto", exact=True)  # compiled code is loaded
+    sys.stdout.write(COLUMNS.format(*HEADINGS) + "\n")
     for model in options.models:
         for seq in options.sequences:
-            sys.stdout.write(measure(model, options.hw, seq) + "\n")
+            for mapping in options.mappings:
+                arguments = model, options.hw, seq, POLICIES[mapping]
+                quick, seconds = run(*arguments, exact=False)
+                if options.curve:
+                    sys.stdout.write(line(model, seq, mapping, "default", quick, seconds, "-"))
+                else:
+                    exact, slow = run(*arguments, exact=True)
+                    sys.stdout.write(line(model, seq, mapping, "exact", exact, slow, "-"))
+                    sys.stdout.write(line(model, seq, mapping, "default", quick, seconds, worst(quick, exact)))
+                sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -80,10 +80,11 @@ def test_equals_the_plain_model(
             )
         else:
             hits_only = not any(request[3] for request in mine)
-            start = max(now, int(ports.cycles[recurrences.NEXT_REQUEST]))
-            found = module.read(limits, ports, table, 0, len(mine), start, per_row, hits_only, log)
+            held = plain.held_by_bus, plain.held_by_slots
+            found = module.read(limits, ports, table, 0, len(mine), now, per_row, hits_only, log)
             rows = sorted(zip(*log[:, : len(mine)].tolist(), strict=True))
-            assert (*found, rows) == plain.read(now, mine, per_row)
+            assert (*found[:2], rows) == plain.read(now, mine, per_row)
+            assert found[2:] == (plain.held_by_bus - held[0], plain.held_by_slots - held[1])
             assert (np.diff(log[0, : len(mine)]) >= 0).all()
         assert list(ports.cycles[:5]) == [
             plain.next_request,

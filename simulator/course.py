@@ -2,7 +2,7 @@
 state.
 
 A tiled product repeats one sequence of hardware loops. Its pace is steady when two neighbouring windows of loops of the
-same shapes took the same time; loops ahead that have those shapes, and that miss the caches as often, then take that
+same shapes took the same time; loops ahead that have those shapes, and whose cache misses take as long, then take that
 time too and are passed over in whole windows. A window may itself hold loops that were passed over: once two tiles took
 the same time, so do the tiles after them. What is counted (requests, misses, energy) always covers every loop; only the
 time of the loops passed over is inferred. ``exact`` switches this off.
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.memory.traffic import Traffic
 from simulator.periods import Period, periods
@@ -36,12 +37,14 @@ TIME_TOLERANCE = 0.005
 BUSY_TOLERANCE = 0.05
 """Difference of a unit's busy cycles in two windows, relative to their time, that counts as steady."""
 
-MISS_TOLERANCE = 0.05
-"""Relative difference of the misses of a window ahead that is still the same work."""
+MEMORY_TOLERANCE = 0.05
+"""Relative difference of the time in memory of a window ahead that is still the same work."""
 
-CYCLES_PER_MISS = 12
-"""A window whose misses, at this rate, need under 70 % of its time is bound by the array: more misses change
-nothing."""
+DRIFT_TOLERANCE = 0.015
+"""The same for the mean of all windows passed over at once: chance evens out, a drift does not."""
+
+MEMORY_BOUND = 0.75
+"""A window whose misses need less than this share of its time is not bound by memory: more misses change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,36 +64,49 @@ class Course:
         The program.
     traffic
         Its memory requests, by work.
+    memory_cycles
+        Time of each request in memory.
     meters
         Time accounts of the units; time passed over is added to them in proportion.
     exact
         Hand out every step.
     """
 
-    def __init__(self, steps: Sequence[Step], traffic: Traffic, meters: Sequence[Meter], *, exact: bool) -> None:
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        traffic: Traffic,
+        memory_cycles: NDArray[np.float64],
+        meters: Sequence[Meter],
+        *,
+        exact: bool,
+    ) -> None:
         self._steps = steps
         self._meters = meters
         self._next = 0
         self._works = 0
         self._exact = exact
         self._shapes: list[int] = []
-        self._misses = np.zeros(1, dtype=np.int64)
+        self._memory = np.zeros(1)
         self._periods: list[Period] = []
         if not exact:
-            self._learn(traffic)
+            self._learn(traffic, memory_cycles)
         self._filling = FILLING_LOOPS
         self._seen: dict[int, _Seen] = {}
         self.cycles_passed_over = 0
         self.loops_passed_over = 0
 
-    def _learn(self, traffic: Traffic) -> None:
-        """Shape of each work, as a number, and misses of all works before it."""
+    def _learn(self, traffic: Traffic, memory_cycles: NDArray[np.float64]) -> None:
+        """Shape of each work, as a number, and time in memory of all works before it."""
         works = [step for step in self._steps if isinstance(step, Work)]
         known: dict[tuple[int, ...], int] = {}
         for work, loads in zip(works, traffic.loads, strict=True):
             parts = (work.is_loop, work.macs, len(work.loads), len(work.pairs), len(work.stores), loads.requests)
             self._shapes.append(known.setdefault(parts, len(known)))
-        self._misses = np.cumsum([0, *(loads.misses for loads in traffic.loads)])
+        before = np.concatenate(([0.0], np.cumsum(memory_cycles)))
+        pairs = zip(traffic.loads, traffic.stores, strict=True)
+        of_work = [sum(before[part.starts[-1]] - before[part.starts[0]] for part in pair) for pair in pairs]
+        self._memory = np.cumsum([0.0, *of_work])
         self._periods = periods(self._shapes)
 
     def next(self, now: int) -> tuple[int, Step] | None:
@@ -147,18 +163,21 @@ class Course:
         return all(abs(c - 2 * b + a) <= BUSY_TOLERANCE * latest for c, b, a in zip(*busy, strict=True))
 
     def _windows_ahead(self, here: int, window: int, same: int, cycles: int) -> int:
-        """Whole windows among the next ``same`` works whose misses are alike; the program's last is left to run."""
-        misses = self._misses
-        recent = int(misses[here] - misses[here - window])
-        count = 0
+        """Whole windows among the next ``same`` works that spend as long in memory; the last one is left to run."""
+        memory = self._memory
+        recent = float(memory[here] - memory[here - 2 * window]) / 2
+        count = found = 0
         while (count + 1) * window <= same and here + (count + 2) * window <= len(self._shapes):
             start = here + count * window
-            ahead = int(misses[start + window] - misses[start])
-            alike = abs(ahead - recent) <= MISS_TOLERANCE * max(recent, 1)
-            if not alike and max(ahead, recent) * CYCLES_PER_MISS > 0.7 * cycles:
+            ahead = float(memory[start + window] - memory[start])
+            bound = max(ahead, recent) > MEMORY_BOUND * cycles
+            if bound and abs(ahead - recent) > MEMORY_TOLERANCE * recent:
                 break
             count += 1
-        return count
+            drift = abs(float(memory[start + window] - memory[here]) / count - recent)
+            if not bound or drift <= DRIFT_TOLERANCE * recent:
+                found = count
+        return found
 
     def _skip(self, windows: int, window: int) -> None:
         """Move on by some windows, each of which is taken to last half as long as the last two together."""

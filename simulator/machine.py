@@ -84,7 +84,7 @@ def count_like(program: Program, spec: HardwareSpec, memory: MemoryState, like: 
     """
     steps = program_steps(program, spec, like)
     traffic = trace(steps, spec, memory)
-    return _counts(steps, traffic), expected_memory_cycles(traffic.table, spec)
+    return _counts(steps, traffic), float(expected_memory_cycles(traffic.table, spec).sum())
 
 
 def _counts(steps: Sequence[Step], traffic: Traffic) -> Counts:
@@ -143,7 +143,7 @@ def simulate(
         units=units,
         peak_macs_per_cycle=spec.array.rows * spec.array.cols,
         bound=bound_of(units),
-        memory_cycles=expected_memory_cycles(traffic.table, spec),
+        memory_cycles=float(expected_memory_cycles(traffic.table, spec).sum()),
         spans=tuple(sorted(machine.spans or (), key=lambda span: (span.start, span.unit, span.end))),
     )
 
@@ -159,7 +159,8 @@ class Machine:
         self.spans: list[Span] | None = [] if record_spans else None
         self.meters = {name: Meter(name, self.spans) for name in ("host", "load", "execute", "store", "normaliser")}
         self._traffic = traffic
-        self._course = Course(steps, traffic, tuple(self.meters.values()), exact=exact)
+        memory_cycles = expected_memory_cycles(traffic.table, spec)
+        self._course = Course(steps, traffic, memory_cycles, tuple(self.meters.values()), exact=exact)
         self._works: list[Running] = []
         path, scratchpad = MemoryPath(spec), ScratchpadBanks(spec.scratchpad)
         accumulator = AccumulatorBanks(spec.accumulator)

@@ -128,20 +128,19 @@ def limits_of(spec: HardwareSpec) -> Limits:
     )
 
 
-def expected_memory_cycles(table: Ints, spec: HardwareSpec) -> float:
-    """Time that the fetches of a program take on the DRAM bus, with what their evictions and write-backs add. [cycles]
+def expected_memory_cycles(table: Ints, spec: HardwareSpec) -> NDArray[np.float64]:
+    """Time that each request's fetch takes on the DRAM bus, with what its eviction and write-back add. [cycles]
 
-    Overlapped with everything else, so no part of a run time; but equal programs that find the caches in different
-    states differ in time as they differ in this.
+    Overlapped with everything else, so no part of a run time; but equal programs, or loops, that find the caches in
+    different states differ in time as they differ in this.
     """
     limits, code = limits_of(spec), table[CODE]
     if not limits.sets:
-        return 0.0
-    fetches = code[code & FETCH != 0]
-    evictions = float((fetches // VALID_WAY % MOST_WAYS).sum())
-    write_backs = float((code[code & MISS != 0] // DIRTY).sum()) / SHARES
+        return np.zeros(len(code))
     transfer = limits.line_bytes * limits.cycles_per_byte
-    return len(fetches) * transfer + limits.evict * evictions + limits.write_back * write_backs
+    fetch = (code & FETCH != 0) * (transfer + limits.evict * (code // VALID_WAY % MOST_WAYS))
+    found: NDArray[np.float64] = fetch + (code & MISS != 0) * (limits.write_back / SHARES * (code // DIRTY))
+    return found
 
 
 def idle_ports(spec: HardwareSpec, limits: Limits) -> Ports:

@@ -1,8 +1,9 @@
 """Estimate and simulate the pieces of an operator, in order, on one set of caches.
 
-Of a series of equal pieces the first two and the last are simulated. Those between take a time between the second's and
-the last one's, by the time that their cache misses take in memory; what they move is counted piece by piece, so that
-the caches are as they leave them and the counts cover every piece. A trace shows the pieces that were simulated.
+Of a series of equal pieces the first two, the middle one and the last are simulated. Those between take a time between
+their simulated neighbours', by the time that their cache misses take in memory; what they move is counted piece by
+piece, so that the caches are as they leave them and the counts cover every piece. A trace shows the pieces that were
+simulated.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from simulator.machine import count_like, program_steps, simulate
 from simulator.memory.traffic import MemoryState
 from simulator.report import Counts, Report, UnitTime
 
-ALWAYS_SIMULATED = 3
+ALWAYS_SIMULATED = 4
 """Pieces of a series that are simulated: the first finds the caches as another operator left them, the second as its
-equal did, the last shows where the series has drifted to."""
+equal did, the middle one and the last show how the series drifts."""
 
 
 @dataclass(slots=True)
@@ -51,13 +52,18 @@ class Evaluator:
         return [self._run(series.make(index)) for index in range(series.count)]
 
     def _some(self, series: Series) -> list[tuple[Report, Report]]:
-        """Simulate the first two pieces and the last; count the others and place them between."""
-        first, second = (self._run(series.make(index)) for index in range(2))
+        """Simulate the first two pieces, the middle one and the last; count the others and place them between."""
+        first, low = (self._run(series.make(index)) for index in range(2))
         like = program_steps(series.make(1).program, self.spec)
-        between = [self._count(series.make(index), like) for index in range(2, series.count - 1)]
-        last = self._run(series.make(series.count - 1))
-        placed = [(estimated, self._place(second[1], last[1], counts, time)) for estimated, counts, time in between]
-        return [first, second, *placed, last]
+        parts = [first, low]
+        done = 2
+        for end in (series.count // 2, series.count - 1):
+            between = [self._count(series.make(index), like) for index in range(done, end)]
+            high = self._run(series.make(end))
+            parts += [(estimated, self._place(low[1], high[1], counts, time)) for estimated, counts, time in between]
+            parts.append(high)
+            low, done = high, end + 1
+        return parts
 
     def _run(self, piece: Piece) -> tuple[Report, Report]:
         estimated = self._estimate(piece, self.memory.copy(), None)

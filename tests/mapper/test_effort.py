@@ -13,7 +13,7 @@ from mapper.extents import EVERY, MOST_TILES, choices, extents, fitting
 from mapper.mapping import HardwareLoop
 from mapper.mapspace import MapSpace
 from mapper.problem import contiguous
-from mapper.search.exhaustive import search
+from mapper.search.proved import search
 from tests.mapper.tiny import machine, mapping_of, prices
 
 HUGE = [

@@ -12,7 +12,7 @@ from mapper.errors import MappingError
 from mapper.mapping import HardwareLoop
 from mapper.mapspace import ORDERS, MapSpace
 from mapper.problem import MatmulProblem, contiguous
-from mapper.search.exhaustive import search
+from mapper.search.proved import search
 from tests.mapper.tiny import machine, prices, problems
 
 

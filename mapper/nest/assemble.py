@@ -49,5 +49,10 @@ def assemble(
     for level, memory in enumerate(hierarchy.memories):
         order = tuple(orders[level]) if level < len(orders) else ()
         shapes.append(LevelShape(memory.name, order, kept[level], spatial[level], doubled[level]))
-        levels.append(tuple(np.broadcast_to(np.asarray(steps[dim][level], np.int64), (rows,)) for dim in order))
+        levels.append(tuple(_column(steps[dim][level], rows) for dim in order))
     return NestBatch(problem, hierarchy, Skeleton(tuple(shapes)), tuple(levels), rows)
+
+
+def _column(values: Ints, rows: int) -> Ints:
+    values = np.asarray(values, np.int64)
+    return values if values.shape == (rows,) else np.broadcast_to(values, (rows,))

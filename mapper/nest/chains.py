@@ -12,8 +12,7 @@ counts, all of them the smaller the better. So
 
 Tables of three free tiles have millions of rows. *Relaxed* ones have thousands: every tile is lowered to the smallest
 of the same ceil(U / T), and every count to that number, which no nest can undercut. Rows that a nest attains are exact;
-the others stand for the nests whose tiles lie in their ranges, and are `expanded` only if a search cannot rule them
-out.
+others stand for the nests whose tiles lie in their ranges, and are `expanded` only if a search cannot rule them out.
 """
 
 from __future__ import annotations
@@ -62,6 +61,8 @@ class ChainShape:
     """Sizes to look at, for a quick search that proves nothing; empty for all."""
     roof: tuple[int, ...] = ()
     """Largest T1 .. T(L-1); empty for none."""
+    every: bool = False
+    """No tile is taken out: costs also fall with larger tiles (halos)."""
     relaxed: bool = False
     """Rows that bound the chains, see above; where constraints tie a tile, chains all the same."""
 
@@ -72,7 +73,11 @@ class ChainShape:
     def tied(self, level: int) -> bool:
         """Whether constraints say something about T(level), so that no shortcut may choose it."""
         sizes = bool(self.allowed) and self.allowed[level - 1] is not None
-        return sizes or (bool(self.trips) and (self.trips[level - 1] is not None or self.trips[level] is not None))
+        return (
+            self.every
+            or sizes
+            or (bool(self.trips) and (self.trips[level - 1] is not None or self.trips[level] is not None))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +169,8 @@ def chains(shape: ChainShape) -> Chains:
     MappingError
         When constraints leave no short cut and the table would not fit in memory.
     """
-    starts = range(shape.levels) if shape.whole else range(1)
-    tables = [_grow(shape, whole) for whole in starts if _may_be_whole(shape, whole)]
+    starts = [whole for whole in range(1, shape.levels) if shape.whole and shape.kept[whole - 1]]
+    tables = [_grow(shape, whole) for whole in (0, *starts)]
     tables = [table for table in tables if len(table)]
     return joined(tables, shape) if tables else _nothing(shape)
 
@@ -213,11 +218,6 @@ def cut(shape: ChainShape, tiles: Ints) -> Chains:
 def _nothing(shape: ChainShape) -> Chains:
     empty = np.zeros((shape.levels - 1, 0), np.int64)
     return Chains(empty, np.zeros((shape.levels + 1, 0), np.int64), np.zeros(0, bool))
-
-
-def _may_be_whole(shape: ChainShape, whole: int) -> bool:
-    """Chains whose first ``whole`` tiles are the whole dimension are worth a look of their own."""
-    return whole == 0 or shape.kept[whole - 1]
 
 
 def _first_of_each(columns: Ints, size: int) -> Ints:

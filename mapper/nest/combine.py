@@ -9,13 +9,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.nest.structure import Structure, Tile
+from mapper.nest.structure import Affine, Pair, Structure, Tile
 from mapper.nest.tables import Table
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Real: TypeAlias = Any
 """A float64 column of any shape, or one number."""
+
+
+Slid: TypeAlias = dict[Pair, Any]
+"""Visits of a sliding input's pairs, weighted with its halos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,16 @@ class Combiner:
     def __call__(self, tables: Sequence[Table]) -> Combined:
         """Costs of one combination per cell of the tables' broadcast shape."""
         energy = sum((table.energy for table in tables), np.float64(self.item.energy.constant))
+        slid = self._slid(tables)
+        energy = energy + _weighed(self.item.energy, slid)
         taken = [self._words(tile, number, tables) for number, tile in enumerate(self.item.tiles)]
         words, whole = [words for words, _ in taken], [whole for _, whole in taken]
         cycles: Real = 1.0
         for table in tables:
             cycles = cycles * table.steps
-        serial = [self._serial(tile, number, whole[number], tables) for number, tile in enumerate(self.item.tiles)]
+        serial = [
+            self._serial(tile, number, whole[number], tables, slid) for number, tile in enumerate(self.item.tiles)
+        ]
         chosen: Any = 0
         for room, tiles, choices in self._rooms:
             best: Real = np.inf
@@ -85,29 +93,54 @@ class Combiner:
                 best = waits
             cycles, chosen = cycles + best, chosen + which
         for number, port in enumerate(self.item.ports):
-            load = sum((table.loads[number] for table in tables), np.float64(port.constant))
+            load = sum((table.loads[number] for table in tables), np.float64(port.constant)) + _weighed(port, slid)
             cycles = np.maximum(cycles, load)
         energy, cycles, chosen = np.broadcast_arrays(energy, np.ceil(cycles), chosen)
         return Combined(energy, cycles, chosen)
 
     def _words(self, tile: Tile, number: int, tables: Sequence[Table]) -> tuple[Real, Any]:
         """(words of one copy, whether it is the whole tensor)."""
+        slides = self.item.slides if tile.tensor == "input" else ()
         words: Real = float(tile.words if tile.spilled is None else 1.0)
         whole: Any = True
         for table, dims in zip(tables, self.item.groups, strict=True):
             for dim in dims:
                 if dim in tile.dims:
-                    words = words * table.extents[tile.level, dim]
                     whole = whole & table.whole.get((tile.level, dim), False)
+                    if not (slides and any(dim in slide.dims for slide in slides)):
+                        words = words * table.extents[tile.level, dim]
             if number in table.spilled:
                 words = words * np.where(table.spilled[number], float(tile.words), 1.0)
+        for slide in slides:
+            a, b = (
+                next(table.extents[tile.level, dim] for table in tables if (tile.level, dim) in table.extents)
+                for dim in slide.dims
+            )
+            first, second = slide.overlap
+            words = words * (a * b - np.maximum(a - first, 0.0) * np.maximum(b - second, 0.0))
         return words, whole
 
-    def _serial(self, tile: Tile, number: int, whole: Any, tables: Sequence[Table]) -> Real:
+    def _serial(self, tile: Tile, number: int, whole: Any, tables: Sequence[Table], slid: Slid) -> Real:
         if tile.serial is None:
             return 0.0
         load = sum((table.serial[number] for table in tables), np.float64(tile.serial.constant))
-        return np.where(whole, 0.0, load)
+        return np.where(whole, 0.0, load + _weighed(tile.serial, slid))
+
+    def _slid(self, tables: Sequence[Table]) -> Slid:
+        """Visits of the input's pairs, times the growth of its words by halos."""
+        if not self.item.slides:
+            return {}
+        found: Slid = {}
+        for pair, visits in tables[0].visits.items():
+            words: Real = visits
+            for slide in self.item.slides:
+                beyond: Real = 1.0
+                for dim in slide.dims:
+                    owner = next(i for i, dims in enumerate(self.item.groups) if dim in dims)
+                    beyond = beyond * tables[owner].beyond.get((pair[1], dim), 0.0)
+                words = words * ((slide.pairs - beyond) / slide.extent)
+            found[pair] = words
+        return found
 
     def taken(self, tables: Sequence[Table], choice: NDArray[np.int64]) -> Floats:
         """Words taken in all memories together under the chosen buffering."""
@@ -117,3 +150,12 @@ class Combiner:
             doubled = (choice >> number & 1) > 0
             total = total + words * np.where(doubled & ~whole, self._copies, 1.0)
         return total
+
+
+def _weighed(line: Affine, slid: Slid) -> Real:
+    """A cost's part that depends on a sliding input."""
+    total: Real = 0.0
+    for pair, weight in line.terms if slid else ():
+        if pair in slid:
+            total = total + weight * slid[pair]
+    return total

@@ -22,6 +22,7 @@ import re
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import permutations
 
 import numpy as np
@@ -86,13 +87,20 @@ class Orders:
 
     def of(self, dims: Sequence[str]) -> tuple[tuple[str, ...], ...]:
         """Permutations of ``dims`` that are left, in a fixed order."""
-        every = permutations(dims)
+        every = _permutations(tuple(dims))
+        if self.any is None and not self.never:
+            return every
         return tuple(
             order
             for order in every
             if (self.any is None or any(_matches(pattern, order) for pattern in self.any))
             and not any(_matches(pattern, order) for pattern in self.never)
         )
+
+
+@lru_cache(maxsize=32)
+def _permutations(dims: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(permutations(dims))
 
 
 def _matches(pattern: str, order: Sequence[str]) -> bool:

@@ -87,8 +87,7 @@ def _inner_runs(space: NestSpace, rows: Rows, moves: Mask) -> Rows:
     index = np.arange(len(rows))
     runs = np.zeros((len(rows), space.levels), np.int64)
     for level in range(space.levels):
-        table = np.array([[space.dims.index(dim) for dim in order] for order in space.orders[level]])
-        order = table[rows[:, level]]
+        order = space.order_tables[level][rows[:, level]]
         owner = np.full(len(rows), -1)
         open_ = np.ones(len(rows), bool)
         for position in reversed(range(len(space.dims))):
@@ -206,7 +205,7 @@ def walk(space: NestSpace, most: int) -> Iterator[Rows]:
     """Every legal member, at most ``most`` at a time, in a fixed order."""
     order_rows = np.array(list(product(*(range(len(orders)) for orders in space.orders))), np.int64)
     for number, choice in enumerate(space.variants):
-        for tiles in _all_tiles(space, number, most):
+        for tiles in all_tiles(space, number, most):
             per_block = max(1, most // max(1, len(tiles)))
             for start in range(0, len(order_rows), per_block):
                 orders = order_rows[start : start + per_block]
@@ -223,7 +222,7 @@ def walk(space: NestSpace, most: int) -> Iterator[Rows]:
                     yield rows
 
 
-def _all_tiles(space: NestSpace, number: int, most: int) -> Iterator[Rows]:
+def all_tiles(space: NestSpace, number: int, most: int) -> Iterator[Rows]:
     """Tile genes of one outer choice that fit, at most ``most`` at a time."""
     chains = [_chains(space, number, dim) for dim in space.dims]
     head, tail = chains[0], chains[1:]

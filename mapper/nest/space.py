@@ -136,6 +136,12 @@ class NestSpace:
     # Sizes.
 
     @cached_property
+    def order_tables(self) -> tuple[Rows, ...]:
+        """Per level (orders, dimensions): positions of the dimensions, outer to inner."""
+        place = {dim: position for position, dim in enumerate(self.dims)}
+        return tuple(np.array([[place[dim] for dim in order] for order in orders]) for orders in self.orders)
+
+    @cached_property
     def order_count(self) -> int:
         """Combinations of loop orders."""
         return prod(len(orders) for orders in self.orders)

@@ -37,6 +37,19 @@ class Affine:
 
 
 @dataclass(frozen=True, slots=True)
+class Slide:
+    """A sliding axis of the input: its words grow where tiles of both dimensions repeat their halos."""
+
+    dims: tuple[str, str]
+    overlap: tuple[int, int]
+    """Of tiles with a and b elements, max(0, a - first) max(0, b - second) indices are counted twice."""
+    pairs: int
+    """Product of the dimensions."""
+    extent: int
+    """Distinct indices of the whole axis."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """A copy of a tensor that takes room in a memory of limited size."""
 
@@ -76,6 +89,9 @@ class Structure:
     """(place, words, indices of the tiles that share it)."""
     blocks: Mapping[int, Mapping[str, int]]
     """Per level: multiples to which extents are rounded up [elements]."""
+    slides: tuple[Slide, ...]
+    """Of a convolution. Words of the input are then visits x product of (pairs - overlaps) / extent; costs hold the
+    coefficients of visits for halos that are moved once."""
 
     def __hash__(self) -> int:
         return hash((self.problem, self.hierarchy, self.accounting, self.kept, self.spatial))
@@ -121,7 +137,21 @@ def structure(
         tiles,
         rooms,
         {level: block_sizes(spatial, level, accounting) for level in range(levels)},
+        _slides(problem),
     )
+
+
+def _slides(problem: NestProblem) -> tuple[Slide, ...]:
+    found = []
+    for tensor in problem.tensors:
+        for axis in tensor.axes:
+            if axis.is_plain:
+                continue
+            if tensor.name != "input":
+                raise MappingError(f"{tensor.name}: only inputs are searched with sliding axes")
+            (a, b), sizes = axis.dims, problem.sizes
+            found.append(Slide((a, b), axis.overlap, sizes[a] * sizes[b], axis.extent(sizes)))
+    return tuple(found)
 
 
 def temporal_levels(spatial: Spread) -> int:

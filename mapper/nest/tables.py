@@ -9,14 +9,19 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from mapper.errors import MappingError
 from mapper.nest.chains import Chains, ChainShape, chains, cut, expanded, joined
 from mapper.nest.classes import OrderClass
+from mapper.nest.counts import Cut, weighted
 from mapper.nest.pareto import beaten, thinned
 from mapper.nest.structure import Affine, Pair, Structure
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+LARGEST_GROUP = 4_000_000
+"""Rows of a table above which a search is refused: about a gigabyte of columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class Table:
     whole: Mapping[tuple[int, str], Mask]
     spilled: Mapping[int, Mask]
     """Per tile of partial sums: whether they come there."""
+    beyond: Mapping[tuple[int, str], Floats]
+    """Per (child, sliding dimension): sum over tiles of what exceeds the overlap; the more the better."""
     exact: Mask
     """Whether a row is a combination of chains; otherwise it bounds some."""
     visits: Mapping[Pair, Floats] = field(default_factory=dict)
@@ -86,6 +93,7 @@ class Table:
             {key: column[rows] for key, column in self.extents.items()},
             {key: column[rows] for key, column in self.whole.items()},
             {key: column[rows] for key, column in self.spilled.items()},
+            {key: column[rows] for key, column in self.beyond.items()},
             self.exact[rows],
             {key: column[rows] for key, column in self.visits.items()},
         )
@@ -101,12 +109,15 @@ class Table:
             {key: column.min(keepdims=True) for key, column in self.extents.items()},
             {key: column.max(keepdims=True) for key, column in self.whole.items()},
             {key: column.min(keepdims=True) for key, column in self.spilled.items()},
+            {key: column.max(keepdims=True) for key, column in self.beyond.items()},
             np.zeros(1, bool),
+            {key: column.min(keepdims=True) for key, column in self.visits.items()},
         )
 
     def attributes(self) -> list[Floats | Ints]:
         """Columns that decide dominance, each to be small."""
         columns: list[Floats | Ints] = [*self.extents.values(), *self.visits.values(), self.steps]
+        columns += [column.max(initial=0.0) - column for column in self.beyond.values()]
         columns += [(~column).astype(np.int64) for column in self.whole.values()]
         return columns
 
@@ -190,6 +201,7 @@ def shape_of(
         grid.allowed,
         grid.trips,
         grid.coarse,
+        every=any(dim in slide.dims for slide in item.slides),
     )
 
 
@@ -197,8 +209,13 @@ def _table(
     item: Structure, group: int, counted: Mapping[int, int], grids: Mapping[str, Grid], parts: Mapping[str, Chains]
 ) -> Table:
     lengths = [len(chain) for chain in parts.values()]
+    rows = prod(lengths)
+    if rows > LARGEST_GROUP:
+        raise MappingError(
+            f"{rows:,} combinations of tiles of {', '.join(parts)}, more than {LARGEST_GROUP:,}; "
+            "take perfect factors or coarser units"
+        )
     index = np.indices(lengths).reshape(len(lengths), -1) if lengths else np.zeros((0, 1), np.int64)
-    rows = index.shape[1]
     part = {dim: chain.take(index[position]) for position, (dim, chain) in enumerate(parts.items())}
 
     def count(prefix: int) -> Floats:
@@ -212,6 +229,7 @@ def _table(
         steps = steps * array
     visits = {(group, child): count(prefix) for child, prefix in counted.items()}
     every = {**visits, (group, item.levels + 1): steps}
+    added = {} if group == 0 and item.slides else every  # words of a sliding input are no sum over groups
     extents, whole = {}, {}
     for dim, chain in part.items():
         for level in range(1, len(item.kept)):
@@ -231,16 +249,32 @@ def _table(
     }
     return Table(
         {dim: chain.tiles for dim, chain in part.items()},
-        _sum(item.energy, every, rows),
-        _stack([_sum(port, every, rows) for port in item.ports], rows),
-        _stack([_sum(tile.serial, every, rows) for tile in item.tiles], rows),
+        _sum(item.energy, added, rows),
+        _stack([_sum(port, added, rows) for port in item.ports], rows),
+        _stack([_sum(tile.serial, added, rows) for tile in item.tiles], rows),
         steps,
         extents,
         whole,
         spilled,
+        _beyond(item, grids, part),
         np.logical_and.reduce([chain.exact for chain in part.values()]) if part else np.ones(rows, bool),
-        visits,
+        every if group == 0 and item.slides else visits,
     )
+
+
+def _beyond(item: Structure, grids: Mapping[str, Grid], part: Mapping[str, Chains]) -> dict[tuple[int, str], Floats]:
+    """What tiles of sliding dimensions have beyond the overlap, for every copy of the input."""
+    children = [level for level in range(1, item.levels) if "input" in item.kept[level]]
+    found = {}
+    for slide in item.slides:
+        for dim, overlap in zip(slide.dims, slide.overlap, strict=True):
+            for child in children if dim in part else ():
+                tiles = Cut.whole(grids[dim].size)
+                for level in range(child):
+                    tiles = tiles.cut(grids[dim].elements(part[dim].tiles[level]).astype(np.float64), True)
+                pieces = [(np.maximum(size - overlap, 0.0), many) for size, many in tiles.classes]
+                found[child, dim] = np.broadcast_to(np.asarray(weighted(pieces)), (len(part[dim]),))
+    return found
 
 
 def _sum(line: Affine | None, visits: Mapping[Pair, Floats], rows: int) -> Floats:

@@ -163,15 +163,12 @@ def _exhaust(
         with the exact rows beside them; None if there are none.
     """
     a, b, last = sorted(range(COMMON), key=lambda group: (len(tables[group]), group))
-    first, second = (grid.ravel() for grid in np.indices((len(tables[a]), len(tables[b]))))
-    view = {a: tables[a].take(first), b: tables[b].take(second), last: tables[last].ideal(), COMMON: tables[COMMON]}
-    costs = combiner([view[group] for group in range(COMMON + 1)])
-    bounds, version = goal.bound(costs), -1
-    keep = np.argsort(bounds, kind="stable")
+    first, second, costs = _paired(combiner, tables, (a, b, last), goal)
+    bounds, version, keep = goal.bound(costs), goal.version, np.arange(len(first))
     longest, size = np.arange(len(tables[last])), 16
     open_rows = [np.full(len(table), np.inf) for table in tables[:COMMON]]
     is_exact = all(table.exact.all() for table in tables)
-    effort.pairs += len(keep)
+    effort.pairs += len(tables[a]) * len(tables[b])
     while True:
         if goal.version != version:
             keep, version = keep[~goal.hopeless(_pick(costs, keep))], goal.version
@@ -202,6 +199,31 @@ def _exhaust(
 
         goal.offer(flat, describe)
         size = max(16, min(size * 4, CELLS // len(longest)))
+
+
+def _paired(
+    combiner: Combiner, tables: Sequence[Table], groups: tuple[int, int, int], goal: Goal
+) -> tuple[Ints, Ints, Combined]:
+    """(rows of the first, rows of the second, bounds) of the pairs that are not hopeless, most promising first."""
+    a, b, last = groups
+    ideal, width = tables[last].ideal(), len(tables[b])
+    step = max(1, CELLS * 4 // width)
+    parts = []
+    for start in range(0, len(tables[a]), step):
+        rows = np.arange(start, min(start + step, len(tables[a])))
+        first, second = np.repeat(rows, width), np.tile(np.arange(width), len(rows))
+        view = {a: tables[a].take(first), b: tables[b].take(second), last: ideal, COMMON: tables[COMMON]}
+        costs = combiner([view[group] for group in range(COMMON + 1)])
+        keep = np.flatnonzero(~goal.hopeless(costs))
+        parts.append((first[keep], second[keep], _pick(costs, keep)))
+    first, second = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
+    costs = Combined(
+        np.concatenate([part[2].energy for part in parts]),
+        np.concatenate([part[2].cycles for part in parts]),
+        np.concatenate([part[2].choice for part in parts]),
+    )
+    order = np.argsort(goal.bound(costs), kind="stable")
+    return first[order], second[order], _pick(costs, order)
 
 
 def _to_expand(tables: Sequence[Table], open_rows: Sequence[Floats], goal: Goal) -> list[Table] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations, product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,11 +13,15 @@ import pytest
 
 from mapper.errors import MappingError
 from mapper.nest.accounting import DEFAULT, TIMELOOP, Accounting
-from mapper.nest.problem import batched_matmul, matmul
+from mapper.nest.assemble import assemble
+from mapper.nest.cost import evaluate
+from mapper.nest.members import all_tiles
+from mapper.nest.problem import batched_matmul, conv2d, matmul
 from mapper.nest.space import NestSpace
+from mapper.nest.structure import groups_of
 from mapper.search.optimal import NestResult, Objective, floor, search
 from mapper.validation.peers import best_mapping
-from tests.mapper.nest.small import RAGGED, every_cost, gemmini, random_space, with_l2
+from tests.mapper.nest.small import RAGGED, every_cost, gemmini, random_machine, random_space, with_l2
 
 
 def spaces(seed: int, count: int, most: int, **kind: bool | int) -> list[NestSpace]:
@@ -82,6 +87,76 @@ def test_constrained(seed: int) -> None:
     """Tiles, factors, orders and keep sets fixed, bounded or forbidden."""
     for space in spaces(200 + seed, 30, 30_000, constrained=True, largest=6):
         check(space)
+
+
+def random_convolution(random: Random) -> NestSpace | None:
+    """A tiny convolution, strides beyond the window included; None if it is large or nothing fits."""
+    sizes = [random.choice(some) for some in ((1, 2), (1, 2, 4), (1, 2), (1, 2, 3), (1, 2), (1, 2, 3), (1,))]
+    problem = conv2d(*sizes, stride=random.choice([1, 2, 3]), dilation=random.choice([1, 2]))
+    accounting = random.choice([TIMELOOP, RAGGED, DEFAULT])
+    perfect = accounting is TIMELOOP or random.random() < 0.5
+    units = {} if perfect else dict.fromkeys(problem.names, 1)
+    try:
+        space = NestSpace(problem, random_machine(random, 40, l2=False), accounting, perfect=perfect, units=units)
+    except MappingError:
+        return None
+    small = space.total // space.order_count <= 600 and len(space.variants) <= 2
+    return space if small and space.valid() else None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_convolutions(seed: int) -> None:
+    """Two levels on chip with halos: all tiles under every order that keeps a tensor's irrelevant loops together, and
+    5,000 draws of any order."""
+    random, done = Random(600 + seed), 0
+    while done < 2:
+        space = random_convolution(random)
+        if space is None:
+            continue
+        done += 1
+        cycles, energy = grouped_costs(space)
+        least = {"latency": cycles.min(), "energy": energy.min(), "edp": (energy * cycles).min()}
+        drawn = space.costs(space.sample(5_000, np.random.default_rng(seed)))
+        scores = {"latency": drawn.cycles, "energy": drawn.energy_pj, "edp": drawn.edp}
+        for objective, best in least.items():
+            found = search(space, objective)  # type: ignore[arg-type]
+            assert found.score == pytest.approx(best, rel=1e-12), (objective, space.problem, space.accounting.name)
+            assert found.score <= scores[objective].min() * (1 + 1e-12)
+
+
+def grouped_costs(space: NestSpace) -> tuple[np.ndarray, np.ndarray]:
+    """(cycles, energy) of all tiles under the orders in which groups of irrelevant dimensions stay together."""
+    groups = [group for group in groups_of(space.problem) if group]
+    orders = [tuple(dim for group in some for dim in group) for some in permutations(groups)]
+    cycles, energy = [], []
+    for number, choice in enumerate(space.variants):
+        for genes in all_tiles(space, number, 10_000):
+            tiles = genes.reshape(len(genes), space.levels - 1, len(space.dims))
+            columns = {dim: list(tiles[:, :, place].T) for place, dim in enumerate(space.dims)}
+            for chosen in product(orders, repeat=space.levels):
+                batch = assemble(
+                    space.problem, space.hierarchy, choice.kept, choice.spatial, chosen, columns, choice.doubled
+                )
+                costs = evaluate(batch, space.accounting)
+                cycles.append(costs.cycles[costs.valid])
+                energy.append(costs.energy_pj[costs.valid])
+    return np.concatenate(cycles), np.concatenate(energy)
+
+
+def test_resnet_layers() -> None:
+    """Proved among 10^15 mappings and more, at the array's roof."""
+    for problem in (conv2d(1, 64, 3, 112, 112, 7, 7, 2), conv2d(1, 512, 512, 7, 7, 3, 3)):
+        space = NestSpace(problem, gemmini(), TIMELOOP)
+        found = search(space, "edp")
+        assert found.status == "optimal"
+        assert found.covered > 10**15
+        drawn = space.costs(space.sample(300, np.random.default_rng(1)))
+        assert found.score <= drawn.edp.min()
+
+
+def test_too_many_tiles_of_a_group() -> None:
+    with pytest.raises(MappingError, match="take perfect factors or coarser units"):
+        search(NestSpace(conv2d(1, 64, 3, 112, 112, 7, 7, 2), gemmini(), RAGGED))
 
 
 @pytest.mark.slow

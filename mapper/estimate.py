@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hwconfigs import EnergyModel, HardwareSpec
+from hwconfigs import CacheSpec, EnergyModel, HardwareSpec
 from mapper import counts, residency, timing
 from mapper.cost import CostModel
 from mapper.estimated import Times, report_of
@@ -59,10 +59,11 @@ def estimate(
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
     lines = None
     if spec.l2 is not None:
+        dirty = 0.0 if memory is None or memory.l2 is None else memory.l2.dirty_share()
         if moved is None:
             moved = memory_counts(program, spec, MemoryState(spec) if memory is None else memory)
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
-        lines = scaled(residency.lines(batch, seen, model.traffic), moved, spec.l2.line_bytes)
+        lines = scaled(residency.lines(batch, seen, model.traffic), moved, spec.l2, dirty)
     found = timing.cycles(batch, seen, model.traffic, lines)
     cycles = round(float(found.cycles[0]))
     times = Times(
@@ -76,9 +77,14 @@ def estimate(
     return report_of(problem.name, times, Counts(numbers), spec, energy, _peak(batch, spec))
 
 
-def scaled(lines: residency.Lines, moved: Counts, line_bytes: int) -> residency.Lines:
-    """Fit estimated fetches to known totals: what is fetched beyond every line once gives way first."""
+def scaled(lines: residency.Lines, moved: Counts, cache: CacheSpec, dirty: float) -> residency.Lines:
+    """Fit estimated fetches to known totals: what is fetched beyond every line once gives way first.
+
+    ``dirty``: share of the cache's lines that were dirty before.
+    """
     fills = moved["l2", "fill"]
+    fetched = np.full_like(lines.fetched, fills)
+    written = np.full_like(lines.written, moved["dram", "write_byte"] / cache.line_bytes)
     once = lines.unique_a + lines.unique_b + lines.bias + lines.c
     more = np.clip((fills - once) / np.maximum(lines.fetched - once, 1.0), 0.0, None)
     cold = np.minimum(1.0, fills / np.maximum(once, 1.0))
@@ -91,9 +97,10 @@ def scaled(lines: residency.Lines, moved: Counts, line_bytes: int) -> residency.
         bias=lines.bias * cold,
         again_d=lines.again_d * more,
         c=lines.c * cold,
-        fetched=np.full_like(lines.fetched, fills),
-        written=np.full_like(lines.written, moved["dram", "write_byte"] / line_bytes),
-        from_dram=np.full_like(lines.from_dram, moved["dram", "read_byte"] / line_bytes / max(1, fills)),
+        fetched=fetched,
+        written=written,
+        dirty=residency.dirty_share(fetched, written, cache, dirty),
+        from_dram=np.full_like(lines.from_dram, moved["dram", "read_byte"] / cache.line_bytes / max(1, fills)),
     )
 
 

@@ -9,7 +9,7 @@ Two loops are in flight. The walk follows the front of each unit from loop to lo
 
 A tile in the whole memories starts when everything before is complete. Loops along a dimension repeat, so the first few
 stand for themselves, one stands for all that follow, and the last, which may be ragged, for itself: however many loops
-a mapping has, at most 3 x 3 x 5 are walked. Sources: `mapper.loop_times`; calibration notes, sections 1.1 to 1.6.
+a mapping has, at most 4 x 4 x 5 are walked. Sources: `mapper.loop_times`; calibration notes, sections 1.1 to 1.6.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-OUTER, INNERMOST = 3, 5
+OUTER, INNERMOST = 4, 5
 """Loops walked along a dimension, and along the innermost one that has several: there the two loops in flight need a
 few to find their pace."""
 

@@ -82,6 +82,10 @@ class CacheState:
         """Lines that belong to the programs run so far."""
         return int((self._tags >= 0).sum())
 
+    def dirty_share(self) -> float:
+        """Share of all lines that are dirty."""
+        return float(self._dirty.mean())
+
     def replay(self, lines: Ints, writes: Bools, whole: Bools) -> Outcome:
         """Run accesses through the tags, in order.
 

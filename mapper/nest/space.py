@@ -171,7 +171,9 @@ class NestSpace:
     def axes(self) -> tuple[Axis, ...]:
         """The axes; with several outer choices, tile chains are those of the first."""
         first = self.variants[0]
-        kinds = "perfect factors" if self.perfect else "tiles of any size"
+        kinds = (
+            "perfect factors" if self.perfect else "tiles of any size, loaded at one loop position (static hoisting)"
+        )
         chains = [self.lattice.chains(first, dim) for dim in self.dims]
         text = ", ".join(
             f"{dim} {count:,} (units of {self.grid(first, dim).unit})"
@@ -185,9 +187,18 @@ class NestSpace:
             Axis("tiles", prod(chains), f"{kinds}: {text}"),
             Axis("orders", self.order_count, f"{orders} of {self.levels} levels"),
             Axis("spatial", spreads_, f"{self.spatial} array"),
-            Axis("bypass", keeps, "keep sets"),
+            Axis("bypass", keeps, self._keep_text()),
             Axis("buffering", max(1, len(self.variants) // len(pairs)), "sets of second copies"),
         )
+
+    def _keep_text(self) -> str:
+        """What each memory keeps; what it may keep, where that is a choice."""
+        parts = []
+        for level, memory in enumerate(self.hierarchy.memories):
+            sets = {variant.kept[level] for variant in self.variants}
+            names = ", ".join(sorted(frozenset().union(*sets))) or "nothing"
+            parts.append(f"{memory.name} {'any of ' if len(sets) > 1 else ''}{names}")
+        return "keep sets: " + "; ".join(parts)
 
     def describe(self) -> str:
         """The axes, their sizes and the product as text."""

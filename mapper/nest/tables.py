@@ -230,18 +230,7 @@ def _table(
     visits = {(group, child): count(prefix) for child, prefix in counted.items()}
     every = {**visits, (group, item.levels + 1): steps}
     added = {} if group == 0 and item.slides else every  # words of a sliding input are no sum over groups
-    extents, whole = {}, {}
-    for dim, chain in part.items():
-        for level in range(1, len(item.kept)):
-            tiles = [tile for tile in item.tiles if tile.level == level and dim in tile.dims]
-            if not tiles:
-                continue
-            inside = level >= item.levels  # one element in each instance
-            sizes = np.ones(rows, np.int64) if inside else grids[dim].elements(chain.tiles[level - 1])
-            block = 1 if inside else item.blocks[level].get(dim, 1)
-            extents[level, dim] = (-(-sizes // block) * block).astype(np.float64)
-            if any(tile.serial is not None for tile in tiles):
-                whole[level, dim] = sizes == grids[dim].size
+    extents, whole = _extents(item, grids, part, rows)
     spilled = {
         number: every[tile.spilled] > 1.0
         for number, tile in enumerate(item.tiles)
@@ -260,6 +249,26 @@ def _table(
         np.logical_and.reduce([chain.exact for chain in part.values()]) if part else np.ones(rows, bool),
         every if group == 0 and item.slides else visits,
     )
+
+
+def _extents(
+    item: Structure, grids: Mapping[str, Grid], part: Mapping[str, Chains], rows: int
+) -> tuple[dict[tuple[int, str], Floats], dict[tuple[int, str], Mask]]:
+    """(extents of tiles as capacities count them, whether they are the whole dimension) per (level, dimension)."""
+    extents: dict[tuple[int, str], Floats] = {}
+    whole: dict[tuple[int, str], Mask] = {}
+    for dim, chain in part.items():
+        for level in range(1, len(item.kept)):
+            tiles = [tile for tile in item.tiles if tile.level == level and dim in tile.dims]
+            if not tiles:
+                continue
+            inside = level >= item.levels  # one element in each instance
+            sizes = np.ones(rows, np.int64) if inside else grids[dim].elements(chain.tiles[level - 1])
+            block = 1 if inside else item.blocks[level].get(dim, 1)
+            extents[level, dim] = (-(-sizes // block) * block).astype(np.float64)
+            if any(tile.serial is not None for tile in tiles):
+                whole[level, dim] = sizes == grids[dim].size
+    return extents, whole
 
 
 def _beyond(item: Structure, grids: Mapping[str, Grid], part: Mapping[str, Chains]) -> dict[tuple[int, str], Floats]:

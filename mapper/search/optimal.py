@@ -23,6 +23,7 @@ import numpy as np
 
 from mapper.errors import MappingError
 from mapper.mapping import Mapping as NestMapping
+from mapper.nest.accounting import Accounting
 from mapper.nest.assemble import assemble
 from mapper.nest.classes import OrderClass, State, order_classes
 from mapper.nest.constraints import Constraints
@@ -81,7 +82,9 @@ class NestResult:
     pruned: int
     """Those whose bound alone ruled them out."""
     space: str
+    """Axes with units, keep sets and the rule for ragged tiles: what the proof is about."""
     accounting: str
+    """Its name and switches."""
     cpu_s: float
     wall_s: float
 
@@ -97,7 +100,7 @@ class NestResult:
 
     def claim(self) -> str:
         """What holds, in words."""
-        where = f"{self.covered:,} mappings, {self.accounting} accounting"
+        where = f"{self.covered:,} mappings, accounting {self.accounting}"
         if self.status == "optimal":
             return f"optimal ({self.objective}) among {where}: {self.rows:,} rows, {self.classes} order classes"
         return f"stopped ({self.objective}) among {where}: at most {self.gap:.2%} above the optimum"
@@ -160,10 +163,18 @@ def search(
         hunt.classes,
         hunt.pruned,
         space.describe(),
-        space.accounting.name,
+        _switches(space.accounting),
         time.process_time() - cpu,
         time.perf_counter() - wall,
     )
+
+
+def _switches(accounting: Accounting) -> str:
+    """The name of an accounting with everything that it counts."""
+    parts = [f"partial sums of {accounting.partial_word_bits or 'word'} bits".replace("word bits", "one word")]
+    flags = ("drain_reads", "first_read_elision", "double_buffer_capacity", "serial_transfers")
+    parts += [f"{'' if getattr(accounting, flag) else 'no '}{flag.replace('_', ' ')}" for flag in flags]
+    return f"{accounting.name} ({', '.join(parts)}, capacity in {accounting.capacity_unit})"
 
 
 def floor(space: NestSpace) -> tuple[float, float]:

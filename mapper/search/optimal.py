@@ -80,7 +80,7 @@ class NestResult:
     classes: int
     """Classes of loop orders, over all outer choices."""
     pruned: int
-    """Those whose bound alone ruled them out."""
+    """Those that bounds ruled out before any combination was priced."""
     space: str
     """Axes with units, keep sets and the rule for ragged tiles: what the proof is about."""
     accounting: str
@@ -304,7 +304,9 @@ class _Hunt:
                         self.progress(self.effort.rows, getattr(goal, "best", np.nan), self.bound)
 
                 rank_all = number * 10_000 + rank
+                rows = self.effort.rows
                 search_class(task.item, task.classes[rank], rank_all, grids, task.choices, goal, self.effort, report)
+                self.pruned += not coarse and self.effort.rows == rows
 
     def priced(self, objective: Objective) -> list[Priced]:
         """Finalists with the kernel's numbers, best first; of a front one per point, fewest cycles first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from collections.abc import Mapping as Dictionary
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,13 +29,15 @@ from mapper.report_json import mapping_dict
 from mapper.search import optimal
 from mapper.search.driver import Progress, find
 from mapper.search.loop_nest import LoopNests
-from mapper.tables import wrapped
+from mapper.tables import WIDTH, wrapped
 from mapper.version import __version__
 
 SCHEMA = "tilewright.nest/1"
 ACCOUNTINGS = {found.name: found for found in (DEFAULT, TIMELOOP, ACCELFORGE)}
 NEEDS_SIMULATION = ("trace", "plot", "exact", "explain")
 INTERRUPTED = 130
+HANGING = 36 * " "
+"""In front of what is left of a line of the mapspace: under its explanation."""
 
 LARGEST_WALK = 100_000_000
 """Nests that an exhaustive search walks without a budget: minutes."""
@@ -175,7 +178,13 @@ def _holds_for(space: NestSpace) -> str:
 
 
 def _space_lines(space: NestSpace) -> list[str]:
-    return ["", "mapspace", *space.describe().splitlines(), ""]
+    lines = space.describe().splitlines()
+    return [
+        "",
+        "mapspace",
+        *(part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent=HANGING)),
+        "",
+    ]
 
 
 def _tell(

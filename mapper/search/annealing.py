@@ -20,10 +20,10 @@ from mapper.search.fitness import mixed, weights
 from mapper.search.searcher import Searcher
 from mapper.search.space import Goal, Rows, Space
 
-CHAINS = 1024
+CHAINS = 512
 HOT, COLD = 0.3, 0.003
 """Loss accepted with probability 1/e at the begin and the end of a schedule [fraction]."""
-STEPS = 16
+STEPS = 20
 """Steps of the first schedule; each later one is half as long again."""
 EXCHANGE = 4
 """Steps between two exchanges of places."""

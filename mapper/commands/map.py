@@ -30,6 +30,8 @@ def execute(options: argparse.Namespace) -> int:
     """Map one matmul, simulate it if the machine can run it, and print what was found."""
     shape = extents(options.shape)
     fixed = fixed_mapping(options)
+    if options.mapspace == "hardware-loop" and fixed is not None:
+        fixed.hardware_loop  # noqa: B018 - says why if it is none
     loop_nest = options.mapspace == "loop-nest" or (fixed is not None and not is_hardware_loop(fixed))
     searching.check(options, loop_nest=loop_nest, fixed=options.mapping != "best")
     if loop_nest:

@@ -223,6 +223,15 @@ def test_a_mapping_for_something_else(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "'gemmini + l2=null'" in said and "'gemmini'" in said
 
 
+def test_a_nest_is_no_hardware_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Asked for by name it is refused; otherwise the file decides."""
+    nest = str(tmp_path / "nest.yaml")
+    printed([*NESTS, "--yaml", nest], capsys)
+    arguments = [*SMALL, "--set", "l2=null", "--mapping", nest]
+    assert "not a hardware loop" in refused([*arguments, "--mapspace", "hardware-loop"], capsys)
+    assert "estimated by formulas" in printed(arguments, capsys)
+
+
 def test_a_mapping_that_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A tile of the whole problem in a scratchpad of 64 rows: the inequality is shown."""
     nest = tmp_path / "nest.yaml"

@@ -11,6 +11,7 @@ So a sweep that fits settles at few fetches only after many rounds, and never if
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,17 +77,17 @@ def lines(batch: Batch, seen: Visits, traffic: Traffic) -> Lines:
 def _fetches(batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> Lines:
     """Return the fetches and the lines written, for one cache."""
     problem = traffic.problem
-    again = _Refetch(batch, seen, traffic, cache.capacity_bytes)
+    again = _Refetch(batch, seen, traffic, cache)
     b_width, b_along = (batch.tile_k, "k") if problem.b_transposed else (batch.tile_n, "n")
     unique_a, unique_b, unique_c = traffic.compulsory
-    first_a = again.first_sweep(traffic.a[batch.tile_k, LINES], unique_a, "k")
-    first_b = again.first_sweep(traffic.b[b_width, LINES], unique_b, b_along)
+    first_a = again.first_sweep(traffic.a[batch.tile_k, LINES], unique_a, problem.m, "k", "input")
+    first_b = again.first_sweep(traffic.b[b_width, LINES], unique_b, problem.b_rows, b_along, "weight")
     again_a, again_b = first_a * again.share("n"), first_b * again.share("m")
     stores = traffic.c[batch.tile_n]
     partial_lines = float(traffic.partial[LINES])
     again_d = partial_lines * again.share("k")
     bias = np.full(len(batch), float(traffic.compulsory_bias))
-    touched = unique_c + np.maximum(0.0, stores[:, LINES] - unique_c) * again.gone("n")
+    touched = again.first_sweep(stores[:, LINES], unique_c, problem.m, "n", "output")
     c = np.minimum(stores[:, PARTIAL_LINES].astype(np.float64), touched)
     separate = 0.0 if problem.c_full else 1.0
     rewritten = (seen.spilled > 0) * (separate * partial_lines + np.maximum(seen.spilled - separate, 0.0) * again_d)
@@ -126,31 +127,46 @@ def dirty_share(fetched: Floats, written: Floats, cache: CacheSpec, before: floa
 class _Refetch:
     """Share of lines that are gone when a DRAM loop comes round."""
 
-    def __init__(self, batch: Batch, seen: Visits, traffic: Traffic, capacity_bytes: int) -> None:
+    def __init__(self, batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> None:
+        problem = traffic.problem
         self._order = batch.order
-        self._sizes = traffic.problem.dims
+        self._sizes = problem.dims
         dim = traffic.spec.array.rows
         tiles = dict(zip(DIMS, (batch.tile_m, batch.tile_k, batch.tile_n), strict=True))
         self._tile = {name: np.minimum(tiles[name] * dim, self._sizes[name]) for name in DIMS}
         self._trips = dict(zip(DIMS, (seen.trips_m, seen.trips_k, seen.trips_n), strict=True))
-        self._capacity = float(capacity_bytes)
-        self._output_bytes = np.where((seen.spilled > 0) | traffic.problem.c_full, 4, 1)
+        self._cache = cache
+        self._output_bytes = np.where((seen.spilled > 0) | problem.c_full, 4, 1)
+        self._stride = {
+            "input": problem.a.row_stride_bytes,
+            "weight": problem.b.row_stride_bytes,
+            "output": problem.c.row_stride_bytes,
+        }
+        self._axes = {**DIMS_OF, "weight": ("n", "k") if problem.b_transposed else ("k", "n")}
         self._spilled = seen.spilled > 0
         self._shares: dict[str, Floats] = {}
 
-    def _footprint(self, tensor: str, over: str) -> Floats:
-        """Part of the cache that one step of the loop ``over`` touches of a tensor."""
+    def _footprint(self, tensor: str, over: str, own: bool = False) -> Floats:
+        """Lines per way of the cache that one step of the loop ``over`` touches of a tensor.
+
+        Its own lines meet in a part of the sets, if rows of a narrow tile lie several lines apart.
+        """
+        cache, stride = self._cache, self._stride[tensor]
         inside = self._order[self._order.index(over) + 1 :]
-        row, col = (self._sizes[name] if name in inside else self._tile[name] for name in DIMS_OF[tensor])
+        rows, cols = (self._sizes[name] if name in inside else self._tile[name] for name in self._axes[tensor])
         width = self._output_bytes if tensor == "output" else np.ones_like(self._output_bytes)
-        size: Floats = row * col * width / self._capacity
-        return size
+        row_lines = np.minimum(-(-cols * width // cache.line_bytes), max(1, -(-stride // cache.line_bytes)))
+        sets = max(1, cache.capacity_bytes // (cache.line_bytes * cache.ways))
+        apart = math.gcd(stride // cache.line_bytes, sets) if stride % cache.line_bytes == 0 and stride else 1
+        used = sets // apart * np.minimum(apart, row_lines) if own else sets
+        lines: Floats = rows * row_lines / (used * cache.ways)
+        return lines
 
     def share(self, over: str) -> Floats:
         """Average share fetched again of the operand that the loop ``over`` sweeps again."""
         if over not in self._shares:
             swept = WITHOUT[over]
-            own = self._footprint(swept, over)
+            own = self._footprint(swept, over, own=True)
             streaming = np.zeros_like(own)
             for tensor in DIMS_OF:
                 if tensor != swept:
@@ -164,14 +180,21 @@ class _Refetch:
             self._shares[over] = (total + (left - rounds) * rate) / left
         return self._shares[over]
 
-    def gone(self, over: str) -> Floats:
-        """Share of lines gone after one step of the loop ``over``, of lines that two neighbouring tiles share."""
-        touched = self._footprint("input", over) + self._footprint("weight", over)
-        touched = touched + self._footprint("output", over) * (self._spilled if over == "k" else 1)
+    def gone(self, over: str, tensor: str) -> Floats:
+        """Share of lines gone after one step of the loop ``over``, of a tensor's that two neighbouring tiles share."""
+        touched = self._footprint(tensor, over, own=True)
+        for other in DIMS_OF:
+            if other != tensor:
+                streams = self._spilled if (other, over) == ("output", "k") else 1
+                touched = touched + self._footprint(other, over) * streams
         share: Floats = np.where(self._trips[over] > 1, -np.expm1(-touched), 0.0)
         return share
 
-    def first_sweep(self, touched: Ints, unique: int, along: str) -> Floats:
-        """Fetches of the first sweep over a matrix whose rows are cut ``along`` a dimension."""
-        first: Floats = unique + np.maximum(0, touched - unique) * self.gone(along)
+    def first_sweep(self, touched: Ints, unique: int, rows: int, along: str, tensor: str) -> Floats:
+        """Fetches of the first sweep over a matrix whose rows are cut ``along`` a dimension.
+
+        Segments of one tile that share a line come one after the other; neighbouring tiles share one line per row.
+        """
+        shared = np.minimum(np.maximum(0, touched - unique), rows * (self._trips[along] - 1))
+        first: Floats = unique + shared * self.gone(along, tensor)
         return first

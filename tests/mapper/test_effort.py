@@ -17,7 +17,7 @@ from mapper.search.proved import search
 from tests.mapper.tiny import machine, mapping_of, prices
 
 HUGE = [
-    (16_777_216, 1, 1),
+    (33_554_432, 1, 1),
     (1_000_000, 1_000_000, 1_000_000),
     (1, 2**31, 2**31),
     (2**31, 1, 1),

@@ -106,8 +106,13 @@ def structure(
     Raises
     ------
     MappingError
-        For spatial loops at several levels, or where instances of one memory share the words of a tensor unevenly.
+        For spatial loops at several levels, where instances of one memory share the words of a tensor unevenly, or
+        for an accounting with terms that have no bound here.
     """
+    if accounting.min_pair_cycles:
+        raise MappingError(
+            f"{accounting.name}: a least time per tile of the array (min_pair_cycles) is evaluated, not searched"
+        )
     levels = temporal_levels(spatial)
     groups = groups_of(problem)
     coefficients = Coefficients.of(problem, hierarchy, kept, spatial, accounting)

@@ -265,7 +265,7 @@ class _Hunt:
         """The least energy among the fastest mappings; until one is found the fastest itself stands."""
         self.bound = fastest.best
         second = Least("energy", ceiling=fastest.best)
-        second.found = dict(fastest.found)
+        second.found = {(item.energy, item.cycles): item for item in fastest.winners()}
         second.best = min(item.energy for item in fastest.winners())
         self._pass(second, keeps_bound=True)
 
@@ -317,10 +317,17 @@ class _Hunt:
             found.sort(key=lambda pair: (pair[0].cycles, pair[0].energy_pj))
             return [priced for priced, _ in found]
         found.sort(key=lambda pair: (*_keys(pair[0], objective), pair[1]))
+        if found and isinstance(goal, Least):
+            if _score(found[0][0], goal.objective) < goal.best * (1.0 - 1e-9):
+                raise RuntimeError(f"the kernel finds less than the search did:\n{found[0][0].mapping.loop_nest()}")
         return [priced for priced, _ in found]
 
     def _price(self, item: Candidate) -> Priced:
-        """The mapping of a candidate and the kernel's costs."""
+        """The mapping of a candidate and the kernel's costs.
+
+        They are no larger than what the search saw, and of the best the same: the class it was found in may charge a
+        mapping for a loop that has one trip, but then its own class finds it cheaper.
+        """
         task = next(task for task in self.tasks if task.item == item.item)
         orders = [self._order(task, level, state) for level, state in enumerate(item.order.states)]
         tiles = {
@@ -331,7 +338,10 @@ class _Hunt:
         batch = assemble(space.problem, space.hierarchy, item.item.kept, item.item.spatial, orders, tiles, doubled)
         costs = evaluate(batch, space.accounting)
         words = int(sum(column[0] for column in costs.footprint.values()))
-        return Priced(batch.mapping(0), int(costs.cycles[0]), float(costs.energy_pj[0]), words)
+        energy = float(costs.energy_pj[0])
+        if not costs.valid[0] or costs.cycles[0] > item.cycles or energy > item.energy * (1.0 + 1e-9):
+            raise RuntimeError(f"the kernel finds more than the search did:\n{batch.mapping(0).loop_nest()}")
+        return Priced(batch.mapping(0), int(costs.cycles[0]), energy, words)
 
     def _order(self, task: _Task, level: int, state: State) -> tuple[str, ...]:
         return _order_of(self.space.orders[level], task.item.groups, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 from random import Random
@@ -271,6 +272,13 @@ def test_budgets_of_nothing(budget: dict[str, Any]) -> None:
 def test_unknown_objective() -> None:
     with pytest.raises(MappingError, match="unknown objective 'speed'; use latency, energy, edp, pareto"):
         search(NestSpace(matmul(8, 16, 16), gemmini(), TIMELOOP), "speed")  # type: ignore[arg-type]
+
+
+def test_what_has_no_bound_is_refused() -> None:
+    """Rather than called optimal: a minimum of cycles per pair."""
+    slow_pairs = replace(DEFAULT, name="slow pairs", min_pair_cycles=16)
+    with pytest.raises(MappingError, match="slow pairs: a least time per tile"):
+        search(NestSpace(matmul(64, 64, 64), gemmini(), slow_pairs))
 
 
 def test_nothing_fits() -> None:

@@ -17,6 +17,8 @@ SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 MOST_EVALUATIONS = 10**12
 MOST_SECONDS = 30 * 86_400.0
+LONGEST_NUMBER = 100
+"""Digits that are read as a number at all; Python refuses more than a few thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,10 @@ class Budget:
             raise MappingError(f"budget {text!r}: write how many evaluations (20000) or a time (2s, 500ms, 5min, 1h)")
         number, time, unit = found.groups()
         if number is not None:
-            return cls(evaluations=int(number.replace(",", "").replace("_", "")))
+            digits = number.replace(",", "").replace("_", "")
+            if len(digits) > LONGEST_NUMBER:
+                raise MappingError(f"budget of {len(digits)} digits: must be 1 to {MOST_EVALUATIONS:,} evaluations")
+            return cls(evaluations=int(digits))
         seconds = float(time) * SECONDS[unit]
         return cls(seconds=seconds if math.isfinite(seconds) else MOST_SECONDS * 2)
 

@@ -13,6 +13,9 @@ from mapper.errors import MappingError
 from mapper.nest.constraints import AXES, Constraints, LevelRule, Orders, Sets, Sizes, fixed
 from mapper.nest.problem import TENSORS
 
+LARGEST_SIZE = 2**62
+"""Sizes are compared as 64-bit integers."""
+
 
 def read_constraints(source: Path | str) -> Constraints:
     """Read constraints from a file (a `Path`) or from YAML text (a string).
@@ -104,11 +107,14 @@ class _Reader:
         if isinstance(data, bool) or not isinstance(data, int) or data < 1:
             self.fail(where, f"must be a whole number of at least 1, not {data!r}")
             return 1
+        if data > LARGEST_SIZE:
+            self.fail(where, f"{data} is larger than any dimension: at most {LARGEST_SIZE}")
+            return 1
         return data
 
     def sizes(self, data: object, where: str) -> Sizes:
         if isinstance(data, list):
-            return Sizes(any=tuple(self.integer(item, where) for item in data))
+            data = {"any": data}
         if not isinstance(data, dict):
             return fixed(self.integer(data, where))
         entries = self.table(data, where, ("any", "min", "max", "not"))
@@ -122,7 +128,11 @@ class _Reader:
         most = self.integer(entries["max"], f"{where}.max") if "max" in entries else None
         if most is not None and most < least:
             self.fail(where, f"min {least} is larger than max {most}")
-        return Sizes(lists["any"], least, most, lists["not"] or ())
+        only, never = lists["any"], lists["not"] or ()
+        if only is not None and not set(only) - set(never):
+            without = f" without {list(never)}" if only else ""
+            self.fail(where, f"leaves no size: any of {list(only)}{without}")
+        return Sizes(only, least, most, never)
 
     def order(self, data: object, where: str) -> Orders:
         if isinstance(data, dict):

@@ -59,6 +59,14 @@ class Sizes:
             good &= ~np.isin(values, np.array(self.never, np.int64))
         return good
 
+    def leaves_some(self, size: int) -> bool:
+        """Whether any of 1 .. ``size`` is left, told without listing them all."""
+        if self.any is not None:
+            values = np.array([value for value in self.any if value <= size], np.int64)
+        else:
+            values = np.arange(self.least, min(size, self.least + len(self.never)) + 1, dtype=np.int64)
+        return bool(self.allow(values).any())
+
     @property
     def is_fixed(self) -> bool:
         return self.any is not None and len(self.any) == 1
@@ -175,7 +183,7 @@ class Constraints:
             width = hierarchy.rows if axis == "rows" else hierarchy.cols
             for dim, sizes in dims.items():
                 broken += _dim_problems(f"spatial.{axis}", dim, problem)
-                if not sizes.allow(np.arange(1, width + 1)).any():
+                if not sizes.leaves_some(width):
                     broken.append(f"spatial.{axis}.{dim}{sizes}: the array has {width} {axis}")
         if broken:
             raise MappingError("constraints:\n" + "\n".join(f"  {text}" for text in broken))
@@ -219,7 +227,7 @@ def _rule_problems(rule: LevelRule, problem: NestProblem, hierarchy: Hierarchy) 
         for dim, sizes in sizes_of.items():
             where = f"{rule.memory}.{kind}"
             broken += _dim_problems(where, dim, problem)
-            if dim in problem.names and not sizes.allow(np.arange(1, problem.size(dim) + 1)).any():
+            if dim in problem.names and not sizes.leaves_some(problem.size(dim)):
                 broken.append(f"{where}.{dim}{sizes}: the dimension has {problem.size(dim)} elements")
     for pattern in (*(rule.order.any or ()), *rule.order.never):
         broken += [
@@ -233,6 +241,8 @@ def _rule_problems(rule: LevelRule, problem: NestProblem, hierarchy: Hierarchy) 
         sets = " or ".join(str(sorted(names)) for names in rule.keep.any)
         never = f" without {sorted(rule.keep.never)}" if rule.keep.never else ""
         broken.append(f"{rule.memory}.keep: {sets}{never}; this memory may keep {sorted(allowed)}")
+    elif rule.memory == hierarchy.names[0] and not rule.keep.allow(allowed):
+        broken.append(f"{rule.memory}: the outermost memory keeps all of {', '.join(sorted(allowed))}")
     return broken
 
 

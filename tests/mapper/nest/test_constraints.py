@@ -153,3 +153,33 @@ def test_orders_of_a_convolution_cannot_be_proved() -> None:
     )
     with pytest.raises(MappingError, match=r"dram\.order: loop orders of a convolution"):
         search(space)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("levels: {dram: {bypass: [input]}}", "dram: the outermost memory keeps all of input, output, weight"),
+        ("levels: {dram: {tile: {m: 99999999999999999999999}}}", "is larger than any dimension"),
+        ("levels: {dram: {tile: {m: {not: [99999999999999999999999]}}}}", "is larger than any dimension"),
+        ("levels: {dram: {tile: {m: []}}}", r"leaves no size: any of \[\]"),
+        ("levels: {dram: {tile: {m: {any: [4], not: [4]}}}}", r"leaves no size: any of \[4\] without \[4\]"),
+    ],
+)
+def test_constraints_that_would_mislead(text: str, message: str) -> None:
+    with pytest.raises(MappingError, match=message):
+        NestSpace(matmul(64, 64, 64), gemmini(), DEFAULT, read_constraints(text))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whether_a_rule_leaves_any_size(seed: int) -> None:
+    random = Random(seed)
+    some = tuple(random.randint(1, 12) for _ in range(3))
+    rule = Sizes(
+        random.choice([None, some[:2]]),
+        random.randint(1, 6),
+        random.choice([None, random.randint(1, 12)]),
+        tuple(random.randint(1, 12) for _ in range(random.randint(0, 4))),
+    )
+    for size in range(1, 13):
+        assert rule.leaves_some(size) == rule.allow(np.arange(1, size + 1)).any()
+    assert Sizes().leaves_some(2**62)

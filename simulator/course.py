@@ -2,7 +2,7 @@
 state.
 
 A tiled product repeats one sequence of hardware loops. Its pace is steady when two neighbouring windows of loops of the
-same shapes took the same time; loops ahead that have those shapes, and whose cache misses take as long, then take that
+same shapes took the same time; loops ahead that have those shapes, and that use the memory as long, then take that
 time too and are passed over in whole windows. A window may itself hold loops that were passed over: once two tiles took
 the same time, so do the tiles after them. What is counted (requests, misses, energy) always covers every loop; only the
 time of the loops passed over is inferred. ``exact`` switches this off.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.memory.recurrences import BEATS
 from simulator.memory.traffic import Traffic
 from simulator.periods import Period, periods
 from simulator.program import HostTask
@@ -38,13 +39,13 @@ BUSY_TOLERANCE = 0.05
 """Difference of a unit's busy cycles in two windows, relative to their time, that counts as steady."""
 
 MEMORY_TOLERANCE = 0.05
-"""Relative difference of the time in memory of a window ahead that is still the same work."""
+"""Relative difference of the use of the memory, by a window ahead, that is still the same work."""
 
 DRIFT_TOLERANCE = 0.015
 """The same for the mean of all windows passed over at once: chance evens out, a drift does not."""
 
 MEMORY_BOUND = 0.6
-"""A window whose misses need less than this share of its time is not bound by memory: more misses change nothing."""
+"""A window that uses the memory for less than this share of its time is not bound by it: more use changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Course:
         self._works = 0
         self._exact = exact
         self._shapes: list[int] = []
-        self._memory = np.zeros(1)
+        self._memory = [np.zeros(1), np.zeros(1)]
         self._halves: list[tuple[int, int, int]] = []
         self._periods: list[Period] = []
         if not exact:
@@ -98,16 +99,18 @@ class Course:
         self.loops_passed_over = 0
 
     def _learn(self, traffic: Traffic, memory_cycles: NDArray[np.float64]) -> None:
-        """Shape of each work, as a number, and time in memory of all works before it."""
+        """Shape of each work, as a number; time in memory and bus beats of all works before it."""
         works = [step for step in self._steps if isinstance(step, Work)]
         known: dict[tuple[int, ...], int] = {}
-        for work, loads in zip(works, traffic.loads, strict=True):
-            parts = (work.is_loop, work.macs, len(work.loads), len(work.pairs), len(work.stores), loads.requests)
+        for work in works:
+            parts = (work.is_loop, work.macs, len(work.loads), len(work.pairs), len(work.stores))
             self._shapes.append(known.setdefault(parts, len(known)))
-        before = np.concatenate(([0.0], np.cumsum(memory_cycles)))
-        pairs = zip(traffic.loads, traffic.stores, strict=True)
-        of_work = [sum(before[part.starts[-1]] - before[part.starts[0]] for part in pair) for pair in pairs]
-        self._memory = np.cumsum([0.0, *of_work])
+        beats = traffic.table[BEATS].astype(np.float64)
+        for measure, of_request in enumerate((memory_cycles, beats)):
+            before = np.concatenate(([0.0], np.cumsum(of_request)))
+            pairs = zip(traffic.loads, traffic.stores, strict=True)
+            of_work = [sum(before[part.starts[-1]] - before[part.starts[0]] for part in pair) for pair in pairs]
+            self._memory[measure] = np.cumsum([0.0, *of_work])
         self._periods = periods(self._shapes)
         self._halves = [work.halves for work in works]
 
@@ -146,7 +149,6 @@ class Course:
         here, best = self._works, (0, 0, 0)
         for period in self._periods:
             window = -(-WINDOW_LOOPS // period.length) * period.length
-            window += window * (window % 2)
             if period.behind[here] < 2 * window - period.length:
                 continue
             if not self._steady(here, window):
@@ -171,21 +173,11 @@ class Course:
         return all(abs(c - 2 * b + a) <= BUSY_TOLERANCE * latest for c, b, a in zip(*busy, strict=True))
 
     def _windows_ahead(self, here: int, window: int, same: int, cycles: int) -> int:
-        """Whole windows among the next ``same`` works that spend as long in memory; the last one is left to run."""
-        memory = self._memory
-        recent = float(memory[here] - memory[here - 2 * window]) / 2
-        count = found = 0
-        while (count + 1) * window <= same and here + (count + 2) * window <= len(self._shapes):
-            start = here + count * window
-            ahead = float(memory[start + window] - memory[start])
-            bound = max(ahead, recent) > MEMORY_BOUND * cycles
-            if bound and abs(ahead - recent) > MEMORY_TOLERANCE * recent:
-                break
-            count += 1
-            drift = abs(float(memory[start + window] - memory[here]) / count - recent)
-            if not bound or drift <= DRIFT_TOLERANCE * recent:
-                found = count
-        return found
+        """Whole windows among the next ``same`` works that are alike; the program's last is left to run."""
+        most = min(same // window, (len(self._shapes) - here) // window - 1)
+        for before in self._memory:
+            most = min(most, _alike(before, here, window, most, cycles))
+        return most
 
     def _skip(self, windows: int, window: int) -> None:
         """Move on by some windows, each of which is taken to last half as long as the last two together."""
@@ -201,3 +193,21 @@ class Course:
         self._next += loops
         self._works += loops
         self._note(clock)
+
+
+def _alike(before: NDArray[np.float64], here: int, window: int, most: int, cycles: int) -> int:
+    """Of ``most`` windows from work ``here`` on, those that use the memory as the two before do, or little of it.
+
+    ``before``: use of the memory by all works before each [cycles].
+    """
+    recent = float(before[here] - before[here - 2 * window]) / 2
+    found = 0
+    for count in range(1, most + 1):
+        end = here + count * window
+        ahead = float(before[end] - before[end - window])
+        bound = max(ahead, recent) > MEMORY_BOUND * cycles
+        if bound and abs(ahead - recent) > MEMORY_TOLERANCE * recent:
+            break
+        if not bound or abs(float(before[end] - before[here]) / count - recent) <= DRIFT_TOLERANCE * recent:
+            found = count
+    return found

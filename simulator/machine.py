@@ -77,11 +77,15 @@ def count(program: Program, spec: HardwareSpec, memory: MemoryState | None = Non
     return _counts(steps, trace(steps, spec, memory if memory is not None else MemoryState(spec)))
 
 
-def count_like(program: Program, spec: HardwareSpec, memory: MemoryState, like: Sequence[Step]) -> tuple[Counts, float]:
+def count_like(
+    program: Program, spec: HardwareSpec, memory: MemoryState, like: Sequence[Step] | None = None
+) -> tuple[Counts, float]:
     """Actions of a program, and the expected time of its misses in the DRAM [cycles]; ``memory`` is advanced.
 
     ``like``: steps of a program that differs only in its DRAM addresses and was found valid: this one is not checked.
     """
+    if like is None:
+        check(program, spec)
     steps = program_steps(program, spec, like)
     traffic = trace(steps, spec, memory)
     return _counts(steps, traffic), float(expected_memory_cycles(traffic.table, spec).sum())

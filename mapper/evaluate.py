@@ -5,8 +5,8 @@ their simulated neighbours', by the time that their cache misses take in memory;
 piece, so that the caches are as they leave them and the counts cover every piece. A trace shows the pieces that were
 simulated.
 
-Of equal products, as those for queries, keys and values, the first is simulated; another one takes over its time if its
-misses take as long in memory, or too short to matter.
+Of equal products, as those for queries, keys and values, the first is simulated; another one takes over its time if a
+unit other than the memory sets the pace and its misses take about as long.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mapper.mapping import Mapping
 from mapper.pricing import energy_of, priced
 from mapper.problem import MatmulProblem
 from mapper.reporting import Part
-from simulator.course import MEMORY_BOUND, Step
+from simulator.course import Step
 from simulator.machine import count_like, program_steps, simulate
 from simulator.memory.traffic import MemoryState
 from simulator.report import Counts, Report, UnitTime
@@ -31,8 +31,11 @@ ALWAYS_SIMULATED = 4
 """Pieces of a series that are simulated: the first finds the caches as another operator left them, the second as its
 equal did, the middle one and the last show how the series drifts."""
 
-MEMORY_TOLERANCE = 0.02
-"""Relative difference of the time in memory of two equal products that take the same time."""
+PACE = 0.97
+"""Share of the time in which a unit is busy that sets the pace of a product: the memory has little to say."""
+
+TWIN_TOLERANCE = 0.05
+"""Relative difference of the time in memory of two equal products that then take the same time."""
 
 
 @dataclass(slots=True)
@@ -64,23 +67,23 @@ class Evaluator:
         return self._some(series) if series.count > 1 else [self._once(series.make(0))]
 
     def _once(self, piece: Piece) -> tuple[Report, Report]:
-        """Take over the time of an equal product whose misses took as long in memory, if there was one."""
+        """Take over the time of an equal product, if there was one whose time one unit alone decided."""
         if piece.problem is None or piece.mapping is None:
             return self._run(piece)
         key = piece.problem.signature(self.spec.dma.max_request_bytes), replace(piece.mapping, ops=())
         twin = self._known.get(key)
-        if twin is not None:
-            before = self.memory.copy()
-            counts, time = count_like(piece.program, self.spec, self.memory)
-            bound = max(time, twin.memory_cycles) > MEMORY_BOUND * twin.cycles
-            if not bound or abs(time - twin.memory_cycles) <= MEMORY_TOLERANCE * twin.memory_cycles:
-                report = replace(twin, name=piece.program.name, memory_cycles=time, counts=counts)
-                report = replace(report, energy_pj_by_action=energy_of(counts, self.prices))
-                return self._estimate(piece, before, counts), report
+        if twin is None or max(time.busy_cycles for time in twin.units.values()) < PACE * twin.cycles:
+            result = self._run(piece)
+            self._known.setdefault(key, result[1])
+            return result
+        before = self.memory.copy()
+        counts, time = count_like(piece.program, self.spec, self.memory)
+        if abs(time - twin.memory_cycles) > TWIN_TOLERANCE * time:
             self.memory = before
-        result = self._run(piece)
-        self._known[key] = result[1]
-        return result
+            return self._run(piece)
+        energy = energy_of(counts, self.prices)
+        report = replace(twin, name=piece.program.name, memory_cycles=time, counts=counts, energy_pj_by_action=energy)
+        return self._estimate(piece, before, counts), report
 
     def _all(self, series: Series) -> list[tuple[Report, Report]]:
         return [self._run(series.make(index)) for index in range(series.count)]

@@ -44,6 +44,9 @@ MEMORY_TOLERANCE = 0.05
 DRIFT_TOLERANCE = 0.015
 """The same for the mean of all windows passed over at once: chance evens out, a drift does not."""
 
+FULL, FULL_SLACK = 0.98, 2.0
+"""A unit that is busy for this share of the time sets the pace: both tolerances are then twice as wide."""
+
 MEMORY_BOUND = 0.6
 """A window that uses the memory for less than this share of its time is not bound by it: more use changes nothing."""
 
@@ -153,8 +156,7 @@ class Course:
                 continue
             if not self._steady(here, window):
                 continue
-            cycles = self._seen[here].time - self._seen[here - window].time
-            windows = self._windows_ahead(here, window, int(period.ahead[here]), cycles)
+            windows = self._windows_ahead(here, window, int(period.ahead[here]))
             while windows and self._halves[here + windows * window] != self._halves[here]:
                 windows -= 1
             best = max(best, (windows * window, windows, window))
@@ -172,11 +174,15 @@ class Course:
         busy = ([busy for busy, _ in one.accounts] for one in (seen[0], seen[1], seen[2]))
         return all(abs(c - 2 * b + a) <= BUSY_TOLERANCE * latest for c, b, a in zip(*busy, strict=True))
 
-    def _windows_ahead(self, here: int, window: int, same: int, cycles: int) -> int:
+    def _windows_ahead(self, here: int, window: int, same: int) -> int:
         """Whole windows among the next ``same`` works that are alike; the program's last is left to run."""
+        now, earlier = self._seen[here], self._seen[here - 2 * window]
+        cycles = (now.time - earlier.time) // 2
+        busiest = max(end - start for (end, _), (start, _) in zip(now.accounts, earlier.accounts, strict=True))
+        slack = FULL_SLACK if busiest >= 2 * FULL * cycles else 1.0
         most = min(same // window, (len(self._shapes) - here) // window - 1)
         for before in self._memory:
-            most = min(most, _alike(before, here, window, most, cycles))
+            most = min(most, _alike(before, here, window, most, cycles, slack))
         return most
 
     def _skip(self, windows: int, window: int) -> None:
@@ -195,10 +201,10 @@ class Course:
         self._note(clock)
 
 
-def _alike(before: NDArray[np.float64], here: int, window: int, most: int, cycles: int) -> int:
+def _alike(before: NDArray[np.float64], here: int, window: int, most: int, cycles: int, slack: float) -> int:
     """Of ``most`` windows from work ``here`` on, those that use the memory as the two before do, or little of it.
 
-    ``before``: use of the memory by all works before each [cycles].
+    ``before``: use of the memory by all works before each [cycles]; ``slack``: by which the tolerances are wider.
     """
     recent = float(before[here] - before[here - 2 * window]) / 2
     found = 0
@@ -206,8 +212,8 @@ def _alike(before: NDArray[np.float64], here: int, window: int, most: int, cycle
         end = here + count * window
         ahead = float(before[end] - before[end - window])
         bound = max(ahead, recent) > MEMORY_BOUND * cycles
-        if bound and abs(ahead - recent) > MEMORY_TOLERANCE * recent:
+        if bound and abs(ahead - recent) > slack * MEMORY_TOLERANCE * recent:
             break
-        if not bound or abs(float(before[end] - before[here]) / count - recent) <= DRIFT_TOLERANCE * recent:
+        if not bound or abs(float(before[end] - before[here]) / count - recent) <= slack * DRIFT_TOLERANCE * recent:
             found = count
     return found

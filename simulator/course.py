@@ -175,12 +175,12 @@ class Course:
         return all(abs(c - 2 * b + a) <= BUSY_TOLERANCE * latest for c, b, a in zip(*busy, strict=True))
 
     def _windows_ahead(self, here: int, window: int, same: int) -> int:
-        """Whole windows among the next ``same`` works that are alike; the program's last is left to run."""
+        """Whole windows among the next ``same`` works that are alike; the last few works are left to run."""
         now, earlier = self._seen[here], self._seen[here - 2 * window]
         cycles = (now.time - earlier.time) // 2
         busiest = max(end - start for (end, _), (start, _) in zip(now.accounts, earlier.accounts, strict=True))
         slack = FULL_SLACK if busiest >= 2 * FULL * cycles else 1.0
-        most = min(same // window, (len(self._shapes) - here) // window - 1)
+        most = min(same // window, (len(self._shapes) - here - WINDOW_LOOPS) // window)
         for before in self._memory:
             most = min(most, _alike(before, here, window, most, cycles, slack))
         return most

@@ -20,12 +20,14 @@ from mapper.search.fitness import mixed, weights
 from mapper.search.searcher import Searcher
 from mapper.search.space import Goal, Rows, Space
 
-CHAINS = 512
+CHAINS = 256
+TRIES = 4
+"""Neighbours that a chain proposes at once and decides on one after another, as large batches cost less per candidate."""
 HOT, COLD = 0.3, 0.003
 """Loss accepted with probability 1/e at the begin and the end of a schedule [fraction]."""
 STEPS = 20
 """Steps of the first schedule; each later one is half as long again."""
-EXCHANGE = 4
+EXCHANGE = 2
 """Steps between two exchanges of places."""
 
 
@@ -45,9 +47,10 @@ class AnnealingSearcher(Searcher):
     def propose(self) -> Rows:
         if self._rows is None:
             return self.space.sample(CHAINS, self.random)
-        rows = self.space.neighbours(self._rows, self.random)
+        rows = self.space.neighbours(np.tile(self._rows, (TRIES, 1)), self.random)
         if self._newcomers.any():
-            rows[self._newcomers] = self.space.sample(int(self._newcomers.sum()), self.random)
+            fresh = np.tile(self._newcomers, TRIES)
+            rows[fresh] = self.space.sample(int(fresh.sum()), self.random)
         return rows
 
     def learn(self, rows: Rows, costs: Costs) -> None:
@@ -55,8 +58,11 @@ class AnnealingSearcher(Searcher):
             self._rows, self._costs = rows.copy(), costs
             self._newcomers[:] = False
             return
-        self._adopt(rows, costs, self._accepted(costs) | self._newcomers)
-        self._newcomers[:] = False
+        for start in range(0, len(rows), CHAINS):
+            part = slice(start, start + CHAINS)
+            offered = Costs(costs.cycles[part], costs.energy_pj[part], costs.footprint_bytes[part])
+            self._adopt(rows[part], offered, self._accepted(offered) | self._newcomers)
+            self._newcomers[:] = False
         self._step += 1
         if self._step % EXCHANGE == 0:
             other = self.random.integers(CHAINS, size=CHAINS)

@@ -22,7 +22,7 @@ from mapper.search.space import Goal, Rows, Space
 
 CHAINS = 256
 TRIES = 4
-"""Neighbours that a chain proposes at once and decides on one after another, as large batches cost less per candidate."""
+"""Neighbours that a chain proposes at once and decides on one by one: large batches cost less per candidate."""
 HOT, COLD = 0.3, 0.003
 """Loss accepted with probability 1/e at the begin and the end of a schedule [fraction]."""
 STEPS = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mapper import cli
@@ -24,7 +25,8 @@ def test_numbers_and_labels() -> None:
     assert info.labels == ("128 x 384 x 64, mnk", "64 x 768 x 64, nmk", "256 x 768 x 64, mnk")
     assert info.best == 1
     axes = draw_front(info).axes[0]
-    assert [list(line.get_xdata()) for line in axes.lines[1:]] == [list(info.kilocycles), [info.kilocycles[1]]]
+    drawn = [np.asarray(line.get_xdata()).tolist() for line in axes.lines[1:]]
+    assert drawn == [list(info.kilocycles), [info.kilocycles[1]]]
     assert [text.get_text() for text in axes.texts] == list(info.labels)
 
 

@@ -278,14 +278,18 @@ class _Loop:
         return np.maximum(np.maximum(paced, before.loaded), self.complete(before))
 
     def _contended(self, before: _Fronts) -> Floats:
-        """Load cycles, with the stores of the loop before on the same buses."""
+        """Load cycles, with the stores of the loop before on the same buses, which take turns with loads."""
         if not self._times.batch.double_buffered:
             return self.load
-        how = self._a, self._b, self._d
-        memory = self._take("memory", *how) + before.store_memory
-        entries = self._take("entries", *how) + before.store_entries
-        beats = self._take("beats", *how) + before.store_beats
-        return np.maximum(np.maximum(self.load, memory), np.maximum(entries, beats))
+        load = self.load
+        for name, stores in (
+            ("memory", before.store_memory),
+            ("entries", before.store_entries),
+            ("beats", before.store_beats),
+        ):
+            own = self._take(name, self._a, self._b, self._d)
+            load = np.maximum(load, own + np.minimum(own, stores))
+        return load
 
     def _fed(self, before: _Fronts, arriving: Floats, load: Floats) -> Floats:
         """When the last pair is fed."""

@@ -103,6 +103,7 @@ def test_estimate_and_simulation_agree_on_decode_matmuls() -> None:
     assert found.overall.spearman >= 0.9
     assert found.overall.mean <= 0.08
     assert {score.rows for score in found.shapes} == {6}
+    assert sum(row.warm for row in found.rows) == 15
     text = agreement.text(found)
     assert "gemmini q 1x768x768" in text
     assert f"of {found.legal:,} legal ones" in text
@@ -118,7 +119,7 @@ def agreeing(found: Agreement, factor: float) -> Agreement:
 
 def test_gates_fail_when_they_should(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     loops = draw(scores(), 5, seed=1).loops
-    rows = tuple(Row("shape", loop, 1000 * at, 1000.0, 1000 * at) for at, loop in enumerate(loops, start=1))
+    rows = tuple(Row("shape", loop, False, 1000 * at, 1000.0, 1000 * at) for at, loop in enumerate(loops, start=1))
     exact = Agreement(rows, legal=5, affordable=5, left_out=(), seed=0)
     assert exact.holds
     assert exact.overall.worst == exact.overall.bias == 0.0

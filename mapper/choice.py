@@ -63,7 +63,13 @@ class Optimal:
         if self.count is not None:
             return self._final(problem, spec, prices)
         result = proved.search(problem, spec, prices, self.objective, self.budget)
-        return Choice(result.mapping, result.statement(), self._details(result))
+        statement = result.statement()
+        if result.status != "optimal":
+            statement = (
+                f"not proved: least {self.objective} of {result.evaluated:,} evaluated of {result.legal:,} legal mappings, "
+                f"most promising first (end of the budget); at most {result.gap:.1%} above what is possible at all"
+            )
+        return Choice(result.mapping, statement, self._details(result))
 
     def _final(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
         found = finalists.finalists(problem, spec, prices, self.objective, self.count or 0)

@@ -144,6 +144,13 @@ def test_a_budget_leaves_a_gap(capsys: pytest.CaptureFixture[str]) -> None:
     assert "not proved: end of the budget; at most" in printed([*large, "--budget", "1"], capsys)
 
 
+def test_a_budget_of_the_proved_search(capsys: pytest.CaptureFixture[str]) -> None:
+    """Thousands of candidates have bounds below what ten of them cost."""
+    out = " ".join(printed(["map", "512x768x768", "--budget", "10"], capsys).split())
+    assert "not proved: least latency of 10 evaluated of" in out
+    assert "above what is possible at all" in out
+
+
 def test_an_interrupted_search_prints_its_best(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,3 +250,10 @@ def test_a_mapping_that_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert cli.main([*NESTS, "--set", "scratchpad.capacity=1 KiB", "--mapping", str(nest)]) == 2
     said = capsys.readouterr().err
     assert re.search(r"scratchpad: .*needs [\d,]+ words > 1,024", said)
+
+
+def test_a_nest_without_its_operands_in_dram_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nest = tmp_path / "nest.yaml"
+    printed([*NESTS, "--yaml", str(nest)], capsys)
+    nest.write_text(nest.read_text().replace("  - input\n", "", 1))
+    assert "dram must keep input too" in refused([*NESTS, "--mapping", str(nest)], capsys)

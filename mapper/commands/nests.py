@@ -75,6 +75,7 @@ def execute(options: argparse.Namespace, shape: tuple[int, int, int], fixed: Map
         outputs = open_outputs(stack, wanted, read)
         if fixed is not None:
             require_for(fixed, problem=case.problem.sizes, machine=spec.name, origin=options.mapping)
+            _require_sources(fixed, case.hierarchy, options.mapping)
             report = nest_report(fixed, case.problem, case.hierarchy, accounting, spec)
             _tell(report, [f"fixed: {options.mapping}, not searched; {accounting.name} accounting"], {}, outputs)
             return 0
@@ -87,6 +88,14 @@ def execute(options: argparse.Namespace, shape: tuple[int, int, int], fixed: Map
             report = nest_report(outcome.best, case.problem, case.hierarchy, accounting, spec)
             _tell(report, [outcome.front.statement, *_space_lines(space)], outcome.front.details, outputs)
     return INTERRUPTED if outcome.front.interrupted else 0
+
+
+def _require_sources(fixed: Mapping, hierarchy: Hierarchy, origin: str) -> None:
+    """Refuse a nest whose data do not begin and end in the outermost memory: its accesses there would count nothing."""
+    outermost = hierarchy.memories[0]
+    missing = sorted(outermost.keeps - fixed.levels[0].kept)
+    if missing and fixed.levels[0].memory == outermost.name:
+        raise CommandError(f"{origin}: {outermost.name} must keep {', '.join(missing)} too: it is the outermost memory")
 
 
 def _refuse(options: argparse.Namespace, fixed: Mapping | None) -> None:

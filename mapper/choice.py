@@ -66,8 +66,9 @@ class Optimal:
         statement = result.statement()
         if result.status != "optimal":
             statement = (
-                f"not proved: least {self.objective} of {result.evaluated:,} evaluated of {result.legal:,} legal mappings, "
-                f"most promising first (end of the budget); at most {result.gap:.1%} above what is possible at all"
+                f"not proved: least {self.objective} of {result.evaluated:,} evaluated of {result.legal:,} legal "
+                f"mappings, most promising first (end of the budget); at most {result.gap:.1%} above what is possible "
+                "at all"
             )
         return Choice(result.mapping, statement, self._details(result))
 

@@ -63,7 +63,7 @@ class Lines:
 
 
 def lines(batch: Batch, seen: Visits, traffic: Traffic) -> Lines:
-    """Estimate what a cold hierarchy fetches, full of other data."""
+    """Estimate what a cold hierarchy fetches, full of other data, as dirty as a run of the same leaves it."""
     spec = traffic.spec
     if spec.l2 is None:
         raise ValueError(f"{spec.name} has no L2")
@@ -107,12 +107,12 @@ def _fetches(batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> 
         c=c,
         fetched=fetched,
         written=written,
-        dirty=dirty_share(fetched, written, cache),
+        dirty=written / np.maximum(fetched + written, 1.0),
         from_dram=np.ones(len(batch)),
     )
 
 
-def dirty_share(fetched: Floats, written: Floats, cache: CacheSpec, before: float = 0.0) -> Floats:
+def dirty_share(fetched: Floats, written: Floats, cache: CacheSpec, before: float) -> Floats:
     """Return the share of dirty lines, on average over a run, in a cache where it was ``before``.
 
     Each line that enters takes the place of any other: towards the share of those written among all that enter, with

@@ -24,7 +24,10 @@ from mapper.search.hunt import Candidates, FrontHunt, Hunt
 from mapper.supported import require
 
 MAPSPACE = "hardware loops: tiles in array blocks, six DRAM orders, halves or whole memories, operands held if possible"
-ACCOUNTING = "the estimate on cold caches: latency with fill, drain, issue and memory rates; exact counts"
+ACCOUNTING = (
+    "the estimate on cold caches, as dirty as a run of the same leaves them: latency with fill, drain, issue and "
+    "memory rates; exact counts"
+)
 
 
 @dataclass(frozen=True, slots=True)

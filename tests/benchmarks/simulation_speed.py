@@ -23,6 +23,7 @@ from typing import Any
 
 from mapper import evaluate, pipeline
 from mapper.policy import Policy
+from simulator.program import MatmulLoop
 from simulator.report import Report
 
 POLICIES: dict[str, Policy] = {"library": "gemmini_auto", "mapper": "best"}
@@ -65,11 +66,14 @@ def run(model: str, machine: str, seq: int, policy: Policy, exact: bool) -> tupl
 def timed() -> Iterator[Seconds]:
     """Add up the CPU seconds of ``simulate`` and ``count_like``, and of the search for mappings."""
     seconds = Seconds()
+    known: dict[tuple[str, MatmulLoop | None], int] = {}
 
     def wrap(function: Callable[..., Any], purpose: str) -> Callable[..., Any]:
         def wrapper(*arguments: Any, **options: Any) -> Any:
             if purpose == "simulation":
-                seconds.loops += sum(hasattr(item, "macs") for item in arguments[0].items)
+                loops = [item for item in arguments[0].items if isinstance(item, MatmulLoop)]
+                known[arguments[0].name, loops[0] if loops else None] = len(loops)
+                seconds.loops = sum(known.values())
             start = time.process_time()
             result = function(*arguments, **options)
             setattr(seconds, purpose, getattr(seconds, purpose) + time.process_time() - start)

@@ -25,7 +25,7 @@ TRIES = 4
 """Neighbours that a chain proposes at once and decides on one by one: large batches cost less per candidate."""
 HOT, COLD = 0.3, 0.003
 """Loss accepted with probability 1/e at the begin and the end of a schedule [fraction]."""
-STEPS = 20
+STEPS = 5
 """Steps of the first schedule; each later one is half as long again."""
 EXCHANGE = 2
 """Steps between two exchanges of places."""

@@ -90,6 +90,7 @@ def scaled(lines: residency.Lines, moved: Counts, cache: CacheSpec, dirty: float
     cold = np.minimum(1.0, fills / np.maximum(once, 1.0))
     return replace(
         lines,
+        cold=np.full_like(lines.cold, cold),
         first_a=lines.unique_a * cold + (lines.first_a - lines.unique_a) * more,
         again_a=lines.again_a * more,
         first_b=lines.unique_b * cold + (lines.first_b - lines.unique_b) * more,
@@ -99,6 +100,7 @@ def scaled(lines: residency.Lines, moved: Counts, cache: CacheSpec, dirty: float
         c=lines.c * cold,
         fetched=fetched,
         written=written,
+        fresh=np.minimum(1.0, written / np.maximum(lines.written, 1.0)),
         dirty=residency.dirty_share(fetched, written, cache, dirty),
         from_dram=np.full_like(lines.from_dram, moved["dram", "read_byte"] / cache.line_bytes / max(1, fills)),
     )

@@ -22,6 +22,7 @@ from simulator.units.unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 AGAIN, NEW, EDGE = 0, 1, 2
 """How a tile of A or B comes: after a sweep over it; first, behind others of its rows; first, and first in its rows."""
@@ -62,6 +63,7 @@ class LoadTimes:
         self._spec = spec
         self._segment = blocks_per_segment(spec)
         self._from_dram = lines.from_dram if lines else np.ones(1)
+        self._cold = lines.cold if lines else np.ones(1)
         transposed = problem.b_transposed
         width, along = (batch.tile_k, "k") if transposed else (batch.tile_n, "n")
         zero = np.zeros(1)
@@ -88,20 +90,23 @@ class LoadTimes:
         segments = (trips - 1) * -(-full // self._segment) - (-last // self._segment)
         tile = np.where(trips > 1, full, last)
         own = -(-np.minimum(tile * cols, row_bytes) // line)
-        edge = np.minimum(first, rows * own)
+        whole = first / np.maximum(self._cold, 1e-9)
+        edge = self._cold * np.minimum(whole, rows * own)
         inside = (first - edge) * trips / np.maximum(trips - 1, 1)
         at_edge = np.where(trips > 1, edge * segments / -(-tile // self._segment), first)
         commands = -(-rows // self._spec.array.rows) * segments
         return (
-            self._mvin(sweep, rows * segments, commands, again, spread=True),
-            self._mvin(sweep, rows * segments, commands, inside),
-            self._mvin(sweep, rows * segments, commands, at_edge),
+            self._mvin(sweep, rows * segments, commands, again, scattered=np.ones(1, dtype=bool)),
+            self._mvin(sweep, rows * segments, commands, inside, scattered=self._cold < 1.0),
+            self._mvin(sweep, rows * segments, commands, at_edge, scattered=self._cold < 1.0),
         )
 
-    def _mvin(self, sweep: Ints, rows: Ints | int, commands: Ints | int, missed: Floats, spread: bool = False) -> Mvin:
+    def _mvin(
+        self, sweep: Ints, rows: Ints | int, commands: Ints | int, missed: Floats, scattered: Bools | None = None
+    ) -> Mvin:
         """Return the average command of a sweep of ``commands``, ``rows`` row segments, of which ``missed`` lines miss.
 
-        Lost lines are ``spread`` over all commands. New ones are one or more in every row, or in whole commands.
+        Where ``scattered``, over all commands; else one or more in every row, or in whole commands.
         """
         spec = self._spec
         beats, size = sweep[:, BEATS] / commands, sweep[:, BYTES] / commands
@@ -111,9 +116,9 @@ class LoadTimes:
         hit = load_command(beats, size, np.zeros_like(beats), self._from_dram, spec)
         miss = load_command(beats, size, np.maximum(1.0, per_row) * rows / commands, self._from_dram, spec)
         cycles = hit + missing * (miss - hit)
-        if spread:
+        if scattered is not None and scattered.any():
             evenly = load_command(beats, size, missed / commands, self._from_dram, spec)
-            cycles = evenly + SCATTER * (cycles - evenly)
+            cycles = np.where(scattered, evenly + SCATTER * (cycles - evenly), cycles)
         ends = float(spec.dma.issue_cycles + spec.dma.completion_cycles)
         latency = float(spec.dram.request_cycles + spec.dram.latency_cycles)
         if spec.l2 is None:

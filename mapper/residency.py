@@ -41,6 +41,8 @@ class Lines:
     """Distinct lines of A."""
     unique_b: float
     unique_c: float
+    cold: Floats
+    """Share of lines that the cache does not hold before; those that it holds are scattered."""
     first_a: Floats
     """Fetched in the first sweep of A."""
     again_a: Floats
@@ -56,6 +58,8 @@ class Lines:
     """All of these over the run."""
     written: Floats
     """Lines written back to DRAM."""
+    fresh: Floats
+    """Share of the lines stored that the cache does not hold before."""
     dirty: Floats
     """Share of the cache's lines that are dirty, on average over the run."""
     from_dram: Floats
@@ -98,6 +102,7 @@ def _fetches(batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> 
         unique_a=unique_a,
         unique_b=unique_b,
         unique_c=unique_c,
+        cold=np.ones(len(batch)),
         first_a=first_a,
         again_a=again_a,
         first_b=first_b,
@@ -107,6 +112,7 @@ def _fetches(batch: Batch, seen: Visits, traffic: Traffic, cache: CacheSpec) -> 
         c=c,
         fetched=fetched,
         written=written,
+        fresh=np.ones(len(batch)),
         dirty=written / np.maximum(fetched + written, 1.0),
         from_dram=np.ones(len(batch)),
     )

@@ -96,7 +96,7 @@ class StoreTimes:
         held = (dram.request_cycles + dram.latency_cycles + per_fetch + spec.l2.mshr_release_cycles) / spec.l2.mshrs
         worth = problem.m * row_bytes / line
         entry = dram.write_miss_cycles + dram.write_back_hold_cycles / spec.l2.mshrs * lines.dirty
-        new = np.maximum(entry, dram.write_back_cycles * lines.dirty)
+        new = np.maximum(entry, dram.write_back_cycles * lines.dirty) * lines.fresh
         whole = np.clip(lines.unique_c - lines.c, 0.0, None) / max(worth, 1.0) * new
         if problem.c_full:
             whole = np.where(seen.spilled > 0, 0.0, whole)

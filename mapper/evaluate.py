@@ -103,16 +103,18 @@ class Evaluator:
         return parts
 
     def _run(self, piece: Piece) -> tuple[Report, Report]:
-        estimated = self._estimate(piece, self.memory.copy(), None)
+        before = self.memory.copy()
         simulated = simulate(piece.program, self.spec, memory=self.memory, spans=self.spans, exact=self.exact)
-        return estimated, priced(simulated, self.prices)
+        return self._estimate(piece, before, simulated.counts), priced(simulated, self.prices)
 
     def _count(self, piece: Piece, like: Sequence[Step]) -> tuple[Report, Counts, float]:
         """Estimate a piece from what it counts, without simulating it; also its time in memory."""
+        before = self.memory.copy()
         counts, memory_cycles = count_like(piece.program, self.spec, self.memory, like)
-        return self._estimate(piece, self.memory, counts), counts, memory_cycles
+        return self._estimate(piece, before, counts), counts, memory_cycles
 
-    def _estimate(self, piece: Piece, memory: MemoryState, counts: Counts | None) -> Report:
+    def _estimate(self, piece: Piece, memory: MemoryState, counts: Counts) -> Report:
+        """Return the estimate of a piece from the caches before it and what was counted."""
         if piece.problem is None or piece.mapping is None:
             return estimate_commands(piece.program, self.spec, self.prices, memory, counts)
         return estimate(piece.mapping, piece.problem, self.spec, self.prices, memory, piece.program, counts)

@@ -24,19 +24,14 @@ from mapper.nest.accounting import Accounting
 from mapper.nest.capacity import block_sizes, tile_words
 from mapper.nest.choices import Choice, Unrolling, bufferings, keep_sets, spatial_level, spreads
 from mapper.nest.constraints import FREE, Constraints
+from mapper.nest.draws import Draws
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.lattice import Lattice
 from mapper.nest.members import MemberCosts
 from mapper.nest.moves import partial_words
 from mapper.nest.problem import NestProblem
-from mapper.nest.sampler import Steps, TileSampler
+from mapper.nest.sampler import Steps
 from mapper.nest.tables import Grid
-
-MOST_CELLS = 20_000_000
-"""Of tables for draws that are kept: 160 MB."""
-
-MOST_DRAWS = 100_000
-"""Draws without any valid mapping among them after which sampling by rejection gives up."""
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -100,7 +95,6 @@ class NestSpace:
         self.orders = tuple(
             self.constraints.rule(memory.name).order.of(self.dims) for memory in hierarchy.memories[: self.levels]
         )
-        self._samplers: dict[int, TileSampler] = {}
         self.lattice.require_chains(self.variants)
 
     def _check(self, bypass: Sequence[str]) -> None:
@@ -164,9 +158,9 @@ class NestSpace:
         """
         if any(self.needs_kernel(variant) for variant in self.variants):
             return None
-        if not all(isinstance(count, int) for count in self._counts):
+        if not all(isinstance(count, int) for count in self._draws.counts):
             return None
-        return int(sum(self._counts)) * self.order_count
+        return int(sum(self._draws.counts)) * self.order_count
 
     def axes(self) -> tuple[Axis, ...]:
         """The axes; with several outer choices, tile chains are those of the first."""
@@ -223,27 +217,17 @@ class NestSpace:
 
     # Draws.
 
-    def _sampler(self, number: int) -> TileSampler:
-        """The sampler of an outer choice; tables are kept as long as together they are small."""
-        if number not in self._samplers:
-            if sum(sampler.cells for sampler in self._samplers.values()) > MOST_CELLS:
-                self._samplers.clear()
-            variant = self.variants[number]
-            steps = [self.steps(variant, dim) for dim in self.dims]
-            self._samplers[number] = TileSampler(steps, [self.fits(variant, level) for level in range(1, self.levels)])
-        return self._samplers[number]
-
     @cached_property
-    def _counts(self) -> tuple[float, ...]:
-        """Valid tiles per outer choice; an integer where exact."""
-        found = []
-        for number in range(len(self.variants)):
-            sampler = self._sampler(number)
-            found.append(sampler.count if sampler.is_exact else float(sampler.count))
-        return tuple(found)
+    def _draws(self) -> Draws:
+        return Draws(self)
 
-    def fits(self, choice: Choice, level: int) -> tuple[Callable[[Sequence[Rows]], Mask], frozenset[int]] | None:
-        """Whether the tiles of one level fit its memory, of sizes in units; and the dimensions this depends on."""
+    def fits(
+        self, choice: Choice, level: int, *, partial: bool = False
+    ) -> tuple[Callable[[Sequence[Rows]], Mask], frozenset[int]] | None:
+        """Whether the tiles of one level fit its memory, of sizes in units; and the dimensions this depends on.
+
+        Output elements are final values, or partial sums with ``partial``: the most room that they can take.
+        """
         memory = self.hierarchy.memories[level]
         if level == 1 and not self._registers_fit(choice):
             return (lambda sizes: np.zeros(np.broadcast_shapes(*(np.shape(size) for size in sizes)), bool)), frozenset()
@@ -255,7 +239,7 @@ class NestSpace:
 
         def fits(sizes: Sequence[Rows]) -> Mask:
             elements = {dim: grids[i].elements(sizes[i]).astype(np.float64) for i, dim in enumerate(self.dims)}
-            return np.asarray(self._words(choice, level, elements) <= float(memory.entries or 0))
+            return np.asarray(self._words(choice, level, elements, partial) <= float(memory.entries or 0))
 
         return fits, used
 
@@ -264,8 +248,10 @@ class NestSpace:
         inside = list(enumerate(self.hierarchy.memories))[self.levels :]
         return all(memory.entries is None or len(choice.kept[level]) <= memory.entries for level, memory in inside)
 
-    def _words(self, choice: Choice, level: int, elements: Dictionary[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Words that tiles of these sizes take at a level; output elements as final values."""
+    def _words(
+        self, choice: Choice, level: int, elements: Dictionary[str, NDArray[np.float64]], partial: bool = False
+    ) -> NDArray[np.float64]:
+        """Words that tiles of these sizes take at a level; output elements as final values or as partial sums."""
         blocks = block_sizes(choice.spatial, level, self.accounting)
         total: NDArray[np.float64] = np.zeros(())
         for name in sorted(choice.kept[level]):
@@ -275,6 +261,8 @@ class NestSpace:
                 for dim in tensor.dims
             }
             words = np.asarray(tile_words(tensor, rounded))
+            if partial and name == "output":
+                words = words * partial_words(self.hierarchy, level, self.accounting)
             if self.accounting.double_buffer_capacity and name in choice.doubled[level]:
                 whole = np.bool_(True)
                 for dim in tensor.dims:
@@ -286,50 +274,23 @@ class NestSpace:
     def sample(self, count: int, random: Generator) -> Rows:
         """Legal members as rows, drawn uniformly from all legal ones.
 
-        The outer choice is drawn by its exact number of valid tiles, tiles by `TileSampler`, orders independently.
+        Tiles are drawn by `TileSampler`; outer choices that differ in second copies alone share a table, and what does
+        not fit after all is drawn again (`mapper.nest.draws`).
 
         Raises
         ------
         MappingError
             When there is none, with the census of what failed; when counts need more than 320 MB.
         """
-        weights = np.array(self._counts, np.float64)
-        if not weights.sum():
-            raise MappingError(f"no mapping of {self.problem.name} fits {self.hierarchy.name}", self.census())
-        rows = self._drawn(count, random, weights)
-        if not any(self.needs_kernel(variant) for variant in self.variants):
-            return rows
-        good = rows[self.costs(rows).valid]
-        tried = len(rows)
-        while len(good) < count:  # what does not fit after all is drawn again
-            if tried > MOST_DRAWS and not len(good):
-                raise MappingError(f"none of {tried:,} mappings drawn fits {self.hierarchy.name}", self.census())
-            rows = self._drawn(max(count, 1000), random, weights)
-            tried += len(rows)
-            good = np.concatenate([good, rows[self.costs(rows).valid]])
-        return good[:count]
-
-    def _drawn(self, count: int, random: Generator, weights: NDArray[np.float64]) -> Rows:
-        drawn = random.choice(len(weights), size=count, p=weights / weights.sum())
-        rows = np.empty((count, self.genes), np.int64)
-        for level, orders in enumerate(self.orders):
-            rows[:, level] = random.integers(0, len(orders), count)
-        rows[:, self.levels] = drawn
-        for number in np.unique(drawn):
-            where = np.flatnonzero(drawn == number)
-            units = self._sampler(int(number)).draw(len(where), random)
-            for position, dim in enumerate(self.dims):
-                sizes = self.grid(self.variants[number], dim).elements(units[:, :, position])
-                for level in range(self.levels - 1):
-                    rows[where, self._gene(level, position)] = sizes[:, level]
-        return rows
+        return self._draws.sample(count, random)
 
     @property
     def genes(self) -> int:
         """Columns of a row."""
         return self.levels + 1 + (self.levels - 1) * len(self.dims)
 
-    def _gene(self, level: int, dim: int) -> int:
+    def gene(self, level: int, dim: int) -> int:
+        """Column of a tile size."""
         return self.levels + 1 + level * len(self.dims) + dim
 
     # Members.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mapper.errors import MappingError
+from mapper.nest import draws
 from mapper.nest.accounting import DEFAULT, TIMELOOP, Accounting
 from mapper.nest.choices import Unrolling
 from mapper.nest.problem import conv2d, matmul
@@ -115,3 +116,21 @@ def test_nothing_to_draw() -> None:
     space = NestSpace(matmul(64, 64, 64), gemmini(accumulator=15), TIMELOOP)
     with pytest.raises(MappingError, match="accumulator: the smallest tile of output needs 16 words > 15"):
         space.sample(1, np.random.default_rng(0))
+
+
+def test_one_table_serves_all_sets_of_second_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting them one by one takes a table each, 64 with an L2."""
+    made: list[object] = []
+
+    class Counted(draws.TileSampler):
+        def __init__(self, steps: object, fits: object) -> None:
+            made.append(self)
+            super().__init__(steps, fits)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(draws, "TileSampler", Counted)
+    space = NestSpace(matmul(4, 40, 33), gemmini(1200, 80), DEFAULT)
+    rows = space.sample(2_000, np.random.default_rng(0))
+    assert len(space.variants) > 1
+    assert len(made) == 1
+    assert space.legal(rows).all()
+    assert len(np.unique(rows[:, space.levels])) == len(space.variants)

@@ -192,6 +192,10 @@ def _add_map(one: argparse.ArgumentParser) -> None:
     nests.add_argument("--accounting", choices=ACCOUNTINGS, help="whose rules count accesses; default: ours")
     nests.add_argument("--factors", choices=("imperfect", "perfect"), help="perfect: tiles divide; default: imperfect")
     nests.add_argument("--constraints", type=_name, metavar="FILE", help="YAML: fix, bound or forbid parts of the nest")
+    nests.add_argument(
+        "--units", type=_name, metavar="m=1,k=16,n=16",
+        help="steps of tile sizes; default: the array's, coarser from 1,024 steps on",
+    )  # fmt: skip
     _add_outputs(one).add_argument("--yaml", type=_name, metavar="FILE", help="the mapping, to be run again")
 
 

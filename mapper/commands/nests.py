@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import textwrap
 from collections.abc import Mapping as Dictionary
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import hwconfigs
 from hwconfigs import HardwareSpec
-from mapper.commands import fronts, searching
+from mapper.commands import fronts, searching, units
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
@@ -79,8 +80,12 @@ def execute(options: argparse.Namespace, shape: tuple[int, int, int], fixed: Map
             report = nest_report(fixed, case.problem, case.hierarchy, accounting, spec)
             _tell(report, [f"fixed: {options.mapping}, not searched; {accounting.name} accounting"], {}, outputs)
             return 0
-        space = _space(options, case)
-        outcome = _searched(options, space, stack.enter_context(searching.bar()))
+        try:
+            space = _space(options, case)
+            outcome = _searched(options, space, stack.enter_context(searching.bar()))
+        except KeyboardInterrupt:  # later ones end the search with the best so far
+            print("tilewright: interrupted; nothing has been evaluated yet", file=sys.stderr)
+            return INTERRUPTED
         if options.objective == "pareto":
             title = f"matmul {_sizes(case.problem)} on {spec.name}"
             fronts.tell(outcome.front, title, spec, outputs, "loop-nest")
@@ -105,7 +110,7 @@ def _refuse(options: argparse.Namespace, fixed: Mapping | None) -> None:
         if getattr(options, name) and (name, options.objective) != ("plot", "pareto"):
             raise CommandError(f"--{name} needs a simulation; loop nests are estimated by formulas only")
     if fixed is not None:
-        for option in searching.given(options, ("factors", "constraints")):
+        for option in searching.given(options, ("factors", "constraints", "units")):
             raise CommandError(f"{option} has no meaning with --mapping {options.mapping}: nothing is searched")
     elif options.objective == "pareto":
         fronts.refuse_files(options)
@@ -122,11 +127,23 @@ def _accounting(options: argparse.Namespace) -> Accounting:
 def _space(options: argparse.Namespace, case: Case) -> NestSpace:
     constraints = None if options.constraints is None else read_constraints(Path(options.constraints))
     perfect = None if options.factors is None else options.factors == "perfect"
-    return NestSpace(case.problem, case.hierarchy, case.accounting, constraints, perfect=perfect)
+    steps = None if options.units is None else units.parse(options.units, case.problem.names)
+    if steps and (case.accounting.ragged == "perfect" if perfect is None else perfect):
+        raise CommandError("--units has no effect with perfect factors: tiles are divisors")
+    return NestSpace(
+        case.problem,
+        case.hierarchy,
+        case.accounting,
+        constraints,
+        perfect=perfect,
+        units=steps,
+        most_units=units.MOST_UNITS,
+    )
 
 
 def _searched(options: argparse.Namespace, space: NestSpace, progress: Progress) -> Outcome:
     search = options.search or "optimal"
+    space.require_room()
     if search == "optimal":
         return _proved(options, space, progress)
     if search == "exhaustive" and options.budget is None and space.total > LARGEST_WALK:
@@ -138,7 +155,10 @@ def _searched(options: argparse.Namespace, space: NestSpace, progress: Progress)
     found = find(nests, options.objective, search, progress=progress, **searching.settings(options))
     points = [(nests.mapping(row), cycles, energy) for row, cycles, energy in found.front]
     statement = f"{found.statement(f'{space.total:,} nests')}; {_holds_for(space)}"
-    return Outcome(found.mapping, fronts.Front(points, statement, found.details(), found.status == "interrupted"))
+    return Outcome(
+        found.mapping,
+        fronts.Front(points, statement, {**found.details(), "units": units.of(space)}, found.status == "interrupted"),
+    )
 
 
 def _proved(options: argparse.Namespace, space: NestSpace, progress: Progress) -> Outcome:
@@ -164,6 +184,7 @@ def _proved(options: argparse.Namespace, space: NestSpace, progress: Progress) -
         statement = f"not proved: {why}; at most {result.gap:.1%} above what is possible at all; {effort}"
     details: dict[str, object] = {
         "search": "optimal",
+        "units": units.of(space),
         "objective": options.objective,
         "status": result.status if result.status == "optimal" else "budget" if spent else "interrupted",
         "covered": result.covered,
@@ -181,8 +202,8 @@ def _proved(options: argparse.Namespace, space: NestSpace, progress: Progress) -
 
 def _holds_for(space: NestSpace) -> str:
     """The mapspace and the accounting in half a sentence."""
-    units = ", ".join(f"{dim} {space.grid(space.variants[0], dim).unit}" for dim in space.dims)
-    tiles = "perfect factors" if space.perfect else f"tiles of any size in units of {units}"
+    steps = ", ".join(f"{dim} {unit}" for dim, unit in units.of(space).items())
+    tiles = "perfect factors" if space.perfect else f"tiles of any size in units of {steps}"
     return f"holds for {tiles}, the {space.spatial} array, {space.accounting.name} accounting"
 
 

@@ -25,7 +25,7 @@ RANDOM = ("random", "annealing", "genetic")
 LEAST = {"latency": "latency", "energy": "energy", "edp": "EDP", "pareto": "EDP"}
 """Objectives as words."""
 
-LOOP_NEST_ONLY = ("accounting", "factors", "constraints")
+LOOP_NEST_ONLY = ("accounting", "factors", "constraints", "units")
 SEARCH_ONLY = ("search", "budget", "seed", "workers", "finalists")
 
 

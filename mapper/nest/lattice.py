@@ -18,6 +18,15 @@ from mapper.nest.tables import Grid
 
 Ints = NDArray[np.int64]
 
+LARGEST_GRID = 16_384
+"""Units of a dimension with tiles of any size; break points of so many take seconds, and grow with the square."""
+
+COARSER = 4
+"""Units that are chosen automatically grow by this factor."""
+
+FIRST_STEP = 16
+"""Elements of the first unit beyond 1, of dimensions that the array does not take."""
+
 
 class Lattice:
     """The tiles of a mapspace.
@@ -32,6 +41,8 @@ class Lattice:
         Whether every tile divides the one outside it.
     units
         Granularity by dimension [elements]; a missing one is what the array takes at once.
+    most_units
+        If given, missing units are coarser where a dimension would have more units than this.
     """
 
     def __init__(
@@ -42,9 +53,11 @@ class Lattice:
         levels: int,
         perfect: bool,
         units: Mapping[str, int],
+        most_units: int | None = None,
     ) -> None:
         self.problem, self.constraints, self.levels = problem, constraints, levels
         self.perfect, self.units = perfect, dict(units)
+        self.most_units = most_units
         self._rules = [constraints.rule(memory.name) for memory in hierarchy.memories[:levels]]
         self._grids: dict[tuple[int, str], Grid] = {}
         self._steps: dict[tuple[int, str], Steps] = {}
@@ -94,17 +107,22 @@ class Lattice:
 
     def _make_grid(self, array: int, dim: str) -> Grid:
         size = self.problem.size(dim)
-        unit = array if self.perfect else self.units.get(dim, array)
+        unit = array if self.perfect else self.units.get(dim) or self._default_unit(size, array)
         if array % unit and unit % array:
             raise MappingError(f"unit of {dim}: {unit} must divide or be a multiple of {array}, what the array takes")
         if self.perfect and size % array:
             raise MappingError(f"{dim}={size}: the array takes {array} at once, which does not divide it")
         plain = Grid(size, unit, array, self.perfect)
+        if not self.perfect and plain.units > LARGEST_GRID:
+            raise MappingError(
+                f"{dim}={size}: {plain.units:,} sizes of tiles in units of {unit}, more than {LARGEST_GRID:,}; "
+                "take coarser units or perfect factors"
+            )
         if not any(dim in rule.tile or dim in rule.factor for rule in self._rules):
             return plain
         values = _sizes(plain)
         elements = plain.elements(values)
-        every = np.arange(1, size + 1)
+        every = values  # trips between tiles: at most the units, and a divisor of them if factors are perfect
         masks = [_tile_mask(rule, dim, elements) for rule in self._rules[:-1]]
         trips = [None if dim not in rule.factor else every[rule.factor[dim].allow(every)] for rule in self._rules]
         last = _innermost_mask(self._rules[-1], dim, elements, array)
@@ -113,6 +131,16 @@ class Lattice:
         allowed = tuple(None if mask is None else tuple(values[mask].tolist()) for mask in masks)
         left = tuple(None if some is None else tuple(some.tolist()) for some in trips[:-1])
         return Grid(size, unit, array, self.perfect, allowed, (*left, None))
+
+    def _default_unit(self, size: int, array: int) -> int:
+        """What the array takes at once, or the least of 16, 64, .. elements or 4, 16, .. arrays that is coarse enough.
+
+        A dimension that the array takes one element of goes on with 16 elements.
+        """
+        unit = array
+        while self.most_units is not None and -(-size // unit) > self.most_units:
+            unit = FIRST_STEP if unit == 1 else unit * COARSER
+        return unit
 
     def _make_steps(self, grid: Grid) -> Steps:
         values = _sizes(grid)

@@ -119,7 +119,8 @@ class TileSampler:
         cells = prod(len(self.steps[dim].values) for dim in coupled)
         if cells > LARGEST_TABLE:
             raise MappingError(
-                f"{cells:,} combinations of tiles at level {level + 1}, more than {LARGEST_TABLE:,}; take coarser units"
+                f"{cells:,} combinations of tiles at level {level + 1}, more than {LARGEST_TABLE:,}: "
+                "take coarser units or perfect factors, or let optimal search"
             )
         ways = self._ways(level, coupled, [self.steps[dim].values for dim in coupled])
         tables = [ways]
@@ -172,7 +173,9 @@ class TileSampler:
         grids = [self.steps[dim].values for dim in dims]
         shape = tuple(len(grid) for grid in grids)
         if prod(shape) > LARGEST_TABLE:
-            raise MappingError(f"{prod(shape):,} combinations of outer tiles; take coarser units")
+            raise MappingError(
+                f"{prod(shape):,} combinations of outer tiles, more than {LARGEST_TABLE:,}: take coarser units"
+            )
         result: Numbers = np.zeros(shape, self._dtype)
         every = sorted([*dims, self.last])
         if not dims:

@@ -60,6 +60,8 @@ class NestSpace:
     units
         Granularity of the tiles by dimension [elements]; by default what the array takes at once, and 1 for dimensions
         that are not spread.
+    most_units
+        Where a dimension would have more units than this, those that are not given are coarser: 16, 64, .. elements.
     spatial
         ``"full"``: each axis of the array takes as much of its dimension as it can; ``"free"``: any part.
     bypass
@@ -80,6 +82,7 @@ class NestSpace:
         *,
         perfect: bool | None = None,
         units: Dictionary[str, int] | None = None,
+        most_units: int | None = None,
         spatial: Unrolling = "full",
         bypass: Sequence[str] = (),
     ) -> None:
@@ -90,7 +93,7 @@ class NestSpace:
         self.dims = problem.names
         self.levels = spatial_level(hierarchy) + 1
         self._check(bypass)
-        self.lattice = Lattice(problem, hierarchy, self.constraints, self.levels, self.perfect, units or {})
+        self.lattice = Lattice(problem, hierarchy, self.constraints, self.levels, self.perfect, units or {}, most_units)
         self.variants = self._variants(dict.fromkeys(bypass, True))
         self.orders = tuple(
             self.constraints.rule(memory.name).order.of(self.dims) for memory in hierarchy.memories[: self.levels]
@@ -335,6 +338,17 @@ class NestSpace:
                     )  # fmt: skip
                     continue
         return list(found.values())
+
+    def require_room(self) -> None:
+        """Raise a `MappingError` with the census where no outer choice has room for its smallest tiles."""
+        bounded = [(level, memory) for level, memory in enumerate(self.hierarchy.memories[: self.levels]) if level]
+        for variant in self.variants:
+            if all(
+                memory.entries is None or self._least_words(variant, level) <= memory.entries
+                for level, memory in bounded
+            ):
+                return
+        raise MappingError(f"no mapping of {self.problem.name} fits {self.hierarchy.name}", self.census())
 
     def _least_words(self, choice: Choice, level: int) -> int:
         sizes = {}

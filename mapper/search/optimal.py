@@ -137,6 +137,8 @@ def search(
     ------
     MappingError
         For an unknown objective, a budget that allows nothing, or a space without a legal mapping (with a census).
+    KeyboardInterrupt
+        Only when nothing was found yet.
     """
     if objective not in OBJECTIVES:
         raise MappingError(f"unknown objective {objective!r}; use {', '.join(OBJECTIVES)}")
@@ -148,6 +150,8 @@ def search(
     hunt = _Hunt(space, tasks, effort, progress)
     status = hunt.run(objective)
     front = hunt.priced(objective)
+    if not front and status == "stopped":
+        raise KeyboardInterrupt  # a budget does not end before something was found
     if not front:
         raise MappingError(f"no mapping of {space.problem.name} fits {space.hierarchy.name}", space.census())
     best = front[0] if objective != "pareto" else min(front, key=lambda item: (item.edp, item.cycles))
@@ -317,9 +321,8 @@ class _Hunt:
             found.sort(key=lambda pair: (pair[0].cycles, pair[0].energy_pj))
             return [priced for priced, _ in found]
         found.sort(key=lambda pair: (*_keys(pair[0], objective), pair[1]))
-        if found and isinstance(goal, Least):
-            if _score(found[0][0], goal.objective) < goal.best * (1.0 - 1e-9):
-                raise RuntimeError(f"the kernel finds less than the search did:\n{found[0][0].mapping.loop_nest()}")
+        if found and isinstance(goal, Least) and _score(found[0][0], goal.objective) < goal.best * (1.0 - 1e-9):
+            raise RuntimeError(f"the kernel finds less than the search did:\n{found[0][0].mapping.loop_nest()}")
         return [priced for priced, _ in found]
 
     def _price(self, item: Candidate) -> Priced:

@@ -207,6 +207,16 @@ def test_budgets_that_make_no_sense(space: list[str], budget: str, capsys: pytes
         ([*NESTS, "--search", "exhaustive"], "too many to walk"),
         ([*NESTS, "--accounting", "timeloop", "--factors", "imperfect"], "perfect factors only"),
         ([*NESTS, "--constraints", "missing.yaml"], "missing.yaml"),
+        ([*SMALL, "--units", "m=1"], "--units needs --mapspace loop-nest"),
+        ([*NESTS, "--units", "q=1"], "unknown dimension 'q'; there are m, k, n"),
+        ([*NESTS, "--units", "m=0"], "m=0: must be at least 1"),
+        ([*NESTS, "--units", "m=1,m=2"], "m is given twice"),
+        ([*NESTS, "--units", "m:1"], "as in m=1,k=16,n=16"),
+        ([*NESTS, "--units", "k=24"], "24 must divide or be a multiple of 16"),
+        ([*NESTS, "--units", "m=1", "--factors", "perfect"], "--units has no effect with perfect factors"),
+        ([*NESTS, "--mapping", "missing.yaml", "--units", "m=1"], "nor a file"),
+        (["map", "65536x64x64", *NESTS[2:], "--units", "m=1"], "65,536 sizes of tiles in units of 1, more than 16,384"),
+        (["map", "65536x65536x65536", *NESTS[2:4], "--search", "random"], "take coarser units"),
     ],
 )
 def test_options_that_make_no_sense_together(
@@ -257,3 +267,46 @@ def test_a_nest_without_its_operands_in_dram_is_refused(tmp_path: Path, capsys: 
     printed([*NESTS, "--yaml", str(nest)], capsys)
     nest.write_text(nest.read_text().replace("  - input\n", "", 1))
     assert "dram must keep input too" in refused([*NESTS, "--mapping", str(nest)], capsys)
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "units"),
+    [
+        ("1024x96x80", [], {"m": 1, "k": 16, "n": 16}),
+        ("1025x96x80", [], {"m": 16, "k": 16, "n": 16}),
+        ("65536x65536x20000", [], {"m": 64, "k": 64, "n": 64}),
+        ("64x96x80", ["--units", "m=4,k=8"], {"m": 4, "k": 8, "n": 16}),
+    ],
+)
+def test_units_are_those_of_the_size_or_as_given(
+    shape: str, given: list[str], units: dict[str, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At most 1,024 per dimension; said in the proof and in the file."""
+    out = printed(["map", shape, *NESTS[2:], *given, "--json", str(tmp_path / "r.json")], capsys)
+    steps = ", ".join(f"{dim} {unit}" for dim, unit in units.items())
+    assert f"holds for tiles of any size in units of {steps}," in " ".join(out.split())
+    assert json.loads((tmp_path / "r.json").read_text())["search"]["units"] == units
+
+
+@pytest.mark.parametrize("search", cli.SEARCHES)
+def test_a_problem_without_end_is_refused_at_once(search: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """2,147,483,647 rows in 512 steps: the least tile does not fit, and that is said with its bound."""
+    budget = [] if search == "optimal" else ["--budget", "10"]
+    assert cli.main(["map", "2147483647x1x1", *NESTS[2:], "--search", search, *budget]) == 2
+    assert "accumulator: the smallest tile of output needs 67,108,864 words > 16,384" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("search", ["optimal", "random"])
+def test_an_interrupt_before_anything_was_evaluated(
+    search: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mapper.search.optimal.search_class", interrupt)
+    monkeypatch.setattr("mapper.nest.space.NestSpace.sample", interrupt)
+    assert cli.main([*NESTS, "--search", search, "--yaml", str(tmp_path / "b.yaml")]) == 130
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "tilewright: interrupted; nothing has been evaluated yet\n"
+    assert list(tmp_path.iterdir()) == []

@@ -127,7 +127,7 @@ def extents(shape: str) -> tuple[int, int, int]:
     CommandError
         Anything else.
     """
-    found = re.fullmatch(r"(\d+)[xX×](\d+)[xX×](\d+)", shape)
+    found = re.fullmatch(r"([0-9]{1,10})[xX×]([0-9]{1,10})[xX×]([0-9]{1,10})", shape)
     if not found or not all(0 < int(extent) <= LARGEST for extent in found.groups()):
         raise CommandError(f"{shape!r} is no matmul: write MxKxN with whole numbers in 1..{LARGEST}, as in 512x768x768")
     m, k, n = map(int, found.groups())

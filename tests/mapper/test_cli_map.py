@@ -310,3 +310,8 @@ def test_an_interrupt_before_anything_was_evaluated(
     assert captured.out == ""
     assert captured.err == "tilewright: interrupted; nothing has been evaluated yet\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shape", ["9" * 5_000 + "x1x1", "1x٣x3", "99999999999x1x1"], ids=["long", "arabic", "large"])
+def test_shapes_that_are_no_numbers_of_ten_digits(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is no matmul: write MxKxN" in refused(["map", shape], capsys)

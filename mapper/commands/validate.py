@@ -29,6 +29,8 @@ GATE_FAILED, BAD_ROWS = 1, 2
 
 def execute(options: argparse.Namespace) -> int:
     """Run the rows, print the scoreboard. 0: all gates hold, 1: one fails, 2: a row makes no sense."""
+    if options.without_patch and options.firesim is None and (options.estimate or options.timeloop is not None):
+        raise CommandError("--without-patch is for FireSim rows: give --firesim")
     if options.estimate:
         return _estimate(options)
     if options.timeloop is None:

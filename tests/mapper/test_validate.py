@@ -176,3 +176,10 @@ def test_bad_firesim_rows_are_named_and_the_others_run(
     assert complaint in next(line for line in printed.splitlines() if line.startswith("firesim line 3 ("))
     assert "not run: 1 firesim rows: conv: convolutions are out of scope" in printed
     assert "FireSim matmul                 1 " in printed, "the first row was run"
+
+
+@pytest.mark.parametrize("alone", [["--estimate"], ["--timeloop", "runs.json"]])
+def test_the_patch_belongs_to_firesim_rows(alone: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", *alone, "--without-patch"]) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "tilewright: --without-patch is for FireSim rows: give --firesim\n")

@@ -17,6 +17,7 @@ from mapper.commands import fronts, searching, units
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
+from mapper.errors import MappingError
 from mapper.mapping import Mapping
 from mapper.mapping_file import dump_mapping, require_for
 from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
@@ -130,15 +131,21 @@ def _space(options: argparse.Namespace, case: Case) -> NestSpace:
     steps = None if options.units is None else units.parse(options.units, case.problem.names)
     if steps and (case.accounting.ragged == "perfect" if perfect is None else perfect):
         raise CommandError("--units has no effect with perfect factors: tiles are divisors")
-    return NestSpace(
-        case.problem,
-        case.hierarchy,
-        case.accounting,
-        constraints,
-        perfect=perfect,
-        units=steps,
-        most_units=units.MOST_UNITS,
-    )
+    try:
+        return NestSpace(
+            case.problem,
+            case.hierarchy,
+            case.accounting,
+            constraints,
+            perfect=perfect,
+            units=steps,
+            most_units=units.MOST_UNITS,
+        )
+    except MappingError as problem:
+        said = str(problem)
+        if options.constraints is None or not said.startswith("constraints:"):
+            raise
+        raise CommandError(f"{options.constraints}:{said.removeprefix('constraints:')}") from problem
 
 
 def _searched(options: argparse.Namespace, space: NestSpace, progress: Progress) -> Outcome:

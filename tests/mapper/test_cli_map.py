@@ -315,3 +315,15 @@ def test_an_interrupt_before_anything_was_evaluated(
 @pytest.mark.parametrize("shape", ["9" * 5_000 + "x1x1", "1x٣x3", "99999999999x1x1"], ids=["long", "arabic", "large"])
 def test_shapes_that_are_no_numbers_of_ten_digits(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is no matmul: write MxKxN" in refused(["map", shape], capsys)
+
+
+def test_constraints_that_contradict_are_named_with_their_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("levels: {scratchpad: {tile: {q: 4}}}\n")
+    assert cli.main([*NESTS, "--constraints", str(rules)]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"tilewright: {rules}:" and "scratchpad.tile.q: unknown dimension" in second
+    rules.write_text("levels: {scratchpad: {tile: {m: 8}}, accumulator: {tile: {m: 16}}}\n")
+    assert refused([*NESTS, "--constraints", str(rules)], capsys).startswith(f"tilewright: {rules}: contradictory")

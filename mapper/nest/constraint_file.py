@@ -29,7 +29,8 @@ def read_constraints(source: Path | str) -> Constraints:
     try:
         text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
     except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(f"{origin}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
+        raise MappingError(f"{origin}: cannot be read ({reason})") from error
     parsed = strict_yaml.parse(text, origin)
     if parsed.problems:
         raise MappingError("\n".join(parsed.problems))

@@ -334,7 +334,7 @@ class NestSpace:
                     tensors = ", ".join(sorted(variant.kept[level]))
                     found[memory.name] = Violation(
                         f"the smallest tile of {tensors}", memory.name, least, memory.entries, "words",
-                        "enlarge the memory, free constraints or take finer units",
+                        "enlarge the memory, free constraints or, where the dimension allows, take finer units",
                     )  # fmt: skip
                     continue
         return list(found.values())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mapper.search.searcher import Searcher
-from mapper.search.space import Rows
+from mapper.search.space import Goal, Rows, Space
 
-ROWS = 4096
-"""Candidates asked for at once."""
+FEW, MANY = 64, 4096
+"""Candidates asked for at first, and at most: each batch is twice the one before, so that a short budget of time is met
+where candidates are costly to draw."""
 
 
 class RandomSearcher(Searcher):
@@ -14,5 +15,10 @@ class RandomSearcher(Searcher):
 
     name = "random"
 
+    def __init__(self, space: Space, goal: Goal, seed: int = 0) -> None:
+        super().__init__(space, goal, seed)
+        self._count = FEW
+
     def propose(self) -> Rows:
-        return self.space.sample(ROWS, self.random)
+        count, self._count = self._count, min(2 * self._count, MANY)
+        return self.space.sample(count, self.random)

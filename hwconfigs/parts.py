@@ -86,6 +86,8 @@ class ArraySpec(Part):
     """A preload/compute pair is complete ``2 rows + this`` cycles after its step ended (measured 38 at DIM 16)."""
     transpose_factor: Count = 2
     """A step with new transposed weights costs this many times ``rows`` (measured 32 at DIM 16)."""
+    transpose_row_cycles: Cycles = 0
+    """More cycles of such a step over a single input row; fitted, without an established mechanism."""
     blocks_in_flight: Count = 6
     """Blocks between feed and output at once (RTL)."""
     feed_to_idle_cycles: Cycles = 2
@@ -212,6 +214,11 @@ class CacheSpec(Part):
     """Request to first beat on a hit; of the last-level cache: on top of the miss of the cache before it."""
     mshr_release_cycles: Cycles = 0
     """A miss entry is reusable this long after its line arrived."""
+    release_ack_cycles: Cycles = 0
+    """How long requests that wait for a line wait on after it arrived, if it evicts another and queued for the bus.
+
+    An entry serves them when the release of the evicted line is acknowledged, too, and that comes behind the data.
+    """
 
     multi_beat_hit_cycles: Cycles = 0
     """Extra cycles of a hit of several beats. A phenomenological patch of one machine; 0 everywhere else."""

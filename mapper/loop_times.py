@@ -18,7 +18,7 @@ from mapper.residency import Lines
 from mapper.store_times import StoreTimes
 from mapper.tiles import cuts
 from mapper.traffic import Traffic
-from simulator.units.systolic_array import compute_cycles, preload_cycles
+from simulator.units.systolic_array import compute_cycles, preload_cycles, single_row_cycles
 from simulator.units.unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
@@ -69,8 +69,8 @@ class LoopTimes:
         array, transposed = self.spec.array, self.problem.b_transposed
         kept = (self.m - 2) * array.rows + compute_cycles(self.m_last_rows, array, transposed)
         factor = float(array.transpose_factor) if transposed else 1.0 + self._same_bank
-        cycles: Floats = array.rows * factor + np.where(self.m > 1, kept, 0)
-        return cycles
+        new = array.rows * factor + single_row_cycles(self.m_last_rows, array, transposed)
+        return np.asarray(new + np.where(self.m > 1, kept, 0), dtype=np.float64)
 
     @property
     def preload(self) -> int:
@@ -170,15 +170,13 @@ class LoopTimes:
     def head(self, a: int, b: int) -> Floats:
         """Cycles of the operands before the array can run freely, less what it does meanwhile.
 
-        The first weights, then the first group of A, or all of A if weights come along n: until then only the pairs of
-        those weights can run.
+        The first weights, then the first group of A: until then only the pairs of those weights can run.
         """
         of_a, of_b = self.loads.a[a].cycles, self.loads.b[b].cycles
         if a == AGAIN and "input" in self.batch.held:
             return np.broadcast_to(of_b, self.compute.shape)
         first = self.compute / (self.k * (self.n if self.problem.b_transposed else self.n_segments))
-        groups = self.k_segments if self.problem.b_transposed else 1
-        found: Floats = np.maximum(of_a + of_b, of_b + self.m * groups * of_a - first)
+        found: Floats = np.maximum(of_a + of_b, of_b + self.m * of_a - first)
         return found
 
     def last_weights(self, b: int) -> Floats:
@@ -230,13 +228,14 @@ class LoopTimes:
 
         Pairs and loads run along k outermost. A comes in groups of several k, behind the weights of the first of them:
         so behind the last group of A are its pairs, less those that run under the rest of its weights. Transposed
-        weights come along n: behind the last of them are all pairs but those of the first k (or n).
+        weights come in such groups, too, along n: behind the last of them are its pairs but those of the first k with
+        other weights.
         """
+        last = self.k - (self.k_segments - 1) * self.segment
         if self.problem.b_transposed:
-            return self.compute * (1.0 - 1.0 / np.where(self.k > 1, self.k, self.n))
+            return self.compute * (last - 1.0 + 1.0 / self.n) / self.k
         step = self.compute / (self.k * self.n_segments)
         if a == AGAIN and "input" in self.batch.held:
             return step
-        last = self.k - (self.k_segments - 1) * self.segment
         group = self.compute * (last / self.k) - np.where(self.k_segments == 1, step, 0.0)
         return np.maximum(step, group - (last * self.n_segments - 1) * self.loads.b[b].cycles)

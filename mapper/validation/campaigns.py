@@ -96,8 +96,8 @@ the search, 330 with a given tile, 900 on the second SoC; later about 475, 545 a
 
 OTHER_CALL_SITE = 245
 """First series: products with bias, ReLU, int32 output or transposed B are called from elsewhere (fitted)."""
-NORMALISED_CALL = 430
-"""Calls with softmax or LayerNorm compute the constants of the unit first (fitted to five fused rows)."""
+NORMALISED_CALL = 350
+"""Calls with softmax or LayerNorm compute the constants of the unit first (fitted to the repeated fused rows)."""
 RESIDUAL: dict[str, tuple[CallCost, CallCost]] = {
     "gemmini": (CallCost(100, 0, 19), CallCost(470, 0, 19)),
     "gemmini_chip": (CallCost(270, 0, 5.5), CallCost(270, 0, 5.5)),

@@ -125,6 +125,8 @@ def limits_of(spec: HardwareSpec) -> Limits:
         slot_turn=dma.slot_turn_cycles,
         write_back=float(dram.write_back_cycles),
         write_back_hold=float(dram.write_back_hold_cycles),
+        ways=l2.ways if l2 is not None else 1,
+        release_ack=l2.release_ack_cycles if l2 is not None else 0,
     )
 
 
@@ -148,4 +150,5 @@ def idle_ports(spec: HardwareSpec, limits: Limits) -> Ports:
     slots, mshrs = spec.dma.max_in_flight, spec.l2.mshrs if spec.l2 is not None else spec.dma.max_in_flight
     lengths = (slots, slots, mshrs, max(1, limits.sets), max(1, limits.sets), len(recurrences.CYCLES))
     read, write, misses, sets, keys, cycles = (np.zeros(length, dtype=np.int64) for length in lengths)
-    return Ports(read, write, misses, sets, keys, cycles, np.zeros(3))
+    # Half an eviction ahead: after n lines that evict with chance p, the nearest whole number to n p has been charged.
+    return Ports(read, write, misses, sets, keys, cycles, np.array([0.0, 0.0, 0.0, 0.5]))

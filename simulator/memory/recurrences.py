@@ -30,8 +30,8 @@ CYCLES = range(6)
 NEXT_REQUEST, BUS_FREE, SCALER_FREE, HELD_BY_BUS, HELD_BY_SLOTS, FETCHES = CYCLES
 """Entries of ``Ports.cycles``; the last one is the number of sets in ``Ports.fetching``."""
 
-DRAM_FREE, DRAM_BUSY, WRITTEN_BACK = range(3)
-"""Entries of ``Ports.dram``."""
+DRAM_FREE, DRAM_BUSY, WRITTEN_BACK, EVICTIONS = range(4)
+"""Entries of ``Ports.dram``; the last one is the expected number of evictions not yet charged."""
 
 
 class Limits(NamedTuple):
@@ -62,6 +62,10 @@ class Limits(NamedTuple):
     """For a dirty line to leave, before its successor is written."""
     write_back_hold: float
     """By which that keeps the miss entry longer."""
+    ways: int
+    """Of a set of the L2."""
+    release_ack: int
+    """From the arrival of a line that evicts, behind others, until what waits for it is served."""
 
 
 class Ports(NamedTuple):
@@ -147,10 +151,11 @@ def read_mixed(
             if mshrs[0] > request:
                 cycles[HELD_BY_SLOTS] += mshrs[0] - request
                 request = mshrs[0]
+            held = cycles[HELD_BY_BUS]
             end = fetch(limits, ports, request, code, size)
             last = max(end - 1 - early(limits, size), request + limits.hit + occupied - 1)
             replace_first(mshrs, end + limits.release)
-            expect(limits, ports, key, end)
+            expect(limits, ports, key, end + acknowledged(limits, ports, code, cycles[HELD_BY_BUS] > held))
             if per_row > 1:
                 last = cycles[SCALER_FREE] = max(last, cycles[SCALER_FREE] + occupied)
             if limits.sets:
@@ -168,6 +173,21 @@ def read_mixed(
         request += 1
     cycles[BUS_FREE], cycles[NEXT_REQUEST] = bus, request
     return latest, total
+
+
+def acknowledged(limits: Limits, ports: Ports, code: int, queued: bool) -> int:
+    """Cycles by which requests that wait for a line are served after it arrived: its eviction is acknowledged late.
+
+    Only behind other lines (``queued``), whose data the acknowledgement cannot overtake. Which way is replaced is not
+    known: every time that another eviction is to be expected, one is charged.
+    """
+    if not queued or not limits.release_ack:
+        return 0
+    ports.dram[EVICTIONS] += (code // VALID_WAY % MOST_WAYS) / limits.ways
+    if ports.dram[EVICTIONS] < 1.0:
+        return 0
+    ports.dram[EVICTIONS] -= 1.0
+    return limits.release_ack
 
 
 def wormhole(limits: Limits, size: int) -> int:

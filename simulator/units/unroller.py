@@ -128,7 +128,7 @@ def _operand_order(shape: Shape) -> list[tuple[int, int, int]]:
     if not shape.load_b:
         b: list[tuple[int, int, int]] = []
     elif shape.b_transposed:
-        b = [(WEIGHT, j, k) for j in range(shape.j) for k in range(0, shape.k, step)]
+        b = [(WEIGHT, j, k) for k in range(0, shape.k, step) for j in range(shape.j)]
     else:
         b = [(WEIGHT, k, j) for k in range(shape.k) for j in range(0, shape.j, step)]
     order: list[tuple[int, int, int]] = []

@@ -22,6 +22,7 @@ class PlainPath:
         self.pending: dict[int, int] = {}
         self.next_request = self.bus_free = self.scaler = self.held_by_bus = self.held_by_slots = 0
         self.dram_free = self.dram_busy = self.written_back = 0.0
+        self.evictions = 0.5
 
     def read(self, request: int, requests: list[Request], per_row: int) -> tuple[int, int, list[tuple[int, int]]]:
         """One mvin: last beat, bus cycles, and the rows written in time order."""
@@ -72,12 +73,14 @@ class PlainPath:
                 request = max(request, self.pending.get(key, 0))
                 self.held_by_slots += max(0, self.mshrs[0] - request)
                 request = max(request, self.mshrs[0])
+                held = self.held_by_bus
                 end = self._fetch(request, code, size)
+                late = self._acknowledged_late(code) if self.held_by_bus > held else 0
                 early = int((limits.line_bytes - size) * limits.cycles_per_byte) if limits.sets else 0
                 last = max(end - 1 - early, request + limits.hit + occupied - 1)
                 heapreplace(self.mshrs, end + limits.release)
                 if limits.sets:
-                    self.pending[key] = end
+                    self.pending[key] = end + late
                     paced = int(size * limits.cycles_per_byte) if size == limits.line_bytes else 0
                     self.bus_free = max(self.bus_free, request) + max(occupied, paced)
                 if per_row > 1:
@@ -103,6 +106,15 @@ class PlainPath:
         self.dram_free = first + transfer + limits.evict * (code // VALID_WAY % MOST_WAYS)
         self.dram_busy += transfer
         return math.ceil(first + transfer) + limits.hit + bool(limits.sets)
+
+    def _acknowledged_late(self, code: int) -> int:
+        if not self.limits.release_ack:
+            return 0
+        self.evictions += (code // VALID_WAY % MOST_WAYS) / self.limits.ways
+        if self.evictions < 1.0:
+            return 0
+        self.evictions -= 1.0
+        return self.limits.release_ack
 
     def write(self, start: int, requests: list[Request], duration: int) -> tuple[int, int]:
         """One mvout: when the last data left, and when the last write is acknowledged."""

@@ -47,6 +47,28 @@ def test_a_cold_cache_is_full_of_others_lines(gemmini: HardwareSpec) -> None:
     assert empty + 15 * 3 <= full <= empty + 16 * 3.3 + 1
 
 
+@pytest.mark.parametrize(
+    ("fill", "cols", "fenced", "late"),
+    [(0.3, 16, False, True), (0.0, 16, False, False), (0.3, 64, False, False), (0.3, 16, True, False)],
+    ids=["packed rows", "empty cache", "whole lines", "one line at a time"],
+)
+def test_requests_behind_an_evicting_line(
+    gemmini: HardwareSpec, fill: float, cols: int, fenced: bool, late: bool
+) -> None:
+    """Of four requests to a line, three wait for it, and for the acknowledgement of what it evicts.
+
+    Not in an empty cache, not when one request takes the line, and not when no other line is on the bus.
+    """
+    rows = 4 if fenced else 16
+    mvins = tuple(Mvin(Matrix(0x10000 + rows * cols * i, cols), rows, cols, "scratchpad", 64 * i) for i in range(32))
+    items = tuple(item for mvin in mvins for item in ((mvin, Fence()) if fenced else (mvin,)))
+    cycles = []
+    for acknowledged in (0, 20):
+        spec = gemmini.override({"l2.release_ack": acknowledged, "dram.latency_cycles": 1})
+        cycles.append(run(spec, MemoryState(spec, foreign=fill), *items).cycles)
+    assert (cycles[1] >= cycles[0] + 40) if late else (cycles[1] == cycles[0])
+
+
 def test_lines_are_fetched_once(gemmini: HardwareSpec) -> None:
     """16 rows of 16 bytes, packed: 16 requests to 4 lines; 4 misses, 12 hits."""
     report = run(gemmini, MemoryState(gemmini), Mvin(Matrix(0x10000, 16), 16, 16, "scratchpad", 0))

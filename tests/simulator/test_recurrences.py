@@ -17,9 +17,9 @@ from simulator.memory.recurrences import DIRTY, MISS, SHARES, VALID_WAY, Limits
 from tests.simulator.forms import FORMS, form_of
 from tests.simulator.plain_path import PlainPath, Request
 
-CACHED = Limits(32, 64, 27, 1, 3, 48, 30, 0.125, 0.4, 20, 2, 16, 9, 2, 9.0, 20.0)
+CACHED = Limits(32, 64, 27, 1, 3, 48, 30, 0.125, 0.4, 20, 2, 16, 9, 2, 9.0, 20.0, 8, 20)
 MISS_ENTRIES = 1
-UNCACHED = CACHED._replace(sets=0, hit=0, burst=0, release=0)
+UNCACHED = CACHED._replace(sets=0, hit=0, burst=0, release=0, release_ack=0)
 
 requests = st.lists(
     st.tuples(
@@ -95,7 +95,7 @@ def test_equals_the_plain_model(
         ]
         fetching = ports.fetching[: ports.cycles[recurrences.FETCHES]].tolist()
         assert {key: int(ports.fetched[key]) for key in fetching} == plain.pending
-        assert ports.dram.tolist() == [plain.dram_free, plain.dram_busy, plain.written_back]
+        assert ports.dram.tolist() == [plain.dram_free, plain.dram_busy, plain.written_back, plain.evictions]
         assert [sorted(heap.tolist()) for heap in ports[:3]] == [
             sorted(heap) for heap in (plain.slots, plain.write_slots, plain.mshrs)
         ]

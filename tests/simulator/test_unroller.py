@@ -50,8 +50,8 @@ def test_a_goes_first_while_the_next_k_are_equal() -> None:
 
 
 def test_transposed_b_is_walked_by_columns() -> None:
-    """B^T has n rows: for j, for k in steps of four blocks."""
-    assert [name for name in loads(shape(1, 2, 6, b_transposed=True)) if name[0] == "B"] == ["B00", "B04", "B10", "B14"]
+    """B^T has n rows: for k in steps of four blocks, for j."""
+    assert [name for name in loads(shape(1, 2, 6, b_transposed=True)) if name[0] == "B"] == ["B00", "B10", "B04", "B14"]
 
 
 def test_bias_comes_before_everything() -> None:

@@ -65,11 +65,15 @@ class LoopTimes:
     # ---- array
 
     def _column(self) -> Floats:
-        """Execute cycles of the pairs of one block of weights: new ones at i = 0, kept ones for the other rows."""
+        """Execute cycles of the pairs of one block of weights: new ones at i = 0, kept ones for the other rows.
+
+        The pairs of the first k run as their weights arrive, one by one: nothing is loaded under their single rows.
+        """
         array, transposed = self.spec.array, self.problem.b_transposed
         kept = (self.m - 2) * array.rows + compute_cycles(self.m_last_rows, array, transposed)
         factor = float(array.transpose_factor) if transposed else 1.0 + self._same_bank
-        new = array.rows * factor + single_row_cycles(self.m_last_rows, array, transposed)
+        under_new = single_row_cycles(self.m_last_rows, array, transposed) * (1.0 - 1.0 / self.k)
+        new = array.rows * factor + under_new
         return np.asarray(new + np.where(self.m > 1, kept, 0), dtype=np.float64)
 
     @property

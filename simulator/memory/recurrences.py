@@ -144,7 +144,8 @@ def read_mixed(
             cycles[HELD_BY_SLOTS] += slots[0] - request
             request = slots[0]
         size, code, rows = table[SIZE, at], table[CODE, at], table[ROWS, at]
-        occupied = occupied_by(limits, size, max(table[PORT, at], rows * per_row))
+        port = max(table[PORT, at], rows * per_row)
+        occupied = occupied_by(limits, size, port)
         key = table[LINE, at] % limits.sets if limits.sets else 0
         if code & MISS:
             request = max(request, ports.fetched[key])
@@ -154,6 +155,7 @@ def read_mixed(
             held = cycles[HELD_BY_BUS]
             end = fetch(limits, ports, request, code, size)
             last = max(end - 1 - early(limits, size), request + limits.hit + occupied - 1)
+            unwanted = spare(limits, size, port)
             replace_first(mshrs, end + limits.release)
             expect(limits, ports, key, end + acknowledged(limits, ports, code, cycles[HELD_BY_BUS] > held))
             if per_row > 1:
@@ -164,15 +166,21 @@ def read_mixed(
             if limits.burst and size > limits.bus_bytes:
                 occupied += limits.burst
             bus = max(request + limits.hit, ports.fetched[key], bus) + occupied
-            last = bus - 1
+            last, unwanted = bus - 1, 0
         replace_first(slots, last + 1 + limits.slot_turn)
-        latest = max(latest, last)
+        latest = max(latest, last - unwanted)
         total += occupied
-        log[0, at - low] = last + 1
+        log[0, at - low] = last - unwanted + 1
         log[1, at - low] = rows
         request += 1
     cycles[BUS_FREE], cycles[NEXT_REQUEST] = bus, request
     return latest, total
+
+
+def spare(limits: Limits, size: int, port: int) -> int:
+    """Cycles between the last wanted beat of a fetched line that is passed on while it arrives, and its last one."""
+    beats = size // limits.bus_bytes
+    return int((beats - port) * limits.bus_bytes * limits.cycles_per_byte) if port < beats else 0
 
 
 def acknowledged(limits: Limits, ports: Ports, code: int, queued: bool) -> int:

@@ -67,7 +67,8 @@ class PlainPath:
         for line, _, size, code, rows, port in requests:
             self.held_by_slots += max(0, self.slots[0] - request)
             request = max(request, self.slots[0])
-            occupied = self._occupied(size, max(port, rows * per_row))
+            port = max(port, rows * per_row)
+            occupied, unwanted = self._occupied(size, port), 0
             key = line % limits.sets if limits.sets else -1
             if code & MISS:
                 request = max(request, self.pending.get(key, 0))
@@ -76,6 +77,7 @@ class PlainPath:
                 held = self.held_by_bus
                 end = self._fetch(request, code, size)
                 late = self._acknowledged_late(code) if self.held_by_bus > held else 0
+                unwanted = int(max(0, size // limits.bus_bytes - port) * limits.bus_bytes * limits.cycles_per_byte)
                 early = int((limits.line_bytes - size) * limits.cycles_per_byte) if limits.sets else 0
                 last = max(end - 1 - early, request + limits.hit + occupied - 1)
                 heapreplace(self.mshrs, end + limits.release)
@@ -90,9 +92,9 @@ class PlainPath:
                 self.bus_free = max(request + limits.hit, self.pending.get(key, 0), self.bus_free) + occupied
                 last = self.bus_free - 1
             heapreplace(self.slots, last + 1 + limits.slot_turn)
-            latest = max(latest, last)
+            latest = max(latest, last - unwanted)
             total += occupied
-            log.append((last + 1, rows))
+            log.append((last - unwanted + 1, rows))
             request += 1
         self.next_request = request
         return latest, total

@@ -40,6 +40,11 @@ EARLIER_FILL, FIRST_LATER_FILL, RESIDUAL_FILL, LATER_FILL = 0.0, 0.9, 0.1, 0.25
 a machine and after its residual additions, a tenth before these, a quarter in the others (fitted to their first cold
 rows, which come after unseen ones)."""
 
+REFERENCE_LATENCY = 40
+"""DRAM latency of nearly all rows [cycles]."""
+OTHER_LATENCY_FILL = {"gemmini": LATER_FILL, "gemmini_chip": FIRST_LATER_FILL, "gemmini_ibert": LATER_FILL}
+"""Second series, first rows at another latency. Few rows of each kind were taken there, residual additions behind
+products that had filled the L2 (fitted: two of these, and three rows of the second SoC)."""
 
 SINGLE_FILL = {"gemmini": (0.5, 0.03), "gemmini_chip": (0.75, 0.04), "gemmini_ibert": (0.5, 0.03)}
 """Single commands of the second series: lines in use, and the part of them that is dirty, per machine (fitted to 14
@@ -72,7 +77,7 @@ def new_program(before: str, now: str, later: bool) -> bool:
     return (before, now) in NEXT_PROGRAM
 
 
-def fill_at_start(machine: str, later: bool, before: str, now: str) -> tuple[float, float]:
+def fill_at_start(machine: str, later: bool, before: str, now: str, latency: int) -> tuple[float, float]:
     """Fraction of the L2 in use when a program begins, and dirty part of it.
 
     ``before`` is the kind of the rows before it, of this machine.
@@ -81,9 +86,12 @@ def fill_at_start(machine: str, later: bool, before: str, now: str) -> tuple[flo
         return EARLIER_FILL, 0.0
     if now == SINGLE:
         return SINGLE_FILL[machine]
+    elsewhere = latency != REFERENCE_LATENCY
     if now == "residual":
-        return RESIDUAL_FILL, 0.0
-    return (FIRST_LATER_FILL if before in ("", "residual") else LATER_FILL), 0.0
+        return (FIRST_LATER_FILL if elsewhere else RESIDUAL_FILL), 0.0
+    if before in ("", "residual"):
+        return FIRST_LATER_FILL, 0.0
+    return (OTHER_LATENCY_FILL[machine] if elsewhere else LATER_FILL), 0.0
 
 
 CALLS: dict[str, tuple[CallCost, CallCost]] = {

@@ -132,7 +132,7 @@ class Session:
             self._memory, self._next_address, self._placed = streams
             return
         machine = MACHINES[self._config][0]
-        fill, dirty = campaigns.fill_at_start(machine, self._later, self._kind, kind)
+        fill, dirty = campaigns.fill_at_start(machine, self._later, self._kind, kind, self._latency)
         self._memory = MemoryState(spec, foreign=fill, dirty=dirty)
         self._next_address, self._placed = BASE, {}
 

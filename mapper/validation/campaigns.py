@@ -9,7 +9,9 @@ Constants: core cycles, fitted to repeated rows, where they stand out alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from hwconfigs import HardwareSpec
 from mapper.validation.programs import CallCost
@@ -52,6 +54,10 @@ rows: their cold lines evict less often than those of the chains before them, so
 """
 
 
+LATER_TESTS = r"^mix_|^seq_|Bevery|chain\w*_precomp$|_s[ABC]\d|^loop_ws\w*_(softmax|layernorm)"
+"""Tests of the second series only."""
+
+
 def kind_of(row: Row) -> str:
     """What a row measures."""
     kind = next((kind for pattern, kind in KINDS if re.match(pattern, row["test"])), STREAM)
@@ -63,9 +69,24 @@ def has_unseen_twin(row: Row) -> bool:
     return row["test"].startswith("loop_ws") or kind_of(row) in (STREAM, SINGLE)
 
 
-def is_later(row: Row) -> bool:
-    """Whether a machine's rows that begin with this one are of the second series, which begins with products."""
-    return row["test"].startswith(LIBRARY) and "nocounters" not in row["test"]
+def is_later(rows: Sequence[Row]) -> list[bool]:
+    """Whether each row is of the second series.
+
+    The rows of one machine that stand together are of one series. Only the second has an offset, groups and streams of
+    prepared commands; where nothing tells, it is the first if there are command streams, and if there is nothing but
+    library calls the second, whose programs begin with them.
+    """
+    flags: list[bool] = []
+    for _, same in groupby(rows, key=lambda row: row["gemmini_config"]):
+        block = list(same)
+        plain = any(kind_of(row) in (STREAM, SINGLE) or "nocounters" in row["test"] for row in block)
+        flags.extend([any(map(_only_later, block)) or not plain] * len(block))
+    return flags
+
+
+def _only_later(row: Row) -> bool:
+    """Whether only the second series has a row like this."""
+    return bool(row.get("offset_bytes") or row.get("group") or re.search(LATER_TESTS, row["test"]))
 
 
 def new_program(before: str, now: str, later: bool) -> bool:
@@ -116,7 +137,7 @@ RESIDUAL: dict[str, tuple[CallCost, CallCost]] = {
 WITHOUT_COUNTERS = CallCost(120, 120, 0)
 """``nocounters`` products are called without the code around them (fitted)."""
 ONE_LOOP = {"gemmini": 14, "gemmini_chip": 100, "gemmini_ibert": 14}
-"""Core cycles before a bare hardware loop (measured: 192 for one block of which 178 are the loop; second SoC: fitted)."""
+"""Core cycles before a bare hardware loop (measured: 192 for one block, 178 of them the loop; second SoC: fitted)."""
 
 
 def call_cost(row: Row, machine: str, later: bool) -> CallCost:

@@ -91,16 +91,13 @@ def cold_core_rows(rows: Sequence[Row]) -> frozenset[int]:
     first library call of each program, if it is short (it follows something else in the file, or another machine or
     latency), and the smallest cold ones. They name one mvin, the first into the accumulator; the first load chain and
     the first preload/compute pairs of a program are slower alike: see ``OWN_CODE``. The second series ran two products
-    before each program's first row; a machine's rows belong to it when they begin with a library call.
+    before each program's first row.
     """
     cold: set[int] = set()
     seen: set[tuple[str, ...]] = set()
-    later = False
     before: Row | None = None
-    for index, row in enumerate(rows):
+    for index, (row, later) in enumerate(zip(rows, is_later(rows), strict=True)):
         config, test = row["gemmini_config"], row["test"]
-        if before is None or before["gemmini_config"] != config:
-            later = is_later(row)
         program = (config, row["dram_latency"])
         if not later and row["state"] != "repeat":
             if test.startswith("loop_ws_auto"):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from mapper.validation import categories, firesim, sanity
+from mapper.validation import campaigns, categories, firesim, sanity
 from mapper.validation.outcome import Left, Outcome, Outcomes
 from mapper.validation.rows import Table, ValidationError, whole
 from mapper.validation.session import Session
@@ -33,10 +34,40 @@ def run_rtl(table: Table, progress: Progress) -> Outcomes:
 
     Rows that make no sense leave no trace: the others come out as if the file did not have them.
     """
-    names = [_rtl_name(row) for row in table.rows]
     wrong = {index: fault for index, row in enumerate(table.rows) if (fault := _rtl_fault(table, index, row))}
-    sound = [index for index in range(len(table.rows)) if index not in wrong]
-    cold = {sound[place] for place in categories.cold_core_rows([table.rows[index] for index in sound])}
+    while True:
+        roles = _Roles.of(table, wrong)
+        found = _rtl_rows(table, wrong, roles, progress)
+        failed = {index: left.reason for index, left in enumerate(found) if isinstance(left, Left) and left.bad}
+        if _Roles.of(table, failed).same(roles, failed):
+            return _sorted(found)
+        wrong = failed
+
+
+class _Roles(NamedTuple):
+    """What the rows around it make of a row, by its position in the file."""
+
+    cold: set[int]
+    """Dominated by a cold instruction cache."""
+    later: set[int]
+    """Of the second series."""
+
+    @classmethod
+    def of(cls, table: Table, wrong: Container[int]) -> _Roles:
+        """The roles of all rows that are not wrong."""
+        sound = [index for index in range(len(table.rows)) if index not in wrong]
+        rows = [table.rows[index] for index in sound]
+        later = {place for place, flag in enumerate(campaigns.is_later(rows)) if flag}
+        return cls(*({sound[place] for place in places} for places in (categories.cold_core_rows(rows), later)))
+
+    def same(self, other: _Roles, wrong: Iterable[int]) -> bool:
+        """Whether both agree on all rows that are not wrong."""
+        return not ((self.cold ^ other.cold) | (self.later ^ other.later)) - set(wrong)
+
+
+def _rtl_rows(table: Table, wrong: Mapping[int, str], roles: _Roles, progress: Progress) -> list[Outcome | Left]:
+    """What became of every row, in the order of the file."""
+    names = [_rtl_name(row) for row in table.rows]
     session, sums = Session(), _Sums()
     found: list[Outcome | Left] = []
     for index, row in enumerate(table.rows):
@@ -45,10 +76,10 @@ def run_rtl(table: Table, progress: Progress) -> Outcomes:
             sums.lose(row)
             found.append(left)
         else:
-            outcome, session = _rtl_row(session, sums, row, left, index in cold)
+            outcome, session = _rtl_row(session, sums, row, left, index in roles.cold, index in roles.later)
             found.append(outcome)
         progress("rtl", index + 1, len(table.rows))
-    return _sorted(found)
+    return found
 
 
 def _rtl_fault(table: Table, index: int, row: Row) -> str:
@@ -65,7 +96,9 @@ def _rtl_fault(table: Table, index: int, row: Row) -> str:
     return ""
 
 
-def _rtl_row(session: Session, sums: _Sums, row: Row, left: Left, cold: bool) -> tuple[Outcome | Left, Session]:
+def _rtl_row(
+    session: Session, sums: _Sums, row: Row, left: Left, cold: bool, later: bool
+) -> tuple[Outcome | Left, Session]:
     """What became of a row, and the session after it."""
     reason = categories.why_not_run(row["test"])
     if reason:
@@ -73,7 +106,7 @@ def _rtl_row(session: Session, sums: _Sums, row: Row, left: Left, cold: bool) ->
     before = session.copy()
     measured = sanity.measured(row, "cycles")
     try:
-        simulated = sums.total(row) if row["test"].startswith("seq_total") else session.cycles(row)
+        simulated = sums.total(row) if row["test"].startswith("seq_total") else session.cycles(row, later)
         sums.add(row, simulated)
     except FAULTS as fault:
         sums.lose(row)

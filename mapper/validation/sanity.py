@@ -56,6 +56,10 @@ def check_rtl(row: Row) -> None:
             raise ValidationError(f"{column}={_cut(text)} outside {least}..{most}")
     if any(len(number) > 6 or int(number) > LARGEST_IN_NAME for number in re.findall(r"\d+", test)):
         raise ValidationError(f"test {shown(test)}: no number in it may exceed {LARGEST_IN_NAME}")
+    if test.startswith("seq_part"):
+        whole(row, "part")
+    if re.search(r"Bevery0+(?!\d)", test):
+        raise ValidationError(f"test {shown(test)}: new weights every 0 pairs")
     _check_size(row)
     _check_strides(row)
 

@@ -58,15 +58,15 @@ class Session:
         other._placed, other._results = dict(self._placed), dict(self._results)
         return other
 
-    def cycles(self, row: Row) -> int:
-        """Simulated cycles of the next row.
+    def cycles(self, row: Row, later: bool = False) -> int:
+        """Simulated cycles of the next row, of the first series or the ``later`` one.
 
         Raises
         ------
         NotModelled, ValidationError
             When the row is only listed, or makes no sense.
         """
-        spec = self._enter(row)
+        spec = self._enter(row, later)
         memory = self._memory
         if memory is None:
             raise AssertionError("a row was entered")
@@ -105,16 +105,16 @@ class Session:
     def _machine(row: Row) -> str:
         return MACHINES[row["gemmini_config"]][0]
 
-    def _enter(self, row: Row) -> HardwareSpec:
+    def _enter(self, row: Row, later: bool) -> HardwareSpec:
         """Note a new machine, DRAM latency or program: the L2 starts as that program found it."""
         config, latency = row["gemmini_config"], whole(row, "dram_latency")
         if config not in MACHINES:
             raise ValidationError(f"gemmini_config {config!r} unknown; known: {', '.join(MACHINES)}")
         spec = self._spec(config, latency, row)
-        kind, new_machine = campaigns.kind_of(row), config != self._config
+        kind, new_machine = campaigns.kind_of(row), (config, later) != (self._config, self._later)
         if new_machine:
-            self._later, self._kind = campaigns.is_later(row), ""
-        if (config, latency) != (self._config, self._latency) or campaigns.new_program(self._kind, kind, self._later):
+            self._later, self._kind = later, ""
+        if new_machine or latency != self._latency or campaigns.new_program(self._kind, kind, self._later):
             same = (config, latency) == (self._config, self._latency)
             self._config, self._latency = config, latency
             self._begin_program(spec, kind, same)

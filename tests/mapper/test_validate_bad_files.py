@@ -181,7 +181,8 @@ RTL: list[tuple[str, Row, str]] = [
     ("offset", {"offset_bytes": "-64"}, "offset_bytes=-64 outside 0..16777216"),
     ("a number in the name", {"test": "mix_99999999xpair"}, "no number in it may exceed 65536"),
     ("a mix of too much", {"test": "mix_9999xpair+mvin64", "n_ops": "999"}, "more than 262144 commands"),
-    ("weights every none", {"test": "ws_chain_Bevery0"}, "ZeroDivisionError"),
+    ("a mix of nothing known", {"test": "mix_mvin64+bogus"}, "unknown command 'bogus' in a mixed stream"),
+    ("weights every none", {"test": "ws_chain_Bevery0"}, "new weights every 0 pairs"),
 ]
 PRODUCTS: list[tuple[str, Row, str]] = [
     ("empty dimension", {"K": ""}, "K='' is not a whole number"),

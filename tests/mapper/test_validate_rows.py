@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 
 from mapper.validation import categories, firesim
+from mapper.validation.campaigns import is_later
 from mapper.validation.gates import GATES, verdicts
 from mapper.validation.outcome import Outcome
 from mapper.validation.plots import scatter
@@ -18,6 +19,7 @@ from simulator.program import MatmulLoop
 from tests.mapper.validate_rows import (
     FIRESIM,
     SHIPPED,
+    Row,
     firesim_row,
     firesim_rows,
     product_row,
@@ -139,12 +141,41 @@ def test_every_shipped_row_has_a_place() -> None:
 
 
 def test_the_second_series_has_a_warm_instruction_cache() -> None:
-    """Its programs ran two products before; it begins with a library call, also in a file of its own."""
+    """Its programs ran two products before."""
     first = [rtl_row(test="fence_empty"), product_row(state="cold"), product_row(state="cold")]
     other = rtl_row(gemmini_config="chip_16x16_sp64K_acc32K")
     assert categories.cold_core_rows([*first, other, product_row(state="cold")]) == {1}
-    assert categories.cold_core_rows([product_row(state="cold"), rtl_row(test="mvin_acc32", state="cold")]) == set()
+    offset = rtl_row(test="mvin_acc32", state="cold", offset_bytes="0")
+    assert categories.cold_core_rows([product_row(state="cold"), offset]) == set()
     assert categories.cold_core_rows(shipped_rows()[1198:]) == set()
+
+
+@pytest.mark.parametrize(
+    ("tests", "later"),
+    [
+        (({}, {"test": "loop_ws_auto"}), False),
+        (({"test": "loop_ws_auto"}, {}), False),
+        (({"test": "loop_ws_auto_nocounters"},), False),
+        (({"test": "os_auto"}, {"test": "loop_ws_auto"}), True),
+        (({"offset_bytes": "0"},), True),
+        (({}, {"group": "qkv_M16_d256"}), True),
+        (({"test": "mix_mvin64+mvout64"}, {}), True),
+        (({"test": "ws_chain_Bevery02_precomp"},), True),
+        (({"test": "loop_ws_auto_softmax_Btransposed"},), True),
+        (({"test": "precomp_db"}, {}), False),
+    ],
+)
+def test_the_series_of_a_file(tests: tuple[Row, ...], later: bool) -> None:
+    """Only the second has offsets, groups, mixes; files that do not tell are of the first if they have streams."""
+    assert set(is_later([rtl_row(**cells) for cells in tests])) == {later}
+
+
+def test_each_machine_of_a_file_has_its_series() -> None:
+    rows = shipped_rows()
+    assert [index for index, later in enumerate(is_later(rows)) if later] == list(range(1198, 1622))
+    without_streams = [row for row in rows[1198:] if row["M"] and not row["group"]]
+    assert all(is_later(without_streams))
+    assert all(is_later([row for row in rows[1198:] if not row["M"]]))
 
 
 def test_spearman() -> None:

@@ -86,8 +86,6 @@ class ArraySpec(Part):
     """A preload/compute pair is complete ``2 rows + this`` cycles after its step ended (measured 38 at DIM 16)."""
     transpose_factor: Count = 2
     """A step with new transposed weights costs this many times ``rows`` (measured 32 at DIM 16)."""
-    transpose_row_cycles: Cycles = 0
-    """More cycles of such a step over a single input row; fitted, without an established mechanism."""
     blocks_in_flight: Count = 6
     """Blocks between feed and output at once (RTL)."""
     feed_to_idle_cycles: Cycles = 2

@@ -18,7 +18,7 @@ from mapper.residency import Lines
 from mapper.store_times import StoreTimes
 from mapper.tiles import cuts
 from mapper.traffic import Traffic
-from simulator.units.systolic_array import compute_cycles, preload_cycles, single_row_cycles
+from simulator.units.systolic_array import compute_cycles, preload_cycles
 from simulator.units.unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
@@ -65,16 +65,12 @@ class LoopTimes:
     # ---- array
 
     def _column(self) -> Floats:
-        """Execute cycles of the pairs of one block of weights: new ones at i = 0, kept ones for the other rows.
-
-        The pairs of the first k run as their weights arrive, one by one: nothing is loaded under their single rows.
-        """
+        """Execute cycles of the pairs of one block of weights: new ones at i = 0, kept ones for the other rows."""
         array, transposed = self.spec.array, self.problem.b_transposed
         kept = (self.m - 2) * array.rows + compute_cycles(self.m_last_rows, array, transposed)
         factor = float(array.transpose_factor) if transposed else 1.0 + self._same_bank
-        under_new = single_row_cycles(self.m_last_rows, array, transposed) * (1.0 - 1.0 / self.k)
-        new = array.rows * factor + under_new
-        return np.asarray(new + np.where(self.m > 1, kept, 0), dtype=np.float64)
+        cycles: Floats = array.rows * factor + np.where(self.m > 1, kept, 0)
+        return cycles
 
     @property
     def preload(self) -> int:

@@ -42,6 +42,9 @@ EARLIER_FILL, FIRST_LATER_FILL, RESIDUAL_FILL, LATER_FILL = 0.0, 0.9, 0.1, 0.25
 a machine and after its residual additions, a tenth before these, a quarter in the others (fitted to their first cold
 rows, which come after unseen ones)."""
 
+BEHIND_SEQUENCES_FILL = {"gemmini": 0.6, "gemmini_chip": LATER_FILL, "gemmini_ibert": FIRST_LATER_FILL}
+"""The same for products behind sequences of products (fitted: four cold rows, seven, and five)."""
+
 REFERENCE_LATENCY = 40
 """DRAM latency of nearly all rows [cycles]."""
 OTHER_LATENCY_FILL = {"gemmini": LATER_FILL, "gemmini_chip": FIRST_LATER_FILL, "gemmini_ibert": LATER_FILL}
@@ -112,7 +115,9 @@ def fill_at_start(machine: str, later: bool, before: str, now: str, latency: int
         return (FIRST_LATER_FILL if elsewhere else RESIDUAL_FILL), 0.0
     if before in ("", "residual"):
         return FIRST_LATER_FILL, 0.0
-    return (OTHER_LATENCY_FILL[machine] if elsewhere else LATER_FILL), 0.0
+    if elsewhere:
+        return OTHER_LATENCY_FILL[machine], 0.0
+    return (BEHIND_SEQUENCES_FILL[machine] if before == "sequence" else LATER_FILL), 0.0
 
 
 CALLS: dict[str, tuple[CallCost, CallCost]] = {
@@ -126,7 +131,7 @@ the repeated rows, library calls and bare hardware loops alike."""
 
 OTHER_CALL_SITE = 245
 """First series: products with bias, ReLU, int32 output or transposed B are called from elsewhere (fitted)."""
-NORMALISED_CALL = 350
+NORMALISED_CALL = 280
 """Calls with softmax or LayerNorm compute the constants of the unit first (fitted to the repeated fused rows)."""
 RESIDUAL: dict[str, tuple[CallCost, CallCost]] = {
     "gemmini": (CallCost(100, 0, 19), CallCost(470, 0, 19)),

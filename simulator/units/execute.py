@@ -117,7 +117,9 @@ class ExecuteController:
         while pair < len(pairs):
             yield from self._operands(running, pair)
             if not self._preloaded:
-                yield from self._step_alone(steps.preload[pair])
+                yield from self._preload_alone(
+                    steps.preload[pair], pairs.weights_bank[pair] if pairs.new_weights[pair] else -1
+                )
             jump = self._jump(running, pair)
             if jump > pair:
                 yield from self._run_batch(running, steps, pair, jump)
@@ -166,10 +168,22 @@ class ExecuteController:
                 self._meter.stall("issue", issued - env.now)
                 yield env.timeout(issued - env.now)
 
-    def _step_alone(self, cycles: int) -> Process:
-        """A preload that nothing overlaps: the array was starved of its operands."""
+    def _preload_alone(self, cycles: int, bank: int) -> Process:
+        """A preload that nothing overlaps, of new weights in ``bank``: the array was starved of its operands."""
+        env, now = self.env, self.env.now
         self._meter.stall("exposed preload", cycles)
-        yield self.env.timeout(cycles)
+        yield env.timeout(cycles)
+        if bank >= 0:
+            yield from self._held_up(bank, -1, now)
+
+    def _held_up(self, first: int, second: int, since: int) -> Process:
+        """Wait for the reads of two banks that DMA writes took the place of since then, and while waiting."""
+        delay = self._scratchpad.delay(first, second, since, self.env.now)
+        while delay:
+            self._meter.stall("bank conflict", delay)
+            since = self.env.now
+            yield self.env.timeout(delay)
+            delay = self._scratchpad.delay(first, second, since, self.env.now)
 
     def _jump(self, running: Running, pair: int) -> int:
         """First pair that must be stepped singly, if everything before it is certain; else ``pair``."""
@@ -206,15 +220,10 @@ class ExecuteController:
         reads_weights = overlapped and following < len(pairs) and pairs.new_weights[following]
         second = pairs.weights_bank[following] if reads_weights else -1
         bank = pairs.inputs_bank[pair]
-        start = now = env.now
+        start = env.now
         self._meter.busy += cycles
         yield env.timeout(cycles)
-        delay = self._scratchpad.delay(bank, second, now, env.now)
-        while delay:
-            self._meter.stall("bank conflict", delay)
-            now = env.now
-            yield env.timeout(delay)
-            delay = self._scratchpad.delay(bank, second, now, env.now)
+        yield from self._held_up(bank, second, start)
         if pairs.accumulates[pair] and pairs.result_bank[pair] >= 0:
             self._accumulator.accumulate(pairs.result_bank[pair], start + self._result, env.now + self._result)
         self._preloaded = overlapped

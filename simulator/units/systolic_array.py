@@ -67,14 +67,7 @@ def step_cycles(
     kept = compute_cycles(rows, array, transposed)
     factor = array.transpose_factor if transposed else 1
     loaded = array.rows * (1 + (same_bank > 0) * (factor == 1) + (factor - 1))
-    behind = single_row_cycles(rows, array, transposed)
-    cycles: Number = next_is_new * (loaded + behind) + (1 - next_is_new) * kept
-    return cycles
-
-
-def single_row_cycles(rows: Number, array: ArraySpec, transposed: bool) -> Number:
-    """More cycles of a step that loads transposed weights while a single input row passes. [cycles]"""
-    cycles: Number = (rows == 1) * (array.transpose_row_cycles if transposed else 0)
+    cycles: Number = next_is_new * loaded + (1 - next_is_new) * kept
     return cycles
 
 

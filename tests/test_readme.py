@@ -69,10 +69,11 @@ def test_output_shown_is_that_of_the_main_command(text: str, repository: Path, u
 
 
 def test_scoreboard_shown_is_that_of_the_shipped_rows(text: str) -> None:
-    """The Verilator part of the README's scoreboard is what ``tilewright validate`` prints now."""
+    """The Verilator part of the README's scoreboard is what ``tilewright validate`` prints now, and its gates hold."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        cli.main(["validate"])
+        assert cli.main(["validate"]) == 0
+    assert "11 gates: all hold" in printed.getvalue()
     now = [line.split() for line in printed.getvalue().split("\n\n")[0].splitlines()[2:]]
     (board,) = (block for block in blocks(text, "text") if block.startswith("simulated against measured"))
     shown = [line.split() for line in board.splitlines()]

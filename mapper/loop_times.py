@@ -228,14 +228,19 @@ class LoopTimes:
 
         Pairs and loads run along k outermost. A comes in groups of several k, behind the weights of the first of them:
         so behind the last group of A are its pairs, less those that run under the rest of its weights. Transposed
-        weights come in such groups, too, along n: behind the last of them are its pairs but those of the first k with
-        other weights.
+        weights come in such groups, too: behind the last of them are all pairs of the group but those of its first k
+        with earlier weights. If the last row block of A comes last, those of the first weights with earlier row blocks
+        are over.
         """
         last = self.k - (self.k_segments - 1) * self.segment
+        over = (1.0 - 1.0 / self.m) / self.n
         if self.problem.b_transposed:
-            return self.compute * (last - 1.0 + 1.0 / self.n) / self.k
+            a_last = (self.n == 1) & (self.k_segments == 1) | (b == AGAIN and "weight" in self.batch.held)
+            left: Floats = self.compute * (last - np.where(a_last, over, 1.0 - 1.0 / self.n)) / self.k
+            return left
         step = self.compute / (self.k * self.n_segments)
         if a == AGAIN and "input" in self.batch.held:
             return step
         group = self.compute * (last / self.k) - np.where(self.k_segments == 1, step, 0.0)
-        return np.maximum(step, group - (last * self.n_segments - 1) * self.loads.b[b].cycles)
+        behind = np.maximum(step, group - (last * self.n_segments - 1) * self.loads.b[b].cycles)
+        return np.where((self.k == 1) & (self.n_segments == 1), self.compute * (1.0 - over), behind)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from mapper.validation import campaigns, categories, firesim, sanity
 from mapper.validation.outcome import Left, Outcome, Outcomes
@@ -22,7 +21,10 @@ from mapper.validation.session import Session
 
 Row = dict[str, str]
 Progress = Callable[[str, int, int], None]
-"""Called after each row with the file's kind, rows done and rows in all."""
+"""Called after each row with the file's kind, rows done and rows in all; a file may be gone through again."""
+
+PASSES = 3
+"""Times that a Verilator file is gone through at most. One more is needed when a row that failed had told a series."""
 
 FAULTS = (ValueError, OverflowError, KeyError, IndexError, ZeroDivisionError)
 """What a nonsense row can raise on its way into a program; ValidationError, SpecError and ProgramError are
@@ -32,40 +34,40 @@ ValueErrors."""
 def run_rtl(table: Table, progress: Progress) -> Outcomes:
     """Simulate the rows of a Verilator file, in its order.
 
-    Rows that make no sense leave no trace: the others come out as if the file did not have them.
+    Rows that make no sense leave no trace: the others come out as if the file did not have them. Where one that failed
+    told of which series its neighbours are, the file is run again without its word.
     """
     wrong = {index: fault for index, row in enumerate(table.rows) if (fault := _rtl_fault(table, index, row))}
-    while True:
-        roles = _Roles.of(table, wrong)
-        found = _rtl_rows(table, wrong, roles, progress)
-        failed = {index: left.reason for index, left in enumerate(found) if isinstance(left, Left) and left.bad}
-        if _Roles.of(table, failed).same(roles, failed):
-            return _sorted(found)
-        wrong = failed
+    sound = [index for index in range(len(table.rows)) if index not in wrong]
+    failed: set[int] = set()
+    found: list[Outcome | Left] = []
+    later: list[bool] | None = None
+    for _ in range(PASSES):
+        before, later = later, campaigns.is_later([table.rows[index] for index in sound], failed)
+        if later == before:
+            break
+        found = _rtl_rows(table, wrong, dict(zip(sound, later, strict=True)), progress)
+        failed = {place for place, index in enumerate(sound) if _is_bad(found[index])}
+    return _sorted(_with_cold_cores(table, found))
 
 
-class _Roles(NamedTuple):
-    """What the rows around it make of a row, by its position in the file."""
-
-    cold: set[int]
-    """Dominated by a cold instruction cache."""
-    later: set[int]
-    """Of the second series."""
-
-    @classmethod
-    def of(cls, table: Table, wrong: Container[int]) -> _Roles:
-        """The roles of all rows that are not wrong."""
-        sound = [index for index in range(len(table.rows)) if index not in wrong]
-        rows = [table.rows[index] for index in sound]
-        later = {place for place, flag in enumerate(campaigns.is_later(rows)) if flag}
-        return cls(*({sound[place] for place in places} for places in (categories.cold_core_rows(rows), later)))
-
-    def same(self, other: _Roles, wrong: Iterable[int]) -> bool:
-        """Whether both agree on all rows that are not wrong."""
-        return not ((self.cold ^ other.cold) | (self.later ^ other.later)) - set(wrong)
+def _is_bad(outcome: Outcome | Left) -> bool:
+    return isinstance(outcome, Left) and outcome.bad
 
 
-def _rtl_rows(table: Table, wrong: Mapping[int, str], roles: _Roles, progress: Progress) -> list[Outcome | Left]:
+def _with_cold_cores(table: Table, found: list[Outcome | Left]) -> list[Outcome | Left]:
+    """The same, with the category of the rows that the core's cold instruction cache dominates."""
+    ran = [index for index, outcome in enumerate(found) if not _is_bad(outcome)]
+    for place in categories.cold_core_rows([table.rows[index] for index in ran]):
+        outcome = found[ran[place]]
+        if isinstance(outcome, Outcome):
+            found[ran[place]] = replace(outcome, category=categories.COLD_CORE)
+    return found
+
+
+def _rtl_rows(
+    table: Table, wrong: Mapping[int, str], later: Mapping[int, bool], progress: Progress
+) -> list[Outcome | Left]:
     """What became of every row, in the order of the file."""
     names = [_rtl_name(row) for row in table.rows]
     session, sums = Session(), _Sums()
@@ -76,7 +78,7 @@ def _rtl_rows(table: Table, wrong: Mapping[int, str], roles: _Roles, progress: P
             sums.lose(row)
             found.append(left)
         else:
-            outcome, session = _rtl_row(session, sums, row, left, index in roles.cold, index in roles.later)
+            outcome, session = _rtl_row(session, sums, row, left, later[index])
             found.append(outcome)
         progress("rtl", index + 1, len(table.rows))
     return found
@@ -96,9 +98,7 @@ def _rtl_fault(table: Table, index: int, row: Row) -> str:
     return ""
 
 
-def _rtl_row(
-    session: Session, sums: _Sums, row: Row, left: Left, cold: bool, later: bool
-) -> tuple[Outcome | Left, Session]:
+def _rtl_row(session: Session, sums: _Sums, row: Row, left: Left, later: bool) -> tuple[Outcome | Left, Session]:
     """What became of a row, and the session after it."""
     reason = categories.why_not_run(row["test"])
     if reason:
@@ -111,10 +111,10 @@ def _rtl_row(
     except FAULTS as fault:
         sums.lose(row)
         return replace(left, reason=_reason(fault)), before
-    return _rtl_outcome(row, left, measured, simulated, cold), session
+    return _rtl_outcome(row, left, measured, simulated), session
 
 
-def _rtl_outcome(row: Row, left: Left, measured: int, simulated: int, cold: bool) -> Outcome:
+def _rtl_outcome(row: Row, left: Left, measured: int, simulated: int) -> Outcome:
     product = row["test"].startswith(("loop_ws", "seq_part"))
     tags = {"model shape"} if product and categories.is_model_shape(row) else set()
     columns = ("gemmini_config", "test", "M", "N", "K", "state", "dram_latency")
@@ -122,7 +122,7 @@ def _rtl_outcome(row: Row, left: Left, measured: int, simulated: int, cold: bool
         source="rtl",
         line=left.line,
         name=left.name,
-        category=categories.COLD_CORE if cold else categories.category(row),
+        category=categories.category(row),
         measured=measured,
         simulated=simulated,
         tags=frozenset(tags),

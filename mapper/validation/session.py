@@ -96,7 +96,7 @@ class Session:
             return
         row, cost = self._unseen
         self._unseen = None
-        if not row["M"] or (whole(row, "M") + whole(row, "N")) * whole(row, "K") < LARGEST_UNSEEN:
+        if not row["K"] or (whole(row, "M") + whole(row, "N")) * whole(row, "K") < LARGEST_UNSEEN:
             built = programs.build(row, spec, self._next_address, cost, {})
             self._next_address = built.end
             count(built.program, spec, memory)

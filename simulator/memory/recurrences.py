@@ -76,7 +76,7 @@ class Ports(NamedTuple):
     write_slots: Ints
     mshrs: Ints
     fetched: Ints
-    """Per set, when the line being fetched into it arrives; 0: none."""
+    """Per set, when the line being fetched into it serves the requests that wait for it; 0: none."""
     fetching: Ints
     """Sets whose ``fetched`` is not 0, in any order."""
     cycles: Ints
@@ -155,9 +155,9 @@ def read_mixed(
             held = cycles[HELD_BY_BUS]
             end = fetch(limits, ports, request, code, size)
             last = max(end - 1 - early(limits, size), request + limits.hit + occupied - 1)
-            unwanted = spare(limits, size, port)
+            unwanted = spare(limits, size, port) if per_row == 1 else 0
             replace_first(mshrs, end + limits.release)
-            expect(limits, ports, key, end + acknowledged(limits, ports, code, cycles[HELD_BY_BUS] > held))
+            expect(limits, ports, key, end + acknowledge_delay(limits, ports, code, cycles[HELD_BY_BUS] > held))
             if per_row > 1:
                 last = cycles[SCALER_FREE] = max(last, cycles[SCALER_FREE] + occupied)
             if limits.sets:
@@ -166,11 +166,11 @@ def read_mixed(
             if limits.burst and size > limits.bus_bytes:
                 occupied += limits.burst
             bus = max(request + limits.hit, ports.fetched[key], bus) + occupied
-            last, unwanted = bus - 1, 0
+            last, unwanted = bus - 1, 0 if limits.burst else occupied - port
         replace_first(slots, last + 1 + limits.slot_turn)
         latest = max(latest, last - unwanted)
         total += occupied
-        log[0, at - low] = last - unwanted + 1
+        log[0, at - low] = last + 1 - (unwanted if code & MISS else 0)
         log[1, at - low] = rows
         request += 1
     cycles[BUS_FREE], cycles[NEXT_REQUEST] = bus, request
@@ -178,12 +178,12 @@ def read_mixed(
 
 
 def spare(limits: Limits, size: int, port: int) -> int:
-    """Cycles between the last wanted beat of a fetched line that is passed on while it arrives, and its last one."""
+    """Cycles between the last wanted beat of a request that misses and its last one, at the pace of the DRAM."""
     beats = size // limits.bus_bytes
     return int((beats - port) * limits.bus_bytes * limits.cycles_per_byte) if port < beats else 0
 
 
-def acknowledged(limits: Limits, ports: Ports, code: int, queued: bool) -> int:
+def acknowledge_delay(limits: Limits, ports: Ports, code: int, queued: bool) -> int:
     """Cycles by which requests that wait for a line are served after it arrived: its eviction is acknowledged late.
 
     Only behind other lines (``queued``), whose data the acknowledgement cannot overtake. Which way is replaced is not
@@ -276,7 +276,7 @@ def forget(ports: Ports, now: int) -> None:
 
 
 def expect(limits: Limits, ports: Ports, key: int, end: int) -> None:
-    """A line arrives in set ``key`` at ``end``."""
+    """The line that is fetched into set ``key`` serves what waits for it at ``end``."""
     if not limits.sets:
         return
     if not ports.fetched[key]:

@@ -77,7 +77,8 @@ class PlainPath:
                 held = self.held_by_bus
                 end = self._fetch(request, code, size)
                 late = self._acknowledged_late(code) if self.held_by_bus > held else 0
-                unwanted = int(max(0, size // limits.bus_bytes - port) * limits.bus_bytes * limits.cycles_per_byte)
+                spare = max(0, size // limits.bus_bytes - port) if per_row == 1 else 0
+                unwanted = int(spare * limits.bus_bytes * limits.cycles_per_byte)
                 early = int((limits.line_bytes - size) * limits.cycles_per_byte) if limits.sets else 0
                 last = max(end - 1 - early, request + limits.hit + occupied - 1)
                 heapreplace(self.mshrs, end + limits.release)
@@ -90,11 +91,11 @@ class PlainPath:
             else:
                 occupied += limits.burst * (size > limits.bus_bytes)
                 self.bus_free = max(request + limits.hit, self.pending.get(key, 0), self.bus_free) + occupied
-                last = self.bus_free - 1
+                last, unwanted = self.bus_free - 1, 0 if limits.burst else occupied - port
             heapreplace(self.slots, last + 1 + limits.slot_turn)
             latest = max(latest, last - unwanted)
             total += occupied
-            log.append((last - unwanted + 1, rows))
+            log.append((last + 1 - unwanted * bool(code & MISS), rows))
             request += 1
         self.next_request = request
         return latest, total

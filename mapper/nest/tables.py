@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapper.errors import MappingError
-from mapper.nest.chains import Chains, ChainShape, chains, cut, expanded, joined
+from mapper.nest.chain_shape import Chains, ChainShape
+from mapper.nest.chains import chains, cut, expanded, joined
 from mapper.nest.classes import OrderClass
 from mapper.nest.counts import Cut, weighted
 from mapper.nest.pareto import beaten, thinned

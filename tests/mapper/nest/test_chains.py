@@ -8,7 +8,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from mapper.nest.chains import ChainShape, chains, expanded
+from mapper.nest.chain_shape import ChainShape
+from mapper.nest.chains import chains, expanded
 from mapper.nest.divisions import break_points, divisors
 from mapper.nest.pareto import minimal, thinned
 

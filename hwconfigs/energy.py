@@ -16,10 +16,10 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from hwconfigs import catalogue, strict_yaml
-from hwconfigs.draft import Draft
 from hwconfigs.energy_table import Factor, SramTable, TableBody, VectorAction
 from hwconfigs.errors import SpecError, suggestion
-from hwconfigs.shape import Renamer, location, wording
+from hwconfigs.key_names import Renamer, location, wording
+from hwconfigs.layers import Draft
 from hwconfigs.spec import HardwareSpec
 from hwconfigs.sram_energy import access_pj
 

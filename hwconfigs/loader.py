@@ -16,10 +16,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hwconfigs import catalogue, quantity
 from hwconfigs.checks import cross_problems
-from hwconfigs.draft import Draft, apply_override, read_layer
 from hwconfigs.errors import SpecError, suggestion
+from hwconfigs.key_names import leaves, location, wording
+from hwconfigs.layers import Draft, apply_override, read_layer
 from hwconfigs.limits import CLOCK_MHZ, shortened
-from hwconfigs.shape import leaves, location, wording
 from hwconfigs.spec import SECTIONS, HardwareSpec
 
 _DERIVED = "derived: "

@@ -35,7 +35,7 @@ COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
 STUDY = "Repeat a published experiment and print its figures beside the published ones."
 POLICIES = ("best", "gemmini_auto")
-"""As `mapper.policy.POLICIES`, which is not imported for the sake of ``--help``; a test compares them."""
+"""As `mapper.search.policy.POLICIES`, which is not imported for the sake of ``--help``; a test compares them."""
 
 OBJECTIVES: tuple[Literal["latency", "energy", "edp"], ...] = ("latency", "energy", "edp")
 SEARCHES = ("optimal", "exhaustive", "random", "annealing", "genetic")

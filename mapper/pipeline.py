@@ -2,10 +2,10 @@
 
 load     machine and energy table           hwconfigs
 build    model to operator graph            workloads
-place    operators to units                 mapper.placement, mapper.layout
+place    operators to units                 mapper.graph.placement, mapper.graph.dram_layout
 search   matmuls to mappings                mapper.search; equal problems once
-lower    mappings to programs               mapper.lower, mapper.lowering
-evaluate each program, in order, by estimate and simulation                    mapper.evaluate
+lower    mappings to programs               mapper.lowering.matmul, mapper.lowering
+evaluate each program, in order, by estimate and simulation                    mapper.evaluation.evaluate
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from pathlib import Path
 import hwconfigs
 import workloads
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper import effort
-from mapper.choice import Choice, Chooser, chooser
-from mapper.cost import Objective
-from mapper.evaluate import Evaluator
-from mapper.layout import Layout, lay_out, matmul_problem
-from mapper.lower import lower_matmul
+from mapper.cost import simulation_limits
+from mapper.cost.model import Objective
+from mapper.evaluation.aggregate import free_report, model_report, operator_report
+from mapper.evaluation.evaluate import Evaluator
+from mapper.graph.capabilities import require
+from mapper.graph.dram_layout import Layout, lay_out, matmul_problem
+from mapper.graph.placement import Placement, place
+from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.operators import lower_operator
 from mapper.lowering.series import Piece, Series
-from mapper.mapping import Mapping
-from mapper.placement import Placement, place
-from mapper.policy import Policy
-from mapper.problem import MatmulProblem
-from mapper.reporting import free_report, model_report, operator_report
-from mapper.supported import require
+from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.search.policy import Policy
+from mapper.search.strategies import Choice, Chooser, chooser
 from simulator.memory.traffic import MemoryState
 from simulator.report import Report
 from workloads import OpGraph
@@ -91,7 +91,8 @@ def run(
     policy
         ``"best"`` proves an optimum; ``"gemmini_auto"`` takes the tile of Gemmini's library.
     choose
-        Finds the mapping of a matmul in another way (`mapper.choice`); objective and policy are then its own.
+        Finds the mapping of a matmul in another way (`mapper.search.strategies`); objective and policy are then its
+        own.
     overrides
         Changes of the machine by dotted key.
     energy
@@ -245,6 +246,6 @@ class Compiler:
         key = problem.signature(self.spec.dma.max_request_bytes)
         if key not in self._known:
             self._known[key] = self.choose(problem, self.spec, self.prices)
-            effort.check(problem, self._known[key].mapping, self.spec, self.prices)
+            simulation_limits.check(problem, self._known[key].mapping, self.spec, self.prices)
         known = self._known[key]
         return replace(known, mapping=replace(known.mapping, ops=(problem.name,)))

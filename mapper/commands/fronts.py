@@ -16,17 +16,17 @@ from mapper.commands import searching
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
-from mapper.layout import lay_out, matmul_problem
-from mapper.mapping import Mapping
+from mapper.graph.capabilities import require
+from mapper.graph.dram_layout import lay_out, matmul_problem
+from mapper.graph.placement import place
+from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.pipeline import load
-from mapper.placement import place
-from mapper.problem import MatmulProblem
-from mapper.report_json import mapping_dict
-from mapper.search import proved
+from mapper.reports.run_json import mapping_dict
+from mapper.reports.run_tables import columns, wrapped
 from mapper.search.driver import Progress, find
-from mapper.search.hardware_loop import LoopSpace
-from mapper.supported import require
-from mapper.tables import columns, wrapped
+from mapper.search.exact import hardware_loops
+from mapper.search.spaces.hardware_loops import LoopSpace
 from mapper.version import __version__
 from workloads import OpGraph
 
@@ -84,7 +84,7 @@ def _problem(shape: tuple[int, int, int], spec: HardwareSpec) -> MatmulProblem:
 
 
 def _proved(problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Front:
-    found = proved.front(problem, spec, prices)
+    found = hardware_loops.front(problem, spec, prices)
     statement = (
         f"optimal: the whole front of {found.legal:,} legal mappings ({found.candidates:,} in all); "
         f"{found.evaluated:,} evaluated, {found.pruned:,} excluded by their bounds; "
@@ -127,7 +127,7 @@ def tell(front: Front, title: str, spec: HardwareSpec, outputs: Dictionary[str, 
     print("\n".join(columns(rows, rules=(1,), right=range(3))))
     print("\n".join(["", f"{count}; nothing was simulated", *wrapped(front.statement)]), flush=True)
     if "plot" in outputs:
-        from mapper.plots import draw_front, front_points
+        from mapper.plots.pareto_front import draw_front, front_points
         from simulator.plots import save
 
         figure = draw_front(front_points(title, front.points))

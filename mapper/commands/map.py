@@ -8,17 +8,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mapper import pipeline
-from mapper.choice import Choice, SearchInterrupted
 from mapper.commands import searching
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError, nearest
 from mapper.commands.reporting import summary, write_outputs
 from mapper.errors import MappingError
-from mapper.mapping import Mapping
-from mapper.mapping_file import dump_mapping, read_mapping
-from mapper.policy import POLICIES
-from mapper.tables import wrapped
+from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.mapping_file import dump_mapping, read_mapping
+from mapper.reports.run_tables import wrapped
+from mapper.search.policy import POLICIES
+from mapper.search.strategies import Choice, SearchInterrupted
 
 LARGEST = 2**31
 """Largest extent accepted in one dimension."""

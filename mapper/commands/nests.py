@@ -18,20 +18,20 @@ from mapper.commands.machine import overrides
 from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
 from mapper.errors import MappingError
-from mapper.mapping import Mapping
-from mapper.mapping_file import dump_mapping, require_for
+from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.mapping_file import dump_mapping, require_for
 from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
 from mapper.nest.constraint_file import read_constraints
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.problem import NestProblem, matmul
 from mapper.nest.space import NestSpace
-from mapper.nest_report import NestReport, nest_dict, nest_report, nest_text, obstacles
 from mapper.pipeline import load
-from mapper.report_json import mapping_dict
-from mapper.search import optimal
+from mapper.reports.nest_report import NestReport, nest_dict, nest_report, nest_text, obstacles
+from mapper.reports.run_json import mapping_dict
+from mapper.reports.run_tables import WIDTH, wrapped
 from mapper.search.driver import Progress, find
-from mapper.search.loop_nest import LoopNests
-from mapper.tables import WIDTH, wrapped
+from mapper.search.exact import loop_nests
+from mapper.search.spaces.loop_nests import LoopNests
 from mapper.version import __version__
 
 SCHEMA = "tilewright.nest/1"
@@ -176,7 +176,7 @@ def _proved(options: argparse.Namespace, space: NestSpace, progress: Progress) -
         del bound
         progress(done, 0.0, best)
 
-    result = optimal.search(space, options.objective, max_rows=rows, seconds=seconds, progress=tell)
+    result = loop_nests.search(space, options.objective, max_rows=rows, seconds=seconds, progress=tell)
     what = "the whole front" if options.objective == "pareto" else f"least {searching.LEAST[options.objective]}"
     extent = "covered" if result.status == "optimal" else "in the space"
     effort = (

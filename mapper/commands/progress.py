@@ -41,7 +41,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
         if kind is not None and issubclass(kind, KeyboardInterrupt) and self.finished:
-            from mapper.tables import finished_table
+            from mapper.reports.run_tables import finished_table
 
             print(finished_table(self.finished))
             print(f"interrupted: {len(self.finished)} of {self.total} operators were simulated", flush=True)

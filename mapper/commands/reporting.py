@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mapper import tables
-from mapper.report_json import run_text
-from mapper.verdict import sentence
+from mapper.reports import run_tables
+from mapper.reports.roofline import sentence
+from mapper.reports.run_json import run_text
 
 if TYPE_CHECKING:
     from mapper.commands.outputs import Output
@@ -29,19 +29,19 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
     notes = {name: at.note for name, at in result.placements.items() if name not in absorbed}
     return "\n".join(
         [
-            *textwrap.wrap(f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs", tables.WIDTH),
+            *textwrap.wrap(f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs", run_tables.WIDTH),
             *position_lines(graph),
             "",
-            tables.run_table(simulation, result.estimate, graph.repeat, absorbed),
-            *tables.note_lines(notes),
+            run_tables.run_table(simulation, result.estimate, graph.repeat, absorbed),
+            *run_tables.note_lines(notes),
             "",
-            *([*tables.lost_lines(simulation), ""] if explained else []),
-            *tables.time_lines(simulation),
+            *([*run_tables.lost_lines(simulation), ""] if explained else []),
+            *run_tables.time_lines(simulation),
             "",
-            *tables.energy_lines(simulation),
+            *run_tables.energy_lines(simulation),
             "",
-            tables.total_line(simulation),
-            *textwrap.wrap(sentence(graph, spec, simulation), tables.WIDTH),
+            run_tables.total_line(simulation),
+            *textwrap.wrap(sentence(graph, spec, simulation), run_tables.WIDTH),
         ]
     )
 

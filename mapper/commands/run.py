@@ -12,7 +12,7 @@ from mapper.commands.outputs import open_outputs
 from mapper.commands.progress import Progress
 from mapper.commands.reporting import summary, write_outputs
 from mapper.pipeline import RunResult
-from mapper.tables import wrapped
+from mapper.reports.run_tables import wrapped
 
 
 def execute(options: argparse.Namespace) -> None:

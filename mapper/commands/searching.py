@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypedDict
 
-from mapper.choice import Chooser, Fixed, Library, Optimal, Searched
 from mapper.commands.problems import CommandError
-from mapper.mapping import Mapping
+from mapper.mapping.loop_nest import Mapping
 from mapper.search.budget import Budget
 from mapper.search.driver import ALGORITHMS, Progress
+from mapper.search.strategies import Chooser, Fixed, Library, Optimal, Searched
 
 if TYPE_CHECKING:
     from tqdm import tqdm

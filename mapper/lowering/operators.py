@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from hwconfigs import HardwareSpec
-from mapper.layout import Layout
+from mapper.graph.dram_layout import Layout
+from mapper.graph.placement import Placement
 from mapper.lowering.elementwise import Elementwise, elementwise_series
 from mapper.lowering.host import host_series
 from mapper.lowering.rowwise import Stream, row_tiles
 from mapper.lowering.series import Series
-from mapper.placement import Placement
 from simulator.program import Activation
 from workloads import Operator
 

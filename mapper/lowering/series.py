@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mapper.mapping import Mapping
-from mapper.problem import MatmulProblem
+from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.matmul_problem import MatmulProblem
 from simulator.program import Program
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from mapper.mapping import SpatialLoop
+from mapper.mapping.loop_nest import SpatialLoop
 from mapper.nest.accounting import Accounting
 from mapper.nest.counts import Real, as_number, ceil_div, chosen, larger
 from mapper.nest.hierarchy import Hierarchy

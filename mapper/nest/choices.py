@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from mapper.errors import MappingError
-from mapper.mapping import SpatialLoop
+from mapper.mapping.loop_nest import SpatialLoop
 from mapper.nest.accounting import Accounting
 from mapper.nest.constraints import Constraints, Sizes
 from mapper.nest.divisions import divisors

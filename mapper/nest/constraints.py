@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from hwconfigs.errors import suggestion
 from mapper.errors import MappingError
-from mapper.mapping import Mapping
+from mapper.mapping.loop_nest import Mapping
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.problem import NestProblem
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from mapper.errors import MappingError, Violation
-from mapper.mapping import Mapping
+from mapper.mapping.loop_nest import Mapping
 from mapper.nest.accounting import Accounting
 from mapper.nest.capacity import MemoryShape
 from mapper.nest.cost import NestCosts, divides, evaluate, plan_of

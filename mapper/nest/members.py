@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapper.errors import MappingError, Violation
-from mapper.mapping import Mapping
+from mapper.mapping.loop_nest import Mapping
 from mapper.nest.assemble import assemble
 from mapper.nest.constraints import Sizes
 from mapper.nest.cost import evaluate

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from mapper.mapping import SpatialLoop
+from mapper.mapping.loop_nest import SpatialLoop
 from mapper.nest.accounting import Accounting
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.problem import TENSORS, NestProblem

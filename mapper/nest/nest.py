@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapper.errors import MappingError
-from mapper.mapping import LevelMapping, Mapping, SpatialLoop, TemporalLoop
-from mapper.mapping_file import require_for
+from mapper.mapping.loop_nest import LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.mapping_file import require_for
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.legality import require_legal
 from mapper.nest.problem import NestProblem

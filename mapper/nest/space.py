@@ -18,7 +18,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mapper.errors import MappingError, Violation
-from mapper.mapping import Mapping
+from mapper.mapping.loop_nest import Mapping
 from mapper.nest import members
 from mapper.nest.accounting import Accounting
 from mapper.nest.capacity import block_sizes, tile_words

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwconfigs.errors import suggestion
 from mapper.errors import MappingError
-from mapper.mapping import LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.loop_nest import LevelMapping, Mapping, SpatialLoop, TemporalLoop
 from mapper.nest.hierarchy import Hierarchy, Memory
 from mapper.nest.problem import TENSORS, Axis, NestProblem, NestTensor, matmul
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mapper.errors import MappingError
-from mapper.mapping import Mapping
-from mapper.search.annealing import AnnealingSearcher
+from mapper.mapping.loop_nest import Mapping
+from mapper.search.algorithms.annealing import AnnealingSearcher
+from mapper.search.algorithms.exhaustive import ExhaustiveSearcher
+from mapper.search.algorithms.genetic import GeneticSearcher
+from mapper.search.algorithms.random_search import RandomSearcher
 from mapper.search.budget import DEFAULT_EVALUATIONS, Budget
 from mapper.search.evaluation import Evaluator
 from mapper.search.front import Front
-from mapper.search.genetic import GeneticSearcher
-from mapper.search.random_search import RandomSearcher
 from mapper.search.searcher import Candidate, Searcher
 from mapper.search.space import Floor, Goal, Space, require_goal
-from mapper.search.walk import ExhaustiveSearcher
 
 ALGORITHMS: tuple[type[Searcher], ...] = (ExhaustiveSearcher, RandomSearcher, AnnealingSearcher, GeneticSearcher)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.cost import Costs
+from mapper.cost.model import Costs
 from mapper.errors import MappingError
 from mapper.search.space import Rows, Space, names
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost import Objective
+from mapper.cost.energy import priced
+from mapper.cost.estimate import estimate
+from mapper.cost.model import Objective
 from mapper.errors import MappingError
-from mapper.estimate import estimate
-from mapper.lower import lower_matmul
-from mapper.mapping import HardwareLoop, Mapping
-from mapper.pricing import priced
-from mapper.problem import MatmulProblem
-from mapper.search.proved import Proved, ranked
-from mapper.tables import columns
+from mapper.lowering.matmul import lower_matmul
+from mapper.mapping.loop_nest import HardwareLoop, Mapping
+from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.reports.run_tables import columns
+from mapper.search.exact.hardware_loops import Proved, ranked
 from simulator.machine import simulate
 from simulator.report import Report
 
@@ -84,7 +84,7 @@ def finalists(
     Raises
     ------
     MappingError
-        When there is no mapping, ``count`` is not positive, or as `mapper.search.proved.search`.
+        When there is no mapping, ``count`` is not positive, or as `mapper.search.exact.hardware_loops.search`.
     """
     if count < 1:
         raise MappingError(f"{count} finalists; at least 1 is needed")

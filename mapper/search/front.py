@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.cost import Costs
+from mapper.cost.model import Costs
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

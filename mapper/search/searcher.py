@@ -18,7 +18,7 @@ from typing import final
 
 import numpy as np
 
-from mapper.cost import Costs
+from mapper.cost.model import Costs
 from mapper.search.front import Front, least
 from mapper.search.space import Goal, Rows, Space
 

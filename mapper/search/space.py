@@ -1,6 +1,7 @@
 """What a search knows of a mapspace: candidates are rows of integers; the space draws, varies, mixes and prices them.
 
-Two spaces fit: Gemmini's hardware loops (`mapper.search.hardware_loop`) and loop nests (`mapper.search.loop_nest`).
+Two spaces fit: Gemmini's hardware loops (`mapper.search.spaces.hardware_loops`) and loop nests
+(`mapper.search.spaces.loop_nests`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mapper.cost import OBJECTIVES, Costs
+from mapper.cost.model import OBJECTIVES, Costs
 from mapper.errors import MappingError
-from mapper.mapping import Mapping
+from mapper.mapping.loop_nest import Mapping
 
 Rows = NDArray[np.int64]
 """Candidates: one row each, one column per choice (candidates x genes)."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mapper.reports.run_tables import columns, wrapped
 from mapper.studies.mapspace import METHOD, NEAR, QUANTILES, SAMPLERS, Distribution
-from mapper.tables import columns, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 import hwconfigs
 import workloads
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper import counts
-from mapper.cost import CostModel
-from mapper.estimate import estimate
-from mapper.layout import lay_out, matmul_problem
-from mapper.lower import lower_matmul
-from mapper.mapping import HardwareLoop
-from mapper.mapspace import ORDERS, Batch, MapSpace, batch_of
-from mapper.placement import place
-from mapper.problem import MatmulProblem
-from mapper.tables import columns
-from mapper.traffic import REQUESTS
+from mapper.cost import counts
+from mapper.cost.dma_traffic import REQUESTS
+from mapper.cost.estimate import estimate
+from mapper.cost.model import CostModel
+from mapper.graph.dram_layout import lay_out, matmul_problem
+from mapper.graph.placement import place
+from mapper.lowering.matmul import lower_matmul
+from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapspace.hardware_loops import ORDERS, Batch, MapSpace, batch_of
+from mapper.reports.run_tables import columns
 from mapper.validation.ranks import spearman
 from simulator.machine import count, simulate
 from simulator.memory.traffic import MemoryState
@@ -49,10 +49,11 @@ SECONDS_PER_SHAPE = 4.0
 LEAST_AFFORDABLE = 0.1
 """A shape of which less is affordable is left out: what is left of it says little about the others."""
 SEED = 2026
-"""Of the reported sample; the constants of `mapper.timing` and `mapper.loads` were fitted to samples of other seeds."""
+"""Of the reported sample; the constants of `mapper.cost.latency.loop_pipeline` and
+`mapper.cost.latency.memory_system` were fitted to samples of other seeds."""
 
 SECONDS_PER_REQUEST, SECONDS_PER_LOOP = 2e-6, 5e-4
-"""CPU time of a simulation (see `mapper.effort`)."""
+"""CPU time of a simulation (see `mapper.cost.simulation_limits`)."""
 MOST_SECONDS = 1.0
 """Mappings whose simulation would take longer are not drawn: the smallest tiles of large shapes."""
 

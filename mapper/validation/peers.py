@@ -14,7 +14,7 @@ from mapper.nest.accounting import ACCELFORGE
 from mapper.nest.hierarchy import Hierarchy, Memory
 from mapper.nest.problem import NestProblem
 from mapper.nest.space import NestSpace
-from mapper.search.optimal import NestResult, Objective, search
+from mapper.search.exact.loop_nests import NestResult, Objective, search
 
 _ALL = frozenset({"input", "weight", "output"})
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 from hwconfigs import HardwareSpec
-from mapper.validation.library import Product, Tiling, auto_tiling, library_call, tiled
+from mapper.lowering.gemmini_library import Product, Tiling, auto_tiling, library_call, tiled
 from mapper.validation.rows import ValidationError, whole
 from mapper.validation.streams import STREAMS
 from simulator.program import (

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from functools import partial
 
 import hwconfigs
-from mapper.cost import OBJECTIVES
-from mapper.problem import contiguous
-from mapper.search.proved import front, search
+from mapper.cost.model import OBJECTIVES
+from mapper.mapping.matmul_problem import contiguous
+from mapper.search.exact.hardware_loops import front, search
 
 BERT = ((512, 768, 768), (512, 64, 512), (512, 512, 64), (512, 768, 3072), (512, 3072, 768))
 LLAMA = ((512, 4096, 4096), (512, 4096, 11008), (512, 11008, 4096))

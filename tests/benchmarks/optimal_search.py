@@ -23,8 +23,8 @@ from mapper.nest.accounting import DEFAULT, TIMELOOP, Accounting
 from mapper.nest.hierarchy import Hierarchy, Memory
 from mapper.nest.problem import matmul
 from mapper.nest.space import NestSpace
-from mapper.search.block import search_all
-from mapper.search.optimal import search
+from mapper.search.exact.block import search_all
+from mapper.search.exact.loop_nests import search
 
 ALL = frozenset({"input", "weight", "output"})
 RAGGED_TIMELOOP = replace(TIMELOOP, name="timeloop rules, ragged tiles", ragged="exact")
@@ -122,7 +122,9 @@ def import_seconds() -> float:
         text = f"{code}; import time; print(time.process_time())"
         return float(subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout)
 
-    return min(once("import mapper, mapper.search.optimal, mapper.nest.space") for _ in range(3)) - once("pass")
+    return min(once("import mapper, mapper.search.exact.loop_nests, mapper.nest.space") for _ in range(3)) - once(
+        "pass"
+    )
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from typing import Any
 from mapper.nest.accounting import TIMELOOP
 from mapper.nest.problem import batched_matmul, matmul
 from mapper.nest.space import NestSpace
-from mapper.search.optimal import search
+from mapper.search.exact.loop_nests import search
 from mapper.validation.peers import best_mapping, timeloop_machine
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "peers_matmuls.json"

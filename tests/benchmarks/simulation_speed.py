@@ -21,8 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mapper import evaluate, pipeline
-from mapper.policy import Policy
+from mapper import pipeline
+from mapper.evaluation import evaluate
+from mapper.search.policy import Policy
 from simulator.program import MatmulLoop
 from simulator.report import Report
 

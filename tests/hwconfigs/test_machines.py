@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 import hwconfigs
-from hwconfigs.shape import leaves
+from hwconfigs.key_names import leaves
 
 MACHINES = hwconfigs.available()
 

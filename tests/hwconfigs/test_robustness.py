@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import hwconfigs
 from hwconfigs import SpecError
-from hwconfigs.shape import leaves
+from hwconfigs.key_names import leaves
 
 BASE = hwconfigs.load("gemmini_ibert")
 PATHS = sorted(leaves(BASE.model_dump(exclude={"sources"})))

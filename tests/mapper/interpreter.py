@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mapper.problem import MatmulProblem
+from mapper.mapping.matmul_problem import MatmulProblem
 from simulator.program import MatmulLoop, Matrix, Program
 
 Array = np.ndarray[Any, Any]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mapper import cli
-from mapper.mapspace import ORDERS, MapSpace
+from mapper.mapspace.hardware_loops import ORDERS, MapSpace
 from mapper.validation import agreement
 from mapper.validation.agreement import Agreement, Row, Shape, compare, draw, shapes
 

@@ -10,7 +10,7 @@ import pytest
 
 from mapper import cli
 from mapper.commands import nests, searching
-from mapper.mapping_file import read_mapping
+from mapper.mapping.mapping_file import read_mapping
 
 SMALL = ["map", "64x96x80"]
 NESTS = [*SMALL, "--mapspace", "loop-nest", "--set", "l2=null"]
@@ -303,7 +303,7 @@ def test_an_interrupt_before_anything_was_evaluated(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mapper.search.optimal.search_class", interrupt)
+    monkeypatch.setattr("mapper.search.exact.loop_nests.search_class", interrupt)
     monkeypatch.setattr("mapper.nest.space.NestSpace.sample", interrupt)
     assert cli.main([*NESTS, "--search", search, "--yaml", str(tmp_path / "b.yaml")]) == 130
     captured = capsys.readouterr()

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 import workloads
-from mapper import cli, pipeline, policy
+from mapper import cli, pipeline
 from mapper.commands.progress import Progress
 from mapper.commands.reporting import position_lines
 from mapper.errors import MappingError
-from mapper.mapping_file import read_mapping
+from mapper.mapping.mapping_file import read_mapping
+from mapper.search import policy
 
 ROOT = Path(cli.__file__).parents[1]
 SMALL = ["run", "bert-base", "--hw", "gemmini_ibert", "--seq", "16"]

@@ -7,13 +7,13 @@ import time
 import pytest
 
 from mapper import pipeline
-from mapper.effort import check, check_floor
+from mapper.cost.simulation_limits import check, check_floor
 from mapper.errors import MappingError
-from mapper.extents import EVERY, MOST_TILES, choices, extents, fitting
-from mapper.mapping import HardwareLoop
-from mapper.mapspace import MapSpace
-from mapper.problem import contiguous
-from mapper.search.proved import search
+from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.matmul_problem import contiguous
+from mapper.mapspace.hardware_loops import MapSpace
+from mapper.mapspace.tile_sizes import EVERY, MOST_TILES, choices, extents, fitting
+from mapper.search.exact.hardware_loops import search
 from tests.mapper.tiny import machine, mapping_of, prices
 
 HUGE = [

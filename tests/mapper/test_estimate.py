@@ -10,16 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwconfigs import HardwareSpec
-from mapper import counts, residency, timing
-from mapper.cost import CostModel
-from mapper.estimate import estimate
-from mapper.load_times import AGAIN, BIAS, EDGE, NEW, RETURN
-from mapper.loop_times import LoopTimes
-from mapper.lower import lower_matmul, walk
-from mapper.mapping import HardwareLoop
-from mapper.mapspace import MapSpace, batch_of
-from mapper.problem import contiguous
-from mapper.traffic import BEATS, BYTES, REQUESTS, Sweep
+from mapper.cost import cache_reuse, counts
+from mapper.cost.dma_traffic import BEATS, BYTES, REQUESTS, Sweep
+from mapper.cost.estimate import estimate
+from mapper.cost.latency import loop_pipeline
+from mapper.cost.latency.load_times import AGAIN, BIAS, EDGE, NEW, RETURN
+from mapper.cost.latency.loop_times import LoopTimes
+from mapper.cost.model import CostModel
+from mapper.lowering.matmul import lower_matmul, walk
+from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.matmul_problem import contiguous
+from mapper.mapspace.hardware_loops import MapSpace, batch_of
 from simulator.machine import simulate
 from simulator.memory.traffic import MemoryState
 from simulator.program import MatmulLoop, Matrix, Program
@@ -163,8 +164,8 @@ def test_the_walked_loops_stand_for_all(data: st.DataObject) -> None:
     batch = batch_of(loop)
     model = CostModel.of(problem, spec, prices(spec), batch)
     seen = counts.visits(batch, problem, spec)
-    lines = residency.lines(batch, seen, model.traffic) if spec.l2 else None
-    found = timing.cycles(batch, seen, model.traffic, lines)
+    lines = cache_reuse.lines(batch, seen, model.traffic) if spec.l2 else None
+    found = loop_pipeline.cycles(batch, seen, model.traffic, lines)
     times = LoopTimes(batch, seen, model.traffic, lines)
     compute = load = 0.0
     for step in walk(problem, loop, spec.array.rows):

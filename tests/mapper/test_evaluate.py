@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mapper import pipeline
-from mapper.policy import Policy
+from mapper.search.policy import Policy
 
 
 @pytest.mark.parametrize("policy", ["best", "gemmini_auto"])

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from mapper.cost import OBJECTIVES, CostModel, Objective
+from mapper.cost.model import OBJECTIVES, CostModel, Objective
 from mapper.errors import MappingError
-from mapper.lower import lower_matmul
-from mapper.mapspace import MapSpace
-from mapper.problem import contiguous
+from mapper.lowering.matmul import lower_matmul
+from mapper.mapping.matmul_problem import contiguous
+from mapper.mapspace.hardware_loops import MapSpace
+from mapper.search.exact.hardware_loops import ranked, search
 from mapper.search.finalists import as_dict, finalists, text
-from mapper.search.proved import ranked, search
 from simulator.machine import simulate
 from tests.mapper.tiny import machine, prices
 

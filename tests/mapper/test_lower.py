@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapper.errors import MappingError
-from mapper.lower import lower_matmul
-from mapper.mapping import HardwareLoop
-from mapper.mapspace import ORDERS
-from mapper.problem import contiguous
+from mapper.lowering.matmul import lower_matmul
+from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.matmul_problem import contiguous
+from mapper.mapspace.hardware_loops import ORDERS
 from simulator.program import Fence, HostTask, MatmulLoop
 from tests.mapper.interpreter import execute
 from tests.mapper.tiny import MACHINES, legal_loops, machine, mapping_of, problems

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mapper.cost.estimate_commands import estimate_commands
 from mapper.errors import MappingError
-from mapper.estimate_commands import estimate_commands
 from mapper.lowering.elementwise import Elementwise, elementwise_series
 from mapper.lowering.host import host_series
 from mapper.lowering.rowwise import Stream, row_tiles

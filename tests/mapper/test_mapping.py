@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapper.errors import MappingError
-from mapper.mapping import HardwareLoop, LevelMapping, Mapping, SpatialLoop, TemporalLoop
-from mapper.mapping_file import dump_mapping, read_mapping
-from mapper.mapspace import ORDERS
+from mapper.mapping.loop_nest import HardwareLoop, LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.mapping_file import dump_mapping, read_mapping
+from mapper.mapspace.hardware_loops import ORDERS
 
 PROBLEM = {"m": 512, "k": 768, "n": 768}
 LOOP = HardwareLoop(8, 24, 4, "nmk")

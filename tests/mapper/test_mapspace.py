@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapper.errors import MappingError
-from mapper.mapping import HardwareLoop
-from mapper.mapspace import ORDERS, MapSpace
-from mapper.problem import MatmulProblem, contiguous
-from mapper.search.proved import search
+from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.matmul_problem import MatmulProblem, contiguous
+from mapper.mapspace.hardware_loops import ORDERS, MapSpace
+from mapper.search.exact.hardware_loops import search
 from tests.mapper.tiny import machine, prices, problems
 
 

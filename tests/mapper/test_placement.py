@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 
 import workloads
-from mapper.layout import lay_out, matmul_problem
+from mapper.graph.dram_layout import lay_out, matmul_problem
+from mapper.graph.placement import place
 from mapper.lowering.rowwise import rows_per_tile
-from mapper.placement import place
-from mapper.problem import PAGE_BYTES
+from mapper.mapping.matmul_problem import PAGE_BYTES
 from tests.mapper.tiny import machine
 from workloads import Operator, OpGraph, Tensor, matmul
 from workloads.ops import Add, Gelu, LayerNorm, Relu, RmsNorm, Softmax

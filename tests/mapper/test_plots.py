@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mapper import cli
-from mapper.mapping import HardwareLoop
-from mapper.plots import LABELLED, draw_front, front_points
+from mapper.mapping.loop_nest import HardwareLoop
+from mapper.plots.pareto_front import LABELLED, draw_front, front_points
 
 DIMS = {"m": 512, "k": 768, "n": 768}
 

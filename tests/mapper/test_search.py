@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwconfigs import HardwareSpec
-from mapper.cost import OBJECTIVES, CostModel, Objective
+from mapper.cost.estimate import estimate
+from mapper.cost.model import OBJECTIVES, CostModel, Objective
 from mapper.errors import MappingError
-from mapper.estimate import estimate
-from mapper.mapping import HardwareLoop
-from mapper.mapspace import MapSpace, batch_of
-from mapper.problem import MatmulProblem, contiguous
-from mapper.search.proved import Proved, front, lower_bound, search
+from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.matmul_problem import MatmulProblem, contiguous
+from mapper.mapspace.hardware_loops import MapSpace, batch_of
+from mapper.search.exact.hardware_loops import Proved, front, lower_bound, search
 from tests.mapper.test_mapspace import everything
 from tests.mapper.tiny import machine, prices, problems
 

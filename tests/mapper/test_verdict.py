@@ -6,7 +6,7 @@ import pytest
 
 import hwconfigs
 import workloads
-from mapper.verdict import Floors, floors, limit, sentence
+from mapper.reports.roofline import Floors, floors, limit, sentence
 from simulator.report import Counts, Report, UnitTime
 from workloads import Bits
 

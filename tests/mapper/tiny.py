@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import hwconfigs
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.mapping import HardwareLoop, Mapping
-from mapper.mapspace import HELD_TILES, ORDERS, MapSpace
-from mapper.problem import MatmulProblem, contiguous
+from mapper.mapping.loop_nest import HardwareLoop, Mapping
+from mapper.mapping.matmul_problem import MatmulProblem, contiguous
+from mapper.mapspace.hardware_loops import HELD_TILES, ORDERS, MapSpace
 from simulator.program import Matrix
 
 MACHINES = ("tiny_4x4", "gemmini", "gemmini_chip", "gemmini_ibert")

@@ -8,7 +8,7 @@ import pytest
 
 import hwconfigs
 from hwconfigs import HardwareSpec
-from mapper.validation.library import Product, Tiling, tiled
+from mapper.lowering.gemmini_library import Product, Tiling, tiled
 from simulator import machine
 from simulator.course import Course
 from simulator.machine import simulate

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 import hwconfigs
-from mapper.mapping import SpatialLoop
+from mapper.mapping.loop_nest import SpatialLoop
 from mapper.nest.hierarchy import Hierarchy, Memory
 from mapper.nest.nest import Column, LevelShape, NestBatch, Skeleton
 from mapper.nest.problem import NestProblem

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from mapper.mapping import Mapping
+from mapper.mapping.loop_nest import Mapping
 from mapper.nest.problem import TENSORS, NestProblem
 
 Box = tuple[tuple[int, int], ...]

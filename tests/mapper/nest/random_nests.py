@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mapper.mapping import LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.loop_nest import LevelMapping, Mapping, SpatialLoop, TemporalLoop
 from mapper.nest.hierarchy import Hierarchy, Memory
 from mapper.nest.problem import TENSORS, NestProblem, batched_matmul, conv2d, matmul
 

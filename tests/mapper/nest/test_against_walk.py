@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.mapping import Mapping
+from mapper.mapping.loop_nest import Mapping
 from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
 from mapper.nest.cost import evaluate
 from mapper.nest.hierarchy import Hierarchy

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mapper.errors import MappingError
-from mapper.mapping import HardwareLoop, LevelMapping, Mapping, SpatialLoop, TemporalLoop
-from mapper.mapping_file import dump_mapping, read_mapping
+from mapper.mapping.loop_nest import HardwareLoop, LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.mapping_file import dump_mapping, read_mapping
 from mapper.nest.accounting import DEFAULT, TIMELOOP
 from mapper.nest.fit import costs_of, violations
 from mapper.nest.hierarchy import Hierarchy, Memory

@@ -14,7 +14,7 @@ from mapper.nest.constraint_file import constraints_of, read_constraints
 from mapper.nest.constraints import Constraints, Orders, Sizes
 from mapper.nest.problem import conv2d, matmul
 from mapper.nest.space import NestSpace
-from mapper.search.optimal import search
+from mapper.search.exact.loop_nests import search
 from tests.mapper.nest.small import RAGGED, gemmini, random_space, with_l2
 
 TEXT = """

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.mapping import HardwareLoop
+from mapper.mapping.loop_nest import HardwareLoop
 from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
 from mapper.nest.cost import evaluate
 from mapper.nest.counts import visits

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mapper.errors import MappingError
-from mapper.mapping import Mapping
+from mapper.mapping.loop_nest import Mapping
 from mapper.nest.accounting import DEFAULT, TIMELOOP
 from mapper.nest.assemble import assemble
 from mapper.nest.cost import evaluate

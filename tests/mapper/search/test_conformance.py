@@ -7,22 +7,22 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mapper.cost import Costs, Objective
+from mapper.cost.model import Costs, Objective
+from mapper.mapping.matmul_problem import contiguous
 from mapper.nest.accounting import DEFAULT, TIMELOOP, Accounting
 from mapper.nest.choices import Unrolling
 from mapper.nest.constraint_file import read_constraints
 from mapper.nest.hierarchy import Hierarchy
 from mapper.nest.problem import matmul
 from mapper.nest.space import NestSpace
-from mapper.problem import contiguous
-from mapper.search import optimal, proved
 from mapper.search.budget import Budget
 from mapper.search.driver import ALGORITHMS, Found, drive, find
+from mapper.search.exact import hardware_loops, loop_nests
 from mapper.search.front import least
-from mapper.search.hardware_loop import LoopSpace
-from mapper.search.loop_nest import LoopNests
 from mapper.search.searcher import Searcher
 from mapper.search.space import GOALS, Goal, Rows, Space
+from mapper.search.spaces.hardware_loops import LoopSpace
+from mapper.search.spaces.loop_nests import LoopNests
 from tests.mapper.tiny import machine, prices
 
 
@@ -304,7 +304,7 @@ def test_the_proved_optimum_of_nests_is_that_of_the_whole_walk(name: str, goal: 
     """Branch and bound against every legal nest priced."""
     space = next(space for space, key in zip(ALL, SPACES, strict=True) if key == name)
     assert isinstance(space, LoopNests)
-    found, walked = optimal.search(space.nests, goal), exhausted(space, goal)
+    found, walked = loop_nests.search(space.nests, goal), exhausted(space, goal)
     assert found.score == pytest.approx(walked.value, rel=1e-12)
     if goal == "pareto":
         assert [point.cycles for point in found.front] == [cycles for _, cycles, _ in walked.front]
@@ -322,6 +322,6 @@ def test_the_proved_optimum_of_hardware_loops_is_that_of_the_whole_walk(name: st
     space = next(space for space, key in zip(ALL, SPACES, strict=True) if key == name)
     assert isinstance(space, LoopSpace)
     model = space.model
-    best = proved.search(model.problem, model.spec, model.energy, goal)
+    best = hardware_loops.search(model.problem, model.spec, model.energy, goal)
     walked = exhausted(space, goal)
     assert (best.cycles, best.energy_pj) == pytest.approx((walked.best.cycles, walked.best.energy_pj), rel=1e-12)

@@ -20,7 +20,7 @@ from mapper.nest.members import all_tiles
 from mapper.nest.problem import batched_matmul, conv2d, matmul
 from mapper.nest.space import NestSpace
 from mapper.nest.structure import groups_of
-from mapper.search.optimal import NestResult, Objective, floor, search
+from mapper.search.exact.loop_nests import NestResult, Objective, floor, search
 from mapper.validation.peers import best_mapping
 from tests.mapper.nest.small import RAGGED, every_cost, gemmini, random_machine, random_space, with_l2
 

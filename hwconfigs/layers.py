@@ -1,0 +1,297 @@
+"""A machine before validation: values by field name, with where each came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from hwconfigs import catalogue, strict_yaml
+from hwconfigs.errors import SpecError, suggestion
+from hwconfigs.key_names import Complain, Renamer, entry_keys, join, leaves, nested, spellings
+from hwconfigs.spec import SECTIONS, HardwareSpec
+
+OVERRIDE = "override"
+"""Source of a value that the user changed."""
+
+_ROWS_COLS = ("rows", "cols")
+_SIZE = ("array.rows", "array.cols")
+
+_REST = "rest"
+"""Key of a section's ``source`` mapping that stands for everything not named."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """Nested values plus, per dotted path, source and place in a file."""
+
+    label: str
+    values: dict[str, Any]
+    sources: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    """Dotted path to ``file:line``."""
+    problems: list[str] = field(default_factory=list)
+    overridden: bool = False
+    """Whether the user changed anything after the files were read."""
+    sized: bool = False
+    """Whether the array's rows and columns were given as ``array.size``."""
+    changed: dict[str, str] = field(default_factory=dict)
+    """Dotted path of each override by field names, and as the user wrote it."""
+
+    def get(self, path: str, default: object = None) -> object:
+        """Value of a dotted path."""
+        value: object = self.values
+        for step in path.split("."):
+            if not isinstance(value, Mapping) or step not in value:
+                return default
+            value = value[step]
+        return value
+
+    def place(self, path: str) -> str:
+        """``file:line`` of a path or of the nearest enclosing one."""
+        while path and path not in self.places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.places.get(path, self.label)
+
+    def complain(self, path: str, text: str) -> None:
+        """Note a problem of one path."""
+        shown = "array.size" if self.sized and path in _SIZE else path
+        line = f"{self.place(path)}: {shown}: {text}"
+        if line not in self.problems:
+            self.problems.append(line)
+
+    def complain_line(self, line: str) -> None:
+        """Note a contradiction; its text begins with the path.
+
+        Inherited values are right where they were written, so the blame stays with the outermost file or the overrides.
+        """
+        path = line.partition("=")[0].partition(":")[0]
+        places = (self.places.get(path, ""), self.places.get(path.partition(".")[0], ""))
+        ours = (place for mine in (OVERRIDE, self.label) for place in places if place.startswith(mine))
+        self.problems.append(f"{next(ours, OVERRIDE if self.overridden else self.label)}: {line}")
+
+    def put_on_top(self, layer: Draft) -> None:
+        """Let ``layer`` win over what is here."""
+        _merge(self, layer.values, layer.sources, "")
+        if isinstance(layer.values.get("array"), Mapping) and not layer.values["array"].keys().isdisjoint(_ROWS_COLS):
+            self.sized = layer.sized
+        self.label = layer.label
+        self.places.update(layer.places)
+        self.problems.extend(layer.problems)
+
+
+def _merge(below: Draft, values: Mapping[str, Any], sources: Mapping[str, str], path: str) -> None:
+    target = below.values
+    for step in path.split(".") if path else ():
+        target = target[step]
+    for key, value in values.items():
+        here = join(path, key)
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            _merge(below, value, sources, here)
+            continue
+        for stale in [known for known in below.sources if known == here or known.startswith(here + ".")]:
+            del below.sources[stale]
+        target[key] = value
+        for leaf in leaves({key: value}, path):
+            if leaf in sources:
+                below.sources[leaf] = sources[leaf]
+
+
+def read_layer(text: catalogue.Text) -> tuple[Draft, str | None]:
+    """One file as a draft, and the name of the machine it extends."""
+    document = strict_yaml.parse(text.content, text.label)
+    draft = Draft(text.label, {}, problems=list(document.problems))
+    data = document.data
+    if not isinstance(data, dict):
+        if not draft.problems:
+            draft.problems.append(f"{text.label}: must consist of 'key: value' lines")
+        raise SpecError(draft.problems)
+    parent = data.pop("extends", None)
+    if parent is None:
+        _refuse_other_words_for_extends(data, document)
+    if parent is not None and not isinstance(parent, str):
+        draft.problems.append(f"{document.where('extends')}: extends: must be the name or path of a machine")
+        parent = None
+    notes = {name: data[name].pop("source") for name in SECTIONS if _has_source(data.get(name))}
+    _expand_size(data, document, draft)
+
+    def complain(path: str, what: str) -> None:
+        draft.problems.append(f"{document.where(path)}: {path}: {what}")
+
+    renamer = Renamer(complain)
+    values = renamer.canonical(HardwareSpec, data)
+    assert isinstance(values, dict)
+    draft.values = values
+    draft.values.setdefault("name", text.name)
+    draft.places = {path: document.where(written) for path, written in renamer.written.items()}
+    for key in ("description", "source"):
+        if key not in draft.values and not document.problems:
+            draft.problems.append(f"{text.label}: {key}: missing; every machine says it for itself")
+            draft.values[key] = "-"
+    _resolve_energy(draft, text)
+    _cover(draft, notes)
+    return draft, parent
+
+
+def _refuse_other_words_for_extends(data: Mapping[str, object], document: strict_yaml.Document) -> None:
+    """Stop at ``inherits: gemmini``: whatever else the file lacks, it inherits once the word is right."""
+    for key, value in data.items():
+        if key not in spellings(HardwareSpec) and isinstance(value, str):
+            hint = f"; to start from another machine write 'extends: {value}'"
+            raise SpecError([*document.problems, f"{document.where(key)}: {key}: unknown key{hint}"])
+
+
+def _has_source(section: object) -> bool:
+    return isinstance(section, dict) and "source" in section
+
+
+def _expand_size(data: dict[str, Any], document: strict_yaml.Document, draft: Draft) -> None:
+    """``array.size`` means rows and columns."""
+    array = data.get("array")
+    if not isinstance(array, dict) or "size" not in array:
+        return
+    size = array.pop("size")
+    draft.sized = True
+    for name in _ROWS_COLS:
+        if name in array:
+            draft.problems.append(f"{document.where('array.size')}: array.size: give either size or {name}, not both")
+        array[name] = size
+        document.lines[f"array.{name}"] = document.lines["array.size"]
+
+
+def _resolve_energy(draft: Draft, text: catalogue.Text) -> None:
+    name = draft.values.get("energy")
+    if isinstance(name, str) and catalogue.is_path(name) and text.directory is not None:
+        draft.values["energy"] = str(text.directory / name)
+
+
+def _cover(draft: Draft, notes: Mapping[str, object]) -> None:
+    """Give every leaf its source; complain about those without one."""
+    top = draft.values.get("source")
+    for name, value in draft.values.items():
+        if not isinstance(value, Mapping):
+            draft.sources[name] = top if isinstance(top, str) else "-"
+            continue
+        note = notes.get(name)
+        bare = [leaf for leaf in leaves({name: value}) if not _covered(draft, name, note, leaf)]
+        if bare:
+            listed = ", ".join(leaf.removeprefix(name + ".") for leaf in bare)
+            draft.complain(name, f"no source for {listed}; add 'source:' to the section")
+        if isinstance(note, Mapping):
+            _check_note_keys(draft, name, note)
+
+
+def _covered(draft: Draft, section: str, note: object, leaf: str) -> bool:
+    text: object = note
+    if isinstance(note, Mapping):
+        text = next((note[key] for key in _note_keys(section, leaf) if key in note), None)
+    if not isinstance(text, str) or not text.strip():
+        return False
+    draft.sources[leaf] = text
+    return True
+
+
+def _note_keys(section: str, leaf: str) -> Iterator[str]:
+    """Keys of a ``source`` mapping that cover ``leaf``, most specific first."""
+    inner = leaf.removeprefix(section + ".")
+    model = nested(HardwareSpec, section)
+    assert model is not None
+    name, _, entry = inner.partition(".")
+    both = [key for key, known in spellings(model[1]).items() if known == name]
+    if entry:
+        yield from (f"{key}.{entry}" for key in both)
+    yield from both
+    if name in ("rows", "cols") and section == "array":
+        yield "size"
+    yield _REST
+
+
+def _check_note_keys(draft: Draft, section: str, note: Mapping[str, object]) -> None:
+    model = nested(HardwareSpec, section)
+    assert model is not None
+    accepted = {*spellings(model[1]), _REST, *(["size"] if section == "array" else [])}
+    for key in note:
+        if key.partition(".")[0] not in accepted:
+            draft.complain(f"{section}.source.{key}", f"unknown key{suggestion(key, accepted)}")
+
+
+def apply_override(draft: Draft, path: str, value: object) -> None:
+    """Set one dotted path; text is read as a YAML value."""
+    value = _override_value(value)
+    if path == "array.size":
+        for name in _ROWS_COLS:
+            _apply_one(draft, f"array.{name}", value, path)
+        draft.sized = True
+    else:
+        _apply_one(draft, path, value, path)
+
+
+def _apply_one(draft: Draft, path: str, value: object, written: str) -> None:
+    """Set one field, which the user calls ``written``."""
+
+    def complain(where: str, what: str) -> None:
+        draft.problems.append(f"{OVERRIDE}: {where}: {what}")
+
+    section = _override_section(draft, path, complain)
+    if section is None:
+        return
+    steps = [*section.split("."), path.rpartition(".")[2]] if section else [path]
+    wrapped: Any = value
+    for step in reversed(steps):
+        wrapped = {step: wrapped}
+    wrapped = Renamer(complain).canonical(HardwareSpec, wrapped)
+    layer = Draft(draft.label, wrapped, dict.fromkeys(leaves(wrapped), OVERRIDE))
+    twice = next((leaf for leaf in layer.sources if leaf in draft.changed), None)
+    if twice is not None:
+        complain(written, f"given twice, also as {draft.changed[twice]}")
+        return
+    draft.changed.update(dict.fromkeys(layer.sources, written))
+    layer.places = dict.fromkeys([*layer.sources, section.partition(".")[0]], OVERRIDE)
+    draft.put_on_top(layer)
+    draft.overridden = True
+
+
+def _override_value(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(value)
+    if not isinstance(value, str):
+        item = getattr(value, "item", None)  # a numpy scalar, as sweeps hand out
+        return item() if callable(item) else value
+    if value.strip().lower() == "none":
+        return None
+    document = strict_yaml.parse(value, "override")
+    return value if document.problems else document.data
+
+
+def _override_section(draft: Draft, path: str, complain: Complain) -> str | None:
+    """Field path of what the last step lies in (``""``: the machine itself), or None after a complaint."""
+    model: type[BaseModel] = HardwareSpec
+    section = ""
+    steps = path.split(".")
+    for i, step in enumerate(steps[:-1]):
+        accepted = spellings(model)
+        name = accepted.get(step)
+        if name is None:
+            complain(path, f"unknown key '{step}'{suggestion(step, accepted)}")
+            return None
+        inner, entries = nested(model, name), entry_keys(model, name)
+        section = join(section, name)
+        if entries is not None and i == len(steps) - 2:
+            return _known(path, steps[-1], entries, section, complain)
+        if inner is None:
+            complain(path, f"'{step}' has no parts; set it as a whole")
+            return None
+        if draft.get(section, 0) is None:
+            complain(path, f"{section} is null on {draft.label}; set it as a whole or start from a machine that has it")
+            return None
+        model = inner[1]
+    return _known(path, steps[-1], spellings(model), section, complain)
+
+
+def _known(path: str, step: str, accepted: Iterable[str], section: str, complain: Complain) -> str | None:
+    if step in accepted:
+        return section
+    complain(path, f"unknown key{suggestion(step, accepted)}")
+    return None

@@ -1,0 +1,1 @@
+"""What a mapping costs: action counts, cache lines, cycles and energy, by formulas."""

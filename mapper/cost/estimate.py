@@ -1,0 +1,117 @@
+"""Estimate of one mapping as a Report: the batch kernel on a batch of one.
+
+Counts are those of the simulation, integer for integer. The lines behind the L2 depend on the order of all
+requests, so here, for one mapping, they come from the replay of its memory stream through the cache tags; a search uses
+the reuse-distance estimate instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hwconfigs import CacheSpec, EnergyModel, HardwareSpec
+from mapper.cost import cache_reuse, counts
+from mapper.cost.as_report import Times, report_of
+from mapper.cost.latency import loop_pipeline
+from mapper.cost.model import CostModel
+from mapper.cost.replay import MEMORY_UNITS, memory_counts
+from mapper.lowering.matmul import lower_matmul
+from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapspace.hardware_loops import Batch, batch_of
+from simulator.memory.traffic import MemoryState
+from simulator.program import Program
+from simulator.report import Counts, Report
+
+
+def estimate(
+    mapping: Mapping,
+    problem: MatmulProblem,
+    spec: HardwareSpec,
+    energy: EnergyModel,
+    memory: MemoryState | None = None,
+    program: Program | None = None,
+    moved: Counts | None = None,
+) -> Report:
+    """Return what the analytical model says about one mapping.
+
+    Parameters
+    ----------
+    mapping, problem, spec, energy
+        What runs where.
+    memory
+        Contents of the caches before; advanced. None: cold.
+    program
+        The lowered mapping, if it is at hand.
+    moved
+        What the replay of the program counted, if it was done already; the caches are then left alone.
+
+    Raises
+    ------
+    MappingError
+        When the mapping is for another problem or machine, or does not fit.
+    """
+    program = program or lower_matmul(problem, mapping, spec)
+    batch = batch_of(mapping.hardware_loop)
+    model = CostModel.of(problem, spec, energy, batch)
+    seen = counts.visits(batch, problem, spec)
+    numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
+    lines = None
+    if spec.l2 is not None:
+        dirty = 0.0 if memory is None or memory.l2 is None else memory.l2.dirty_share()
+        if moved is None:
+            moved = memory_counts(program, spec, MemoryState(spec) if memory is None else memory)
+        numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
+        lines = scaled(cache_reuse.lines(batch, seen, model.traffic), moved, spec.l2, dirty)
+    found = loop_pipeline.cycles(batch, seen, model.traffic, lines)
+    cycles = round(float(found.cycles[0]))
+    times = Times(
+        cycles=cycles,
+        host=min(round(spec.host.call_cycles + float(seen.loops[0]) * spec.host.loop_cycles), cycles),
+        load=round(float(found.load[0])),
+        load_beats=numbers["dma", "read_beat"],
+        execute=round(float(found.compute[0])),
+        store=round(float(found.store[0])),
+    )
+    return report_of(problem.name, times, Counts(numbers), spec, energy, _peak(batch, spec))
+
+
+def scaled(lines: cache_reuse.Lines, moved: Counts, cache: CacheSpec, dirty: float) -> cache_reuse.Lines:
+    """Fit estimated fetches to known totals: what is fetched beyond every line once gives way first.
+
+    ``dirty``: share of the cache's lines that were dirty before.
+    """
+    fills = moved["l2", "fill"]
+    fetched = np.full_like(lines.fetched, fills)
+    written = np.full_like(lines.written, moved["dram", "write_byte"] / cache.line_bytes)
+    once = lines.unique_a + lines.unique_b + lines.bias + lines.c
+    more = np.clip((fills - once) / np.maximum(lines.fetched - once, 1.0), 0.0, None)
+    cold = np.minimum(1.0, fills / np.maximum(once, 1.0))
+    return replace(
+        lines,
+        cold=np.full_like(lines.cold, cold),
+        first_a=lines.unique_a * cold + (lines.first_a - lines.unique_a) * more,
+        again_a=lines.again_a * more,
+        first_b=lines.unique_b * cold + (lines.first_b - lines.unique_b) * more,
+        again_b=lines.again_b * more,
+        bias=lines.bias * cold,
+        again_d=lines.again_d * more,
+        c=lines.c * cold,
+        fetched=fetched,
+        written=written,
+        fresh=np.minimum(1.0, written / np.maximum(lines.written, 1.0)),
+        dirty=cache_reuse.dirty_share(fetched, written, cache, dirty),
+        from_dram=np.full_like(lines.from_dram, moved["dram", "read_byte"] / cache.line_bytes / max(1, fills)),
+    )
+
+
+def _peak(batch: Batch, spec: HardwareSpec) -> dict[str, int]:
+    copies = 2 if batch.double_buffered else 1
+    m, k, n = int(batch.tile_m[0]), int(batch.tile_k[0]), int(batch.tile_n[0])
+    rows = spec.array.rows
+    return {
+        "scratchpad": k * (m + n) * rows * spec.scratchpad.row_bytes * copies,
+        "accumulator": m * n * rows * spec.accumulator.row_bytes * copies,
+    }

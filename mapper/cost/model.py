@@ -1,0 +1,130 @@
+"""The analytical cost of matmul mappings: counts, cycles, energy, for columns of candidates.
+
+    counts    exact, `mapper.cost.counts` and `mapper.cost.dma_traffic`
+    lines     what the caches in front of DRAM fetch, estimated from reuse distances: `mapper.cost.cache_reuse`
+    cycles    classes of hardware loops: `mapper.cost.latency.loop_pipeline`
+    energy    counts and lines times the prices of the machine
+
+A single mapping is a batch of one (`mapper.cost.estimate`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import EnergyModel, HardwareSpec
+from mapper.cost import cache_reuse, counts
+from mapper.cost.dma_traffic import Traffic
+from mapper.cost.energy import UNPRICED
+from mapper.cost.latency import loop_pipeline
+from mapper.cost.latency.lower_bounds import rough
+from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapspace.hardware_loops import Batch, MapSpace
+from simulator.report import Action
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+Objective: TypeAlias = Literal["latency", "energy", "edp"]
+OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Costs:
+    """What a search compares (columns)."""
+
+    cycles: Floats
+    energy_pj: Floats
+    footprint_bytes: Ints
+    """On-chip bytes that the tiles occupy."""
+
+    def keys(self, objective: Objective) -> tuple[Floats, ...]:
+        """Return the columns to minimise, most important first: the objective, the other metrics, the footprint."""
+        edp = self.cycles * self.energy_pj
+        footprint = self.footprint_bytes.astype(np.float64)
+        order = {
+            "latency": (self.cycles, self.energy_pj, footprint),
+            "energy": (self.energy_pj, self.cycles, footprint),
+            "edp": (edp, self.cycles, self.energy_pj, footprint),
+        }
+        return order[objective]
+
+
+@dataclass(frozen=True, slots=True)
+class CostModel:
+    """Everything about a problem on a machine that its mappings share."""
+
+    problem: MatmulProblem
+    spec: HardwareSpec
+    energy: EnergyModel
+    traffic: Traffic
+
+    @classmethod
+    def of(
+        cls, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel, batch: Batch | None = None
+    ) -> CostModel:
+        """Return the model for the candidates of a search, or for those of one batch."""
+        if batch is None:
+            _, widths_k, widths_n = MapSpace(problem, spec).extents
+        else:
+            widths_k, widths_n = np.unique(batch.tile_k), np.unique(batch.tile_n)
+        return cls(problem, spec, energy, Traffic(problem, spec, widths_k, widths_n))
+
+    def costs(self, batch: Batch) -> Costs:
+        """Return cycles, energy and footprint of every candidate."""
+        seen, lines = self._seen(batch)
+        times = loop_pipeline.cycles(batch, seen, self.traffic, lines)
+        return Costs(times.cycles, self._energy(batch, lines), self._footprint(batch))
+
+    def least_cycles(self, batch: Batch) -> Floats:
+        """Return cycles that no candidate stays below, for a tenth of the effort."""
+        seen, lines = self._seen(batch)
+        return loop_pipeline.least_cycles(batch, seen, self.traffic, lines)
+
+    def rough_cycles(self, batch: Batch) -> Floats:
+        """Return cycles that `least_cycles` does not stay below, for a few operations."""
+        return rough(batch, self.problem, self.spec) + self.spec.host.call_cycles
+
+    def energy_pj(self, batch: Batch) -> Floats:
+        """Return the energy of every candidate, the same as in its costs."""
+        return self._energy(batch, self._seen(batch)[1])
+
+    def _seen(self, batch: Batch) -> tuple[counts.Visits, cache_reuse.Lines | None]:
+        seen = counts.visits(batch, self.problem, self.spec)
+        return seen, cache_reuse.lines(batch, seen, self.traffic) if self.spec.l2 else None
+
+    def _energy(self, batch: Batch, lines: cache_reuse.Lines | None) -> Floats:
+        numbers: dict[Action, Ints | Floats] = {**counts.count(batch, self.traffic)}
+        if lines is not None:
+            numbers.update(memory_actions(lines, self.spec))
+        pj = self.energy.pj
+        energy = np.zeros(len(batch), dtype=np.float64)
+        for action, number in numbers.items():
+            if action not in UNPRICED:
+                energy += number * pj[action]
+        return energy
+
+    def _footprint(self, batch: Batch) -> Ints:
+        spec, dim = self.spec, self.spec.array.rows
+        operands = batch.tile_k * (batch.tile_m + batch.tile_n) * dim * spec.scratchpad.row_bytes
+        results = batch.tile_m * batch.tile_n * dim * spec.accumulator.row_bytes
+        footprint: Ints = (operands + results) * (2 if batch.double_buffered else 1)
+        return footprint
+
+
+def memory_actions(lines: cache_reuse.Lines, spec: HardwareSpec) -> dict[Action, Floats]:
+    """Return the actions behind the L2 for estimated line counts."""
+    assert spec.l2 is not None
+    line = spec.l2.line_bytes
+    actions: dict[Action, Floats] = {
+        ("l2", "fill"): lines.fetched,
+        ("dram", "read_byte"): lines.fetched * lines.from_dram * line,
+        ("dram", "write_byte"): lines.written * line,
+    }
+    if spec.llc is not None:
+        actions["llc", "read"], actions["llc", "fill"] = lines.fetched, lines.fetched * lines.from_dram
+    return actions

@@ -1,0 +1,54 @@
+"""How much a mapping would have to simulate, told beforehand; too much is refused.
+
+A simulation takes about 2 us and 130 bytes per DMA request, and half a millisecond per hardware loop, of a program.
+"""
+
+from __future__ import annotations
+
+from hwconfigs import EnergyModel, HardwareSpec
+from mapper.cost import counts
+from mapper.cost.model import CostModel
+from mapper.errors import MappingError
+from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapspace.hardware_loops import MapSpace, batch_of
+from simulator.units.unroller import blocks_per_segment
+
+MOST_REQUESTS = 50_000_000
+"""DMA requests of one program: two minutes and 6 GiB (2048 x 4096 x 14336 on gemmini has 44 million)."""
+
+MOST_LOOPS = 200_000
+"""Hardware loops of one program: two to three minutes."""
+
+
+def check_floor(problem: MatmulProblem, spec: HardwareSpec) -> None:
+    """Raise a `MappingError` if any mapping has too much to simulate, before it is searched.
+
+    Each operand moves at least once, in row segments of one request, and no tile is larger than the memories.
+    """
+    segment = blocks_per_segment(spec) * spec.array.cols
+    c_segment = spec.array.cols if problem.c_full else segment
+    requests = problem.m * -(-problem.k // segment) + problem.b_rows * -(-problem.b_cols // segment)
+    space = MapSpace(problem, spec)
+    m, k, n = space.blocks
+    scratchpad, accumulator = space.capacity_blocks(double_buffered=False)
+    loops = -(-(m * n) // max(1, accumulator)) * -(-k // max(1, scratchpad // 2))
+    _refuse(problem, spec, requests + problem.m * -(-problem.n // c_segment), loops, "at least ")
+
+
+def check(problem: MatmulProblem, mapping: Mapping, spec: HardwareSpec, energy: EnergyModel) -> None:
+    """Raise a `MappingError` if the program of a mapping has too much to simulate, before it is made."""
+    batch = batch_of(mapping.hardware_loop)
+    model = CostModel.of(problem, spec, energy, batch)
+    numbers = counts.count(batch, model.traffic)
+    requests = int(numbers["dma", "read_request"][0] + numbers["dma", "write_request"][0])
+    _refuse(problem, spec, requests, int(counts.visits(batch, problem, spec).loops[0]), "")
+
+
+def _refuse(problem: MatmulProblem, spec: HardwareSpec, requests: int, loops: int, least: str) -> None:
+    for number, bound, unit in ((requests, MOST_REQUESTS, "DMA requests"), (loops, MOST_LOOPS, "hardware loops")):
+        if number > bound:
+            raise MappingError(
+                f"{problem.name}: {problem.m}x{problem.k}x{problem.n} on {spec.name} is too large to simulate: "
+                f"{least}{number:,} {unit}, the bound is {bound:,}; cut it into smaller problems"
+            )

@@ -1,0 +1,1 @@
+"""Estimate and simulate lowered programs in order, and add up their reports."""

@@ -1,0 +1,127 @@
+"""Mapping -> Program: the hardware loops of one matmul, in the mapping's order.
+
+    call overhead                      library code before the first loop
+    loop_ws  for each DRAM tile        operands, or "kept" when they stay on chip
+    fence                              the host waits for the last write
+
+Partial sums of a tile stay in the accumulator while the k loop runs without another tile in between; otherwise they
+leave as int32 and come back as D. The bias enters with the first k tile.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hwconfigs import HardwareSpec
+from mapper.mapping.loop_nest import DIMS, HardwareLoop, Mapping
+from mapper.mapping.mapping_file import require_for
+from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapspace.hardware_loops import check
+from simulator.program import Activation, Fence, HostTask, Item, MatmulLoop, Matrix, Program
+
+
+@dataclass(frozen=True, slots=True)
+class TileStep:
+    """One visit of the DRAM loops: index of the tile along each dimension, and its first element and size."""
+
+    index: dict[str, int]
+    start: dict[str, int]
+    size: dict[str, int]
+
+
+def walk(problem: MatmulProblem, loop: HardwareLoop, dim: int) -> Iterator[TileStep]:
+    """Yield the tiles in the order of the DRAM loops."""
+    extent = problem.dims
+    step = {name: blocks * dim for name, blocks in zip(DIMS, loop.tiles, strict=True)}
+    trips = [range(-(-extent[name] // step[name])) for name in loop.order]
+    for visit in itertools.product(*trips):
+        index = dict(zip(loop.order, visit, strict=True))
+        start = {name: index[name] * step[name] for name in DIMS}
+        size = {name: min(step[name], extent[name] - start[name]) for name in DIMS}
+        yield TileStep(index, start, size)
+
+
+def spills(problem: MatmulProblem, loop: HardwareLoop, dim: int) -> bool:
+    """Whether partial sums leave the chip: k has several tiles, and another loop with several tiles runs inside it."""
+    trips = {name: -(-problem.dims[name] // (b * dim)) for name, b in zip(DIMS, loop.tiles, strict=True)}
+    inside = loop.order[loop.order.index("k") + 1 :]
+    return trips["k"] > 1 and any(trips[name] > 1 for name in inside)
+
+
+def lower_matmul(problem: MatmulProblem, mapping: Mapping, spec: HardwareSpec) -> Program:
+    """Return the program of one matmul.
+
+    Raises
+    ------
+    MappingError
+        When the mapping is for another problem or machine, or does not fit.
+    """
+    require_for(mapping, problem=problem.dims, machine=spec.name)
+    loop = mapping.hardware_loop
+    check(loop, problem, spec)
+    items: list[Item] = [HostTask("library call", round(spec.host.call_cycles))]
+    items += _loops(problem, loop, spec)
+    items.append(Fence())
+    return Program(problem.name, tuple(items), problem.regions)
+
+
+def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> Iterator[MatmulLoop]:
+    dim = spec.array.rows
+    spill = spills(problem, loop, dim)
+    tiles_k = -(-problem.k // (loop.tile_k * dim))
+    tiles_n = -(-problem.n // (loop.tile_n * dim))
+    loaded: dict[str, set[int]] = {"input": set(), "weight": set()}
+    for step in walk(problem, loop, dim):
+        first, last = step.index["k"] == 0, step.index["k"] == tiles_k - 1
+        number = {
+            "input": step.index["m"] * tiles_k + step.index["k"],
+            "weight": step.index["k"] * tiles_n + step.index["n"],
+        }
+        fresh = {name: name not in loop.held or number[name] not in loaded[name] for name in number}
+        for name in number:
+            loaded[name].add(number[name])
+        yield MatmulLoop(
+            m=step.size["m"],
+            k=step.size["k"],
+            n=step.size["n"],
+            a=_part(problem.a, step.start["m"], step.start["k"]) if fresh["input"] else None,
+            b=_weights(problem, step) if fresh["weight"] else None,
+            c=_result(problem, step, last, spill),
+            d=_addend(problem, step, first, spill),
+            accumulate=not first and not spill,
+            b_transposed=problem.b_transposed,
+            c_full=problem.c_full or not last,
+            activation=_activation(problem, last),
+            a_half=number["input"] if "input" in loop.held else None,
+            b_half=number["weight"] if "weight" in loop.held else None,
+            whole_memory=not loop.double_buffered,
+        )
+
+
+def _part(matrix: Matrix, row: int, col: int, element_bytes: int = 1) -> Matrix:
+    stride = matrix.row_stride_bytes
+    return Matrix(matrix.address + row * stride + col * element_bytes, stride)
+
+
+def _weights(problem: MatmulProblem, step: TileStep) -> Matrix:
+    row, col = ("n", "k") if problem.b_transposed else ("k", "n")
+    return _part(problem.b, step.start[row], step.start[col])
+
+
+def _result(problem: MatmulProblem, step: TileStep, last: bool, spill: bool) -> Matrix | None:
+    if last:
+        return _part(problem.c, step.start["m"], step.start["n"], 4 if problem.c_full else 1)
+    return _part(problem.partial, step.start["m"], step.start["n"], 4) if spill else None
+
+
+def _addend(problem: MatmulProblem, step: TileStep, first: bool, spill: bool) -> Matrix | None:
+    if first:
+        bias = problem.bias_address
+        return None if bias is None else Matrix(bias + 4 * step.start["n"], 0)
+    return _part(problem.partial, step.start["m"], step.start["n"], 4) if spill else None
+
+
+def _activation(problem: MatmulProblem, last: bool) -> Activation:
+    return problem.activation if last else "none"

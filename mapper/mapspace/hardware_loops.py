@@ -1,0 +1,262 @@
+"""The mapspace of one matmul on Gemmini's hardware loop: what may be chosen, and what does not fit.
+
+Axes: tile extents in array blocks (every integer, so that last tiles may be ragged), the six orders of the DRAM
+loops, tiles in halves (double-buffered) or in the whole memories, and operands held on chip on machines that can.
+Only where both a dimension and the memories are huge are extents left out (`mapper.mapspace.tile_sizes`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwconfigs import HardwareSpec
+from mapper.errors import MappingError, Violation
+from mapper.mapping.loop_nest import DIMS, HardwareLoop
+from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapspace.tile_sizes import choices, expand
+
+Ints = NDArray[np.int64]
+
+ORDERS = ("mnk", "nmk", "mkn", "nkm", "kmn", "knm")
+"""DRAM loop orders, outer to inner; the ones that keep partial sums on chip first."""
+
+HELD_TILES = 2
+"""An operand can be held if it has at most this many tiles, one per scratchpad half [1]_.
+
+.. [1] Gemmini's library as of v0.7.2: null addresses for A when tiles along m x tiles along k <= 2, alike for B.
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Candidates that differ only in their tiles (columns of equal length)."""
+
+    order: str
+    double_buffered: bool
+    held: frozenset[str]
+    tile_m: Ints
+    tile_k: Ints
+    tile_n: Ints
+
+    def __len__(self) -> int:
+        return len(self.tile_m)
+
+    def loop(self, row: int) -> HardwareLoop:
+        """Return candidate ``row``."""
+        tiles = int(self.tile_m[row]), int(self.tile_k[row]), int(self.tile_n[row])
+        return HardwareLoop(*tiles, self.order, self.double_buffered, self.held)
+
+    def take(self, rows: slice | NDArray[np.bool_] | Ints) -> Batch:
+        """Return the chosen rows."""
+        columns = self.tile_m[rows], self.tile_k[rows], self.tile_n[rows]
+        return Batch(self.order, self.double_buffered, self.held, *columns)
+
+
+def batch_of(loop: HardwareLoop) -> Batch:
+    """Return a batch of one."""
+    columns = (np.array([tile], dtype=np.int64) for tile in loop.tiles)
+    return Batch(loop.order, loop.double_buffered, loop.held, *columns)
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpace:
+    """All hardware-loop mappings of a problem on a machine."""
+
+    problem: MatmulProblem
+    spec: HardwareSpec
+
+    @property
+    def dim(self) -> int:
+        """Width of the array [elements]."""
+        return self.spec.array.rows
+
+    @property
+    def blocks(self) -> tuple[int, int, int]:
+        """Array blocks along m, k, n."""
+        m, k, n = (-(-self.problem.dims[name] // self.dim) for name in DIMS)
+        return m, k, n
+
+    @property
+    def extents(self) -> tuple[Ints, Ints, Ints]:
+        """Tile extents along m, k, n that are tried [blocks]."""
+        return choices(self.blocks, *self.capacity_blocks(double_buffered=False))
+
+    @property
+    def axes(self) -> dict[str, int]:
+        """Number of choices on each axis: every extent, or those that are tried of a dimension that is thinned."""
+        scratchpad, accumulator = self.capacity_blocks(double_buffered=False)
+        m, k, n = (
+            size if len(tried) == min(size, most) else len(tried)
+            for size, most, tried in zip(
+                self.blocks, (accumulator, scratchpad // 2, accumulator), self.extents, strict=True
+            )
+        )
+        return {"tile_m": m, "tile_k": k, "tile_n": n, "order": len(ORDERS), "buffering": 2}
+
+    @property
+    def size(self) -> int:
+        """Number of candidates, legal or not. Holding an operand is no choice: it is done whenever it can be."""
+        return int(np.prod([*self.axes.values()], dtype=object))
+
+    def describe(self) -> str:
+        """Return the axes, their sizes and the product as one line."""
+        return " x ".join(f"{name} {count:,}" for name, count in self.axes.items()) + f" = {self.size:,}"
+
+    def capacity_blocks(self, double_buffered: bool) -> tuple[int, int]:
+        """Return the array blocks that fit the scratchpad and the accumulator, or half of each."""
+        parts = 2 if double_buffered else 1
+        return self.spec.scratchpad.rows // parts // self.dim, self.spec.accumulator.rows // parts // self.dim
+
+    def tiles(self, double_buffered: bool) -> tuple[Ints, Ints, Ints]:
+        """Return every tile (columns m, k, n in blocks) that is tried and fits."""
+        scratchpad, accumulator = self.capacity_blocks(double_buffered)
+        all_m, all_k, all_n = self.extents
+        across = np.searchsorted(all_n, accumulator // all_m, side="right")
+        of_m, index_n = expand(across)
+        pair_m, pair_n = all_m[of_m], all_n[index_n]
+        of_pair, index_k = expand(np.searchsorted(all_k, scratchpad // (pair_m + pair_n), side="right"))
+        return pair_m[of_pair], all_k[index_k], pair_n[of_pair]
+
+    @property
+    def legal(self) -> int:
+        """Number of candidates that fit."""
+        return len(ORDERS) * sum(len(self.tiles(buffered)[0]) for buffered in (True, False))
+
+    def holdable(self, tiles: tuple[Ints, Ints, Ints]) -> dict[str, NDArray[np.bool_]]:
+        """Return, per operand, which double-buffered candidates can hold it."""
+        trips_m, trips_k, trips_n = self.trips(tiles)
+        can = self.spec.front_end.keeps_operands
+        return {
+            "input": can & (trips_m * trips_k <= HELD_TILES),
+            "weight": can & (trips_k * trips_n <= HELD_TILES),
+        }
+
+    def holding(self, loop: HardwareLoop) -> HardwareLoop:
+        """Return ``loop`` with every operand held that can be."""
+        if not loop.double_buffered:
+            return loop
+        m, k, n = (np.array([tile], dtype=np.int64) for tile in loop.tiles)
+        can = self.holdable((m, k, n))
+        return replace(loop, held=frozenset(name for name, mask in can.items() if mask[0]))
+
+    def trips(self, tiles: tuple[Ints, Ints, Ints]) -> tuple[Ints, Ints, Ints]:
+        """Return the number of tiles along m, k, n."""
+        m, k, n = (-(-blocks // tile) for blocks, tile in zip(self.blocks, tiles, strict=True))
+        return m, k, n
+
+    def batches(self, rows: int = 8192) -> Iterator[Batch]:
+        """Yield the candidates worth evaluating, at most ``rows`` at a time.
+
+        Left out are orders that differ by loops of one tile (the same program), and operands that are not held although
+        they could be (more loads, otherwise the same).
+        """
+        for buffered in (True, False):
+            tiles = self.tiles(buffered)
+            trips = self.trips(tiles)
+            pattern = (trips[0] > 1) * 4 + (trips[1] > 1) * 2 + (trips[2] > 1)
+            holdable = self.holdable(tiles)
+            for order, held in itertools.product(ORDERS, _subsets(buffered and self.spec.front_end.keeps_operands)):
+                mask = _CANONICAL[order][pattern]
+                for name in ("input", "weight"):
+                    if buffered:
+                        mask = mask & (holdable[name] == (name in held))
+                chosen = Batch(order, buffered, held, tiles[0][mask], tiles[1][mask], tiles[2][mask])
+                yield from (chosen.take(slice(at, at + rows)) for at in range(0, len(chosen), rows))
+
+    def violations(self, loop: HardwareLoop) -> tuple[Violation, ...]:
+        """Return every inequality that ``loop`` breaks."""
+        found: list[Violation] = []
+        for name, tile, most in zip(DIMS, loop.tiles, self.blocks, strict=True):
+            if tile > most:
+                found.append(Violation(f"tile_{name}", "problem", tile, most, "blocks", f"{name} has {most} blocks"))
+        found += self._capacity(loop)
+        found += self._held(loop)
+        return tuple(found)
+
+    def _capacity(self, loop: HardwareLoop) -> Iterator[Violation]:
+        m, k, n = loop.tiles
+        parts = 2 if loop.double_buffered else 1
+        shape = f"tile m={m * self.dim} k={k * self.dim} n={n * self.dim}"
+        place = "half of the memory" if loop.double_buffered else "the whole memory"
+        for resource, memory, demand_blocks, hint in (
+            ("scratchpad", self.spec.scratchpad, k * (m + n), "reduce the k, m or n extent"),
+            ("accumulator", self.spec.accumulator, m * n, "reduce the m or n extent"),
+        ):
+            demand = demand_blocks * self.dim * memory.row_bytes
+            bound = memory.rows // parts * memory.row_bytes
+            if demand > bound:
+                rule = f"{shape} in {place}"
+                yield Violation(
+                    rule, resource, demand, bound, "bytes", hint + (", or drop double buffering" if parts == 2 else "")
+                )
+
+    def _held(self, loop: HardwareLoop) -> Iterator[Violation]:
+        if not loop.held:
+            return
+        if not self.spec.front_end.keeps_operands:
+            yield Violation(
+                "held operand", self.spec.name, len(loop.held), 0, "operands", "this machine reloads every tile"
+            )
+        if not loop.double_buffered:
+            yield Violation("held operand", "whole memory", len(loop.held), 0, "operands", "hold only in halves")
+        m, k, n = (-(-blocks // tile) for blocks, tile in zip(self.blocks, loop.tiles, strict=True))
+        for name, tiles in (("input", m * k), ("weight", k * n)):
+            if name in loop.held and tiles > HELD_TILES:
+                yield Violation(f"held {name}", "scratchpad halves", tiles, HELD_TILES, "tiles", "use larger tiles")
+
+    def census(self) -> dict[str, int]:
+        """Return how many tried candidates break each memory's capacity; ``"legal"`` counts those that break none."""
+        all_m, all_k, all_n = self.extents
+        found: Counter[str] = Counter()
+        for buffered in (True, False):
+            scratchpad, accumulator = self.capacity_blocks(buffered)
+            tile_m, tile_n = all_m[:, None], all_n[None, :]
+            depth = np.searchsorted(all_k, scratchpad // (tile_m + tile_n), side="right")
+            narrow = tile_m * tile_n > accumulator
+            found["scratchpad"] += int((len(all_k) - depth).sum()) * len(ORDERS)
+            found["accumulator"] += int(narrow.sum()) * len(all_k) * len(ORDERS)
+            found["legal"] += int(depth[~narrow].sum()) * len(ORDERS)
+        return dict(found)
+
+
+def check(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec) -> None:
+    """Raise a `MappingError` with every violation of ``loop``."""
+    found = MapSpace(problem, spec).violations(loop)
+    if found:
+        raise MappingError(f"{problem.name}: mapping does not fit {spec.name}", found)
+
+
+def nothing_fits(space: MapSpace) -> MappingError:
+    """Return the error for an empty space: the smallest tile's inequalities and the census."""
+    found = space.violations(HardwareLoop(1, 1, 1, double_buffered=False))
+    census = ", ".join(f"{name}: {count:,}" for name, count in space.census().items())
+    return MappingError(
+        f"{space.problem.name}: no tile fits {space.spec.name} (candidates by broken rule: {census})", found
+    )
+
+
+def _subsets(allowed: bool) -> tuple[frozenset[str], ...]:
+    names: tuple[tuple[str, ...], ...] = ((), ("input",), ("weight",), ("input", "weight")) if allowed else ((),)
+    return tuple(frozenset(chosen) for chosen in names)
+
+
+def _canonical() -> dict[str, NDArray[np.bool_]]:
+    """Per order and pattern of real loops (bits m, k, n): no earlier order visits the tiles in the same sequence."""
+    table = {order: np.zeros(8, dtype=bool) for order in ORDERS}
+    for pattern in range(8):
+        real = {name for name, bit in zip(DIMS, (4, 2, 1), strict=True) if pattern & bit}
+        seen: set[str] = set()
+        for order in ORDERS:
+            visited = "".join(name for name in order if name in real)
+            table[order][pattern] = visited not in seen
+            seen.add(visited)
+    return table
+
+
+_CANONICAL = _canonical()

@@ -1,0 +1,1 @@
+"""Pictures of many mappings; `simulator.views` draws those of one run."""

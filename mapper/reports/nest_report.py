@@ -1,0 +1,254 @@
+"""What a loop nest does on a machine, as text and as plain data: words moved, cycles, energy by memory, EDP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hwconfigs import HardwareSpec
+from mapper.errors import MappingError, Violation
+from mapper.mapping.loop_nest import Mapping
+from mapper.nest.accounting import Accounting
+from mapper.nest.cost import evaluate
+from mapper.nest.hierarchy import Hierarchy
+from mapper.nest.nest import NestBatch, batch_of
+from mapper.nest.problem import TENSORS, NestProblem
+from mapper.nest.tally import Tally, tally
+from mapper.reports.run_tables import columns
+
+KINDS = ("read", "fill", "update")
+"""Accesses: read for the next inner copy or to be drained; fill: from the outer copy; update: from the inner one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NestReport:
+    """One mapping and everything that is counted of it."""
+
+    problem: NestProblem
+    hierarchy: Hierarchy
+    accounting: Accounting
+    clock_mhz: float
+    mapping: Mapping
+    counts: Tally
+    cycles: int
+    energy_pj: float
+    footprint: dict[str, float]
+    """Words in each memory of limited size."""
+
+    @property
+    def latency_s(self) -> float:
+        return self.cycles / (self.clock_mhz * 1e6)
+
+    @property
+    def edp_js(self) -> float:
+        """Energy times latency [J s]."""
+        return self.energy_pj * 1e-12 * self.latency_s
+
+    @property
+    def energy_by_memory_pj(self) -> dict[str, float]:
+        """Energy of the accesses of each memory, outermost first, then that of the multiplications."""
+        memories = self.hierarchy.names
+        sums = dict.fromkeys(memories, 0.0)
+        for (memory, _), accesses in self.counts.accesses.items():
+            sums[memory] += float(accesses.energy_pj[0])
+        return {**sums, "MACs": self.problem.macs * self.hierarchy.mac_pj}
+
+    @property
+    def bound(self) -> str:
+        """What takes all the cycles: the array's steps, a memory's port, or transfers that nothing overlaps."""
+        slowest = {name: int(column[0]) for name, column in self.counts.level_cycles.items()}
+        if self.cycles == int(self.counts.steps[0]):
+            return "array"
+        name = max(slowest, key=lambda key: slowest[key], default="")
+        return name if slowest.get(name) == self.cycles else "transfers without overlap"
+
+
+def nest_report(
+    mapping: Mapping, problem: NestProblem, hierarchy: Hierarchy, accounting: Accounting, spec: HardwareSpec
+) -> NestReport:
+    """Count one mapping.
+
+    Raises
+    ------
+    MappingError
+        When the mapping is for another problem or machine, is no legal nest, or does not fit; with the inequalities.
+    """
+    batch = batch_of(mapping, problem, hierarchy)
+    costs = evaluate(batch, accounting)
+    footprint = {name: float(column[0]) for name, column in costs.footprint.items()}
+    if not costs.valid[0]:
+        raise MappingError(
+            f"{problem.name}: the mapping does not fit {hierarchy.name}",
+            _violations(batch, hierarchy, accounting, footprint),
+        )
+    return NestReport(
+        problem,
+        hierarchy,
+        accounting,
+        spec.clock_mhz,
+        batch.mapping(0),
+        tally(batch, accounting),
+        int(costs.cycles[0]),
+        float(costs.energy_pj[0]),
+        footprint,
+    )
+
+
+def _violations(
+    batch: NestBatch, hierarchy: Hierarchy, accounting: Accounting, footprint: dict[str, float]
+) -> Iterator[Violation]:
+    for memory in hierarchy.memories:
+        demand = footprint.get(memory.name, 0.0)
+        if memory.entries is not None and demand > memory.entries:
+            hint = f"smaller tiles of {', '.join(t for t in TENSORS if t in memory.keeps)}"
+            yield Violation("tiles", memory.name, round(demand), memory.entries, "words", hint)
+    if accounting.ragged == "perfect":
+        extent = batch.problem.sizes
+        for level, tiles in zip(batch.skeleton.levels, batch.tiles, strict=True):
+            for dim, tile in zip(level.order, tiles, strict=True):
+                step = tile if isinstance(tile, int) else int(tile[0])
+                if extent[dim] % step:
+                    hint = f"accounting {accounting.name!r} takes perfect factors only"
+                    yield Violation(f"{dim}={extent[dim]} in steps of {step}", level.memory, 1, 0, "rest", hint)
+                extent[dim] = step
+
+
+def nest_text(report: NestReport) -> str:
+    """The nest, the words moved per memory and tensor, energy by memory, cycles and EDP."""
+    energy = report.energy_by_memory_pj
+    total = report.energy_pj
+    unit = _unit(total)
+    shares = [("energy", *energy, "total")]
+    shares.append(("", *(_joules(pj, unit) for pj in energy.values()), _joules(total, unit)))
+    shares.append(("", *(f"{pj / total:.1%}" if total else "-" for pj in energy.values()), "100.0%"))
+    steps = int(report.counts.steps[0])
+    return "\n".join(
+        [
+            report.mapping.loop_nest(),
+            "",
+            *columns(list(_word_rows(report)), rules=(1,), right=range(2, 9)),
+            "",
+            *columns(shares, rules=(1,), right=range(1, len(energy) + 2)),
+            "",
+            f"{report.cycles:,} cycles: the array computes in {steps:,} of them, {_limit(report)}; utilisation "
+            f"{float(report.counts.utilisation[0]):.1%}",
+            f"latency {report.latency_s * 1e3:.4g} ms at {report.clock_mhz:g} MHz, energy {total * 1e-9:.4g} mJ, "
+            f"EDP {report.edp_js:.4g} J s ({report.cycles * total:.6g} pJ cycles)",
+        ]
+    )
+
+
+def _limit(report: NestReport) -> str:
+    names = {"array": "nothing is faster than that", "transfers without overlap": "transfers take the others"}
+    return names.get(report.bound, f"the port of {report.bound} takes all")
+
+
+def _word_rows(report: NestReport) -> Iterator[tuple[str, ...]]:
+    """A row per memory and tensor that has a copy there."""
+    unit = _unit(report.energy_pj)
+    yield ("words", "tensor", "tile", "copies", *(f"{kind}s" for kind in KINDS), "in use", "energy")
+    for memory in report.hierarchy.memories:
+        first = True
+        for tensor in TENSORS:
+            accesses = report.counts.accesses.get((memory.name, tensor))
+            if accesses is None:
+                continue
+            used = report.footprint.get(memory.name)
+            share = f"{used / memory.entries:.0%}" if first and used is not None and memory.entries else ""
+            numbers = [accesses.tile, accesses.instances, *(accesses.total[kind] for kind in KINDS)]  # type: ignore[index]
+            yield (
+                memory.name if first else "",
+                tensor,
+                *(f"{int(column[0]):,}" for column in numbers),
+                share,
+                _joules(float(accesses.energy_pj[0]), unit),
+            )
+            first = False
+
+
+def _unit(total_pj: float) -> tuple[float, str]:
+    """Factor and unit in which a whole table is written: four digits before the point at most."""
+    for factor, unit in ((1e-9, "mJ"), (1e-6, "µJ"), (1e-3, "nJ")):
+        if total_pj * factor >= 10.0:
+            return factor, unit
+    return 1.0, "pJ"
+
+
+def _joules(pj: float, unit: tuple[float, str]) -> str:
+    return f"{pj * unit[0]:,.1f} {unit[1]}"
+
+
+def obstacles(mapping: Mapping, width: int) -> list[str]:
+    """Why Gemmini's hardware loop cannot be this nest; empty if it can.
+
+    It walks tiles of whole array blocks from DRAM in any order, and the blocks of a tile along k, n, m, outer to inner;
+    it uses the whole array, and halves of both memories or the whole of both.
+    """
+    found, size = [], mapping.dims
+    tile, inner = dict(size), []
+    for level in mapping.levels:
+        real = []
+        for loop in level.temporal:
+            if loop.tile < tile[loop.dim]:
+                real.append(loop.dim)
+            tile[loop.dim] = loop.tile
+        if level.memory == "dram":
+            found += [
+                f"tile {dim}={part} is no multiple of {width}"
+                for dim, part in tile.items()
+                if _cuts(part, size[dim], width)
+            ]
+        elif level.memory == "l2" and real:
+            found.append(f"loops over {', '.join(real)} at the l2, which is a cache")
+        else:
+            inner += real
+    if "".join(inner) not in _BLOCK_ORDERS:
+        found.append(f"the blocks of a tile are walked along {' '.join(inner)}, not k n m")
+    spread = {(loop.dim, loop.axis): loop.size for level in mapping.levels for loop in level.spatial}
+    if spread != {("k", "rows"): width, ("n", "cols"): width}:
+        found.append("it does not spread k over all rows and n over all columns")
+    doubled = {name for level in mapping.levels if level.memory != "l2" for name in level.double_buffered}
+    if doubled not in (set(), set(TENSORS)):
+        found.append(f"only {', '.join(sorted(doubled))} would have two copies")
+    return found
+
+
+_BLOCK_ORDERS = {"", "m", "n", "k", "nm", "km", "kn", "knm"}
+"""Real loops over the blocks of a tile that are in the order of the hardware loop."""
+
+
+def _cuts(part: int, size: int, width: int) -> bool:
+    """Whether a tile would cut an array block."""
+    return part % width > 0 and part < size
+
+
+def nest_dict(report: NestReport) -> dict[str, object]:
+    """The same as plain data, units in the names."""
+    counts = report.counts
+    return {
+        "problem": report.problem.sizes,
+        "accounting": report.accounting.name,
+        "macs": report.problem.macs,
+        "cycles": report.cycles,
+        "compute_cycles": int(counts.steps[0]),
+        "bound": report.bound,
+        "latency_s": report.latency_s,
+        "energy_pj": report.energy_pj,
+        "edp_js": report.edp_js,
+        "utilisation": float(counts.utilisation[0]),
+        "energy_pj_by_memory": report.energy_by_memory_pj,
+        "words": {
+            memory: {
+                tensor: {
+                    "tile": int(accesses.tile[0]),
+                    "instances": int(accesses.instances[0]),
+                    **{f"{kind}s": int(column[0]) for kind, column in accesses.total.items()},
+                    "energy_pj": float(accesses.energy_pj[0]),
+                }
+                for tensor in TENSORS
+                if (accesses := counts.accesses.get((memory, tensor))) is not None
+            }
+            for memory in report.hierarchy.names
+        },
+        "footprint_words": report.footprint,
+    }

@@ -1,0 +1,114 @@
+"""A run as JSON: versioned, with units in the names, byte for byte the same for the same run.
+
+No times of day, host names or paths enter. Keys are written in a fixed order. Later versions may add keys; those
+that are there keep their meaning within ``tilewright.report/1``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping as Dictionary
+from typing import TYPE_CHECKING
+
+from mapper.reports.roofline import cycles_by_bound, floors, limit
+from mapper.version import __version__
+from simulator.report import Action, Report
+
+if TYPE_CHECKING:
+    from mapper.mapping.loop_nest import Mapping
+    from mapper.pipeline import RunResult
+
+SCHEMA = "tilewright.report/1"
+
+
+def run_dict(result: RunResult, objective: str) -> dict[str, object]:
+    """The whole run as plain data."""
+    graph, spec = result.graph, result.spec
+    found = floors(graph, spec)
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "objective": objective,
+        "workload": {
+            "name": graph.name,
+            "config": graph.config,
+            "blocks": graph.repeat,
+            "macs": graph.macs,
+            "compulsory_dram_bytes": found.compulsory_bytes,
+        },
+        "machine": spec.model_dump(mode="json", exclude={"sources"}) | {"fingerprint": spec.fingerprint},
+        "limit": {
+            "kind": limit(found, result.simulation),
+            "block_cycles_by_bound": cycles_by_bound(result.simulation),
+            "dram_floor_cycles": found.dram_cycles,
+            "array_floor_cycles": found.array_cycles,
+        },
+        "placements": {name: {"place": at.place, "note": at.note} for name, at in result.placements.items()},
+        "mappings": {name: mapping_dict(mapping) for name, mapping in result.mappings.items()},
+        "searches": {name: dict(choice.details) for name, choice in result.choices.items() if choice.details},
+        "estimate": report_dict(result.estimate),
+        "simulation": report_dict(result.simulation),
+    }
+
+
+def run_text(result: RunResult, objective: str) -> str:
+    """The file's text."""
+    return json.dumps(run_dict(result, objective), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def report_dict(report: Report) -> dict[str, object]:
+    """One report with its operators; spans are left to the trace."""
+    whole: dict[str, object] = {
+        "name": report.name,
+        "source": report.source,
+        "repeat": report.repeat,
+        "cycles": report.cycles,
+        "latency_s": report.latency_s,
+        "energy_pj": report.energy_pj,
+        "edp_js": report.edp_js,
+        "utilisation": report.utilisation,
+        "macs": report.macs,
+        "dram_bytes": report.dram_bytes,
+        "intensity_ops_per_byte": report.intensity if math.isfinite(report.intensity) else None,
+        "bound": report.bound,
+        "peak_bytes": dict(sorted(report.peak_bytes.items())),
+        "counts": _nested(report.counts),
+        "energy_pj_by_action": _nested(report.energy_pj_by_action),
+        "units": {
+            unit: {
+                "busy_cycles": time.busy_cycles,
+                "stall_cycles": dict(sorted(time.stall_cycles.items())),
+                "idle_cycles": time.idle_cycles,
+            }
+            for unit, time in report.units.items()
+        },
+    }
+    if report.by_op:
+        whole["operators"] = [report_dict(part) for part in report.by_op]
+    return whole
+
+
+def mapping_dict(mapping: Mapping) -> dict[str, object]:
+    """A mapping as plain data, levels outermost first."""
+    return {
+        "problem": mapping.dims,
+        "levels": [
+            {
+                "memory": level.memory,
+                "kept": sorted(level.kept),
+                "double_buffered": sorted(level.double_buffered),
+                "held": sorted(level.held),
+                "temporal": [{"dim": loop.dim, "tile": loop.tile} for loop in level.temporal],
+                "spatial": [{"dim": loop.dim, "size": loop.size, "axis": loop.axis} for loop in level.spatial],
+            }
+            for level in mapping.levels
+        ],
+    }
+
+
+def _nested(flat: Dictionary[Action, int] | Dictionary[Action, float]) -> dict[str, dict[str, float]]:
+    tree: dict[str, dict[str, float]] = {}
+    for (unit, action), value in sorted(flat.items()):
+        tree.setdefault(unit, {})[action] = value
+    return tree

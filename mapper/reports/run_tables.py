@@ -1,0 +1,170 @@
+"""Reports as text: one table per run, at most 120 columns wide, in units for people."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+from mapper.reports.cycle_breakdown import CAUSES, explain
+from simulator.plots import energy_by_unit
+from simulator.report import Report
+
+WIDTH = 120
+_HEADINGS = (
+    "operator", "x", "cycles", "share", "util.", "DRAM", "energy", "bound by", "estimate", "diff.",
+)  # fmt: skip
+_SHORT = {
+    "load latency": "latency",
+    "DRAM bandwidth": "DRAM bus",
+    "request slots": "slots",
+    "bank conflict": "banks",
+    "fill and drain": "fill, drain",
+}  # fmt: skip
+"""Names of causes where a column must be narrow."""
+
+
+def run_table(simulation: Report, estimate: Report, blocks: int, absorbed: Mapping[str, str] | None = None) -> str:
+    """Operators of one block, then the whole model of ``blocks`` identical blocks.
+
+    ``absorbed`` names, for operators that take no time of their own, the one that does their work.
+    """
+    expected = {part.name: part for part in estimate.by_op}
+    cycles = sum(part.cycles for part in simulation.by_op)
+    rows = [_row(part, expected[part.name].cycles, cycles) for part in simulation.by_op]
+    for row in rows:
+        if absorbed and row[0] in absorbed:
+            row[2:] = ["-"] * 5 + [f"in {absorbed[row[0]]}", "-", "-"]
+    name = "total" if blocks == 1 else f"total of {blocks} blocks"
+    total = _row(simulation, estimate.cycles, simulation.cycles, name)
+    total[1] = ""
+    return "\n".join(columns([_HEADINGS, *rows, total], rules=(1, len(rows) + 1), right=range(1, 10), left=(7,)))
+
+
+def finished_table(parts: Sequence[Report]) -> str:
+    """What is known of an interrupted run: the operators that were simulated."""
+    cycles = sum(part.cycles for part in parts)
+    rows = [_row(part, None, cycles)[:8] for part in parts]
+    return "\n".join(columns([_HEADINGS[:8], *rows], rules=(1,), right=range(1, 7)))
+
+
+def lost_lines(simulation: Report) -> list[str]:
+    """Cycles of each operator by cause; every row adds up to 100 % of its operator, the last to 100 % of the run."""
+    rows = [(part.name, explain(part), part.cycles) for part in simulation.by_op if part.cycles]
+    total = {cause: sum(lost[cause] for _, lost, _ in rows) for cause in CAUSES}
+    rows.append(("total", total, sum(cycles for _, _, cycles in rows)))
+    causes = [cause for cause in CAUSES if total[cause]]
+    table = [(name, *(percent(lost[cause], cycles) for cause in causes)) for name, lost, cycles in rows]
+    headings = ("lost to", *(_SHORT.get(cause, cause) for cause in causes))
+    return columns([headings, *table], rules=(1, len(table)), right=range(1, len(causes) + 1))
+
+
+def energy_lines(report: Report) -> list[str]:
+    """Energy by unit and its share, the largest first."""
+    parts = sorted(energy_by_unit(report).items(), key=lambda part: (-part[1], part[0]))
+    rows = [
+        ("energy by unit", *(unit for unit, _ in parts)),
+        ("", *(energy(pj) for _, pj in parts)),
+        ("", *(percent(pj, report.energy_pj) for _, pj in parts)),
+    ]
+    return columns(rows, rules=(1,), right=range(1, len(parts) + 1))
+
+
+def time_lines(report: Report) -> list[str]:
+    """Where the cycles of each unit went: busy, stalled by cause, idle."""
+    rows: list[Sequence[str]] = [("unit", "busy", "idle", "stalled on")]
+    for unit, time in report.units.items():
+        stalls = sorted(time.stall_cycles.items(), key=lambda stall: (-stall[1], stall[0]))
+        share = [f"{cause} {percent(cycles, time.total_cycles)}" for cause, cycles in stalls if cycles]
+        busy, idle = (percent(part, time.total_cycles) for part in (time.busy_cycles, time.idle_cycles))
+        rows.append((unit, busy, idle, ", ".join(share) or "-"))
+    return columns(rows, rules=(1,), right=(1, 2))
+
+
+def note_lines(notes: Mapping[str, str]) -> list[str]:
+    """Remarks on operators, each remark once with the names it concerns."""
+    names: dict[str, list[str]] = {}
+    for name, note in notes.items():
+        if note:
+            names.setdefault(note, []).append(name)
+    return [f"{_some(concerned)}: {note}" for note, concerned in names.items()]
+
+
+def total_line(report: Report) -> str:
+    """Latency, energy and their product."""
+    return (
+        f"latency {report.latency_s * 1e3:.4g} ms at {report.clock_mhz:g} MHz, "
+        f"energy {report.energy_pj * 1e-9:.4g} mJ, EDP {report.edp_js:.4g} J s"
+    )
+
+
+def columns(
+    rows: Sequence[Sequence[str]],
+    *,
+    rules: Iterable[int] = (),
+    right: Iterable[int] = (),
+    left: Iterable[int] = (),
+) -> list[str]:
+    """Rows as lines with aligned columns; a rule before each row number in ``rules``."""
+    aligned_right = set(right) - set(left)
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    lines = []
+    for number, row in enumerate(rows):
+        if number in set(rules):
+            lines.append("-" * (sum(widths) + 2 * len(widths) - 2))
+        cells = [
+            text.rjust(width) if index in aligned_right else text.ljust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def size(count: float) -> str:
+    """Bytes for people: ``1.5 MiB``."""
+    return _scaled(count, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+
+
+def energy(pj: float) -> str:
+    """Energy for people: ``3.25 µJ``."""
+    return _scaled(pj, 1000, ("pJ", "nJ", "µJ", "mJ", "J", "kJ"))
+
+
+def percent(part: float, whole: float) -> str:
+    """``part`` of ``whole`` in percent; ``-`` of nothing."""
+    return f"{100 * part / whole:.1f}%" if whole else "-"
+
+
+def _row(part: Report, expected: int | None, block_cycles: int, name: str | None = None) -> list[str]:
+    cells = [
+        name or part.name,
+        str(part.repeat),
+        f"{part.cycles:,}",
+        percent(part.cycles, block_cycles),
+        percent(part.macs, part.peak_macs_per_cycle * part.cycles) if part.macs else "-",
+        size(part.dram_bytes),
+        energy(part.energy_pj),
+        part.bound if part.cycles else "-",
+    ]
+    if expected is None:
+        return cells
+    difference = f"{100 * (expected / part.cycles - 1):+.1f}%" if part.cycles else "-"
+    return [*cells, f"{expected:,}", difference]
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _scaled(value: float, step: int, units: Sequence[str]) -> str:
+    for unit in units[:-1]:
+        # 999.95 would round to a fourth digit, so the next unit starts a little below the step.
+        if value < step - 0.05:
+            return f"{value:.0f} {unit}" if unit == units[0] else f"{value:.1f} {unit}"
+        value /= step
+    return f"{value:.1f} {units[-1]}"
+
+
+def wrapped(text: str) -> list[str]:
+    """Return a sentence as lines of at most `WIDTH` columns."""
+    return textwrap.wrap(text, WIDTH)

@@ -1,0 +1,1 @@
+"""Searches that propose candidates and learn their costs, one file each."""

@@ -1,0 +1,1 @@
+"""Searches that prove an optimum or a Pareto front."""

@@ -1,0 +1,219 @@
+"""The optimum of the hardware-loop mapspace, proved: best-first by lower bounds.
+
+    bound       every candidate: its energy exactly, cycles that its units' own work needs
+    (`mapper.cost.latency.lower_bounds`)
+    evaluate    in order of the bound, as long as it is not above the best full estimate
+    stop        what is left cannot be better, nor as good
+
+So the proof holds for the full estimate, whatever is not monotone in it. Ties go to the better of the other metrics,
+then to the smaller footprint, then to the candidate that the space lists first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hwconfigs import EnergyModel, HardwareSpec
+from mapper.cost.model import OBJECTIVES, CostModel, Objective
+from mapper.cost.simulation_limits import check_floor
+from mapper.errors import MappingError
+from mapper.graph.capabilities import require
+from mapper.mapping.loop_nest import HardwareLoop, Mapping
+from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapspace.hardware_loops import MapSpace
+from mapper.search.exact.best_first import Candidates, FrontHunt, Hunt
+
+MAPSPACE = "hardware loops: tiles in array blocks, six DRAM orders, halves or whole memories, operands held if possible"
+ACCOUNTING = (
+    "the estimate on cold caches, as dirty as a run of the same leaves them: latency with fill, drain, issue and "
+    "memory rates; exact counts"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The best mapping of a space, and what is known of the others."""
+
+    mapping: Mapping
+    loop: HardwareLoop
+    cycles: float
+    """By which it was chosen; the estimate of one mapping replays its requests through the caches and may differ."""
+    energy_pj: float
+    objective: Objective
+    status: Literal["optimal", "budget"]
+    """``"optimal"``: nothing in the space is better; ``"budget"``: evaluations ran out before that was certain."""
+    candidates: int
+    """Members of the space, legal or not."""
+    legal: int
+    """Members that fit the memories."""
+    evaluated: int
+    """Members whose full cost was computed."""
+    pruned: int
+    """Members whose bound is worse than the best."""
+    same: int
+    """Members that another one makes superfluous: loops of one tile in another place, or nothing held that could be."""
+    lower_bound: float
+    """Of the objective over the space: no member is below it [cycles, pJ, or their product]."""
+    mapspace: str = MAPSPACE
+    accounting: str = ACCOUNTING
+
+    @property
+    def value(self) -> float:
+        """The objective of the best [cycles, pJ, or their product]."""
+        return {"latency": self.cycles, "energy": self.energy_pj}.get(self.objective, self.cycles * self.energy_pj)
+
+    @property
+    def gap(self) -> float:
+        """How far the best may be above the optimum [fraction]; 0 if it is proved."""
+        return self.value / self.lower_bound - 1.0
+
+    def statement(self) -> str:
+        """Return one sentence on what was proved."""
+        found = (
+            f"least {self.objective}" if self.status == "optimal" else f"{self.objective} within {self.gap:.1%} of it"
+        )
+        return (
+            f"{self.status}: {found} of {self.legal:,} legal mappings ({self.candidates:,} in all); {self.evaluated:,} "
+            f"evaluated, {self.pruned:,} excluded by their bounds, {self.same:,} the same as others; "
+            f"holds for {self.mapspace}; {self.accounting}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One member of a Pareto front."""
+
+    mapping: Mapping
+    loop: HardwareLoop
+    cycles: float
+    energy_pj: float
+    footprint_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedFront:
+    """The members of a space of which no other one is better in one of cycles and energy and no worse in the other."""
+
+    points: tuple[Point, ...]
+    """From the fastest to the most frugal; of equal ones that with the smallest footprint, listed first."""
+    candidates: int
+    legal: int
+    evaluated: int
+    pruned: int
+    same: int
+    mapspace: str = MAPSPACE
+    accounting: str = ACCOUNTING
+
+
+def search(
+    problem: MatmulProblem,
+    spec: HardwareSpec,
+    energy: EnergyModel,
+    objective: Objective = "latency",
+    budget: int | None = None,
+) -> Proved:
+    """Return the best mapping of ``problem`` on ``spec`` by the estimate.
+
+    Parameters
+    ----------
+    budget
+        Evaluations at most, at least one; None: until it is proved.
+
+    Raises
+    ------
+    MappingError
+        When no tile fits, the objective is unknown, every mapping is too large to simulate, the budget is not
+        positive, or the machine is none this version lowers for.
+    """
+    return ranked(problem, spec, energy, objective, 1, budget)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One of the best members of a space."""
+
+    mapping: Mapping
+    loop: HardwareLoop
+    cycles: float
+    energy_pj: float
+
+
+def ranked(
+    problem: MatmulProblem,
+    spec: HardwareSpec,
+    energy: EnergyModel,
+    objective: Objective,
+    wanted: int,
+    budget: int | None = None,
+) -> tuple[Proved, tuple[Ranked, ...]]:
+    """Return what `search` returns, and the ``wanted`` best mappings, best first: proved likewise; raises as it."""
+    if objective not in OBJECTIVES:
+        raise MappingError(f"unknown objective {objective!r}; use {', '.join(OBJECTIVES)}")
+    if budget is not None and budget < 1:
+        raise MappingError(f"budget of {budget} evaluations; at least 1 is needed")
+    space = _space(problem, spec)
+    candidates = Candidates(space, CostModel.of(problem, spec, energy))
+    hunt = Hunt(candidates, objective, min(wanted, candidates.number), budget)
+    hunt.run()
+    loops = [candidates.loop(found.place) for found in hunt.best]
+    rows = tuple(
+        Ranked(_mapping(loop, space), loop, found.cycles, found.energy_pj)
+        for loop, found in zip(loops, hunt.best, strict=True)
+    )
+    value = hunt.best[0].key[0]
+    proved = Proved(
+        mapping=rows[0].mapping,
+        loop=rows[0].loop,
+        cycles=rows[0].cycles,
+        energy_pj=rows[0].energy_pj,
+        objective=objective,
+        status="optimal" if hunt.left is None else "budget",
+        candidates=space.size,
+        legal=space.legal,
+        evaluated=hunt.evaluated,
+        pruned=candidates.number - hunt.evaluated,
+        same=space.legal - candidates.number,
+        lower_bound=value if hunt.left is None else min(hunt.left, value),
+    )
+    return proved, rows
+
+
+def front(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> ProvedFront:
+    """Return the Pareto front of cycles and energy of ``problem`` on ``spec`` by the estimate; raises as `search`."""
+    space = _space(problem, spec)
+    candidates = Candidates(space, CostModel.of(problem, spec, energy))
+    hunt = FrontHunt(candidates)
+    hunt.run()
+    points = []
+    for place in hunt.front:
+        loop = candidates.loop(place)
+        cycles, pj, footprint = (float(column[place]) for column in hunt.known)
+        points.append(Point(_mapping(loop, space), loop, cycles, pj, int(footprint)))
+    return ProvedFront(
+        tuple(points),
+        space.size,
+        space.legal,
+        hunt.evaluated,
+        candidates.number - hunt.evaluated,
+        space.legal - candidates.number,
+    )
+
+
+def lower_bound(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> tuple[float, float]:
+    """Return cycles and energy that no mapping of a problem is below [cycles, pJ]; raises as `search`."""
+    candidates = Candidates(_space(problem, spec), CostModel.of(problem, spec, energy))
+    every = range(len(candidates.batches))
+    cycles = min(float(candidates.least_cycles(at).min()) for at in every)
+    return cycles, min(float(candidates.energy_pj(at).min()) for at in every)
+
+
+def _space(problem: MatmulProblem, spec: HardwareSpec) -> MapSpace:
+    require(spec)
+    check_floor(problem, spec)
+    return MapSpace(problem, spec)
+
+
+def _mapping(loop: HardwareLoop, space: MapSpace) -> Mapping:
+    problem = space.problem
+    return loop.mapping((problem.name,), problem.dims, space.spec.name, space.dim)

@@ -20,11 +20,11 @@ from mapper.commands.problems import CommandError
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import Mapping
 from mapper.mapping.mapping_file import dump_mapping, require_for
-from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
-from mapper.nest.constraint_file import read_constraints
-from mapper.nest.hierarchy import Hierarchy
-from mapper.nest.problem import NestProblem, matmul
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.constraint_file import read_constraints
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
+from mapper.nest.model.hierarchy import Hierarchy
+from mapper.nest.model.problem import NestProblem, matmul
 from mapper.pipeline import load
 from mapper.reports.nest_report import NestReport, nest_dict, nest_report, nest_text, obstacles
 from mapper.reports.run_json import mapping_dict

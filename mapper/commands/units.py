@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from mapper.commands.problems import CommandError
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.nest_space import NestSpace
 
 MOST_UNITS = 1024
 """Units per dimension that are chosen without being asked: tables of a few million combinations, proofs in seconds."""

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
-from mapper.validation import firesim, programs, scoreboard
+from mapper.validation import scoreboard
 from mapper.validation.gates import verdicts
-from mapper.validation.outcome import Outcomes
-from mapper.validation.rows import Table, ValidationError, read_table
-from mapper.validation.runner import Progress, run_firesim, run_rtl
+from mapper.validation.measured import firesim, programs
+from mapper.validation.measured.outcome import Outcomes
+from mapper.validation.measured.rows import Table, ValidationError, read_table
+from mapper.validation.measured.runner import Progress, run_firesim, run_rtl
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -44,17 +45,17 @@ def execute(options: argparse.Namespace) -> int:
 
 def _estimate(options: argparse.Namespace) -> int:
     """The estimate against the simulation. 0: all gates hold, 1: one fails."""
-    from mapper.validation import agreement
+    from mapper.validation import estimate_accuracy
 
     if any(value is not None for value in (options.rtl, options.firesim, options.timeloop, options.plot)):
         raise CommandError("--estimate: simulates mappings of its own; leave out --rtl, --firesim, --timeloop, --plot")
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json}, ())
         with _bar() as progress:
-            found = agreement.compare(progress=lambda done, total: progress("mappings", done, total))
-        print(agreement.text(found))
+            found = estimate_accuracy.compare(progress=lambda done, total: progress("mappings", done, total))
+        print(estimate_accuracy.text(found))
         if "json" in outputs:
-            content = json.dumps(agreement.as_dict(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            content = json.dumps(estimate_accuracy.as_dict(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
             outputs["json"].finish(lambda path: path.write_text(content, encoding="utf-8"))
     return 0 if found.holds else GATE_FAILED
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError, Violation
 from mapper.mapping.loop_nest import Mapping
-from mapper.nest.accounting import Accounting
-from mapper.nest.cost import evaluate
-from mapper.nest.hierarchy import Hierarchy
-from mapper.nest.nest import NestBatch, batch_of
-from mapper.nest.problem import TENSORS, NestProblem
-from mapper.nest.tally import Tally, tally
+from mapper.nest.model.access_counts import Tally, tally
+from mapper.nest.model.accounting import Accounting
+from mapper.nest.model.batch import NestBatch, batch_of
+from mapper.nest.model.cost import evaluate
+from mapper.nest.model.hierarchy import Hierarchy
+from mapper.nest.model.problem import TENSORS, NestProblem
 from mapper.reports.run_tables import columns
 
 KINDS = ("read", "fill", "update")

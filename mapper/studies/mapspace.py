@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError
-from mapper.nest.accounting import TIMELOOP
-from mapper.nest.constraints import Constraints, fixed
-from mapper.nest.divisions import divisors
-from mapper.nest.hierarchy import Hierarchy
-from mapper.nest.problem import NestProblem, conv2d, matmul
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.constraints import Constraints, fixed
+from mapper.nest.mapspace.divisions import divisors
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model.accounting import TIMELOOP
+from mapper.nest.model.hierarchy import Hierarchy
+from mapper.nest.model.problem import NestProblem, conv2d, matmul
 
 Floats = NDArray[np.float64]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from mapper.validation import categories
-from mapper.validation.outcome import Outcome
+from mapper.validation.measured import categories
+from mapper.validation.measured.outcome import Outcome
 from mapper.validation.ranks import within_groups
 
 Measure = Callable[[Sequence[Outcome]], float | None]

@@ -10,10 +10,10 @@ import time
 from dataclasses import dataclass
 from itertools import permutations
 
-from mapper.nest.accounting import ACCELFORGE
-from mapper.nest.hierarchy import Hierarchy, Memory
-from mapper.nest.problem import NestProblem
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model.accounting import ACCELFORGE
+from mapper.nest.model.hierarchy import Hierarchy, Memory
+from mapper.nest.model.problem import NestProblem
 from mapper.search.exact.loop_nests import NestResult, Objective, search
 
 _ALL = frozenset({"input", "weight", "output"})

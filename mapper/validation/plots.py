@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mapper.validation.categories import CATEGORIES
-from mapper.validation.outcome import Outcome
+from mapper.validation.measured.categories import CATEGORIES
+from mapper.validation.measured.outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

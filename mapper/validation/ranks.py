@@ -8,7 +8,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.validation.outcome import Outcome
+from mapper.validation.measured.outcome import Outcome
 
 FEWEST = 8
 """Mappings of one shape below which a rank correlation says nothing."""

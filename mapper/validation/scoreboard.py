@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from mapper.reports.run_tables import columns
-from mapper.validation import categories
 from mapper.validation.gates import Verdict, mean_error, median_error, verdicts, worst
-from mapper.validation.outcome import Left, Outcome, Outcomes
+from mapper.validation.measured import categories
+from mapper.validation.measured.outcome import Left, Outcome, Outcomes
 from mapper.validation.ranks import within_groups
 from mapper.version import __version__
 

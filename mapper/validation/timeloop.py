@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from mapper.errors import MappingError
-from mapper.nest.accounting import TIMELOOP
-from mapper.nest.cost import evaluate
-from mapper.nest.moves import Kind
-from mapper.nest.nest import NestBatch, batch_of
-from mapper.nest.tally import Accesses, Tally, tally
-from mapper.nest.timeloop import LevelResult, Run, read_runs
+from mapper.nest.model.access_counts import Accesses, Tally, tally
+from mapper.nest.model.accounting import TIMELOOP
+from mapper.nest.model.batch import NestBatch, batch_of
+from mapper.nest.model.cost import evaluate
+from mapper.nest.model.transfers import Kind
+from mapper.validation.timeloop_runs import LevelResult, Run, read_runs
 
 ENERGY_TOLERANCE = 1e-6
 """Relative; Timeloop adds up rounded energies per access."""

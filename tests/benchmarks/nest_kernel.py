@@ -16,10 +16,10 @@ import time
 
 import numpy as np
 
-from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
-from mapper.nest.cost import evaluate
-from mapper.nest.nest import NestBatch
-from mapper.nest.problem import matmul
+from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
+from mapper.nest.model.batch import NestBatch
+from mapper.nest.model.cost import evaluate
+from mapper.nest.model.problem import matmul
 from tests.mapper.nest.gemmini_nests import batch, gemmini, random_tiles, skeleton
 
 ROUNDS = 8

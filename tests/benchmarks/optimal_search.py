@@ -18,11 +18,13 @@ from dataclasses import replace
 
 import hwconfigs
 from hwconfigs import load_energy
-from mapper.nest import chains, classes, cost, divisions, structure
-from mapper.nest.accounting import DEFAULT, TIMELOOP, Accounting
-from mapper.nest.hierarchy import Hierarchy, Memory
-from mapper.nest.problem import matmul
-from mapper.nest.space import NestSpace
+from mapper.nest.bounds import order_classes, reuse_structure, tile_chains
+from mapper.nest.mapspace import divisions
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model import cost
+from mapper.nest.model.accounting import DEFAULT, TIMELOOP, Accounting
+from mapper.nest.model.hierarchy import Hierarchy, Memory
+from mapper.nest.model.problem import matmul
 from mapper.search.exact.block import search_all
 from mapper.search.exact.loop_nests import search
 
@@ -72,8 +74,8 @@ def shipped_machine() -> Hierarchy:
 def cold() -> None:
     """Forget everything that one search can leave to the next."""
     for cache in (
-        chains.chains, classes.order_classes, classes.level_states, divisions.break_points, structure.structure,
-        cost._coefficients,
+        tile_chains.chains, order_classes.order_classes, order_classes.level_states, divisions.break_points,
+        reuse_structure.structure, cost._coefficients,
     ):  # fmt: skip
         cache.cache_clear()
 
@@ -122,9 +124,9 @@ def import_seconds() -> float:
         text = f"{code}; import time; print(time.process_time())"
         return float(subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout)
 
-    return min(once("import mapper, mapper.search.exact.loop_nests, mapper.nest.space") for _ in range(3)) - once(
-        "pass"
-    )
+    return min(
+        once("import mapper, mapper.search.exact.loop_nests, mapper.nest.mapspace.nest_space") for _ in range(3)
+    ) - once("pass")
 
 
 def main() -> int:

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mapper.nest.accounting import TIMELOOP
-from mapper.nest.problem import batched_matmul, matmul
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model.accounting import TIMELOOP
+from mapper.nest.model.problem import batched_matmul, matmul
 from mapper.search.exact.loop_nests import search
 from mapper.validation.peers import best_mapping, timeloop_machine
 

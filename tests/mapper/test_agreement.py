@@ -11,8 +11,8 @@ import pytest
 
 from mapper import cli
 from mapper.mapspace.hardware_loops import ORDERS, MapSpace
-from mapper.validation import agreement
-from mapper.validation.agreement import Agreement, Row, Shape, compare, draw, shapes
+from mapper.validation import estimate_accuracy
+from mapper.validation.estimate_accuracy import Agreement, Row, Shape, compare, draw, shapes
 
 DECODE = (("gpt2", None, 511),)
 
@@ -75,13 +75,13 @@ def test_what_takes_too_long_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> No
     blocks = MapSpace(shape.problem, shape.spec).blocks
     for loop in drawn.loops:
         loops = np.prod([-(-size // tile) for size, tile in zip(blocks, loop.tiles, strict=True)])
-        assert loops * agreement.SECONDS_PER_LOOP <= 0.005
+        assert loops * estimate_accuracy.SECONDS_PER_LOOP <= 0.005
 
 
 def test_short_simulations_are_drawn_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(draw(scores(), None, seed=1).loops) == agreement.MOST
+    assert len(draw(scores(), None, seed=1).loops) == estimate_accuracy.MOST
     monkeypatch.setattr(agreement, "SECONDS_PER_SHAPE", 0.0)
-    assert len(draw(scores(), None, seed=1).loops) == agreement.FEWEST
+    assert len(draw(scores(), None, seed=1).loops) == estimate_accuracy.FEWEST
 
 
 @pytest.mark.usefixtures("decode_only")
@@ -90,7 +90,7 @@ def test_shapes_of_which_little_is_affordable_are_named(monkeypatch: pytest.Monk
     found = compare(("gemmini",), per_shape=2)
     assert "gemmini ffn2 1x3072x768" in found.left_out
     assert {row.shape for row in found.rows} == {"gemmini scores 1x64x512", "gemmini context 1x512x64"}
-    assert "gemmini q 1x768x768" in agreement.text(found)
+    assert "gemmini q 1x768x768" in estimate_accuracy.text(found)
 
 
 @pytest.mark.usefixtures("decode_only")
@@ -99,15 +99,15 @@ def test_estimate_and_simulation_agree_on_decode_matmuls() -> None:
     done: list[tuple[int, int]] = []
     found = compare(("gemmini",), per_shape=6, seed=11, progress=lambda *numbers: done.append(numbers))
     assert done[-1] == (len(found.rows), len(found.rows)) == (30, 30)
-    assert found.overall.median <= agreement.MOST_MEDIAN
+    assert found.overall.median <= estimate_accuracy.MOST_MEDIAN
     assert found.overall.spearman >= 0.9
     assert found.overall.mean <= 0.08
     assert {score.rows for score in found.shapes} == {6}
     assert sum(row.warm for row in found.rows) == 15
-    text = agreement.text(found)
+    text = estimate_accuracy.text(found)
     assert "gemmini q 1x768x768" in text
     assert f"of {found.legal:,} legal ones" in text
-    content = json.loads(json.dumps(agreement.as_dict(found)))
+    content = json.loads(json.dumps(estimate_accuracy.as_dict(found)))
     assert len(content["rows"]) == 30
 
 

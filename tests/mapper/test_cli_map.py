@@ -304,7 +304,7 @@ def test_an_interrupt_before_anything_was_evaluated(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mapper.search.exact.loop_nests.search_class", interrupt)
-    monkeypatch.setattr("mapper.nest.space.NestSpace.sample", interrupt)
+    monkeypatch.setattr("mapper.nest.mapspace.nest_space.NestSpace.sample", interrupt)
     assert cli.main([*NESTS, "--search", search, "--yaml", str(tmp_path / "b.yaml")]) == 130
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from mapper.mapping.loop_nest import LevelMapping, Mapping, SpatialLoop, TemporalLoop
-from mapper.nest.accounting import DEFAULT, TIMELOOP
-from mapper.nest.hierarchy import Hierarchy
-from mapper.nest.problem import TENSORS, matmul
+from mapper.nest.model.accounting import DEFAULT, TIMELOOP
+from mapper.nest.model.hierarchy import Hierarchy
+from mapper.nest.model.problem import TENSORS, matmul
 from mapper.reports.nest_report import NestReport, nest_dict, nest_report, nest_text, obstacles
 from tests.mapper.tiny import machine, prices
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mapper.cli import main
-from mapper.validation import programs, rows
-from mapper.validation.rows import ValidationError, read_table, shown, whole
-from mapper.validation.runner import run_firesim, run_rtl
+from mapper.validation.measured import programs, rows
+from mapper.validation.measured.rows import ValidationError, read_table, shown, whole
+from mapper.validation.measured.runner import run_firesim, run_rtl
 from mapper.validation.scoreboard import ranges
 from tests.mapper.validate_rows import Row, firesim_row, product_row, rtl_row, write
 
@@ -308,7 +308,7 @@ FIRESIM: list[tuple[str, Row, str]] = [
 @pytest.mark.parametrize(("cells", "complaint"), [case[1:] for case in FIRESIM], ids=[case[0] for case in FIRESIM])
 def test_bad_firesim_rows_leave_no_trace(tmp_path: Path, cells: Row, complaint: str) -> None:
     """Also not in the caches that later first rows of a shape find."""
-    from mapper.validation import firesim
+    from mapper.validation.measured import firesim
 
     shape = {"M": "64", "exec_tile_P": "64", "cache_state": "first_of_shape", "compute_cycles": "1024"}
     good = [firesim_row(), firesim_row(**shape), firesim_row(kind="conv")]

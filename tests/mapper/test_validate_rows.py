@@ -6,14 +6,14 @@ from itertools import permutations
 
 import pytest
 
-from mapper.validation import categories, firesim
-from mapper.validation.campaigns import is_later
 from mapper.validation.gates import GATES, verdicts
-from mapper.validation.outcome import Outcome
+from mapper.validation.measured import categories, firesim
+from mapper.validation.measured.outcome import Outcome
+from mapper.validation.measured.rows import Table
+from mapper.validation.measured.runner import run_firesim, run_rtl
+from mapper.validation.measured.test_programs import is_later
 from mapper.validation.plots import scatter
 from mapper.validation.ranks import spearman, within_groups
-from mapper.validation.rows import Table
-from mapper.validation.runner import run_firesim, run_rtl
 from mapper.validation.scoreboard import scores
 from simulator.program import MatmulLoop
 from tests.mapper.validate_rows import (

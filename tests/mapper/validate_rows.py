@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from mapper.validation import programs
+from mapper.validation.measured import programs
 
 SHIPPED = Path(programs.__file__).parent / "data" / "gemmini_rtl.csv"
 FIRESIM = Path(__file__).resolve().parents[3] / "shared" / "data" / "gemmini_firesim.csv"

@@ -33,8 +33,8 @@ RETURN, BIAS = 0, 1
 
 SCATTER = 0.5
 """What lost lines cost when they are scattered: between 0, hidden under the hits of their command, and 1, as much as in
-commands that miss with every row. Fitted to our own event simulation of the mappings of `mapper.validation.agreement`,
-other seeds."""
+commands that miss with every row. Fitted to our own event simulation of the mappings of
+`mapper.validation.estimate_accuracy`, other seeds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -46,7 +46,7 @@ few to find their pace."""
 EARLY_RELEASE_CYCLES = 250.0
 """Most bank conflicts of a loop whose last pairs are still to be fed when the loads of the loop after next, which fill
 the same half, begin: the first group of A takes the bank. Fitted to our own event simulation of the mappings of
-`mapper.validation.agreement`, another seed."""
+`mapper.validation.estimate_accuracy`, another seed."""
 
 MOST_TAKEN = 0.95
 """Most that arriving operands take of the scratchpad: between their bursts the array gets a read."""

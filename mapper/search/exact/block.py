@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mapper.nest.accounting import Accounting
-from mapper.nest.hierarchy import Hierarchy
-from mapper.nest.problem import NestProblem
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model.accounting import Accounting
+from mapper.nest.model.hierarchy import Hierarchy
+from mapper.nest.model.problem import NestProblem
 from mapper.search.exact.loop_nests import NestResult, Objective, search
 
 

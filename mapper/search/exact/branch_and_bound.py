@@ -1,10 +1,10 @@
 """Branch and bound over tile chains: the best combination of one chain per group, and proof that it is.
 
-For every class of loop orders each group of dimensions has a table of chains (`mapper.nest.tables`). All costs grow
-with every column, so evaluating some groups' rows with the others' ideal row bounds every completion. Tables lose the
-rows whose bound is beaten, then those that another row dominates; the two shorter ones are paired, pairs sorted by
-bound, and blocks of pairs evaluated against the third table until the next bound is beaten: what is left is proved
-worse.
+For every class of loop orders each group of dimensions has a table of chains (`mapper.nest.bounds.chain_tables`).
+All costs grow with every column, so evaluating some groups' rows with the others' ideal row bounds every completion.
+Tables lose the rows whose bound is beaten, then those that another row dominates; the two shorter ones are paired,
+pairs sorted by bound, and blocks of pairs evaluated against the third table until the next bound is beaten: what is
+left is proved worse.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.nest.classes import OrderClass
-from mapper.nest.combine import Combined, Combiner
-from mapper.nest.structure import COMMON, Structure
-from mapper.nest.tables import Grid, Table, expanded_table, group_table
+from mapper.nest.bounds.chain_tables import Grid, Table, expanded_table, group_table
+from mapper.nest.bounds.combine import Combined, Combiner
+from mapper.nest.bounds.order_classes import OrderClass
+from mapper.nest.bounds.reuse_structure import COMMON, Structure
 from mapper.search.exact.incumbents import Candidate, Goal
 
 Floats = NDArray[np.float64]

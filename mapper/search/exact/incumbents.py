@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mapper.nest.classes import OrderClass
-from mapper.nest.combine import Combined
-from mapper.nest.structure import Structure
-from mapper.nest.tables import Grid
+from mapper.nest.bounds.chain_tables import Grid
+from mapper.nest.bounds.combine import Combined
+from mapper.nest.bounds.order_classes import OrderClass
+from mapper.nest.bounds.reuse_structure import Structure
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -23,14 +23,14 @@ import numpy as np
 
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import Mapping as NestMapping
-from mapper.nest.accounting import Accounting
-from mapper.nest.assemble import assemble
-from mapper.nest.classes import OrderClass, State, order_classes
-from mapper.nest.constraints import Constraints
-from mapper.nest.cost import evaluate
-from mapper.nest.space import NestSpace
-from mapper.nest.structure import COMMON, Structure, structure
-from mapper.nest.tables import Grid
+from mapper.nest.bounds.chain_tables import Grid
+from mapper.nest.bounds.order_classes import OrderClass, State, order_classes
+from mapper.nest.bounds.reuse_structure import COMMON, Structure, structure
+from mapper.nest.mapspace.constraints import Constraints
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model.accounting import Accounting
+from mapper.nest.model.assemble import assemble
+from mapper.nest.model.cost import evaluate
 from mapper.search.exact.branch_and_bound import Effort, Stopped, ideal_costs, search_class
 from mapper.search.exact.incumbents import Candidate, Front, Goal, Least
 

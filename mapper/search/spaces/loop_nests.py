@@ -1,4 +1,5 @@
-"""Loop nests as a space of integer rows: `mapper.nest.space.NestSpace` with moves from one nest to the next.
+"""Loop nests as a space of integer rows: `mapper.nest.mapspace.nest_space.NestSpace` with moves from one nest to the
+next.
 
 A row holds the place of each level's loop order, the place of the outer choice (keep sets, spatial loops, second
 copies), and the tile sizes of every dimension, level by level [elements].
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from mapper.cost.model import Costs
 from mapper.mapping.loop_nest import Mapping
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.search.exact import loop_nests
 from mapper.search.space import Bools, Floor, Rows
 

@@ -9,9 +9,9 @@ import numpy as np
 
 import hwconfigs
 from mapper.mapping.loop_nest import SpatialLoop
-from mapper.nest.hierarchy import Hierarchy, Memory
-from mapper.nest.nest import Column, LevelShape, NestBatch, Skeleton
-from mapper.nest.problem import NestProblem
+from mapper.nest.model.batch import Column, LevelShape, NestBatch, Skeleton
+from mapper.nest.model.hierarchy import Hierarchy, Memory
+from mapper.nest.model.problem import NestProblem
 
 ALL = frozenset({"input", "weight", "output"})
 OPERANDS, OUTPUT, WEIGHT = frozenset({"input", "weight"}), frozenset({"output"}), frozenset({"weight"})

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from mapper.mapping.loop_nest import Mapping
-from mapper.nest.problem import TENSORS, NestProblem
+from mapper.nest.model.problem import TENSORS, NestProblem
 
 Box = tuple[tuple[int, int], ...]
 """[first, after the last) per dimension."""

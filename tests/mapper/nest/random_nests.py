@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mapper.mapping.loop_nest import LevelMapping, Mapping, SpatialLoop, TemporalLoop
-from mapper.nest.hierarchy import Hierarchy, Memory
-from mapper.nest.problem import TENSORS, NestProblem, batched_matmul, conv2d, matmul
+from mapper.nest.model.hierarchy import Hierarchy, Memory
+from mapper.nest.model.problem import TENSORS, NestProblem, batched_matmul, conv2d, matmul
 
 ALL = frozenset(TENSORS)
 

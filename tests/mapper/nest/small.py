@@ -7,11 +7,11 @@ from random import Random
 
 import numpy as np
 
-from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP
-from mapper.nest.constraints import Constraints, LevelRule, Orders, Sets, Sizes
-from mapper.nest.hierarchy import Hierarchy, Memory
-from mapper.nest.problem import NestProblem, batched_matmul, matmul
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.constraints import Constraints, LevelRule, Orders, Sets, Sizes
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP
+from mapper.nest.model.hierarchy import Hierarchy, Memory
+from mapper.nest.model.problem import NestProblem, batched_matmul, matmul
 
 ALL = frozenset({"input", "weight", "output"})
 RAGGED = replace(TIMELOOP, name="timeloop, ragged tiles", ragged="exact")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mapper.mapping.loop_nest import Mapping
-from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
-from mapper.nest.cost import evaluate
-from mapper.nest.hierarchy import Hierarchy
-from mapper.nest.moves import Kind
-from mapper.nest.nest import NestBatch, batch_of
-from mapper.nest.problem import TENSORS, NestProblem
-from mapper.nest.tally import Tally, tally
+from mapper.nest.model.access_counts import Tally, tally
+from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
+from mapper.nest.model.batch import NestBatch, batch_of
+from mapper.nest.model.cost import evaluate
+from mapper.nest.model.hierarchy import Hierarchy
+from mapper.nest.model.problem import TENSORS, NestProblem
+from mapper.nest.model.transfers import Kind
 from tests.mapper.nest.nest_walk import Interpreter, Walked
 from tests.mapper.nest.random_nests import random_nest, random_problem
 

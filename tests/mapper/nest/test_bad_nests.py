@@ -11,11 +11,11 @@ import pytest
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import HardwareLoop, LevelMapping, Mapping, SpatialLoop, TemporalLoop
 from mapper.mapping.mapping_file import dump_mapping, read_mapping
-from mapper.nest.accounting import DEFAULT, TIMELOOP
-from mapper.nest.fit import costs_of, violations
-from mapper.nest.hierarchy import Hierarchy, Memory
-from mapper.nest.nest import NestBatch, batch_of
-from mapper.nest.problem import matmul
+from mapper.nest.model.accounting import DEFAULT, TIMELOOP
+from mapper.nest.model.batch import NestBatch, batch_of
+from mapper.nest.model.fit import costs_of, violations
+from mapper.nest.model.hierarchy import Hierarchy, Memory
+from mapper.nest.model.problem import matmul
 from tests.mapper.nest.gemmini_nests import OPERANDS, OUTPUT, flat, one, skeleton
 
 PROBLEM, MACHINE = matmul(64, 64, 64), flat()
@@ -94,7 +94,7 @@ def test_rests_are_named_where_factors_must_be_perfect() -> None:
 
 
 def test_violations_are_empty_exactly_for_valid_mappings() -> None:
-    from mapper.nest.cost import evaluate
+    from mapper.nest.model.cost import evaluate
     from tests.mapper.nest.gemmini_nests import batch, random_tiles
 
     rng, seen = np.random.default_rng(5), set()

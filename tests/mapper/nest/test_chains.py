@@ -8,10 +8,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from mapper.nest.chain_shape import ChainShape
-from mapper.nest.chains import chains, expanded
-from mapper.nest.divisions import break_points, divisors
-from mapper.nest.pareto import minimal, thinned
+from mapper.nest.bounds.chain_shape import ChainShape
+from mapper.nest.bounds.pareto import minimal, thinned
+from mapper.nest.bounds.tile_chains import chains, expanded
+from mapper.nest.mapspace.divisions import break_points, divisors
 
 Attributes = tuple[int, ...]
 

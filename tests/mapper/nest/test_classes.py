@@ -6,7 +6,7 @@ from itertools import permutations, product
 
 import pytest
 
-from mapper.nest.classes import OrderClass, level_states, order_classes, signature_count
+from mapper.nest.bounds.order_classes import OrderClass, level_states, order_classes, signature_count
 
 INPUT, WEIGHT, OUTPUT = 0, 1, 2
 """Groups, named by the tensor whose irrelevant dimension they are: n, m, k of a matmul."""

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mapper.errors import MappingError
-from mapper.nest.accounting import DEFAULT, TIMELOOP
-from mapper.nest.constraint_file import constraints_of, read_constraints
-from mapper.nest.constraints import Constraints, Orders, Sizes
-from mapper.nest.problem import conv2d, matmul
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.constraint_file import constraints_of, read_constraints
+from mapper.nest.mapspace.constraints import Constraints, Orders, Sizes
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model.accounting import DEFAULT, TIMELOOP
+from mapper.nest.model.problem import conv2d, matmul
 from mapper.search.exact.loop_nests import search
 from tests.mapper.nest.small import RAGGED, gemmini, random_space, with_l2
 

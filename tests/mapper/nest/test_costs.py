@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mapper.mapping.loop_nest import HardwareLoop
-from mapper.nest.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
-from mapper.nest.cost import evaluate
-from mapper.nest.counts import visits
-from mapper.nest.hierarchy import Hierarchy, Memory
-from mapper.nest.nest import LevelShape, NestBatch, Skeleton, batch_of
-from mapper.nest.problem import matmul
-from mapper.nest.tally import tally
+from mapper.nest.model.access_counts import tally
+from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
+from mapper.nest.model.batch import LevelShape, NestBatch, Skeleton, batch_of
+from mapper.nest.model.cost import evaluate
+from mapper.nest.model.hierarchy import Hierarchy, Memory
+from mapper.nest.model.problem import matmul
+from mapper.nest.model.tile_counts import visits
 from tests.mapper.nest.gemmini_nests import (
     ALL,
     OUTPUT,

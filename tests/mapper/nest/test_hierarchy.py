@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import hwconfigs
-from mapper.nest.hierarchy import Hierarchy
+from mapper.nest.model.hierarchy import Hierarchy
 
 
 def hierarchy(name: str) -> Hierarchy:

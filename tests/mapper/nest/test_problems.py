@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from mapper.errors import MappingError
-from mapper.nest.problem import Axis, NestProblem, NestTensor, batched_matmul, conv2d, from_operator, matmul
+from mapper.nest.model.problem import Axis, NestProblem, NestTensor, batched_matmul, conv2d, from_operator, matmul
 from workloads import build
 from workloads.ops import conv2d as conv_operator
 from workloads.tensor import Tensor

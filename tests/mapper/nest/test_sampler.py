@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mapper.errors import MappingError
-from mapper.nest import draws
-from mapper.nest.accounting import DEFAULT, TIMELOOP, Accounting
-from mapper.nest.choices import Unrolling
-from mapper.nest.problem import conv2d, matmul
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace import uniform_sampling
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.mapspace.variants import Unrolling
+from mapper.nest.model.accounting import DEFAULT, TIMELOOP, Accounting
+from mapper.nest.model.problem import conv2d, matmul
 from tests.mapper.nest.small import RAGGED, gemmini, random_space
 
 
@@ -122,7 +122,7 @@ def test_one_table_serves_all_sets_of_second_copies(monkeypatch: pytest.MonkeyPa
     """Counting them one by one takes a table each, 64 with an L2."""
     made: list[object] = []
 
-    class Counted(draws.TileSampler):
+    class Counted(uniform_sampling.TileSampler):
         def __init__(self, steps: object, fits: object) -> None:
             made.append(self)
             super().__init__(steps, fits)  # type: ignore[arg-type]

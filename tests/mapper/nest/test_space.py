@@ -11,12 +11,12 @@ import pytest
 
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import Mapping
-from mapper.nest.accounting import DEFAULT, TIMELOOP
-from mapper.nest.assemble import assemble
-from mapper.nest.cost import evaluate
-from mapper.nest.nest import batch_of
-from mapper.nest.problem import conv2d, matmul
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model.accounting import DEFAULT, TIMELOOP
+from mapper.nest.model.assemble import assemble
+from mapper.nest.model.batch import batch_of
+from mapper.nest.model.cost import evaluate
+from mapper.nest.model.problem import conv2d, matmul
 from tests.mapper.nest.small import RAGGED, gemmini, random_space
 
 SIZES = [

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from mapper.cli import main
-from mapper.nest.accounting import TIMELOOP
-from mapper.nest.cost import evaluate
-from mapper.nest.nest import batch_of
-from mapper.nest.timeloop import read_runs
+from mapper.nest.model.accounting import TIMELOOP
+from mapper.nest.model.batch import batch_of
+from mapper.nest.model.cost import evaluate
 from mapper.validation.timeloop import compare
+from mapper.validation.timeloop_runs import read_runs
 
 REFERENCE = Path(__file__).resolve().parents[2] / "reference"
 WHOLE = json.loads((REFERENCE / "timeloop_model.json").read_text())

@@ -9,12 +9,12 @@ import pytest
 
 from mapper.cost.model import Costs, Objective
 from mapper.mapping.matmul_problem import contiguous
-from mapper.nest.accounting import DEFAULT, TIMELOOP, Accounting
-from mapper.nest.choices import Unrolling
-from mapper.nest.constraint_file import read_constraints
-from mapper.nest.hierarchy import Hierarchy
-from mapper.nest.problem import matmul
-from mapper.nest.space import NestSpace
+from mapper.nest.mapspace.constraint_file import read_constraints
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.mapspace.variants import Unrolling
+from mapper.nest.model.accounting import DEFAULT, TIMELOOP, Accounting
+from mapper.nest.model.hierarchy import Hierarchy
+from mapper.nest.model.problem import matmul
 from mapper.search.budget import Budget
 from mapper.search.driver import ALGORITHMS, Found, drive, find
 from mapper.search.exact import hardware_loops, loop_nests

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from mapper.errors import MappingError
-from mapper.nest.accounting import DEFAULT, TIMELOOP, Accounting
-from mapper.nest.assemble import assemble
-from mapper.nest.cost import evaluate
-from mapper.nest.members import all_tiles
-from mapper.nest.problem import batched_matmul, conv2d, matmul
-from mapper.nest.space import NestSpace
-from mapper.nest.structure import groups_of
+from mapper.nest.bounds.reuse_structure import groups_of
+from mapper.nest.mapspace.members import all_tiles
+from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.model.accounting import DEFAULT, TIMELOOP, Accounting
+from mapper.nest.model.assemble import assemble
+from mapper.nest.model.cost import evaluate
+from mapper.nest.model.problem import batched_matmul, conv2d, matmul
 from mapper.search.exact.loop_nests import NestResult, Objective, floor, search
 from mapper.validation.peers import best_mapping
 from tests.mapper.nest.small import RAGGED, every_cost, gemmini, random_machine, random_space, with_l2

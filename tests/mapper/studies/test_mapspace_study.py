@@ -11,7 +11,7 @@ import pytest
 
 from mapper import cli
 from mapper.errors import MappingError
-from mapper.nest.problem import conv2d, matmul
+from mapper.nest.model.problem import conv2d, matmul
 from mapper.studies import mapspace, mapspace_report
 from mapper.studies.mapspace import ISO_LAYERS, LAYERS, Distribution, Layer, Sampler
 

@@ -1,0 +1,75 @@
+"""Which chains of a dimension are wanted, and tables of them (`mapper.nest.bounds.tile_chains` makes them)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainShape:
+    """Which chains of a dimension are wanted; the key of everything derived from it."""
+
+    size: int
+    """Units of the dimension."""
+    last: int
+    """The array's own tile TL [units]; 1 if a unit holds whole array tiles."""
+    forced: tuple[bool, ...]
+    """Per level 0 .. L-1: one trip only, T(l+1) = T(l)."""
+    kept: tuple[bool, ...]
+    """Whether a memory keeps a tile T1 .. T(L-1)."""
+    counted: tuple[bool, ...]
+    """Whether c(1) .. c(L) is seen by the costs. c(L) never matters if ``last`` is 1."""
+    perfect: bool = False
+    """Every tile divides the one outside it."""
+    whole: bool = False
+    """Whether costs also like tiles that are the whole dimension (they need no second buffer)."""
+    floor: tuple[int, ...] = ()
+    """Least T1 .. T(L-1); empty for none."""
+    allowed: tuple[tuple[int, ...] | None, ...] = ()
+    """Sizes that constraints leave for T1 .. T(L-1), None for any; empty for no constraints."""
+    trips: tuple[tuple[int, ...] | None, ...] = ()
+    """Trips that constraints leave for levels 0 .. L-1, None for any; empty for no constraints."""
+    coarse: tuple[int, ...] = ()
+    """Sizes to look at, for a quick search that proves nothing; empty for all."""
+    roof: tuple[int, ...] = ()
+    """Largest T1 .. T(L-1); empty for none."""
+    every: bool = False
+    """No tile is taken out: costs also fall with larger tiles (halos)."""
+    relaxed: bool = False
+    """Rows that bound the chains, see above; where constraints tie a tile, chains all the same."""
+
+    @property
+    def levels(self) -> int:
+        return len(self.forced)
+
+    def tied(self, level: int) -> bool:
+        """Whether constraints say something about T(level), so that no shortcut may choose it."""
+        sizes = bool(self.allowed) and self.allowed[level - 1] is not None
+        return (
+            self.every
+            or sizes
+            or (bool(self.trips) and (self.trips[level - 1] is not None or self.trips[level] is not None))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """Columns: one row per chain."""
+
+    tiles: Ints
+    """(levels - 1, rows): T1 .. T(L-1) [units]."""
+    counts: Ints
+    """(levels + 1, rows): c(0) .. c(L)."""
+    exact: NDArray[np.bool_]
+    """Whether a row is a chain; a relaxed one may only bound some."""
+
+    def __len__(self) -> int:
+        return int(self.tiles.shape[1]) if len(self.tiles) else int(self.counts.shape[1])
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Chains:
+        return Chains(self.tiles[:, rows], self.counts[:, rows], self.exact[rows])

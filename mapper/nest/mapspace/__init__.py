@@ -1,0 +1,1 @@
+"""Which loop nests there are: tiles, orders, copies and spatial choices, with their constraints."""

@@ -1,0 +1,1 @@
+"""What a loop nest costs: problem, memory hierarchy, accounting rules, access counts."""

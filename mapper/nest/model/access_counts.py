@@ -1,0 +1,144 @@
+"""Accesses of every memory by tensor: reads, fills and updates as integers, in total and per instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mapper.nest.model.accounting import Accounting
+from mapper.nest.model.batch import NestBatch
+from mapper.nest.model.capacity import tile_words
+from mapper.nest.model.cost import GUARD, Plan, evaluate, plan_of, steps
+from mapper.nest.model.hoisting import route
+from mapper.nest.model.problem import TENSORS
+from mapper.nest.model.tile_counts import Real, ceil_div
+from mapper.nest.model.transfers import Kind, Move, canonical, flows
+from mapper.nest.model.visit_columns import Walk
+
+Integers: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Accesses:
+    """What one tensor does in one memory; a column entry per mapping. [words]"""
+
+    tile: Integers
+    """Words of the tensor in one instance, without double buffering or rounding."""
+    instances: Integers
+    """Instances that are used at once."""
+    total: Mapping[Kind, Integers]
+    """read, fill and update over all instances."""
+    busiest: Mapping[Kind, Integers]
+    """The same of the instance that has most to do; with perfect factors of every one."""
+    energy_pj: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of a batch."""
+
+    accesses: Mapping[tuple[str, str], Accesses]
+    """By (memory, tensor), for tensors that are kept."""
+    macs: int
+    steps: Integers
+    """Cycles in which the array computes."""
+    cycles: Integers
+    level_cycles: Mapping[str, Integers]
+    """Cycles by memory if it alone limited the array."""
+    used_macs: Integers
+    """Multipliers in use at once."""
+    utilisation: NDArray[np.float64]
+    """Multiplications by those that the array could have done in ``cycles``."""
+
+
+def tally(batch: NestBatch, accounting: Accounting) -> Tally:
+    """Count every access of every mapping of ``batch``; the same formulas that `evaluate` prices."""
+    plan = plan_of(batch.problem, batch.hierarchy, batch.skeleton, accounting)
+    walk = Walk(batch, even=accounting.ragged == "perfect")
+    counter = _Counter(batch, walk, accounting)
+    machine, depth = batch.hierarchy, len(batch.skeleton.levels)
+    cycles = evaluate(batch, accounting).cycles
+    accesses = {
+        (shape.memory, tensor): _accesses(batch, walk, level, tensor, counter)
+        for level, shape in enumerate(batch.skeleton.levels)
+        for tensor in TENSORS
+        if tensor in shape.kept
+    }
+    computing = _whole(steps(walk, plan, accounting), len(batch))
+    return Tally(
+        accesses,
+        batch.problem.macs,
+        computing,
+        cycles,
+        _level_cycles(batch, walk, computing, plan),
+        _whole(_fanout(walk, depth), len(batch)),
+        batch.problem.macs / (machine.macs * cycles),
+    )
+
+
+class _Counter:
+    """Words of moves, each worked out once."""
+
+    def __init__(self, batch: NestBatch, walk: Walk, accounting: Accounting) -> None:
+        self._batch, self._walk = batch, walk
+        self.spatial = tuple(shape.spatial for shape in batch.skeleton.levels)
+        kept = tuple(shape.kept for shape in batch.skeleton.levels)
+        self.flows = flows(batch.problem, batch.hierarchy, kept, self.spatial, accounting)
+        self._words: dict[Move, Real] = {}
+
+    def words(self, move: Move) -> Real:
+        name = canonical(move, self._batch.problem, self.spatial)
+        if name not in self._words:
+            scale, column = self._walk.words(route(self._batch.problem, self._batch.skeleton, name))
+            self._words[name] = scale * column
+        return self._words[name]
+
+
+def _accesses(batch: NestBatch, walk: Walk, level: int, tensor: str, counter: _Counter) -> Accesses:
+    memory = batch.hierarchy.memories[level]
+    total: dict[Kind, Real] = {"read": 0.0, "fill": 0.0, "update": 0.0}
+    busiest = dict(total)
+    for flow in counter.flows:
+        if flow.level == level and flow.tensor == tensor:
+            total[flow.kind] = total[flow.kind] + counter.words(flow.move) * flow.weight
+            only = replace(flow.move, busiest=memory.instances > 1)
+            busiest[flow.kind] = busiest[flow.kind] + counter.words(only) * flow.weight
+    pj = total["read"] * memory.read_pj + (total["fill"] + total["update"]) * memory.write_pj
+    sizes = {dim: walk.tile(level, dim) for dim in batch.problem.relevant(tensor)}
+    rows = len(batch)
+    return Accesses(
+        _whole(tile_words(batch.problem.tensor(tensor), sizes), rows),
+        _whole(_fanout(walk, level), rows),
+        {kind: _whole(words, rows) for kind, words in total.items()},
+        {kind: _whole(words, rows) for kind, words in busiest.items()},
+        np.broadcast_to(np.asarray(pj, np.float64), (rows,)),
+    )
+
+
+def _fanout(walk: Walk, level: int) -> Real:
+    """Instances of ``level`` in use: parts of the spatial loops outside it."""
+    parts = [
+        np.minimum(float(loop.parts), ceil_div(outside, step))
+        for loop, step, outside in zip(walk.places, walk.steps, walk.outside, strict=True)
+        if loop.parts and loop.level < level
+    ]
+    return prod(parts, start=1.0)
+
+
+def _level_cycles(batch: NestBatch, walk: Walk, computing: Integers, plan: Plan) -> dict[str, Integers]:
+    cycles = {level.memory: computing for level in batch.skeleton.levels}
+    words = {move: walk.words(way) for move, way in plan.routes}
+    for port in plan.coefficients.ports:
+        memory = batch.hierarchy.memories[port.level].name
+        load = np.ceil(port.load.of(words) * (1.0 - GUARD))
+        cycles[memory] = np.maximum(cycles[memory], _whole(load, len(batch)))
+    return cycles
+
+
+def _whole(values: Real, rows: int) -> Integers:
+    return np.broadcast_to(np.asarray(values), (rows,)).astype(np.int64)

@@ -1,0 +1,140 @@
+"""For one skeleton: which loops count for which move, worked out once and not for every batch.
+
+A tensor's tile is moved at one place of the nest: outside the innermost run of loops that leave it in place. Whether a
+loop over a relevant dimension has one trip, and so leaves it in place too, depends on the tiles; hence a move has
+stages, from few counted loops to many, and every mapping takes the last stage one of whose ``loops`` makes trips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from mapper.nest.model.batch import Skeleton
+from mapper.nest.model.problem import Axis, NestProblem
+from mapper.nest.model.transfers import Move
+
+Path: TypeAlias = tuple[str, tuple[tuple[int, bool], ...]]
+"""A dimension and its loops outer to inner: (loop, whether its trips count)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPlace:
+    """One loop of a skeleton."""
+
+    level: int
+    dim: str
+    parts: int
+    """Instances that a spatial loop spreads over; 0 for a temporal loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Visits of the mappings whose tile moves with at least one of ``loops``."""
+
+    loops: tuple[int, ...]
+    """Empty for the first stage, which holds if no later one does."""
+    position: int
+    """Loops before this one count for irrelevant dimensions."""
+    paths: tuple[Path, ...]
+    """Per irrelevant dimension that has a loop which counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How the words of one move come about."""
+
+    stages: tuple[Stage, ...]
+    elements: float
+    """Product of plain axes that are covered as a whole."""
+    covered: tuple[Path, ...]
+    """Plain axes of which the busiest instance covers a part."""
+    halos: tuple[tuple[Axis, Path, Path], ...]
+    """Sliding axes, with the tiles of both dimensions."""
+
+
+@lru_cache(maxsize=8192)
+def places(skeleton: Skeleton) -> tuple[LoopPlace, ...]:
+    """All loops, outer to inner; at each level the temporal ones, then the spatial ones."""
+    found: list[LoopPlace] = []
+    for index, level in enumerate(skeleton.levels):
+        found += [LoopPlace(index, dim, 0) for dim in level.order]
+        found += [LoopPlace(index, loop.dim, loop.size) for loop in level.spatial]
+    return tuple(found)
+
+
+@lru_cache(maxsize=8192)
+def step_paths(problem: NestProblem, skeleton: Skeleton) -> tuple[Path, ...]:
+    """All loops of each dimension; trips of temporal ones count: the steps of the array."""
+    loops = places(skeleton)
+    return tuple(
+        (dim, tuple((index, not loop.parts) for index, loop in enumerate(loops) if loop.dim == dim))
+        for dim in problem.names
+    )
+
+
+def route(problem: NestProblem, skeleton: Skeleton, move: Move) -> Route:
+    """The route of one move."""
+    loops, tensor = places(skeleton), problem.tensor(move.tensor)
+    elements, covered, halos = 1.0, list[Path](), []
+    for axis in tensor.axes:
+        paths = [_relevant(loops, move, dim) for dim in axis.dims]
+        if not axis.is_plain:
+            halos.append((axis, paths[0], paths[1]))
+        elif all(counted for _, counted in paths[0][1]):
+            elements *= problem.size(axis.dims[0])
+        else:
+            covered.append(paths[0])
+    return Route(tuple(_stages(problem, skeleton, move)), elements, tuple(covered), tuple(halos))
+
+
+def _stages(problem: NestProblem, skeleton: Skeleton, move: Move) -> list[Stage]:
+    loops, irrelevant = places(skeleton), problem.irrelevant(move.tensor)
+    dims = [dim for dim in problem.names if dim in irrelevant]
+
+    def stage(position: int, moving: Sequence[int]) -> Stage:
+        paths = tuple(path for dim in dims if (path := _irrelevant(loops, move, dim, position))[1])
+        return Stage(tuple(moving), position, paths)
+
+    if move.distinct:
+        return [stage(0, ())]
+    if move.child == len(skeleton.levels):
+        return [stage(len(loops), ())]
+    stages = [stage(0, ())]
+    position, moving = 0, list[int]()
+    for index, loop in enumerate(loops):
+        if loop.parts or loop.level >= move.child:
+            continue
+        if loop.dim not in irrelevant:
+            moving += [index] if position else []
+            continue
+        if moving:
+            stages.append(stage(position, moving))
+        position, moving = index + 1, []
+    if moving:
+        stages.append(stage(position, moving))
+    return stages
+
+
+def _irrelevant(loops: Sequence[LoopPlace], move: Move, dim: str, position: int) -> Path:
+    """Tiles of an irrelevant dimension outside the inner copy, counted up to the hoisting position."""
+    cuts = [
+        (index, (loop.level < move.spread and not move.busiest) if loop.parts else index < position)
+        for index, loop in enumerate(loops)
+        if loop.dim == dim and loop.level < move.child
+    ]
+    while cuts and not cuts[-1][1]:
+        cuts.pop()
+    return dim, tuple(cuts)
+
+
+def _relevant(loops: Sequence[LoopPlace], move: Move, dim: str) -> Path:
+    """Tiles of a relevant dimension outside the inner copy: every one is moved."""
+    cuts = (
+        (index, not (loop.parts and move.busiest and loop.level < move.spread))
+        for index, loop in enumerate(loops)
+        if loop.dim == dim and loop.level < move.child
+    )
+    return dim, tuple(cuts)

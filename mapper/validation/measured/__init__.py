@@ -1,0 +1,1 @@
+"""Measured rows and the bare-metal programs that they were measured with."""

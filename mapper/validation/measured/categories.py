@@ -1,0 +1,120 @@
+"""Which gate a measured row counts for, and which rows are listed only.
+
+The core dominates command streams it issues itself, and some first rows of a program: its instruction cache is cold
+there. The project's notes on the RTL measurements name these rows; they are told apart here by what they are and where
+they stand in the file, never by their error.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from mapper.validation.measured.test_programs import is_later
+
+Row = dict[str, str]
+
+COMMANDS, PRODUCTS, HYBRID, CHIP_COMMANDS, CHIP_PRODUCTS = (
+    "single commands and chains",
+    "products",
+    "hybrid normalisation",
+    "second SoC: commands and chains",
+    "second SoC: products",
+)
+COLD_CORE = "cold instruction cache (not gated)"
+FIRESIM = "FireSim matmul"
+MESH = "array micro-benchmarks"
+CATEGORIES = (COMMANDS, PRODUCTS, HYBRID, CHIP_COMMANDS, CHIP_PRODUCTS, COLD_CORE, FIRESIM, MESH)
+"""In the order of the scoreboard."""
+
+PRODUCT = re.compile(
+    r"(loop_ws_(single|auto|tile)|seq_part|seq_total)"
+    r"(_(Btransposed|bias32|rowbias|relu|fullC32|nocounters|softmax|layernorm|s[ABC]\d+))*"
+)
+OTHER_CALL = re.compile(r"resadd_auto(_relu)?")
+NOT_RUN = (
+    (re.compile(r"cpu_explicit_\w+|precomp_(db|nodb|nodb_fence)"), "issued command by command by the core, not gated"),
+    (re.compile(r"os_auto"), "output-stationary library mode, issued command by command by the core, not gated"),
+    (re.compile(r"fence_empty|config_ld"), "the core alone: no command reaches a unit"),
+)
+"""Known tests that are listed, and why."""
+CALL = re.compile(r"(loop_ws|seq|resadd)_")
+
+LONG_SIDE = 768
+"""Smallest inner and output width of BERT-Base's products [elements]; smaller ones are not a model's layers."""
+DECODE_SIDE = 256
+"""The same for products of one row."""
+SHORT_FIRST = 64
+"""Largest side of a program's first product that its own instruction fetches can dominate [elements]."""
+
+OWN_CODE = ("mvin_acc32", "mvin_spad_chain", "preload_compute_ws", "preload_compute_ws_rows")
+"""Commands whose first row in a program ran code of the core for the first time: the mvin that the notes name, and
+those whose first row takes as much more (13 to 29 cycles at a DRAM latency of 1, 53 to 67 at 40). First rows of other
+kinds shared code that had run before."""
+
+
+def why_not_run(test: str) -> str:
+    """Reason for listing a known test; empty for others."""
+    return next((reason for pattern, reason in NOT_RUN if pattern.fullmatch(test)), "")
+
+
+def is_known_call(test: str) -> bool:
+    """Whether a library call's name has only suffixes that mean something here."""
+    return not CALL.match(test) or bool(PRODUCT.fullmatch(test) or OTHER_CALL.fullmatch(test))
+
+
+def category(row: Row) -> str:
+    """Category of a Verilator row."""
+    config, call = row["gemmini_config"], bool(CALL.match(row["test"]))
+    if config.startswith("chip_"):
+        return CHIP_PRODUCTS if call else CHIP_COMMANDS
+    if "norm_timing_model" in config:
+        return HYBRID
+    return PRODUCTS if call else COMMANDS
+
+
+def is_model_shape(row: Row) -> bool:
+    """BERT and decode shapes: the products that must be within 6 % each."""
+    try:
+        m, n, k = (int(row[column]) for column in "MNK")
+    except ValueError:
+        return False
+    side = min(n, k)
+    return side >= LONG_SIDE or (m == 1 and side >= DECODE_SIDE)
+
+
+def cold_core_rows(rows: Sequence[Row]) -> frozenset[int]:
+    """Positions of rows that a cold instruction cache of the core dominates.
+
+    The notes name ten products of the first series, in which a machine's rows stand together for the first time: the
+    first library call of each program, if it is short (it follows something else in the file, or another machine or
+    latency), and the smallest cold ones. They name one mvin, the first into the accumulator; the first load chain and
+    the first preload/compute pairs of a program are slower alike: see ``OWN_CODE``. The second series ran two products
+    before each program's first row.
+    """
+    cold: set[int] = set()
+    seen: set[tuple[str, ...]] = set()
+    before: Row | None = None
+    for index, (row, later) in enumerate(zip(rows, is_later(rows), strict=True)):
+        config, test = row["gemmini_config"], row["test"]
+        program = (config, row["dram_latency"])
+        if not later and row["state"] != "repeat":
+            if test.startswith("loop_ws_auto"):
+                alone = before is None or (before["gemmini_config"], before["dram_latency"]) != program
+                first = alone or (before is not None and before["test"] != test)
+                smallest = 32 if config.startswith("chip_") else 16
+                if _largest(row) <= smallest or (first and _largest(row) <= SHORT_FIRST):
+                    cold.add(index)
+            elif test in OWN_CODE and row["n_ops"] == "1" and row["state"] != "l2warm" and (*program, test) not in seen:
+                cold.add(index)
+        seen.add((*program, test))
+        before = row
+    return frozenset(cold)
+
+
+def _largest(row: Row) -> float:
+    try:
+        return max(int(row[column]) for column in "MNK")
+    except ValueError:
+        return math.inf

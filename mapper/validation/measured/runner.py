@@ -1,0 +1,308 @@
+"""Runs measured rows: Verilator rows one after the other as they were measured, FireSim rows in any order.
+
+A Verilator row finds the caches as the rows before it left them, so a file is replayed by one process. A FireSim row
+depends on its own line and on the shapes listed before it, so those rows are spread over processes; the result does not
+depend on how many there are. A row that makes no sense is named and the others run.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from mapper.validation.measured import categories, firesim, sanity, test_programs
+from mapper.validation.measured.outcome import Left, Outcome, Outcomes
+from mapper.validation.measured.rows import Table, ValidationError, whole
+from mapper.validation.measured.session import Session
+
+Row = dict[str, str]
+Progress = Callable[[str, int, int], None]
+"""Called after each row with the file's kind, rows done and rows in all; a file may be gone through again."""
+
+PASSES = 3
+"""Times that a Verilator file is gone through at most. One more is needed when a row that failed had told a series."""
+
+FAULTS = (ValueError, OverflowError, KeyError, IndexError, ZeroDivisionError)
+"""What a nonsense row can raise on its way into a program; ValidationError, SpecError and ProgramError are
+ValueErrors."""
+
+
+def run_rtl(table: Table, progress: Progress) -> Outcomes:
+    """Simulate the rows of a Verilator file, in its order.
+
+    Rows that make no sense leave no trace: the others come out as if the file did not have them. Where one that failed
+    told of which series its neighbours are, the file is run again without its word.
+    """
+    wrong = {index: fault for index, row in enumerate(table.rows) if (fault := _rtl_fault(table, index, row))}
+    sound = [index for index in range(len(table.rows)) if index not in wrong]
+    failed: set[int] = set()
+    found: list[Outcome | Left] = []
+    later: list[bool] | None = None
+    for _ in range(PASSES):
+        before, later = later, test_programs.is_later([table.rows[index] for index in sound], failed)
+        if later == before:
+            break
+        found = _rtl_rows(table, wrong, dict(zip(sound, later, strict=True)), progress)
+        failed = {place for place, index in enumerate(sound) if _is_bad(found[index])}
+    return _sorted(_with_cold_cores(table, found))
+
+
+def _is_bad(outcome: Outcome | Left) -> bool:
+    return isinstance(outcome, Left) and outcome.bad
+
+
+def _with_cold_cores(table: Table, found: list[Outcome | Left]) -> list[Outcome | Left]:
+    """The same, with the category of the rows that the core's cold instruction cache dominates."""
+    ran = [index for index, outcome in enumerate(found) if not _is_bad(outcome)]
+    for place in categories.cold_core_rows([table.rows[index] for index in ran]):
+        outcome = found[ran[place]]
+        if isinstance(outcome, Outcome):
+            found[ran[place]] = replace(outcome, category=categories.COLD_CORE)
+    return found
+
+
+def _rtl_rows(
+    table: Table, wrong: Mapping[int, str], later: Mapping[int, bool], progress: Progress
+) -> list[Outcome | Left]:
+    """What became of every row, in the order of the file."""
+    names = [_rtl_name(row) for row in table.rows]
+    session, sums = Session(), _Sums()
+    found: list[Outcome | Left] = []
+    for index, row in enumerate(table.rows):
+        left = Left("rtl", table.line(index), names[index], wrong.get(index, ""), bad=True)
+        if index in wrong:
+            sums.lose(row)
+            found.append(left)
+        else:
+            outcome, session = _rtl_row(session, sums, row, left, later[index])
+            found.append(outcome)
+        progress("rtl", index + 1, len(table.rows))
+    return found
+
+
+def _rtl_fault(table: Table, index: int, row: Row) -> str:
+    """What is wrong with a row as it stands; empty for sound ones and for kinds that are listed only."""
+    if index in table.faults:
+        return table.faults[index]
+    if categories.why_not_run(row["test"]):
+        return ""
+    try:
+        sanity.check_rtl(row)
+        sanity.measured(row, "cycles")
+    except FAULTS as fault:
+        return _reason(fault)
+    return ""
+
+
+def _rtl_row(session: Session, sums: _Sums, row: Row, left: Left, later: bool) -> tuple[Outcome | Left, Session]:
+    """What became of a row, and the session after it."""
+    reason = categories.why_not_run(row["test"])
+    if reason:
+        return replace(left, reason=reason, bad=False), session
+    before = session.copy()
+    measured = sanity.measured(row, "cycles")
+    try:
+        simulated = sums.total(row) if row["test"].startswith("seq_total") else session.cycles(row, later)
+        sums.add(row, simulated)
+    except FAULTS as fault:
+        sums.lose(row)
+        return replace(left, reason=_reason(fault)), before
+    return _rtl_outcome(row, left, measured, simulated), session
+
+
+def _rtl_outcome(row: Row, left: Left, measured: int, simulated: int) -> Outcome:
+    product = row["test"].startswith(("loop_ws", "seq_part"))
+    tags = {"model shape"} if product and categories.is_model_shape(row) else set()
+    columns = ("gemmini_config", "test", "M", "N", "K", "state", "dram_latency")
+    return Outcome(
+        source="rtl",
+        line=left.line,
+        name=left.name,
+        category=categories.category(row),
+        measured=measured,
+        simulated=simulated,
+        tags=frozenset(tags),
+        group=" ".join(row[column] for column in columns) if row["test"].startswith("loop_ws_tile") else "",
+    )
+
+
+@dataclass(slots=True)
+class _Part:
+    """One product of a sequence."""
+
+    number: int
+    measured: int
+    simulated: int
+
+
+@dataclass(slots=True)
+class _Sums:
+    """The parts of the sequences at hand; the row of a total comes after them."""
+
+    parts: dict[tuple[str, ...], list[_Part]] = field(default_factory=dict)
+    lost: set[tuple[str, ...]] = field(default_factory=set)
+    """Sequences of which a part could not be run."""
+    doubtful: bool = False
+    """A row was lost that does not say what it belongs to."""
+
+    def add(self, row: Row, simulated: int) -> None:
+        if row["test"].startswith("seq_part"):
+            number, key = whole(row, "part"), self._key(row)
+            if number == 1:
+                self.parts[key] = []
+                self.lost.discard(key)
+                self.doubtful = False
+            self.parts.setdefault(key, []).append(_Part(number, whole(row, "cycles"), simulated))
+
+    def lose(self, row: Row) -> None:
+        """Note a row that could not be run: what it was part of has no total."""
+        self.lost.add(self._key(row))
+        self.doubtful |= not row.get("group")
+
+    def total(self, row: Row) -> int:
+        key = self._key(row)
+        parts = self.parts.pop(key, [])
+        if key in self.lost:
+            raise ValidationError("the total of a sequence of which a part cannot be run")
+        if not parts:
+            raise ValidationError("the total of a sequence whose parts are not in the rows before it")
+        numbers = [part.number for part in parts]
+        if numbers != list(range(1, len(parts) + 1)):
+            raise ValidationError(f"the total of a sequence with the parts {', '.join(map(str, numbers))}")
+        together = sum(part.measured for part in parts)
+        if self.doubtful and together != whole(row, "cycles"):
+            raise ValidationError(f"the total of a sequence whose parts took {together} cycles: one cannot be run")
+        return sum(part.simulated for part in parts)
+
+    @staticmethod
+    def _key(row: Row) -> tuple[str, ...]:
+        return row["gemmini_config"], row.get("group", ""), row["state"], row["dram_latency"]
+
+
+def _reason(fault: Exception) -> str:
+    """What a fault says, on one line."""
+    text = " ".join(str(fault).split())
+    return text if isinstance(fault, ValueError) and text else f"{type(fault).__name__} {text}".strip()
+
+
+def _rtl_name(row: Row) -> str:
+    sizes = "x".join(row[column] for column in "MNK" if row[column])
+    tile = "x".join(row[column] for column in ("tile_i", "tile_j", "tile_k") if row[column])
+    command = f"{row['n_ops'] or 1} of {row['rows']}x{row['cols']}" if row["cols"] else ""
+    machine = {"default_16x16_sp256K_acc64K": "", "chip_16x16_sp64K_acc32K": "chip"}.get(row["gemmini_config"], "norm")
+    parts = (machine, row["test"], sizes or row.get("group", ""), f"tile {tile}" if tile and sizes else "", command)
+    return " ".join(part for part in (*parts, row["state"], f"latency {row['dram_latency']}") if part)
+
+
+def run_firesim(table: Table, progress: Progress, workers: int, patched: bool = True) -> Outcomes:
+    """Simulate the rows of a FireSim file.
+
+    Parameters
+    ----------
+    workers
+        Processes; 1 runs them here. The outcome is the same for any number.
+    patched
+        Keep the phenomenological parameter of the 16x16 build.
+    """
+    wrong = {index: fault for index, row in enumerate(table.rows) if (fault := _firesim_fault(table, index, row))}
+    histories = firesim.histories(table.rows, left_out=wrong)
+    jobs = [
+        (table.line(index), row, wrong.get(index, ""), history, patched)
+        for index, (row, history) in enumerate(zip(table.rows, histories, strict=True))
+    ]
+    # The longest rows first, so that no worker is left with one of them at the end.
+    jobs.sort(key=lambda job: (-_loops(job[1]), job[0]))
+    found: list[Outcome | Left] = []
+    for outcome in _in_processes(jobs, workers):
+        found.append(outcome)
+        progress("firesim", len(found), len(jobs))
+    return _sorted(found)
+
+
+Job = tuple[int, Row, str, tuple[firesim.Shape, ...], bool]
+"""Line, row, what is wrong with it, shapes that ran before, and whether the 16x16 build is patched."""
+
+
+def _firesim_fault(table: Table, index: int, row: Row) -> str:
+    """What is wrong with a row as it stands; empty for sound ones and for kinds that are listed only."""
+    if index in table.faults:
+        return table.faults[index]
+    if row["kind"] in firesim.NOT_RUN:
+        return ""
+    try:
+        firesim.check_row(row)
+    except FAULTS as fault:
+        return _reason(fault)
+    return ""
+
+
+def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome | Left]:
+    if workers <= 1:
+        yield from map(_firesim_row, jobs)
+        return
+    # Workers start afresh ("spawn"): forking a process with threads, as drawing libraries keep, may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting: deque[Future[Outcome | Left]] = deque(pool.submit(_firesim_row, job) for job in jobs)
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _firesim_row(job: Job) -> Outcome | Left:
+    line, row, wrong, history, patched = job
+    kind = row["kind"]
+    left = Left("firesim", line, _firesim_name(row), wrong, bad=True)
+    if wrong:
+        return left
+    if kind in firesim.NOT_RUN:
+        return replace(left, reason=f"{kind}: convolutions are out of scope", bad=False)
+    try:
+        simulated = firesim.cycles(row, history, patched)
+    except FAULTS as fault:
+        return replace(left, reason=_reason(fault))
+    mesh = kind == "array_microbench"
+    tags = {f"array {row['pe_dim']}", "first" if row["cache_state"] == "first_of_shape" else "repeat", row["variant"]}
+    return Outcome(
+        source="firesim",
+        line=line,
+        name=left.name,
+        category=categories.MESH if mesh else categories.FIRESIM,
+        measured=sanity.measured(row, "measured_cycles"),
+        simulated=simulated,
+        tags=frozenset(tags | set(row["network"].split("+"))) - {""},
+        group="" if mesh or row["source"] != "dosa_train" else f"{row['pe_dim']} {row['M']}x{row['K']}x{row['N']}",
+        floor=0 if mesh else whole(row, "compute_cycles", 0),
+    )
+
+
+def _loops(row: Row) -> float:
+    """Rough length of a run."""
+    try:
+        length = float(row.get("ld_requests") or 0) + 30 * float(row.get("n_hw_loops") or 0)
+    except ValueError:
+        return 0.0
+    return length if math.isfinite(length) else 0.0
+
+
+def _firesim_name(row: Row) -> str:
+    if row["kind"] == "array_microbench":
+        return f"{row['row_id']} {row['M']} rows, {row['q_tiles']} tiles"
+    tile = "x".join(row[column] for column in ("exec_tile_P", "exec_tile_C", "exec_tile_Kout"))
+    order = row["exec_trips_outer_to_inner"]
+    return f"{row['row_id']} array {row['pe_dim']} {row['M']}x{row['K']}x{row['N']} tile {tile} {order}".rstrip()
+
+
+def _sorted(found: Sequence[Outcome | Left]) -> Outcomes:
+    ordered = sorted(found, key=lambda row: row.line)
+    return Outcomes(
+        run=tuple(row for row in ordered if isinstance(row, Outcome)),
+        left=tuple(row for row in ordered if isinstance(row, Left)),
+    )

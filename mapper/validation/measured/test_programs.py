@@ -1,0 +1,240 @@
+"""The measuring programs: where one begins, what it leaves in the L2, and what its core does around the commands.
+
+None of this belongs to the machine. The Verilator rows come from two series of bare-metal programs (project notes on
+the RTL measurements): the first measured single commands, chains and products; the second, whose programs each ran two
+small products first, added tiles, slices, sequences and mixed streams, and only every other row of it is public.
+Constants: core cycles, fitted to repeated rows, where they stand out alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from hwconfigs import HardwareSpec
+from mapper.validation.measured.programs import CallCost
+from simulator.program import HostTask, Program
+
+Row = dict[str, str]
+
+KINDS = (
+    (r"loop_ws_single", "one loop"),
+    (r"seq_", "sequence"),
+    (r"resadd_", "residual"),
+    (r"loop_ws_tile", "tile"),
+    (r"loop_ws_auto\w*_(bias32|rowbias|relu|fullC32|Btransposed)", "variant"),
+    (r"loop_ws_auto", "product"),
+    (r"cpu_explicit|precomp_|os_auto", "core"),
+)
+"""Kinds of rows, first match; the others are command streams."""
+
+STREAM, SINGLE = "stream", "single command"
+
+NEXT_PROGRAM = {("product", "one loop"), ("variant", "product")}
+"""Kinds whose succession in the first series means another program: 16^3 and 64^3 are cold again there."""
+
+EARLIER_FILL, FIRST_LATER_FILL, RESIDUAL_FILL, LATER_FILL = 0.0, 0.9, 0.1, 0.25
+"""Lines of the L2 in use when a program begins: none in the first series; in the second, most in the first program of
+a machine and after its residual additions, a tenth before these, a quarter in the others (fitted to their first cold
+rows, which come after unseen ones)."""
+
+BEHIND_SEQUENCES_FILL = {"gemmini": 0.6, "gemmini_chip": LATER_FILL, "gemmini_ibert": FIRST_LATER_FILL}
+"""The same for products behind sequences of products (fitted: four cold rows, seven, and five)."""
+
+REFERENCE_LATENCY = 40
+"""DRAM latency of nearly all rows [cycles]."""
+OTHER_LATENCY_FILL = {"gemmini": LATER_FILL, "gemmini_chip": FIRST_LATER_FILL, "gemmini_ibert": LATER_FILL}
+"""Second series, first rows at another latency. Few rows of each kind were taken there, residual additions behind
+products that had filled the L2 (fitted: two of these, and three rows of the second SoC)."""
+
+SINGLE_FILL = {"gemmini": (0.5, 0.03), "gemmini_chip": (0.75, 0.04), "gemmini_ibert": (0.5, 0.03)}
+"""Single commands of the second series: lines in use, and the part of them that is dirty, per machine (fitted to 14
+rows: their cold lines evict less often than those of the chains before them, so they ran in a program of their own).
+"""
+
+
+LATER_TESTS = r"^mix_|^seq_|Bevery|chain\w*_precomp$|_s[ABC]\d|^loop_ws\w*_(softmax|layernorm)"
+"""Tests of the second series only."""
+
+
+def kind_of(row: Row) -> str:
+    """What a row measures."""
+    kind = next((kind for pattern, kind in KINDS if re.match(pattern, row["test"])), STREAM)
+    return SINGLE if kind == STREAM and row["n_ops"] == "1" and row.get("offset_bytes") else kind
+
+
+def has_unseen_twin(row: Row) -> bool:
+    """Whether a row of the second series stands for two: every other product and stream was kept aside."""
+    return row["test"].startswith("loop_ws") or kind_of(row) in (STREAM, SINGLE)
+
+
+def is_later(rows: Sequence[Row], doubtful: Container[int] = ()) -> list[bool]:
+    """Whether each row is of the second series.
+
+    Only the second has an offset, groups and streams of prepared commands, only the first plain streams. A library call
+    may be of either: it is taken with the next row of its machine that tells, for programs of the second series begin
+    with such calls, else with the one before; where none tells, it is of the second.
+
+    Parameters
+    ----------
+    rows
+        Of one file, in order.
+    doubtful
+        Positions of rows that tell nothing.
+    """
+    flags: list[bool] = []
+    for _, same in groupby(rows, key=lambda row: row["gemmini_config"]):
+        start, block = len(flags), list(same)
+        told = [None if start + place in doubtful else _tells(row) for place, row in enumerate(block)]
+        known = next((series for series in reversed(told) if series is not None), True)
+        backwards: list[bool] = []
+        for series in reversed(told):
+            known = known if series is None else series
+            backwards.append(known)
+        flags.extend(reversed(backwards))
+    return flags
+
+
+def _tells(row: Row) -> bool | None:
+    """Whether a row is of the second series, if it tells."""
+    if row.get("offset_bytes") or row.get("group") or re.search(LATER_TESTS, row["test"]):
+        return True
+    return False if kind_of(row) == STREAM or "nocounters" in row["test"] else None
+
+
+def new_program(before: str, now: str, later: bool) -> bool:
+    """Whether rows of kind ``now`` after rows of kind ``before`` come from another program."""
+    if not before or before == now:
+        return False
+    if later:
+        return bool({STREAM, SINGLE, "sequence", "residual"} & {before, now})
+    return (before, now) in NEXT_PROGRAM
+
+
+def fill_at_start(machine: str, later: bool, before: str, now: str, latency: int) -> tuple[float, float]:
+    """Fraction of the L2 in use when a program begins, and dirty part of it.
+
+    ``before`` is the kind of the rows before it, of this machine.
+    """
+    if not later:
+        return EARLIER_FILL, 0.0
+    if now == SINGLE:
+        return SINGLE_FILL[machine]
+    elsewhere = latency != REFERENCE_LATENCY
+    if now == "residual":
+        return (FIRST_LATER_FILL if elsewhere else RESIDUAL_FILL), 0.0
+    if before in ("", "residual"):
+        return FIRST_LATER_FILL, 0.0
+    if elsewhere:
+        return OTHER_LATENCY_FILL[machine], 0.0
+    return (BEHIND_SEQUENCES_FILL[machine] if before == "sequence" else LATER_FILL), 0.0
+
+
+SECOND_SOC_LOOP = 80
+"""Core cycles that the second SoC takes longer around its loops than the notes say, for library calls and bare hardware
+loops alike (fitted to the repeated rows)."""
+CALLS: dict[str, tuple[CallCost, CallCost]] = {
+    "gemmini": (CallCost(330, 270, 46), CallCost(485, 555, 36)),
+    "gemmini_chip": (
+        CallCost(900 + SECOND_SOC_LOOP, 900 + SECOND_SOC_LOOP, 0),
+        CallCost(1640 + SECOND_SOC_LOOP, 1640 + SECOND_SOC_LOOP, 0),
+    ),
+    "gemmini_ibert": (CallCost(330, 270, 46), CallCost(485, 555, 36)),
+}
+"""Core cycles of a library call before its first hardware loop, in both series. The notes found 270 + 46 per round of
+the search, 330 with a given tile, 900 on the second SoC; later about 475, 545 and 1650."""
+
+OTHER_CALL_SITE = 245
+"""First series: products with bias, ReLU, int32 output or transposed B are called from elsewhere (fitted)."""
+NORMALISED_CALL = 280
+"""Calls with softmax or LayerNorm compute the constants of the unit first (fitted to the repeated fused rows)."""
+RESIDUAL: dict[str, tuple[CallCost, CallCost]] = {
+    "gemmini": (CallCost(100, 0, 19), CallCost(470, 0, 19)),
+    "gemmini_chip": (CallCost(270, 0, 5.5), CallCost(270, 0, 5.5)),
+    "gemmini_ibert": (CallCost(100, 0, 19), CallCost(470, 0, 19)),
+}
+"""Residual additions: core cycles of a call, and per step of its tile search (fitted to repeated rows)."""
+WITHOUT_COUNTERS = CallCost(120, 120, 0)
+"""``nocounters`` products are called without the code around them (fitted)."""
+ONE_LOOP = {"gemmini": 14, "gemmini_chip": 20 + SECOND_SOC_LOOP, "gemmini_ibert": 14}
+"""Core cycles before a bare hardware loop (measured: 192 for one block, 178 of them the loop; second SoC: fitted)."""
+
+
+def call_cost(row: Row, machine: str, later: bool) -> CallCost:
+    """Core cycles around the library call of a row."""
+    cost = CALLS[machine][later]
+    if "nocounters" in row["test"]:
+        return WITHOUT_COUNTERS
+    if kind_of(row) == "residual":
+        return RESIDUAL[machine][later]
+    if kind_of(row) == "one loop":
+        return CallCost(ONE_LOOP[machine], 0, 0)
+    if re.search("softmax|layernorm", row["test"]):
+        extra = NORMALISED_CALL
+        return CallCost(cost.given_tile + extra, cost.searched + extra, cost.per_round)
+    if not later and kind_of(row) == "variant":
+        return CallCost(cost.given_tile + OTHER_CALL_SITE, cost.searched + OTHER_CALL_SITE, cost.per_round)
+    return cost
+
+
+COMMAND_CYCLES: dict[str, tuple[tuple[str, float], ...]] = {
+    "gemmini": (
+        ("precomp", 4.0),
+        ("chain_accK|chain64|_Atransposed|_outspad|_sameC|_withD", 4.0),
+        ("_sameB", 6.0),
+        ("resadd", 18.0),
+    ),
+    "gemmini_chip": (("precomp", 3.0), ("_sameB", 8.5), ("resadd", 1.0)),
+    "gemmini_ibert": (),
+}
+"""Issue cost of a command where the C loop is shorter than that of the machine file: "a few core instructions" with
+operands computed beforehand; fewer address computations when an operand stays the same (fitted to the chains)."""
+
+PREPARED_BYTES = 16
+"""Operands of one prepared command in the core's memory: two registers."""
+
+DATA_CACHE_BYTES = {"gemmini": 16 << 10, "gemmini_chip": 4 << 10, "gemmini_ibert": 16 << 10}
+"""Data cache of the cores: prepared streams that do not fit fetch their operands from the L2."""
+
+SETUP: dict[str, tuple[tuple[str, int, int], ...]] = {
+    "gemmini": (
+        (r"mvin.*_1row|mvin.*_scale|mvin.*acc32.*chain", 4, 0),
+        (r"mvin.*_chain", 7, 8),
+        (r"mvout.*_1row|mvout.*relu", 7, 5),
+        (r"mvout.*_chain|mvin.mvout", 13, 5),
+        (r"mvin_spad|mvin16", 0, 7),
+        (r"mvout", 0, 5),
+    ),
+    "gemmini_chip": ((r"mvin_acc", 3, 0), (r"mvin.*_chain", 5, 5), (r"mvin_spad", 0, 5)),
+    "gemmini_ibert": ((r"plain", 20, 20),),
+}
+"""Core cycles between the start of the clock and the first command of a stream, in both series (measured on l2warm
+streams, which carry them as a constant)."""
+
+
+def core_pace(row: Row, machine: str) -> dict[str, object]:
+    """The change of the machine that makes its core issue at the pace of the row's program."""
+    for pattern, cycles in COMMAND_CYCLES[machine]:
+        if re.search(pattern, row["test"]):
+            return {"host.command_cycles": cycles}
+    return {}
+
+
+def paced(spec: HardwareSpec, row: Row, machine: str, commands: int) -> HardwareSpec:
+    """The machine, with its core slowed down when a prepared stream overflows the data cache."""
+    if "precomp" not in row["test"] or commands * PREPARED_BYTES <= DATA_CACHE_BYTES[machine]:
+        return spec
+    line = spec.l2.line_bytes if spec.l2 is not None else spec.dma.max_request_bytes
+    cycles = spec.host.command_cycles + spec.host.line_cycles * PREPARED_BYTES / line
+    return spec.override({"host.command_cycles": cycles})
+
+
+def after_setup(program: Program, row: Row, machine: str, later: bool) -> Program:
+    """A stream behind the core's work before its first command."""
+    for pattern, early, late in SETUP[machine]:
+        if re.match(pattern, row["test"]):
+            cycles = late if later else early
+            return replace(program, items=(HostTask("stream", cycles), *program.items)) if cycles else program
+    return program

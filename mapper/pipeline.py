@@ -32,7 +32,7 @@ from mapper.mapping.loop_nest import Mapping
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.search.policy import Policy
 from mapper.search.strategies import Choice, Chooser, chooser
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 from simulator.report import Report
 from workloads import OpGraph
 

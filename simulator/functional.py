@@ -3,7 +3,7 @@
 Hardware loops are expanded by the same unroller whose work orders are timed, and every mvin, pair and mvout moves
 int8 and int32 values through explicit scratchpad and accumulator arrays: a wrong address, half, order or accumulate
 flag gives a wrong number. Reads of rows that nothing has written are refused as for `simulate`, see
-`simulator.contents`.
+`simulator.checks.on_chip_contents`.
 
     DRAM image ── mvin ──► scratchpad (int8) ── preload, compute ──► accumulator (int32) ── mvout ──► DRAM image
          └──────── mvin of int32 rows ─────────────────────────────────────┘
@@ -18,6 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
+from simulator.checks.validate import check
+from simulator.frontend import loop_unroller
+from simulator.frontend.expand import LoopExpander
+from simulator.frontend.work import Loads, Pairs
 from simulator.program import (
     ROW_WISE,
     Compute,
@@ -31,10 +35,6 @@ from simulator.program import (
     Program,
     ProgramError,
 )
-from simulator.units import unroller
-from simulator.units.expand import LoopExpander
-from simulator.units.work import Loads, Pairs
-from simulator.validate import check
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -235,8 +235,8 @@ class _Executor:
 
     def _loop(self, loop: MatmulLoop) -> None:
         work = self._expander.expand(loop)
-        shape = unroller.shape_of(loop, self._spec)
-        where = unroller.placement(shape, self._spec, *work.halves, loop.whole_memory)
+        shape = loop_unroller.shape_of(loop, self._spec)
+        where = loop_unroller.placement(shape, self._spec, *work.halves, loop.whole_memory)
         self._loop_loads(work.loads)
         self._loop_pairs(loop, shape, where, work.pairs)
         if loop.c is not None:
@@ -249,8 +249,10 @@ class _Executor:
             values = self.dram.read(Matrix(int(base), int(stride)), int(rows), int(size) * 8 // bits, bits)
             self._load("accumulator" if sums else "scratchpad", int(row), values)
 
-    def _loop_pairs(self, loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement, pairs: Pairs) -> None:
-        order, dim = unroller.plan(shape), self._dim
+    def _loop_pairs(
+        self, loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement, pairs: Pairs
+    ) -> None:
+        order, dim = loop_unroller.plan(shape), self._dim
         for at in range(len(pairs)):
             i, j, k = int(order.pair_i[at]), int(order.pair_j[at]), int(order.pair_k[at])
             depth, width = min(dim, loop.k - k * dim), min(dim, loop.n - j * dim)
@@ -260,11 +262,13 @@ class _Executor:
             row = where.c_row + (i * shape.j + j) * dim
             self._put("accumulator", row, inputs @ self._weights, pairs.accumulates[at])
 
-    def _loop_stores(self, loop: MatmulLoop, target: Matrix, shape: unroller.Shape, where: unroller.Placement) -> None:
+    def _loop_stores(
+        self, loop: MatmulLoop, target: Matrix, shape: loop_unroller.Shape, where: loop_unroller.Placement
+    ) -> None:
         """Row-wise activations see whole rows of the tile; then each mvout takes its part."""
         accumulator, dim = self._memories["accumulator"], self._dim
         bits = self._spec.array.accumulator_bits if loop.c_full else 8
-        columns = unroller.store_columns(loop, shape, self._spec, where)
+        columns = loop_unroller.store_columns(loop, shape, self._spec, where)
         for base, rows, size, row in zip(
             columns.base, columns.rows, columns.size_bytes, columns.local_row, strict=True
         ):

@@ -11,26 +11,26 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from hwconfigs import HardwareSpec
-from simulator.bounds import bound_of
-from simulator.course import Course, Step
+from simulator.bottleneck import bound_of
+from simulator.checks.validate import check
+from simulator.clock import Clock
+from simulator.cycle_account import Meter
+from simulator.fast_forward.steady_state import Course, Step
+from simulator.frontend.expand import LoopExpander, expand_commands, relocated
+from simulator.frontend.work import Work
 from simulator.memory.accumulator import AccumulatorBanks
 from simulator.memory.path import MemoryPath, expected_memory_cycles
+from simulator.memory.request_stream import MemoryState, Traffic, trace
 from simulator.memory.scratchpad import ScratchpadBanks
-from simulator.memory.traffic import MemoryState, Traffic, trace
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
 from simulator.report import Counts, Report, Span
-from simulator.units.clock import Clock
 from simulator.units.execute import ExecuteController
-from simulator.units.expand import LoopExpander, expand_commands, relocated
 from simulator.units.host import Host
+from simulator.units.in_flight import Running
 from simulator.units.load import LoadController
-from simulator.units.meter import Meter
 from simulator.units.normaliser import Normaliser
-from simulator.units.running import Running
 from simulator.units.store import StoreController
 from simulator.units.systolic_array import result_delay
-from simulator.units.work import Work
-from simulator.validate import check
 
 LOOPS_REMEMBERED = 4
 """Loops that may still be at work when another is configured: those in flight and one finishing behind each."""

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "simulator": {"simulator", "hwconfigs"},
     "mapper": {"mapper", "simulator", "workloads", "hwconfigs"},
 }
-EVENT_ROOMS = ("simulator/machine.py", "simulator/units/", "simulator/memory/")
+EVENT_ROOMS = ("simulator/machine.py", "simulator/clock.py", "simulator/units/", "simulator/memory/")
 """Where processes live: the only files that may import simpy."""
 
 DOOR = ("mapper/__init__.py", "mapper/version.py", "mapper/cli.py", "mapper/__main__.py", "mapper/commands/__init__.py")

@@ -128,7 +128,7 @@ def tell(front: Front, title: str, spec: HardwareSpec, outputs: Dictionary[str, 
     print("\n".join(["", f"{count}; nothing was simulated", *wrapped(front.statement)]), flush=True)
     if "plot" in outputs:
         from mapper.plots.pareto_front import draw_front, front_points
-        from simulator.plots import save
+        from simulator.views.plots import save
 
         figure = draw_front(front_points(title, front.points))
         kind = outputs["plot"].path.suffix[1:].lower()

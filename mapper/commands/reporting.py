@@ -60,12 +60,12 @@ def write_outputs(result: RunResult, objective: str, outputs: Mapping[str, Outpu
     if "json" in outputs:
         outputs["json"].finish(lambda path: path.write_text(run_text(result, objective), encoding="utf-8"))
     if "trace" in outputs:
-        from simulator.trace import write_trace
+        from simulator.views.perfetto import write_trace
 
         packed = outputs["trace"].path.suffix == ".gz"
         outputs["trace"].finish(lambda path: write_trace(result.simulation, path, compressed=packed))
     if "plot" in outputs:
-        from simulator.plots import breakdown, draw_breakdown, save
+        from simulator.views.plots import breakdown, draw_breakdown, save
 
         figure = draw_breakdown(breakdown(result.simulation, result.estimate))
         kind = outputs["plot"].path.suffix[1:].lower()

@@ -61,7 +61,7 @@ def _outputs(stack: ExitStack, folder: str | None, name: str) -> dict[str, Outpu
 def _write(found: list[Distribution], outputs: dict[str, Output]) -> None:
     if not outputs:
         return
-    from simulator.plots import save
+    from simulator.views.plots import save
 
     figure = mapspace_report.draw(mapspace_report.curves(found))
     outputs["png"].finish(lambda path: save(figure, path, "png"))

@@ -120,7 +120,7 @@ def _write(found: Outcomes, outputs: Mapping[str, Output]) -> None:
         outputs["json"].finish(lambda path: path.write_text(content, encoding="utf-8"))
     if "plot" in outputs:
         from mapper.validation.plots import draw_scatter, scatter
-        from simulator.plots import save
+        from simulator.views.plots import save
 
         figure = draw_scatter(scatter(found.run))
         kind = outputs["plot"].path.suffix[1:].lower()

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from hwconfigs import DmaSpec, HardwareSpec
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.tile_sizes import expand
+from simulator.frontend.dma_requests import split_row
+from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.program import Matrix
-from simulator.units.requests import split_row
-from simulator.units.unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
 

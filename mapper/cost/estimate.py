@@ -21,7 +21,7 @@ from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.loop_nest import Mapping
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import Batch, batch_of
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
 from simulator.report import Counts, Report
 

@@ -19,11 +19,11 @@ from hwconfigs import DmaSpec, EnergyModel, HardwareSpec
 from mapper.cost.as_report import Times, report_of
 from mapper.cost.latency.memory_system import exposed, load_command, memory_busy
 from mapper.cost.replay import MEMORY_UNITS, memory_counts
-from simulator.memory.traffic import MemoryState
+from simulator.frontend.dma_requests import split_row
+from simulator.memory.request_stream import MemoryState
 from simulator.program import ROW_WISE, HostTask, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
 from simulator.report import Action, Counts, Report
 from simulator.units.normaliser import readout_cycles
-from simulator.units.requests import split_row
 from simulator.units.store import row_period
 
 

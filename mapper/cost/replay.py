@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwconfigs import HardwareSpec
 from simulator.machine import count
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
 from simulator.report import Counts
 

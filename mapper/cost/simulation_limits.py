@@ -12,7 +12,7 @@ from mapper.errors import MappingError
 from mapper.mapping.loop_nest import Mapping
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace, batch_of
-from simulator.units.unroller import blocks_per_segment
+from simulator.frontend.loop_unroller import blocks_per_segment
 
 MOST_REQUESTS = 50_000_000
 """DMA requests of one program: two minutes and 6 GiB (2048 x 4096 x 14336 on gemmini has 44 million)."""

@@ -22,9 +22,9 @@ from mapper.evaluation.aggregate import Part
 from mapper.lowering.series import Piece, Series
 from mapper.mapping.loop_nest import Mapping
 from mapper.mapping.matmul_problem import MatmulProblem
-from simulator.course import Step
+from simulator.fast_forward.steady_state import Step
 from simulator.machine import count_like, program_steps, simulate
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 from simulator.report import Counts, Report, UnitTime
 
 ALWAYS_SIMULATED = 4

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from hwconfigs import HardwareSpec
 from mapper.lowering.rowwise import TILES_PER_PROGRAM, call, groups, load_columns
 from mapper.lowering.series import Piece, Series
+from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.program import Activation, Fence, Item, Matrix, Mvin, Mvout, Program
-from simulator.units.unroller import blocks_per_segment
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ import math
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
+from simulator.frontend.loop_unroller import blocks
 from simulator.program import Activation, Fence, HostTask, Item, MatmulLoop, Matrix, Program
-from simulator.units.unroller import blocks
 
 
 @dataclass(frozen=True, slots=True)

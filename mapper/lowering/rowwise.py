@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
 from mapper.lowering.series import Piece, Series
+from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.program import Activation, Fence, HostTask, Item, Matrix, Mvin, Mvout, Program
-from simulator.units.unroller import blocks_per_segment
 
 TILES_PER_PROGRAM = 32
 """Tiles in one program of a series."""

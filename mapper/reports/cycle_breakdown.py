@@ -7,7 +7,7 @@ time before the first block and after the last one, filling and draining the mac
 
 from __future__ import annotations
 
-from simulator.bounds import MEMORY_STALLS
+from simulator.bottleneck import MEMORY_STALLS
 from simulator.report import Report
 
 ARRAY = "array"

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from mapper.reports.cycle_breakdown import CAUSES, explain
-from simulator.plots import energy_by_unit
 from simulator.report import Report
+from simulator.views.plots import energy_by_unit
 
 WIDTH = 120
 _HEADINGS = (

@@ -10,7 +10,7 @@ from mapper.lowering.gemmini_library import auto_tiling
 from mapper.mapping.loop_nest import HardwareLoop, Mapping
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import HELD_TILES, MapSpace
-from simulator.units.unroller import blocks
+from simulator.frontend.loop_unroller import blocks
 
 Policy = Literal["best", "gemmini_auto"]
 """``best``: the search; ``gemmini_auto``: the greedy tile of tiled_matmul_auto."""

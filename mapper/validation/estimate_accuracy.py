@@ -33,7 +33,7 @@ from mapper.mapspace.hardware_loops import ORDERS, Batch, MapSpace, batch_of
 from mapper.reports.run_tables import columns
 from mapper.validation.ranks import spearman
 from simulator.machine import count, simulate
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 
 SCHEMA = "tilewright.agreement/1"
 MACHINES = ("gemmini", "gemmini_ibert", "gemmini_chip")

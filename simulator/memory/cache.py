@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwconfigs import CacheSpec
-from simulator.memory import stream
+from simulator.memory import cache_replay
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -106,7 +106,7 @@ class CacheState:
             np.repeat(np.arange(self.sets), accesses), np.repeat(self._fills, accesses) + within, self.spec.ways
         )
         flags = np.zeros((5, len(lines)), dtype=np.int64)
-        stream.replay(
+        cache_replay.replay(
             self._tags,
             self._dirty,
             self._fills,

@@ -5,9 +5,9 @@
 
 All requests of one command are handled in one call by recurrences over these resources
 (``simulator.memory.recurrences``); no event per request. Whether a request hits was decided by
-``simulator.memory.traffic``. Mechanism and values: project notes on calibration, sections 1.2 and 1.7. Which way a miss
-replaces is random in the RTL and not known here, so what an eviction costs is charged at its expectation: by the valid
-ways of the set, and by the share of dirty lines.
+``simulator.memory.request_stream``. Mechanism and values: project notes on calibration, sections 1.2 and 1.7. Which
+way a miss replaces is random in the RTL and not known here, so what an eviction costs is charged at its expectation:
+by the valid ways of the set, and by the share of dirty lines.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hwconfigs import HardwareSpec
 from simulator.memory import recurrences
 from simulator.memory.recurrences import CODE, DIRTY, FETCH, MISS, MOST_WAYS, SHARES, VALID_WAY, Limits, Ports
-from simulator.memory.traffic import CommandTraffic
+from simulator.memory.request_stream import CommandTraffic
 
 Ints = NDArray[np.int64]
 

@@ -1,7 +1,7 @@
 """Recurrences of the memory path over the requests of one command.
 
 Times are cycles. What is free again when, is kept in arrays that successive commands share. Mechanisms and values:
-``simulator.memory.path``. Functions are compiled when that pays: see ``simulator.compiled``.
+``simulator.memory.path``. Functions are compiled when that pays: see ``simulator.memory.compiled``.
 """
 
 from __future__ import annotations

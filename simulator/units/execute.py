@@ -15,14 +15,14 @@ import numpy as np
 import simpy
 
 from hwconfigs import HardwareSpec
+from simulator.clock import Clock
+from simulator.cycle_account import Meter
+from simulator.frontend.reservation_station import pair_emission
+from simulator.frontend.work import Pairs
 from simulator.memory.accumulator import AccumulatorBanks
 from simulator.memory.scratchpad import ScratchpadBanks
 from simulator.units import systolic_array as array
-from simulator.units.clock import Clock
-from simulator.units.meter import Meter
-from simulator.units.reservation_station import pair_emission
-from simulator.units.running import Process, Running
-from simulator.units.work import Pairs
+from simulator.units.in_flight import Process, Running
 
 
 class Steps:

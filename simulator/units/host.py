@@ -8,12 +8,12 @@ from collections.abc import Callable
 import simpy
 
 from hwconfigs import HardwareSpec
-from simulator.course import Course
+from simulator.clock import Clock
+from simulator.cycle_account import Meter
+from simulator.fast_forward.steady_state import Course
+from simulator.frontend.work import Work
 from simulator.program import HostTask
-from simulator.units.clock import Clock
-from simulator.units.meter import Meter
-from simulator.units.running import Process, Running
-from simulator.units.work import Work
+from simulator.units.in_flight import Process, Running
 
 
 class Host:

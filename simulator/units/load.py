@@ -5,12 +5,12 @@ from __future__ import annotations
 import simpy
 
 from hwconfigs import HardwareSpec
+from simulator.clock import Clock
+from simulator.cycle_account import Meter
+from simulator.frontend.reservation_station import emission_of_last
 from simulator.memory.path import MemoryPath
 from simulator.memory.scratchpad import ScratchpadBanks
-from simulator.units.clock import Clock
-from simulator.units.meter import Meter
-from simulator.units.reservation_station import emission_of_last
-from simulator.units.running import Process, Running
+from simulator.units.in_flight import Process, Running
 
 
 class LoadController:

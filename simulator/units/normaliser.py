@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 
 from hwconfigs import HardwareSpec, VectorSpec
-from simulator.units.meter import Meter
+from simulator.cycle_account import Meter
 
 BLOCKS_PER_COMMAND = 4
 """Blocks read by one one-row mvout."""

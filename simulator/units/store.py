@@ -10,15 +10,15 @@ from functools import lru_cache
 import simpy
 
 from hwconfigs import DmaSpec, HardwareSpec
+from simulator.clock import Clock
+from simulator.cycle_account import Meter
+from simulator.frontend.dma_requests import split_row
+from simulator.frontend.work import Stores
 from simulator.memory.accumulator import AccumulatorBanks
 from simulator.memory.path import MemoryPath
 from simulator.program import ROW_WISE
-from simulator.units.clock import Clock
-from simulator.units.meter import Meter
+from simulator.units.in_flight import Process, Running, TimedProcess
 from simulator.units.normaliser import Normaliser
-from simulator.units.requests import split_row
-from simulator.units.running import Process, Running, TimedProcess
-from simulator.units.work import Stores
 
 
 def writer_cycles(blocks: int, full: bool, from_scratchpad: bool, dma: DmaSpec) -> float:

@@ -20,7 +20,7 @@ DECODE = (("gpt2", None, 511),)
 @pytest.fixture
 def decode_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Matmuls of one token, whose simulations are short."""
-    monkeypatch.setattr(agreement, "MODELS", DECODE)
+    monkeypatch.setattr(estimate_accuracy, "MODELS", DECODE)
 
 
 def scores() -> Shape:
@@ -69,7 +69,7 @@ def test_draws_are_uniform() -> None:
 
 def test_what_takes_too_long_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = scores()
-    monkeypatch.setattr(agreement, "MOST_SECONDS", 0.005)
+    monkeypatch.setattr(estimate_accuracy, "MOST_SECONDS", 0.005)
     drawn = draw(shape, 10_000, seed=1)
     assert 0 < len(drawn.loops) == drawn.affordable < drawn.legal
     blocks = MapSpace(shape.problem, shape.spec).blocks
@@ -80,13 +80,13 @@ def test_what_takes_too_long_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_short_simulations_are_drawn_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(draw(scores(), None, seed=1).loops) == estimate_accuracy.MOST
-    monkeypatch.setattr(agreement, "SECONDS_PER_SHAPE", 0.0)
+    monkeypatch.setattr(estimate_accuracy, "SECONDS_PER_SHAPE", 0.0)
     assert len(draw(scores(), None, seed=1).loops) == estimate_accuracy.FEWEST
 
 
 @pytest.mark.usefixtures("decode_only")
 def test_shapes_of_which_little_is_affordable_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agreement, "MOST_SECONDS", 0.0035)
+    monkeypatch.setattr(estimate_accuracy, "MOST_SECONDS", 0.0035)
     found = compare(("gemmini",), per_shape=2)
     assert "gemmini ffn2 1x3072x768" in found.left_out
     assert {row.shape for row in found.rows} == {"gemmini scores 1x64x512", "gemmini context 1x512x64"}
@@ -129,7 +129,7 @@ def test_gates_fail_when_they_should(capsys: pytest.CaptureFixture[str], monkeyp
     reversed_ranks = replace(exact, rows=tuple(replace(row, estimated=6000 - row.simulated) for row in rows))
     assert [gate.holds for gate in reversed_ranks.gates] == [False, False]
     for found, code in ((exact, 0), (late, 1)):
-        monkeypatch.setattr(agreement, "compare", lambda found=found, **_: found)
+        monkeypatch.setattr(estimate_accuracy, "compare", lambda found=found, **_: found)
         assert cli.main(["validate", "--estimate"]) == code
         assert ("FAIL" in capsys.readouterr().out) == bool(code)
 

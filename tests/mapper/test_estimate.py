@@ -21,11 +21,11 @@ from mapper.lowering.matmul import lower_matmul, walk
 from mapper.mapping.loop_nest import HardwareLoop
 from mapper.mapping.matmul_problem import contiguous
 from mapper.mapspace.hardware_loops import MapSpace, batch_of
+from simulator.frontend.dma_requests import request_totals
 from simulator.machine import simulate
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 from simulator.program import MatmulLoop, Matrix, Program
 from simulator.report import Action
-from simulator.units.requests import request_totals
 from tests.mapper.tiny import MACHINES, legal_loops, machine, mapping_of, prices, problems
 
 

@@ -14,7 +14,7 @@ from mapper.lowering.host import host_series
 from mapper.lowering.rowwise import Stream, row_tiles
 from mapper.lowering.series import Piece, Series
 from simulator.machine import simulate
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 from simulator.program import HostTask, Matrix, Mvin, Mvout, Region
 from tests.mapper.tiny import machine, prices
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from simulator.compiled import compile_functions
+from simulator.memory.compiled import compile_functions
 
 FORMS = ("as written", "compiled")
 

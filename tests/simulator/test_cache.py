@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwconfigs import CacheSpec
-from simulator.memory import stream
+from simulator.memory import cache_replay
 from simulator.memory.cache import CacheState, _victim
 from tests.simulator.forms import FORMS, form_of
 
@@ -46,7 +46,7 @@ accesses = st.lists(st.tuples(st.integers(0, 15), st.booleans(), st.booleans()),
 
 @pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest) -> Iterator[str]:
-    with form_of(stream, request.param):
+    with form_of(cache_replay, request.param):
         yield request.param
 
 

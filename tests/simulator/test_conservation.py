@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from simulator.checks.validate import check
 from simulator.functional import execute
 from simulator.machine import Machine, count, program_steps, simulate
-from simulator.memory.traffic import MemoryState, trace
+from simulator.memory.request_stream import MemoryState, trace
 from simulator.program import ProgramError
 from simulator.report import UNITS
-from simulator.validate import check
 
 MACHINES = ("tiny_4x4", "gemmini", "gemmini_chip", "firesim_dosa/8")
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwconfigs import HardwareSpec, load
-from simulator.contents import PAGE_ROWS, Contents, WrittenRows, tile_columns
+from simulator.checks.on_chip_contents import PAGE_ROWS, Contents, WrittenRows, tile_columns
+from simulator.frontend.expand import LoopExpander
 from simulator.machine import count, simulate
 from simulator.program import (
     EVERYTHING_ON_CHIP,
@@ -26,7 +27,6 @@ from simulator.program import (
     ProgramError,
     loop_kinds,
 )
-from simulator.units.expand import LoopExpander
 
 A, B, C, D = (Matrix(address, 64) for address in (0x1000, 0x3000, 0x5000, 0x7000))
 TINY = load("tiny_4x4")

@@ -10,7 +10,7 @@ import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.lowering.gemmini_library import Product, Tiling, tiled
 from simulator import machine
-from simulator.course import Course
+from simulator.fast_forward.steady_state import Course
 from simulator.machine import simulate
 from simulator.program import Fence, MatmulLoop, Matrix, Program
 

@@ -8,8 +8,8 @@ from hwconfigs import HardwareSpec
 from simulator.machine import DeadlockError, simulate
 from simulator.program import MatmulLoop, Matrix, Mvin, Program, ProgramError
 from simulator.units.execute import ExecuteController
+from simulator.units.in_flight import Process, Running
 from simulator.units.load import LoadController
-from simulator.units.running import Process, Running
 from simulator.units.store import StoreController
 
 PROGRAM = Program(

@@ -12,7 +12,7 @@ SCRIPT = """
 import dataclasses, json
 from hwconfigs import load
 from simulator.machine import simulate
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 from simulator.program import Fence, HostTask, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
 
 def program(dim, gelu):

@@ -10,7 +10,7 @@ import pytest
 
 from hwconfigs import HardwareSpec
 from simulator.machine import count, simulate
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 from simulator.program import Fence, HostTask, Item, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
 from simulator.report import Report
 

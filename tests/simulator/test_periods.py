@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.periods import Period, periods
+from simulator.fast_forward.periods import Period, periods
 
 
 def runs(numbers: list[int], length: int) -> tuple[list[int], list[int]]:

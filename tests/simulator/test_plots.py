@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from simulator.plots import BOUND_COLOURS, ENERGY_COLOURS, breakdown, draw_breakdown, draw_timeline, timeline
 from simulator.report import Counts, Report, Span, UnitTime
+from simulator.views.plots import BOUND_COLOURS, ENERGY_COLOURS, breakdown, draw_breakdown, draw_timeline, timeline
 
 ENERGY = {("array", "mac"): 2e6, ("dram", "read_byte"): 5e6, ("dram", "write_byte"): 1e6}
 
@@ -123,5 +123,5 @@ def test_timeline_joins_neighbours() -> None:
 
 
 def test_importing_the_module_loads_no_matplotlib() -> None:
-    code = "import sys, simulator.plots; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, simulator.views.plots; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,6 +9,7 @@ import pytest
 
 import hwconfigs
 from hwconfigs import HardwareSpec
+from simulator.checks.validate import check
 from simulator.machine import simulate
 from simulator.program import (
     Compute,
@@ -25,7 +26,6 @@ from simulator.program import (
     ProgramError,
     Region,
 )
-from simulator.validate import check
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "simulator" / "test_program_listing.txt"
 

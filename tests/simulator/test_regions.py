@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwconfigs import load
+from simulator.checks.dram_hazards import Access
 from simulator.machine import count, simulate
 from simulator.program import (
     Fence,
@@ -22,7 +23,6 @@ from simulator.program import (
     ProgramError,
     Region,
 )
-from simulator.regions import Access
 
 TINY = load("tiny_4x4")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwconfigs import HardwareSpec
-from simulator.units.requests import request_totals, row_writes, split_row, split_rows
+from simulator.frontend.dma_requests import request_totals, row_writes, split_row, split_rows
 
 # Segment bytes, offset from a 64-byte line: request sizes and data beats of 16 bytes (ucb-bar/gemmini 8c3f992).
 TABLE = [

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from hwconfigs import HardwareSpec
+from simulator.frontend.expand import expand_commands
+from simulator.frontend.reservation_station import WINDOW, Footprint, emission_of_last, last_conflict, pair_emission
 from simulator.machine import simulate
 from simulator.program import Command, Compute, Fence, Matrix, Mvin, Preload, Program
-from simulator.units.expand import expand_commands
-from simulator.units.reservation_station import WINDOW, Footprint, emission_of_last, last_conflict, pair_emission
 
 
 def rows(start: int, end: int, memory: str = "scratchpad") -> Footprint:

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwconfigs import HardwareSpec, load
-from simulator.memory import stream
+from simulator.frontend.dma_requests import row_writes, split_rows
+from simulator.frontend.expand import expand_commands
+from simulator.memory import cache_replay
 from simulator.memory.recurrences import BEATS, LINE, PORT, ROWS, SIZE
-from simulator.memory.traffic import MemoryState, trace
+from simulator.memory.request_stream import MemoryState, trace
 from simulator.program import Matrix, Mvin
-from simulator.units.expand import expand_commands
-from simulator.units.requests import row_writes, split_rows
 from tests.simulator.forms import FORMS, form_of
 
 mvins = st.lists(
@@ -26,7 +26,7 @@ mvins = st.lists(
 
 @pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest) -> Iterator[str]:
-    with form_of(stream, request.param):
+    with form_of(cache_replay, request.param):
         yield request.param
 
 

@@ -14,7 +14,7 @@ import hwconfigs
 from simulator.machine import simulate
 from simulator.program import MatmulLoop, Matrix, Program
 from simulator.report import Counts, Report, Span, UnitTime
-from simulator.trace import trace_events, trace_text, write_trace
+from simulator.views.perfetto import trace_events, trace_text, write_trace
 
 SPANS = (Span("load", "mvin A", 0, 40), Span("execute", "16x16x16", 40, 72), Span("odd", "other", 5, 6))
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from hwconfigs import HardwareSpec
-from simulator.program import MatmulLoop, Matrix
-from simulator.units.unroller import (
+from simulator.frontend.loop_unroller import (
     BIAS,
     INPUT,
     WEIGHT,
@@ -21,6 +20,7 @@ from simulator.units.unroller import (
     shape_of,
     store_columns,
 )
+from simulator.program import MatmulLoop, Matrix
 
 NAMES = {INPUT: "A", WEIGHT: "B", BIAS: "D"}
 

@@ -18,7 +18,7 @@ from mapper.cost.dma_traffic import BEATS, BYTES, LINES, Traffic
 from mapper.cost.latency.memory_system import load_command
 from mapper.mapspace.hardware_loops import Batch
 from mapper.mapspace.tiles import Cut
-from simulator.units.unroller import blocks_per_segment
+from simulator.frontend.loop_unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -18,8 +18,8 @@ from mapper.cost.latency.load_times import AGAIN, BIAS, LoadTimes, Mvin
 from mapper.cost.latency.store_times import StoreTimes
 from mapper.mapspace.hardware_loops import Batch
 from mapper.mapspace.tiles import cuts
+from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.units.systolic_array import compute_cycles, preload_cycles
-from simulator.units.unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -38,7 +38,7 @@ both walk through the banks, the array four times as fast, and it has to follow 
 
 PAIRS_AHEAD = 6.0
 """Pairs that are still to be fed when the last one enters the execute queue: 16 entries, two per pair that waits and
-one per pair whose result is not written yet (`simulator.units.reservation_station`)."""
+one per pair whose result is not written yet (`simulator.frontend.reservation_station`)."""
 
 
 class LoopTimes:

@@ -27,9 +27,9 @@ from mapper.mapping.loop_nest import DIMS
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import Batch
 from mapper.mapspace.tiles import FULL, LAST, Cut
+from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.units.store import row_period
 from simulator.units.systolic_array import completion_delay, compute_cycles
-from simulator.units.unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -9,8 +9,8 @@ from mapper.cost.cache_reuse import Lines
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.mapspace.tiles import Cut
+from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.units.store import row_period
-from simulator.units.unroller import blocks_per_segment
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -25,7 +25,7 @@ from hwconfigs import HardwareSpec
 from mapper.validation.measured.rows import ValidationError, shown, whole
 from mapper.validation.measured.sanity import measured
 from simulator.machine import count, simulate
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 from simulator.program import Fence, HostTask, MatmulLoop, Matrix, Program, Region
 from simulator.units.systolic_array import compute_cycles, preload_cycles
 

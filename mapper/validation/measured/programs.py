@@ -13,6 +13,7 @@ from hwconfigs import HardwareSpec
 from mapper.lowering.gemmini_library import Product, Tiling, auto_tiling, library_call, tiled
 from mapper.validation.measured.command_streams import STREAMS
 from mapper.validation.measured.rows import ValidationError, whole
+from simulator.frontend.loop_unroller import blocks
 from simulator.program import (
     EVERYTHING_ON_CHIP,
     Activation,
@@ -25,7 +26,6 @@ from simulator.program import (
     Mvout,
     Program,
 )
-from simulator.units.unroller import blocks
 
 Row = dict[str, str]
 

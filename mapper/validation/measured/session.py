@@ -14,7 +14,7 @@ from hwconfigs import HardwareSpec
 from mapper.validation.measured import programs, test_programs
 from mapper.validation.measured.rows import ValidationError, whole
 from simulator.machine import count, simulate
-from simulator.memory.traffic import MemoryState
+from simulator.memory.request_stream import MemoryState
 
 Row = dict[str, str]
 

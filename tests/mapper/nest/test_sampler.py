@@ -127,7 +127,7 @@ def test_one_table_serves_all_sets_of_second_copies(monkeypatch: pytest.MonkeyPa
             made.append(self)
             super().__init__(steps, fits)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(draws, "TileSampler", Counted)
+    monkeypatch.setattr(uniform_sampling, "TileSampler", Counted)
     space = NestSpace(matmul(4, 40, 33), gemmini(1200, 80), DEFAULT)
     rows = space.sample(2_000, np.random.default_rng(0))
     assert len(space.variants) > 1

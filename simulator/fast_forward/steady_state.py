@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cycle_account import Meter
+from simulator.fast_forward.periods import Period, periods
+from simulator.frontend.work import Work
 from simulator.memory.recurrences import BEATS
-from simulator.memory.traffic import Traffic
-from simulator.periods import Period, periods
+from simulator.memory.request_stream import Traffic
 from simulator.program import HostTask
-from simulator.units.meter import Meter
-from simulator.units.work import Work
 
 Step = Work | HostTask | None
 """What the host does next; None is a fence."""

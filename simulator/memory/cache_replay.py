@@ -1,6 +1,6 @@
 """Recurrences over the memory stream of a whole program: its requests, and what the cache tags say to each.
 
-Functions are compiled when that pays: see ``simulator.compiled``.
+Functions are compiled when that pays: see ``simulator.memory.compiled``.
 """
 
 from __future__ import annotations

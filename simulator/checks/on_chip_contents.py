@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
+from simulator.frontend.loop_unroller import blocks, halves, placement, shape_of
 from simulator.program import Compute, Config, Fence, HostTask, Item, MatmulLoop, Mvin, Mvout, OnChip, Preload
-from simulator.units.unroller import blocks, halves, placement, shape_of
 
 Columns = NDArray[np.int32]
 

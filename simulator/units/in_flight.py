@@ -7,9 +7,9 @@ from typing import Any
 
 import simpy
 
-from simulator.memory.traffic import CommandTraffic
-from simulator.units.clock import Clock
-from simulator.units.work import Work
+from simulator.clock import Clock
+from simulator.frontend.work import Work
+from simulator.memory.request_stream import CommandTraffic
 
 Process = Generator[simpy.Event, Any, None]
 """What a unit's SimPy process yields."""

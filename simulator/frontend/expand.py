@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hwconfigs import HardwareSpec
+from simulator.frontend import loop_unroller
+from simulator.frontend.reservation_station import Footprint, last_conflict
+from simulator.frontend.work import Loads, Pairs, Stores, Work
 from simulator.program import ROW_WISE, Command, Compute, Config, MatmulLoop, Matrix, Mvin, Mvout, Preload
-from simulator.units import unroller
-from simulator.units.reservation_station import Footprint, last_conflict
-from simulator.units.work import Loads, Pairs, Stores, Work
 
 SCRATCHPAD_RESULT = -1
 """Bank number of results that go to, or come from, the scratchpad."""
@@ -23,7 +23,7 @@ class _Layout:
 
     work: Work
     """Of a loop whose matrices all start at address 0."""
-    load_kind: unroller.Ints
+    load_kind: loop_unroller.Ints
     """Matrix of each load: INPUT, WEIGHT or BIAS."""
 
 
@@ -38,7 +38,7 @@ class LoopExpander:
 
     def expand(self, loop: MatmulLoop) -> Work:
         """Work of the next loop."""
-        halves = unroller.halves(loop, self.loops, self.stored)
+        halves = loop_unroller.halves(loop, self.loops, self.stored)
         self.loops += 1
         self.stored += loop.c is not None
         matrices = (loop.a, loop.b, loop.d, loop.c)
@@ -58,8 +58,8 @@ class LoopExpander:
         matrices = {"a": loop.a, "b": loop.b, "c": loop.c, "d": loop.d}
         at_zero = {name: Matrix(0, matrix.row_stride_bytes) for name, matrix in matrices.items() if matrix is not None}
         loop = replace(loop, **at_zero)  # type: ignore[arg-type]
-        shape = unroller.shape_of(loop, spec)
-        where = unroller.placement(shape, spec, *halves, loop.whole_memory)
+        shape = loop_unroller.shape_of(loop, spec)
+        where = loop_unroller.placement(shape, spec, *halves, loop.whole_memory)
         loads = self._loads(loop, shape, where)
         stores = self._stores(loop, shape, where)
         pairs, counts = _loop_pairs(loop, shape, where, spec)
@@ -77,10 +77,10 @@ class LoopExpander:
             halves=halves,
             batchable=not loop.whole_memory and spec.scratchpad.banks % 2 == 0 and halves[0] == halves[1],
         )
-        return _Layout(work, unroller.plan(shape).kind)
+        return _Layout(work, loop_unroller.plan(shape).kind)
 
-    def _loads(self, loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement) -> Loads:
-        columns = unroller.load_columns(loop, shape, self.spec, where)
+    def _loads(self, loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement) -> Loads:
+        columns = loop_unroller.load_columns(loop, shape, self.spec, where)
         count = len(columns.base)
         return Loads(
             base=columns.base,
@@ -96,9 +96,9 @@ class LoopExpander:
             after_store=[0] * count,
         )
 
-    def _stores(self, loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement) -> Stores:
-        columns = unroller.store_columns(loop, shape, self.spec, where)
-        order = unroller.plan(shape)
+    def _stores(self, loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement) -> Stores:
+        columns = loop_unroller.store_columns(loop, shape, self.spec, where)
+        order = loop_unroller.plan(shape)
         count = len(columns.base)
         need = [pair + 1 for pair in order.store_need] if count else []
         if loop.activation in ROW_WISE:
@@ -118,11 +118,11 @@ class LoopExpander:
 
 
 def _loop_pairs(
-    loop: MatmulLoop, shape: unroller.Shape, where: unroller.Placement, spec: HardwareSpec
+    loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement, spec: HardwareSpec
 ) -> tuple[Pairs, dict[tuple[str, str], int]]:
     """Pairs of a loop and what they do to array and memories."""
     dim = spec.array.rows
-    order = unroller.plan(shape)
+    order = loop_unroller.plan(shape)
     i, j, k = order.pair_i, order.pair_j, order.pair_k
     rows = np.minimum(dim, loop.m - i * dim)
     new = i == 0
@@ -370,5 +370,5 @@ class _CommandRun:
         )
 
 
-def _column(values: list[int]) -> unroller.Ints:
+def _column(values: list[int]) -> loop_unroller.Ints:
     return np.array(values, dtype=np.int64)

@@ -1,8 +1,8 @@
 """Can this machine run this program, and does the program mean something? Every complaint names the command.
 
 Three questions, all answered before anything runs: does each command fit the machine (here); does it read rows on
-chip that were written before (`simulator.contents`); do the DRAM ranges that it uses leave each other alone
-(`simulator.regions`)? The second and third are asked of programs whose commands all fit.
+chip that were written before (`simulator.checks.on_chip_contents`); do the DRAM ranges that it uses leave each other
+alone (`simulator.checks.dram_hazards`)? The second and third are asked of programs whose commands all fit.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hwconfigs import HardwareSpec, SramSpec
-from simulator.contents import Contents
+from simulator.checks.dram_hazards import clashes
+from simulator.checks.on_chip_contents import Contents
+from simulator.frontend.loop_unroller import blocks
 from simulator.program import (
     EVERYTHING_ON_CHIP,
     ROW_WISE,
@@ -29,8 +31,6 @@ from simulator.program import (
     listed,
     loop_kinds,
 )
-from simulator.regions import clashes
-from simulator.units.unroller import blocks
 
 SHOWN = 5
 """Complaints listed before the rest is only counted."""

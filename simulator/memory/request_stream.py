@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
-from simulator.compiled import use
-from simulator.memory import recurrences, stream
+from simulator.frontend.dma_requests import request_patterns
+from simulator.frontend.work import Loads, Stores, Work
+from simulator.memory import cache_replay, recurrences
 from simulator.memory.cache import CacheState
+from simulator.memory.compiled import use
 from simulator.memory.recurrences import (
     BEATS,
     CODE,
@@ -33,8 +35,6 @@ from simulator.memory.recurrences import (
     VALID_WAY,
 )
 from simulator.program import HostTask, Region
-from simulator.units.requests import request_patterns
-from simulator.units.work import Loads, Stores, Work
 
 Ints = NDArray[np.int64]
 
@@ -182,7 +182,7 @@ def _replay(pieces: list[_Piece], spec: HardwareSpec, memory: MemoryState) -> Tr
         np.concatenate([getattr(piece, name) for piece in pieces]) if pieces else np.zeros(0, dtype=np.int64)
         for name in ("base", "rows", "size", "stride", "row_bytes")
     )
-    use(int(rows.sum()), stream, recurrences)
+    use(int(rows.sum()), cache_replay, recurrences)
     table, starts = _list(base, rows, size, stride, row_bytes, spec)
     writes = np.repeat(np.repeat(np.array([piece.write for piece in pieces], dtype=bool), commands), np.diff(starts))
     counts = _decide(table, writes, spec, memory)
@@ -211,9 +211,9 @@ def _list(base: Ints, rows: Ints, size: Ints, stride: Ints, row_bytes: Ints, spe
     patterns = np.concatenate([table for _, table in found], axis=1) if found else np.zeros((6, 0), dtype=np.int64)
     first = (np.cumsum(pieces) - pieces.ravel()).reshape(pieces.shape)
     starts = np.zeros(len(base) + 1, dtype=np.int64)
-    stream.requests_of_commands(base, rows, stride, kind, pieces, starts)
+    cache_replay.requests_of_commands(base, rows, stride, kind, pieces, starts)
     table = np.empty((len(patterns), int(starts[-1])), dtype=np.int64)
-    stream.list_requests(base, rows, stride, kind, pieces, first, patterns, table)
+    cache_replay.list_requests(base, rows, stride, kind, pieces, first, patterns, table)
     return table, starts
 
 

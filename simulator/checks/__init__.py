@@ -1,0 +1,1 @@
+"""What is refused before a program runs: bad commands, undefined reads, overlapping regions."""

@@ -1,0 +1,1 @@
+"""Steady-state detection: which hardware loops need not be simulated one by one."""

@@ -1,0 +1,1 @@
+"""From program items to command queues and DMA requests."""

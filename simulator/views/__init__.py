@@ -1,0 +1,1 @@
+"""Pictures and traces of one run."""

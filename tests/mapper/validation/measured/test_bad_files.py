@@ -12,7 +12,7 @@ from mapper.validation.measured import programs, rows
 from mapper.validation.measured.rows import ValidationError, read_table, shown, whole
 from mapper.validation.measured.runner import run_firesim, run_rtl
 from mapper.validation.scoreboard import ranges
-from tests.mapper.validate_rows import Row, firesim_row, product_row, rtl_row, write
+from tests.mapper.validation.measured.made_rows import Row, firesim_row, product_row, rtl_row, write
 
 HEADER = ",".join(rtl_row())
 GOOD = ",".join(rtl_row().values())

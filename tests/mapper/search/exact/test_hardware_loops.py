@@ -16,7 +16,7 @@ from mapper.mapping.loop_nest import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem, contiguous
 from mapper.mapspace.hardware_loops import MapSpace, batch_of
 from mapper.search.exact.hardware_loops import Proved, front, lower_bound, search
-from tests.mapper.test_mapspace import everything
+from tests.mapper.mapspace.test_hardware_loops import everything
 from tests.mapper.tiny import machine, prices, problems
 
 SMALL = ("tiny_4x4", "gemmini", "gemmini_chip")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwconfigs import CacheSpec
 from simulator.memory import cache_replay
 from simulator.memory.cache import CacheState, _victim
-from tests.simulator.forms import FORMS, form_of
+from tests.simulator.memory.forms import FORMS, form_of
 
 SPEC = CacheSpec(capacity_bytes=4 * 2 * 64, ways=2, line_bytes=64, mshrs=4, hit_cycles=10)
 """Four sets of two ways."""

@@ -13,7 +13,7 @@ from mapper.mapping.loop_nest import HardwareLoop
 from mapper.mapping.matmul_problem import contiguous
 from mapper.mapspace.hardware_loops import ORDERS
 from simulator.program import Fence, HostTask, MatmulLoop
-from tests.mapper.interpreter import execute
+from tests.mapper.lowering.interpreter import execute
 from tests.mapper.tiny import MACHINES, legal_loops, machine, mapping_of, problems
 
 

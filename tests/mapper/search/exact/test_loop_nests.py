@@ -172,7 +172,7 @@ def test_larger_spaces(seed: int) -> None:
         check(space)
 
 
-REFERENCE = Path(__file__).parents[2] / "reference"
+REFERENCE = Path(__file__).parents[3] / "reference"
 
 
 def optima() -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mapper.cli import main
-from tests.mapper.validate_rows import Row, firesim_row, product_row, rtl_row, write
+from tests.mapper.validation.measured.made_rows import Row, firesim_row, product_row, rtl_row, write
 
 
 def test_rows_within_the_gates_give_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

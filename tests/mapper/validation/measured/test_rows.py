@@ -16,7 +16,7 @@ from mapper.validation.plots import scatter
 from mapper.validation.ranks import spearman, within_groups
 from mapper.validation.scoreboard import scores
 from simulator.program import MatmulLoop
-from tests.mapper.validate_rows import (
+from tests.mapper.validation.measured.made_rows import (
     FIRESIM,
     SHIPPED,
     Row,

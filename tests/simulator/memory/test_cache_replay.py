@@ -16,7 +16,7 @@ from simulator.memory import cache_replay
 from simulator.memory.recurrences import BEATS, LINE, PORT, ROWS, SIZE
 from simulator.memory.request_stream import MemoryState, trace
 from simulator.program import Matrix, Mvin
-from tests.simulator.forms import FORMS, form_of
+from tests.simulator.memory.forms import FORMS, form_of
 
 mvins = st.lists(
     st.tuples(st.integers(0, 5000), st.integers(1, 16), st.integers(1, 64), st.integers(0, 200)), max_size=12

@@ -28,7 +28,7 @@ from tests.mapper.nest.gemmini_nests import (
     random_tiles,
     skeleton,
 )
-from tests.mapper.nest.nest_walk import Interpreter
+from tests.mapper.nest.model.nest_walk import Interpreter
 from tests.mapper.nest.random_nests import random_nest, random_problem
 
 QKV = matmul(512, 768, 768)

@@ -9,7 +9,7 @@ from pathlib import Path
 from mapper.validation.measured import programs
 
 SHIPPED = Path(programs.__file__).parent / "data" / "gemmini_rtl.csv"
-FIRESIM = Path(__file__).resolve().parents[3] / "shared" / "data" / "gemmini_firesim.csv"
+FIRESIM = Path(__file__).resolve().parents[5] / "shared" / "data" / "gemmini_firesim.csv"
 
 Row = dict[str, str]
 

@@ -14,8 +14,8 @@ import hwconfigs
 from simulator.memory import recurrences
 from simulator.memory.path import idle_ports
 from simulator.memory.recurrences import DIRTY, MISS, SHARES, VALID_WAY, Limits
-from tests.simulator.forms import FORMS, form_of
-from tests.simulator.plain_path import PlainPath, Request
+from tests.simulator.memory.forms import FORMS, form_of
+from tests.simulator.memory.plain_path import PlainPath, Request
 
 CACHED = Limits(32, 64, 27, 1, 3, 48, 30, 0.125, 0.4, 20, 2, 16, 9, 2, 9.0, 20.0, 8, 20)
 MISS_ENTRIES = 1

@@ -16,7 +16,7 @@ from mapper.nest.model.cost import evaluate
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, NestProblem
 from mapper.nest.model.transfers import Kind
-from tests.mapper.nest.nest_walk import Interpreter, Walked
+from tests.mapper.nest.model.nest_walk import Interpreter, Walked
 from tests.mapper.nest.random_nests import random_nest, random_problem
 
 RAGGED_TIMELOOP = replace(TIMELOOP, ragged="exact")

@@ -10,8 +10,7 @@ evaluate each program, in order, by estimate and simulation                    m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from collections.abc import Mapping as Dictionary
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from mapper.graph.placement import Placement, place
 from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.operators import lower_operator
 from mapper.lowering.series import Piece, Series
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.search.policy import Policy
 from mapper.search.strategies import Choice, Chooser, chooser
@@ -46,8 +45,8 @@ class RunResult:
 
     graph: OpGraph
     spec: HardwareSpec
-    mappings: dict[str, Mapping]
-    """Mapping of each matmul by operator name."""
+    mappings: dict[str, LoopNest]
+    """Loop nest of each matmul by operator name."""
     placements: dict[str, Placement]
     """Where each operator ran, and why not elsewhere."""
     estimate: Report
@@ -57,7 +56,7 @@ class RunResult:
 
 
 def run(
-    model: str | Path | Dictionary[str, object],
+    model: str | Path | Mapping[str, object],
     hw: str | Path | HardwareSpec,
     *,
     seq: int | None = None,
@@ -68,7 +67,7 @@ def run(
     objective: Objective = "latency",
     policy: Policy = "best",
     choose: Chooser | None = None,
-    overrides: Dictionary[str, object] | None = None,
+    overrides: Mapping[str, object] | None = None,
     energy: str | Path | None = None,
     spans: bool = False,
     exact: bool = False,
@@ -136,7 +135,7 @@ def map_matmul(
     objective: Objective = "latency",
     policy: Policy = "best",
     choose: Chooser | None = None,
-    overrides: Dictionary[str, object] | None = None,
+    overrides: Mapping[str, object] | None = None,
     energy: str | Path | None = None,
     spans: bool = False,
     exact: bool = False,
@@ -156,7 +155,7 @@ def map_matmul(
     )
 
 
-def load(hw: str | Path | HardwareSpec, overrides: Dictionary[str, object] | None = None) -> HardwareSpec:
+def load(hw: str | Path | HardwareSpec, overrides: Mapping[str, object] | None = None) -> HardwareSpec:
     """Return the machine, with its changes."""
     if isinstance(hw, HardwareSpec):
         return hw.override(overrides) if overrides else hw
@@ -215,7 +214,7 @@ class Compiler:
     prices: EnergyModel
     layout: Layout
     choose: Chooser
-    mappings: dict[str, Mapping] = field(default_factory=dict)
+    mappings: dict[str, LoopNest] = field(default_factory=dict)
     choices: dict[str, Choice] = field(default_factory=dict)
     _known: dict[MatmulProblem, Choice] = field(default_factory=dict)
 

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
+from simulator.arrays import Bytes, Floats, Ints
 from simulator.checks.validate import check
 from simulator.frontend import loop_unroller
 from simulator.frontend.expand import LoopExpander
@@ -35,10 +35,6 @@ from simulator.program import (
     Program,
     ProgramError,
 )
-
-Bytes = NDArray[np.uint8]
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

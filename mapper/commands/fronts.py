@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from mapper.commands.problems import CommandError
 from mapper.graph.capabilities import require
 from mapper.graph.dram_layout import lay_out, matmul_problem
 from mapper.graph.placement import place
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.pipeline import load
 from mapper.reports.run_json import mapping_dict
@@ -39,10 +38,10 @@ INTERRUPTED = 130
 class Front:
     """Mappings and their costs, fewest cycles first, and how they were found."""
 
-    points: Sequence[tuple[Mapping, float, float]]
+    points: Sequence[tuple[LoopNest, float, float]]
     """(mapping, cycles, energy [pJ])"""
     statement: str
-    details: Dictionary[str, object]
+    details: Mapping[str, object]
     interrupted: bool = False
 
 
@@ -115,7 +114,7 @@ def _found(
     return Front(points, statement, found.details(), found.status == "interrupted")
 
 
-def tell(front: Front, title: str, spec: HardwareSpec, outputs: Dictionary[str, Output], mapspace: str) -> None:
+def tell(front: Front, title: str, spec: HardwareSpec, outputs: Mapping[str, Output], mapspace: str) -> None:
     """Print a line per mapping, and write the file."""
     rows: list[tuple[str, ...]] = [("cycles", "energy", "EDP", "outer tile", "outer loops", "two copies")]
     clock = spec.clock_mhz * 1e6
@@ -150,7 +149,7 @@ def tell(front: Front, title: str, spec: HardwareSpec, outputs: Dictionary[str, 
         outputs["json"].finish(lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def _outline(mapping: Mapping) -> tuple[str, str, str]:
+def _outline(mapping: LoopNest) -> tuple[str, str, str]:
     """Tile that DRAM hands inward, its loops outer to inner, tensors with two copies."""
     outer = mapping.levels[0].temporal
     step = {loop.dim: loop.tile for loop in outer}

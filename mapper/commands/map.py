@@ -14,7 +14,7 @@ from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError, nearest
 from mapper.commands.reporting import summary, write_outputs
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.mapping_file import dump_mapping, read_mapping
 from mapper.reports.run_tables import wrapped
 from mapper.search.policy import POLICIES
@@ -45,7 +45,7 @@ def execute(options: argparse.Namespace) -> int:
     return _hardware_loop(options, shape, fixed)
 
 
-def _hardware_loop(options: argparse.Namespace, shape: tuple[int, int, int], fixed: Mapping | None) -> int:
+def _hardware_loop(options: argparse.Namespace, shape: tuple[int, int, int], fixed: LoopNest | None) -> int:
     changes = overrides(options.overrides)
     with ExitStack() as stack:
         wanted = {"json": options.json, "trace": options.trace, "plot": options.plot, "yaml": options.yaml}
@@ -86,12 +86,12 @@ def _interrupted(choice: Choice, outputs: dict[str, Output]) -> int:
     return INTERRUPTED
 
 
-def _write_yaml(mapping: Mapping, outputs: dict[str, Output]) -> None:
+def _write_yaml(mapping: LoopNest, outputs: dict[str, Output]) -> None:
     if "yaml" in outputs:
         outputs["yaml"].finish(lambda path: path.write_text(dump_mapping(mapping), encoding="utf-8"))
 
 
-def fixed_mapping(options: argparse.Namespace) -> Mapping | None:
+def fixed_mapping(options: argparse.Namespace) -> LoopNest | None:
     """The mapping of the file that ``--mapping`` names; None if it names a policy.
 
     Raises
@@ -110,7 +110,7 @@ def fixed_mapping(options: argparse.Namespace) -> Mapping | None:
     return read_mapping(path)
 
 
-def is_hardware_loop(mapping: Mapping) -> bool:
+def is_hardware_loop(mapping: LoopNest) -> bool:
     """Whether Gemmini's hardware loop can run a nest."""
     try:
         mapping.hardware_loop  # noqa: B018 - raises if it is none

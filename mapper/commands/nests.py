@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import textwrap
-from collections.abc import Mapping as Dictionary
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from mapper.commands.machine import overrides
 from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.mapping_file import dump_mapping, require_for
 from mapper.nest.mapspace.constraint_file import read_constraints
 from mapper.nest.mapspace.nest_space import NestSpace
@@ -59,12 +59,12 @@ class Case:
 class Outcome:
     """What a search of nests came back with."""
 
-    best: Mapping
+    best: LoopNest
     front: fronts.Front
     """Of one objective, the best alone."""
 
 
-def execute(options: argparse.Namespace, shape: tuple[int, int, int], fixed: Mapping | None) -> int:
+def execute(options: argparse.Namespace, shape: tuple[int, int, int], fixed: LoopNest | None) -> int:
     """Search or evaluate a nest, print it and write what was asked for."""
     _refuse(options, fixed)
     spec = load(options.hw, overrides(options.overrides))
@@ -96,7 +96,7 @@ def execute(options: argparse.Namespace, shape: tuple[int, int, int], fixed: Map
     return INTERRUPTED if outcome.front.interrupted else 0
 
 
-def _require_sources(fixed: Mapping, hierarchy: Hierarchy, origin: str) -> None:
+def _require_sources(fixed: LoopNest, hierarchy: Hierarchy, origin: str) -> None:
     """Refuse a nest whose data do not begin and end in the outermost memory: its accesses there would count nothing."""
     outermost = hierarchy.memories[0]
     missing = sorted(outermost.keeps - fixed.levels[0].kept)
@@ -104,7 +104,7 @@ def _require_sources(fixed: Mapping, hierarchy: Hierarchy, origin: str) -> None:
         raise CommandError(f"{origin}: {outermost.name} must keep {', '.join(missing)} too: it is the outermost memory")
 
 
-def _refuse(options: argparse.Namespace, fixed: Mapping | None) -> None:
+def _refuse(options: argparse.Namespace, fixed: LoopNest | None) -> None:
     if options.mapping == "gemmini_auto":
         raise CommandError("--mapping gemmini_auto is a hardware loop; it needs --mapspace hardware-loop")
     for name in NEEDS_SIMULATION:
@@ -224,9 +224,7 @@ def _space_lines(space: NestSpace) -> list[str]:
     ]
 
 
-def _tell(
-    report: NestReport, found: list[str], details: Dictionary[str, object], outputs: Dictionary[str, Output]
-) -> None:
+def _tell(report: NestReport, found: list[str], details: Mapping[str, object], outputs: Mapping[str, Output]) -> None:
     """Print one nest, with how it was found, and write its files."""
     statement, *space = found
     print(f"matmul {_sizes(report.problem)} on {report.hierarchy.name}: {report.problem.macs:,} MACs\n")

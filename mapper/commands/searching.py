@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypedDict
 
 from mapper.commands.problems import CommandError
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.search.budget import Budget
 from mapper.search.driver import ALGORITHMS, Progress
 from mapper.search.strategies import Chooser, Fixed, Library, Optimal, Searched
@@ -78,7 +78,7 @@ def budget_of(options: argparse.Namespace) -> Budget | None:
     return None if options.budget is None else Budget.parse(options.budget)
 
 
-def chooser_of(options: argparse.Namespace, fixed: Mapping | None = None, progress: Progress | None = None) -> Chooser:
+def chooser_of(options: argparse.Namespace, fixed: LoopNest | None = None, progress: Progress | None = None) -> Chooser:
     """What finds the mapping of a hardware loop."""
     if fixed is not None:
         return Fixed(fixed, options.mapping)

@@ -15,16 +15,13 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import CacheSpec
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import LINES, PARTIAL_LINES, Traffic
 from mapper.mapping.loop_nest import DIMS, DIMS_OF
 from mapper.mapspace.hardware_loops import Batch
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from simulator.arrays import Floats, Ints
 
 ROUNDS = 8
 """Sweeps that are followed one by one; later ones are taken to be like the last of them."""

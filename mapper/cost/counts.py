@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
 from mapper.cost.dma_traffic import BEATS, BYTES, REQUESTS, Traffic
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import Batch
+from simulator.arrays import Ints
 from simulator.report import Action
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import DmaSpec, HardwareSpec
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.tile_sizes import expand
+from simulator.arrays import Ints
 from simulator.frontend.dma_requests import split_row
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.program import Matrix
-
-Ints = NDArray[np.int64]
 
 REQUESTS, BEATS, BYTES, LINES, PARTIAL_LINES = range(5)
 """Columns of a sweep: requests, bus beats, bytes moved, lines touched, lines touched but not covered."""

@@ -18,7 +18,7 @@ from mapper.cost.latency import loop_pipeline
 from mapper.cost.model import CostModel
 from mapper.cost.replay import MEMORY_UNITS, memory_counts
 from mapper.lowering.matmul import lower_matmul
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import Batch, batch_of
 from simulator.memory.request_stream import MemoryState
@@ -27,7 +27,7 @@ from simulator.report import Counts, Report
 
 
 def estimate(
-    mapping: Mapping,
+    mapping: LoopNest,
     problem: MatmulProblem,
     spec: HardwareSpec,
     energy: EnergyModel,

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import cache_reuse, counts
@@ -24,10 +23,8 @@ from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.lower_bounds import rough
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import Batch, MapSpace
+from simulator.arrays import Floats, Ints
 from simulator.report import Action
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 Objective: TypeAlias = Literal["latency", "energy", "edp"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp")

@@ -9,7 +9,7 @@ from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import counts
 from mapper.cost.model import CostModel
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace, batch_of
 from simulator.frontend.loop_unroller import blocks_per_segment
@@ -36,7 +36,7 @@ def check_floor(problem: MatmulProblem, spec: HardwareSpec) -> None:
     _refuse(problem, spec, requests + problem.m * -(-problem.n // c_segment), loops, "at least ")
 
 
-def check(problem: MatmulProblem, mapping: Mapping, spec: HardwareSpec, energy: EnergyModel) -> None:
+def check(problem: MatmulProblem, mapping: LoopNest, spec: HardwareSpec, energy: EnergyModel) -> None:
     """Raise a `MappingError` if the program of a mapping has too much to simulate, before it is made."""
     batch = batch_of(mapping.hardware_loop)
     model = CostModel.of(problem, spec, energy, batch)

@@ -20,7 +20,7 @@ from mapper.cost.estimate import estimate
 from mapper.cost.estimate_commands import estimate_commands
 from mapper.evaluation.aggregate import Part
 from mapper.lowering.series import Piece, Series
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from simulator.fast_forward.steady_state import Step
 from simulator.machine import count_like, program_steps, simulate
@@ -47,7 +47,7 @@ class Evaluator:
     spans: bool
     exact: bool
     memory: MemoryState
-    _known: dict[tuple[MatmulProblem, Mapping], Report] = field(default_factory=dict)
+    _known: dict[tuple[MatmulProblem, LoopNest], Report] = field(default_factory=dict)
     """Simulated products."""
 
     def parts(self, series: Iterable[Series]) -> tuple[list[Part], list[Part]]:

@@ -1,4 +1,4 @@
-"""Mapping -> Program: the hardware loops of one matmul, in the mapping's order.
+"""Loop nest -> Program: the hardware loops of one matmul, in the mapping's order.
 
     call overhead                      library code before the first loop
     loop_ws  for each DRAM tile        operands, or "kept" when they stay on chip
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
-from mapper.mapping.loop_nest import DIMS, HardwareLoop, Mapping
+from mapper.mapping.loop_nest import DIMS, HardwareLoop, LoopNest
 from mapper.mapping.mapping_file import require_for
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import check
@@ -50,7 +50,7 @@ def spills(problem: MatmulProblem, loop: HardwareLoop, dim: int) -> bool:
     return trips["k"] > 1 and any(trips[name] > 1 for name in inside)
 
 
-def lower_matmul(problem: MatmulProblem, mapping: Mapping, spec: HardwareSpec) -> Program:
+def lower_matmul(problem: MatmulProblem, mapping: LoopNest, spec: HardwareSpec) -> Program:
     """Return the program of one matmul.
 
     Raises

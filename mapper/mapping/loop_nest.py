@@ -16,8 +16,7 @@ tile, the spatial loops, and which tensors have a copy there. The hardware-loop 
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -29,7 +28,7 @@ Tensor: TypeAlias = Literal["input", "weight", "output"]
 DIMS = ("m", "k", "n")
 """Dimensions of a matmul C[m, n] = sum over k of A[m, k] B[k, n]."""
 
-DIMS_OF: Dictionary[str, tuple[str, str]] = {"input": ("m", "k"), "weight": ("k", "n"), "output": ("m", "n")}
+DIMS_OF: Mapping[str, tuple[str, str]] = {"input": ("m", "k"), "weight": ("k", "n"), "output": ("m", "n")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class LevelMapping:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class LoopNest:
     """A loop nest for a problem on a machine; levels outermost first."""
 
     ops: tuple[str, ...]
@@ -214,7 +213,7 @@ class HardwareLoop:
         """Tile extents along m, k, n [array blocks]."""
         return self.tile_m, self.tile_k, self.tile_n
 
-    def mapping(self, ops: Sequence[str], problem: Dictionary[str, int], machine: str, dim: int) -> Mapping:
+    def mapping(self, ops: Sequence[str], problem: Mapping[str, int], machine: str, dim: int) -> LoopNest:
         """Return the loop nest this stands for on an array of ``dim`` x ``dim``."""
         tile = dict(zip(DIMS, self.tiles, strict=True))
         both = frozenset({"input", "weight"})
@@ -236,4 +235,4 @@ class HardwareLoop:
                 (SpatialLoop("k", dim, "rows"), SpatialLoop("n", dim, "cols")),
             ),
         )
-        return Mapping(tuple(ops), tuple((name, problem[name]) for name in DIMS), machine, levels)
+        return LoopNest(tuple(ops), tuple((name, problem[name]) for name in DIMS), machine, levels)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from hwconfigs import strict_yaml
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 
 SCHEMA = "tilewright-mapping-1"
 
@@ -93,7 +92,7 @@ def _first_repeated(items: Sequence[Item]) -> Item | None:
     return next((item for index, item in enumerate(items) if item in items[:index]), None)
 
 
-def dump_mapping(mapping: Mapping) -> str:
+def dump_mapping(mapping: LoopNest) -> str:
     """Return ``mapping`` as YAML text."""
     levels: list[dict[str, object]] = []
     for level in mapping.levels:
@@ -119,8 +118,8 @@ def dump_mapping(mapping: Mapping) -> str:
 
 
 def read_mapping(
-    source: Path | str, *, problem: Dictionary[str, int] | None = None, machine: str | None = None
-) -> Mapping:
+    source: Path | str, *, problem: Mapping[str, int] | None = None, machine: str | None = None
+) -> LoopNest:
     """Read a mapping from a file (a `Path`) or from YAML text (a string).
 
     Parameters
@@ -145,7 +144,7 @@ def read_mapping(
     except ValidationError as error:
         raise MappingError("\n".join(_explain(dict(issue), origin) for issue in error.errors())) from error
     try:
-        found = Mapping(
+        found = LoopNest(
             tuple(document.ops),
             tuple(document.problem.items()),
             document.machine,
@@ -158,7 +157,7 @@ def read_mapping(
 
 
 def require_for(
-    mapping: Mapping, *, problem: Dictionary[str, int] | None, machine: str | None, origin: str = "mapping"
+    mapping: LoopNest, *, problem: Mapping[str, int] | None, machine: str | None, origin: str = "mapping"
 ) -> None:
     """Raise a `MappingError` that names both sides when ``mapping`` is for another problem or machine."""
     if problem is not None and mapping.dims != dict(problem):
@@ -167,7 +166,7 @@ def require_for(
         raise MappingError(f"{origin}: is for the machine {mapping.machine!r}, not {machine!r}")
 
 
-def _explain(issue: Dictionary[str, object], origin: str) -> str:
+def _explain(issue: Mapping[str, object], origin: str) -> str:
     """Return one line for one pydantic problem."""
     location = issue["loc"]
     key = ".".join(map(str, location)) if isinstance(location, tuple) else str(location)
@@ -190,5 +189,5 @@ def _text(source: Path | str) -> str:
         raise MappingError(f"{source}: not a UTF-8 text file") from error
 
 
-def _sizes(problem: Dictionary[str, int]) -> str:
+def _sizes(problem: Mapping[str, int]) -> str:
     return " ".join(f"{dim}={size}" for dim, size in problem.items())

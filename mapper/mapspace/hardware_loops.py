@@ -13,15 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError, Violation
 from mapper.mapping.loop_nest import DIMS, HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.tile_sizes import choices, expand
-
-Ints = NDArray[np.int64]
+from simulator.arrays import Bools, Ints
 
 ORDERS = ("mnk", "nmk", "mkn", "nkm", "kmn", "knm")
 """DRAM loop orders, outer to inner; the ones that keep partial sums on chip first."""
@@ -52,7 +50,7 @@ class Batch:
         tiles = int(self.tile_m[row]), int(self.tile_k[row]), int(self.tile_n[row])
         return HardwareLoop(*tiles, self.order, self.double_buffered, self.held)
 
-    def take(self, rows: slice | NDArray[np.bool_] | Ints) -> Batch:
+    def take(self, rows: slice | Bools | Ints) -> Batch:
         """Return the chosen rows."""
         columns = self.tile_m[rows], self.tile_k[rows], self.tile_n[rows]
         return Batch(self.order, self.double_buffered, self.held, *columns)
@@ -128,7 +126,7 @@ class MapSpace:
         """Number of candidates that fit."""
         return len(ORDERS) * sum(len(self.tiles(buffered)[0]) for buffered in (True, False))
 
-    def holdable(self, tiles: tuple[Ints, Ints, Ints]) -> dict[str, NDArray[np.bool_]]:
+    def holdable(self, tiles: tuple[Ints, Ints, Ints]) -> dict[str, Bools]:
         """Return, per operand, which double-buffered candidates can hold it."""
         trips_m, trips_k, trips_n = self.trips(tiles)
         can = self.spec.front_end.keeps_operands
@@ -246,7 +244,7 @@ def _subsets(allowed: bool) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(chosen) for chosen in names)
 
 
-def _canonical() -> dict[str, NDArray[np.bool_]]:
+def _canonical() -> dict[str, Bools]:
     """Per order and pattern of real loops (bits m, k, n): no earlier order visits the tiles in the same sequence."""
     table = {order: np.zeros(8, dtype=bool) for order in ORDERS}
     for pattern in range(8):

@@ -11,9 +11,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from simulator.arrays import Ints
 
 EVERY = 1024
 """Extents of a dimension up to which all are tried: 16,384 elements on an array of 16, 4,096 on one of 4."""

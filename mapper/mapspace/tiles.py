@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.mapping.loop_nest import DIMS
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import Batch
-
-Ints = NDArray[np.int64]
+from simulator.arrays import Ints
 
 FULL, LAST = 0, 1
 

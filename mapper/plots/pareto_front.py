@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +31,7 @@ class FrontPoints:
     """Index of the least EDP."""
 
 
-def front_points(title: str, points: Sequence[tuple[Mapping, float, float]]) -> FrontPoints:
+def front_points(title: str, points: Sequence[tuple[LoopNest, float, float]]) -> FrontPoints:
     """Numbers of the picture of (mapping, cycles, energy [pJ])."""
     labels = []
     for mapping, _, _ in points:

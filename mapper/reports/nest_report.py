@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError, Violation
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.model.access_counts import Tally, tally
 from mapper.nest.model.accounting import Accounting
 from mapper.nest.model.batch import NestBatch, batch_of
@@ -28,7 +28,7 @@ class NestReport:
     hierarchy: Hierarchy
     accounting: Accounting
     clock_mhz: float
-    mapping: Mapping
+    mapping: LoopNest
     counts: Tally
     cycles: int
     energy_pj: float
@@ -64,7 +64,7 @@ class NestReport:
 
 
 def nest_report(
-    mapping: Mapping, problem: NestProblem, hierarchy: Hierarchy, accounting: Accounting, spec: HardwareSpec
+    mapping: LoopNest, problem: NestProblem, hierarchy: Hierarchy, accounting: Accounting, spec: HardwareSpec
 ) -> NestReport:
     """Count one mapping.
 
@@ -178,7 +178,7 @@ def _joules(pj: float, unit: tuple[float, str]) -> str:
     return f"{pj * unit[0]:,.1f} {unit[1]}"
 
 
-def obstacles(mapping: Mapping, width: int) -> list[str]:
+def obstacles(mapping: LoopNest, width: int) -> list[str]:
     """Why Gemmini's hardware loop cannot be this nest; empty if it can.
 
     It walks tiles of whole array blocks from DRAM in any order, and the blocks of a tile along k, n, m, outer to inner;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping as Dictionary
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mapper.reports.roofline import cycles_by_bound, floors, limit
@@ -16,7 +16,7 @@ from mapper.version import __version__
 from simulator.report import Action, Report
 
 if TYPE_CHECKING:
-    from mapper.mapping.loop_nest import Mapping
+    from mapper.mapping.loop_nest import LoopNest
     from mapper.pipeline import RunResult
 
 SCHEMA = "tilewright.report/1"
@@ -89,7 +89,7 @@ def report_dict(report: Report) -> dict[str, object]:
     return whole
 
 
-def mapping_dict(mapping: Mapping) -> dict[str, object]:
+def mapping_dict(mapping: LoopNest) -> dict[str, object]:
     """A mapping as plain data, levels outermost first."""
     return {
         "problem": mapping.dims,
@@ -107,7 +107,7 @@ def mapping_dict(mapping: Mapping) -> dict[str, object]:
     }
 
 
-def _nested(flat: Dictionary[Action, int] | Dictionary[Action, float]) -> dict[str, dict[str, float]]:
+def _nested(flat: Mapping[Action, int] | Mapping[Action, float]) -> dict[str, dict[str, float]]:
     tree: dict[str, dict[str, float]] = {}
     for (unit, action), value in sorted(flat.items()):
         tree.setdefault(unit, {})[action] = value

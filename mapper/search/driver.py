@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.search.algorithms.annealing import AnnealingSearcher
 from mapper.search.algorithms.exhaustive import ExhaustiveSearcher
 from mapper.search.algorithms.genetic import GeneticSearcher
@@ -39,7 +39,7 @@ class Found:
 
     algorithm: str
     goal: Goal
-    mapping: Mapping
+    mapping: LoopNest
     best: Candidate
     front: Front
     """Only for the goal ``"pareto"``."""

@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.cost.model import Costs
 from mapper.errors import MappingError
-from mapper.search.space import Rows, Space, names
+from mapper.search.space import Space, names
+from simulator.arrays import Bools, Rows
 
 if TYPE_CHECKING:
     from joblib import Parallel  # type: ignore[import-untyped]
@@ -52,7 +52,7 @@ class Evaluator:
         if self._pool is not None:
             self._pool.__exit__(kind, value, trace)
 
-    def news(self, rows: Rows) -> NDArray[np.bool_]:
+    def news(self, rows: Rows) -> Bools:
         """Tell which candidates are neither known nor repeated in ``rows``."""
         seen: set[bytes] = set()
         fresh = np.zeros(len(rows), dtype=bool)
@@ -62,7 +62,7 @@ class Evaluator:
                 seen.add(key)
         return fresh
 
-    def costs(self, rows: Rows, fresh: NDArray[np.bool_]) -> Costs:
+    def costs(self, rows: Rows, fresh: Bools) -> Costs:
         """Return the costs of ``rows``, of which ``fresh`` ones are priced and the others known."""
         called = names(rows)
         new = np.flatnonzero(fresh)

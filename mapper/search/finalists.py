@@ -15,7 +15,7 @@ from mapper.cost.estimate import estimate
 from mapper.cost.model import Objective
 from mapper.errors import MappingError
 from mapper.lowering.matmul import lower_matmul
-from mapper.mapping.loop_nest import HardwareLoop, Mapping
+from mapper.mapping.loop_nest import HardwareLoop, LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.reports.run_tables import columns
 from mapper.search.exact.hardware_loops import Proved, ranked
@@ -34,7 +34,7 @@ class Finalist:
 
     place: int
     """By the estimate that the search used; 1 is the best."""
-    mapping: Mapping
+    mapping: LoopNest
     loop: HardwareLoop
     searched_cycles: float
     """What the search took it to cost: it knows the caches by reuse distances."""

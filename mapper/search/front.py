@@ -6,12 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.cost.model import Costs
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from simulator.arrays import Floats, Ints
 
 
 def least(columns: Sequence[Ints | Floats]) -> int:

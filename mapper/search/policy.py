@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError
 from mapper.lowering.gemmini_library import auto_tiling
-from mapper.mapping.loop_nest import HardwareLoop, Mapping
+from mapper.mapping.loop_nest import HardwareLoop, LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import HELD_TILES, MapSpace
 from simulator.frontend.loop_unroller import blocks
@@ -18,7 +18,7 @@ Policy = Literal["best", "gemmini_auto"]
 POLICIES: tuple[str, ...] = get_args(Policy)
 
 
-def library_mapping(problem: MatmulProblem, spec: HardwareSpec) -> Mapping:
+def library_mapping(problem: MatmulProblem, spec: HardwareSpec) -> LoopNest:
     """Return the mapping that Gemmini's library would run.
 
     Raises

@@ -20,7 +20,8 @@ import numpy as np
 
 from mapper.cost.model import Costs
 from mapper.search.front import Front, least
-from mapper.search.space import Goal, Rows, Space
+from mapper.search.space import Goal, Space
+from simulator.arrays import Rows
 
 
 @dataclass(frozen=True, slots=True)

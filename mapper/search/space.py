@@ -12,16 +12,11 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from mapper.cost.model import OBJECTIVES, Costs
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import Mapping
-
-Rows = NDArray[np.int64]
-"""Candidates: one row each, one column per choice (candidates x genes)."""
-
-Bools = NDArray[np.bool_]
+from mapper.mapping.loop_nest import LoopNest
+from simulator.arrays import Bools, Rows
 
 Goal: TypeAlias = Literal["latency", "energy", "edp", "pareto"]
 GOALS: tuple[Goal, ...] = (*OBJECTIVES, "pareto")
@@ -76,7 +71,7 @@ class Space(Protocol):
     def floor(self) -> Floor:
         """Return proved lower bounds."""
 
-    def mapping(self, row: tuple[int, ...]) -> Mapping:
+    def mapping(self, row: tuple[int, ...]) -> LoopNest:
         """Return the mapping that a row stands for."""
 
 

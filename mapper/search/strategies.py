@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping as Dictionary
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -12,7 +11,7 @@ from mapper.cost.model import Objective
 from mapper.cost.simulation_limits import check_floor
 from mapper.errors import MappingError
 from mapper.graph.capabilities import require
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.mapping_file import require_for
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
@@ -28,10 +27,10 @@ from mapper.search.spaces.hardware_loops import LoopSpace
 class Choice:
     """The mapping of a matmul."""
 
-    mapping: Mapping
+    mapping: LoopNest
     statement: str = ""
     """One sentence on how it was found, and what is known of better ones."""
-    details: Dictionary[str, object] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
     """The same as plain data."""
     table: str = ""
     """The finalists, if there was a final."""
@@ -136,7 +135,7 @@ class Library:
 class Fixed:
     """A mapping that is given."""
 
-    mapping: Mapping
+    mapping: LoopNest
     origin: str = "mapping"
 
     def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:

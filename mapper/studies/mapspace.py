@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 import hwconfigs
 from hwconfigs import HardwareSpec
@@ -26,8 +25,7 @@ from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.nest.model.accounting import TIMELOOP
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import NestProblem, conv2d, matmul
-
-Floats = NDArray[np.float64]
+from simulator.arrays import Floats
 
 SAMPLES = 100_000
 MOST_SAMPLES = 10_000_000

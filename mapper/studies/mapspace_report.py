@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.reports.run_tables import columns, wrapped
 from mapper.studies.mapspace import METHOD, NEAR, QUANTILES, SAMPLERS, Distribution
+from simulator.arrays import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
 
 COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb", "#222222")
 """Tol's bright scheme: distinct for colour-blind readers."""

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, median
 
 import numpy as np
-from numpy.typing import NDArray
 
 import hwconfigs
 import workloads
@@ -32,6 +31,7 @@ from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import ORDERS, Batch, MapSpace, batch_of
 from mapper.reports.run_tables import columns
 from mapper.validation.ranks import spearman
+from simulator.arrays import Ints
 from simulator.machine import count, simulate
 from simulator.memory.request_stream import MemoryState
 
@@ -240,7 +240,7 @@ def draw(shape: Shape, number: int | None, seed: int) -> Drawn:
     space = MapSpace(shape.problem, shape.spec)
     traffic = CostModel.of(shape.problem, shape.spec, shape.energy).traffic
     batches: list[Batch] = []
-    affordable: list[NDArray[np.int64]] = []
+    affordable: list[Ints] = []
     spent = 0.0
     for buffered in (True, False):
         tiles = space.tiles(buffered)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.validation.measured.outcome import Outcome
+from simulator.arrays import Floats
 
 FEWEST = 8
 """Mappings of one shape below which a rank correlation says nothing."""
@@ -26,10 +26,10 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     return float(np.corrcoef(ranked[0], ranked[1])[0, 1])
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ranks(values: Floats) -> Floats:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    ranks: NDArray[np.float64] = ((last - counts + 1 + last) / 2)[inverse]
+    ranks: Floats = ((last - counts + 1 + last) / 2)[inverse]
     return ranks
 
 

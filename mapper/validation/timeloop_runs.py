@@ -10,7 +10,7 @@ tile they hand inward; a third entry is the size of the last, smaller tile.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping as Dictionary
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwconfigs.errors import suggestion
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.nest.model.hierarchy import Hierarchy, Memory
 from mapper.nest.model.problem import TENSORS, Axis, NestProblem, NestTensor, matmul
 
@@ -52,7 +52,7 @@ class _ArchLevel(_Part):
 class _Arch(_Part):
     array_rows: Bound
     array_cols: Bound
-    levels: Dictionary[str, _ArchLevel] = Field(min_length=1)
+    levels: Mapping[str, _ArchLevel] = Field(min_length=1)
     mac_energy_pj: Price
 
 
@@ -86,7 +86,7 @@ class LevelResult(_Part):
 
     cycles: Count | None = None
     energy_pj: Price | None = None
-    tensors: Dictionary[str, TensorCounts]
+    tensors: Mapping[str, TensorCounts]
 
 
 class MacResult(_Part):
@@ -102,7 +102,7 @@ class Result(_Part):
     cycles: Count
     utilization: Price
     energy_pj: Price
-    levels: Dictionary[str, LevelResult]
+    levels: Mapping[str, LevelResult]
     mac: MacResult = MacResult()
 
 
@@ -110,7 +110,7 @@ class _RawRun(_Part):
     id: str
     arch: str
     category: str = ""
-    problem: Dictionary[str, Bound] = Field(min_length=1)
+    problem: Mapping[str, Bound] = Field(min_length=1)
     mapping: _Nest
     counts_expected_exact: bool
     result: Result
@@ -124,7 +124,7 @@ class Run:
     category: str
     problem: NestProblem
     hierarchy: Hierarchy
-    mapping: Mapping
+    mapping: LoopNest
     exact: bool
     """Whether Timeloop's counts are those of the rules (perfect factors)."""
     result: Result
@@ -189,7 +189,7 @@ def _read(content: dict[str, Any]) -> RunFile:
     return RunFile(tuple(runs), tuple(problems))
 
 
-def _run(raw: _RawRun, machines: Dictionary[str, Hierarchy], named: Dictionary[str, Any], meta: dict[str, Any]) -> Run:
+def _run(raw: _RawRun, machines: Mapping[str, Hierarchy], named: Mapping[str, Any], meta: dict[str, Any]) -> Run:
     if raw.arch not in machines:
         if raw.arch in named:
             raise MappingError(f"arch {raw.arch!r} is described wrongly, see above")
@@ -231,7 +231,7 @@ def _problem(raw: _RawRun, meta: dict[str, Any]) -> NestProblem:
     return NestProblem(raw.id, tuple(sizes.items()), (operands[0], operands[1], operands[2]))
 
 
-def _mapping(raw: _RawRun, problem: NestProblem, machine: Hierarchy) -> Mapping:
+def _mapping(raw: _RawRun, problem: NestProblem, machine: Hierarchy) -> LoopNest:
     """Bounds to steps, from the innermost loop out."""
     by_name: dict[str, _NestLevel] = {}
     for level in raw.mapping.levels:
@@ -263,7 +263,7 @@ def _mapping(raw: _RawRun, problem: NestProblem, machine: Hierarchy) -> Mapping:
         kept = frozenset(_role(tensor, where) for tensor in level.keep)
         levels.insert(0, LevelMapping(name, kept, tuple(temporal), tuple(spatial)))
     _require_cover(problem, cover)
-    return Mapping((raw.id,), problem.dims, machine.name, _clipped(levels, problem))
+    return LoopNest((raw.id,), problem.dims, machine.name, _clipped(levels, problem))
 
 
 def _clipped(levels: list[LevelMapping], problem: NestProblem) -> tuple[LevelMapping, ...]:
@@ -291,7 +291,7 @@ def _require_cover(problem: NestProblem, cover: dict[str, list[tuple[int, int]]]
             raise MappingError(f"{what}; the problem has {dim.upper()}={problem.size(dim)}")
 
 
-def _loop(dim: object, bound: object, last: object, tile: Dictionary[str, int], where: str) -> tuple[str, int, int]:
+def _loop(dim: object, bound: object, last: object, tile: Mapping[str, int], where: str) -> tuple[str, int, int]:
     known = ", ".join(tile).upper()
     if not isinstance(dim, str) or dim.lower() not in tile:
         raise MappingError(f"{where}: unknown dimension {dim!r}; the problem has {known}")
@@ -301,7 +301,7 @@ def _loop(dim: object, bound: object, last: object, tile: Dictionary[str, int], 
 
 
 def _spatial(
-    entry: list[str | int], tile: Dictionary[str, int], where: str
+    entry: list[str | int], tile: Mapping[str, int], where: str
 ) -> tuple[str, int, Literal["rows", "cols"], int]:
     dim, bound, last = _loop(entry[0], entry[1], entry[3] if len(entry) == 4 else entry[1], tile, where)
     if entry[2] not in ("x", "y"):

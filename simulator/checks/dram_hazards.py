@@ -22,13 +22,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
+from simulator.arrays import Bytes, Ints
 from simulator.program import Fence, HostTask, Item, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
-
-Bytes = NDArray[np.uint8]
-Ints = NDArray[np.int64]
 
 WINDOW = 1 << 24
 """Pieces of an overlap that are looked at together; only the memory of the check depends on it."""

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from simulator.arrays import Bools, Ints
 
 LONGEST_PERIOD = 512
 """Longest repeating sequence that is looked for."""
@@ -20,9 +21,9 @@ class Period:
     """Stretches in which every element equals the one ``length`` before it."""
 
     length: int
-    behind: NDArray[np.int64]
+    behind: Ints
     """Per position: elements just before it that do so."""
-    ahead: NDArray[np.int64]
+    ahead: Ints
     """Per position: elements from it on that do so."""
 
 
@@ -43,7 +44,7 @@ def periods(numbers: Sequence[int]) -> list[Period]:
     return found
 
 
-def _period(length: int, same: NDArray[np.bool_]) -> Period:
+def _period(length: int, same: Bools) -> Period:
     """Runs of ``same``, which starts at position ``length``, seen from both ends."""
     whole = np.concatenate([np.zeros(length, dtype=bool), same, np.zeros(1, dtype=bool)])
     position = np.arange(len(whole), dtype=np.int64)

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from simulator.arrays import Floats
 from simulator.cycle_account import Meter
 from simulator.fast_forward.periods import Period, periods
 from simulator.frontend.work import Work
@@ -80,7 +80,7 @@ class Course:
         self,
         steps: Sequence[Step],
         traffic: Traffic,
-        memory_cycles: NDArray[np.float64],
+        memory_cycles: Floats,
         meters: Sequence[Meter],
         *,
         exact: bool,
@@ -101,7 +101,7 @@ class Course:
         self.cycles_passed_over = 0
         self.loops_passed_over = 0
 
-    def _learn(self, traffic: Traffic, memory_cycles: NDArray[np.float64]) -> None:
+    def _learn(self, traffic: Traffic, memory_cycles: Floats) -> None:
         """Shape of each work, as a number; time in memory and bus beats of all works before it."""
         works = [step for step in self._steps if isinstance(step, Work)]
         known: dict[tuple[int, ...], int] = {}
@@ -201,7 +201,7 @@ class Course:
         self._note(clock)
 
 
-def _alike(before: NDArray[np.float64], here: int, window: int, most: int, cycles: int, slack: float) -> int:
+def _alike(before: Floats, here: int, window: int, most: int, cycles: int, slack: float) -> int:
     """Of ``most`` windows from work ``here`` on, those that use the memory as the two before do, or little of it.
 
     ``before``: use of the memory by all works before each [cycles]; ``slack``: by which the tolerances are wider.

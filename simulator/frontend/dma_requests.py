@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import DmaSpec
-
-Ints = NDArray[np.int64]
+from simulator.arrays import Ints
 
 
 @lru_cache(maxsize=65536)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hwconfigs import HardwareSpec
+from simulator.arrays import Ints
 from simulator.frontend import loop_unroller
 from simulator.frontend.reservation_station import Footprint, last_conflict
 from simulator.frontend.work import Loads, Pairs, Stores, Work
@@ -23,7 +24,7 @@ class _Layout:
 
     work: Work
     """Of a loop whose matrices all start at address 0."""
-    load_kind: loop_unroller.Ints
+    load_kind: Ints
     """Matrix of each load: INPUT, WEIGHT or BIAS."""
 
 
@@ -370,5 +371,5 @@ class _CommandRun:
         )
 
 
-def _column(values: list[int]) -> loop_unroller.Ints:
+def _column(values: list[int]) -> Ints:
     return np.array(values, dtype=np.int64)

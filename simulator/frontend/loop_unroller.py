@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
+from simulator.arrays import Bools, Ints
 from simulator.program import MatmulLoop
-
-Ints = NDArray[np.int64]
 
 INPUT, WEIGHT, BIAS = 0, 1, 2
 """Kinds of loads of a loop."""
@@ -245,7 +243,7 @@ class LoadColumns:
     stride: Ints
     local_row: Ints
     local_rows: Ints
-    to_accumulator: NDArray[np.bool_]
+    to_accumulator: Bools
 
 
 def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Placement) -> LoadColumns:

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-Ints = NDArray[np.int64]
+from simulator.arrays import Ints
 
 NEW_WEIGHTS, KEPT_WEIGHTS = True, False
 

@@ -13,13 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import CacheSpec
+from simulator.arrays import Bools, Ints
 from simulator.memory import cache_replay
-
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 FRACTIONS = 1024
 """Steps in which the fill of a cold cache is given."""

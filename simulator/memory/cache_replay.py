@@ -5,11 +5,7 @@ Functions are compiled when that pays: see ``simulator.memory.compiled``.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from simulator.arrays import Bools, Ints
 
 
 def requests_of_commands(base: Ints, rows: Ints, stride: Ints, kind: Ints, pieces: Ints, starts: Ints) -> None:

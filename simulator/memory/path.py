@@ -15,16 +15,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
+from simulator.arrays import Floats, Ints
 from simulator.memory import recurrences
 from simulator.memory.recurrences import CODE, DIRTY, FETCH, MISS, MOST_WAYS, SHARES, VALID_WAY, Limits, Ports
 from simulator.memory.request_stream import CommandTraffic
 
-Ints = NDArray[np.int64]
-
-RowLog = NDArray[np.int64]
+RowLog = Ints
 """When rows are written on chip, and how many (2 x writes), in time order."""
 
 
@@ -130,7 +128,7 @@ def limits_of(spec: HardwareSpec) -> Limits:
     )
 
 
-def expected_memory_cycles(table: Ints, spec: HardwareSpec) -> NDArray[np.float64]:
+def expected_memory_cycles(table: Ints, spec: HardwareSpec) -> Floats:
     """Time that each request's fetch takes on the DRAM bus, with what its eviction and write-back add. [cycles]
 
     Overlapped with everything else, so no part of a run time; but equal programs, or loops, that find the caches in
@@ -141,7 +139,7 @@ def expected_memory_cycles(table: Ints, spec: HardwareSpec) -> NDArray[np.float6
         return np.zeros(len(code))
     transfer = limits.line_bytes * limits.cycles_per_byte
     fetch = (code & FETCH != 0) * (transfer + limits.evict * (code // VALID_WAY % MOST_WAYS))
-    found: NDArray[np.float64] = fetch + (code & MISS != 0) * (limits.write_back / SHARES * (code // DIRTY))
+    found: Floats = fetch + (code & MISS != 0) * (limits.write_back / SHARES * (code // DIRTY))
     return found
 
 

@@ -9,11 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from simulator.arrays import Floats, Ints
 
 LINE, BEATS, SIZE, CODE, ROWS, PORT = range(6)
 """Rows of a request table: line number, bus beats, bytes, outcome bits, on-chip rows that a read writes, cycles from

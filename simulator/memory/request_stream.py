@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
+from simulator.arrays import Bools, Ints
 from simulator.frontend.dma_requests import request_patterns
 from simulator.frontend.work import Loads, Stores, Work
 from simulator.memory import cache_replay, recurrences
@@ -35,8 +35,6 @@ from simulator.memory.recurrences import (
     VALID_WAY,
 )
 from simulator.program import HostTask, Region
-
-Ints = NDArray[np.int64]
 
 
 class MemoryState:
@@ -217,9 +215,7 @@ def _list(base: Ints, rows: Ints, size: Ints, stride: Ints, row_bytes: Ints, spe
     return table, starts
 
 
-def _decide(
-    table: Ints, writes: NDArray[np.bool_], spec: HardwareSpec, memory: MemoryState
-) -> dict[tuple[str, str], int]:
+def _decide(table: Ints, writes: Bools, spec: HardwareSpec, memory: MemoryState) -> dict[tuple[str, str], int]:
     """Run the requests through the caches: ``table`` gets lines and outcomes; the totals."""
     counts: dict[tuple[str, str], int] = {}
     if memory.l2 is None:

@@ -14,12 +14,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hwconfigs import ArraySpec
+from simulator.arrays import Ints
 
-Number = TypeVar("Number", int, "NDArray[np.int64]")
+Number = TypeVar("Number", int, "Ints")
 
 
 def compute_cycles(rows: Number, array: ArraySpec, transposed: bool = False) -> Number:

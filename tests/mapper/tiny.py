@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import hwconfigs
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.mapping.loop_nest import HardwareLoop, Mapping
+from mapper.mapping.loop_nest import HardwareLoop, LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem, contiguous
 from mapper.mapspace.hardware_loops import HELD_TILES, ORDERS, MapSpace
 from simulator.program import Matrix
@@ -26,7 +26,7 @@ def prices(spec: HardwareSpec) -> EnergyModel:
     return hwconfigs.load_energy(spec.energy).bind(spec)
 
 
-def mapping_of(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec) -> Mapping:
+def mapping_of(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec) -> LoopNest:
     """Return the loop nest of a hardware loop."""
     return loop.mapping((problem.name,), problem.dims, spec.name, spec.array.rows)
 

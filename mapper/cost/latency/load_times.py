@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.cost.cache_reuse import Lines
 from mapper.cost.counts import Visits
@@ -18,11 +17,8 @@ from mapper.cost.dma_traffic import BEATS, BYTES, LINES, Traffic
 from mapper.cost.latency.memory_system import load_command
 from mapper.mapspace.hardware_loops import Batch
 from mapper.mapspace.tiles import Cut
+from simulator.arrays import Bools, Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 AGAIN, NEW, EDGE = 0, 1, 2
 """How a tile of A or B comes: after a sweep over it; first, behind others of its rows; first, and first in its rows."""

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.cost.cache_reuse import Lines
 from mapper.cost.counts import Visits, dma
@@ -33,11 +32,8 @@ from mapper.cost.latency.store_times import BEHIND, NEW_SUMS, SUMS
 from mapper.cost.latency.store_times import EDGE as FIRST_IN_ROW
 from mapper.mapping.loop_nest import DIMS
 from mapper.mapspace.hardware_loops import Batch
+from simulator.arrays import Floats, Ints
 from simulator.units.systolic_array import completion_delay
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 OUTER, INNERMOST = 4, 5
 """Loops walked along a dimension, and along the innermost one that has several: there the two loops in flight need a

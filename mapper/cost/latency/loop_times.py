@@ -9,7 +9,6 @@ times: `simulator.units`, timing notes sections 3 and 5.2, calibration notes sec
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.cost.cache_reuse import Lines
 from mapper.cost.counts import Visits
@@ -18,11 +17,9 @@ from mapper.cost.latency.load_times import AGAIN, BIAS, LoadTimes, Mvin
 from mapper.cost.latency.store_times import StoreTimes
 from mapper.mapspace.hardware_loops import Batch
 from mapper.mapspace.tiles import cuts
+from simulator.arrays import Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.units.systolic_array import compute_cycles, preload_cycles
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 LOAD_TO_USE = 3.0
 """Cycles from a load to a step that reads it (`simulator.units.execute`)."""

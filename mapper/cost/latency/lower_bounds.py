@@ -15,7 +15,6 @@ a tile is one block deep: then they run under the array.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
 from mapper.cost.counts import Visits
@@ -27,12 +26,10 @@ from mapper.mapping.loop_nest import DIMS
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import Batch
 from mapper.mapspace.tiles import FULL, LAST, Cut
+from simulator.arrays import Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.units.store import row_period
 from simulator.units.systolic_array import completion_delay, compute_cycles
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 def floor(times: LoopTimes, seen: Visits, memory: Floats) -> Floats:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
+from simulator.arrays import Floats
 from simulator.units.systolic_array import completion_delay
-
-Floats = NDArray[np.float64]
 
 
 def load_command(beats: Floats, size_bytes: Floats, misses: Floats, from_dram: Floats, spec: HardwareSpec) -> Floats:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.cost.cache_reuse import Lines
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.mapspace.tiles import Cut
+from simulator.arrays import Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.units.store import row_period
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 SUMS, NEW_SUMS, BEHIND, EDGE = range(4)
 """What leaves: partial sums that had come back, whose lines are at hand, and those of the first k tile; results behind

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Ints = NDArray[np.int64]
+from simulator.arrays import Bools, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +62,11 @@ class Chains:
     """(levels - 1, rows): T1 .. T(L-1) [units]."""
     counts: Ints
     """(levels + 1, rows): c(0) .. c(L)."""
-    exact: NDArray[np.bool_]
+    exact: Bools
     """Whether a row is a chain; a relaxed one may only bound some."""
 
     def __len__(self) -> int:
         return int(self.tiles.shape[1]) if len(self.tiles) else int(self.counts.shape[1])
 
-    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Chains:
+    def take(self, rows: Ints | Bools) -> Chains:
         return Chains(self.tiles[:, rows], self.counts[:, rows], self.exact[rows])

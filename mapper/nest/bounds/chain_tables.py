@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.errors import MappingError
 from mapper.nest.bounds.chain_shape import Chains, ChainShape
@@ -16,10 +15,7 @@ from mapper.nest.bounds.pareto import beaten, thinned
 from mapper.nest.bounds.reuse_structure import Affine, Pair, Structure
 from mapper.nest.bounds.tile_chains import chains, cut, expanded, joined
 from mapper.nest.model.tile_counts import Cut, weighted
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from simulator.arrays import Bools, Floats, Ints
 
 LARGEST_GROUP = 4_000_000
 """Rows of a table above which a search is refused: about a gigabyte of columns."""
@@ -71,19 +67,19 @@ class Table:
     """Trips of all loops: factor of the array's steps."""
     extents: Mapping[tuple[int, str], Floats]
     """Tile extents as capacities count them, per (level, dimension)."""
-    whole: Mapping[tuple[int, str], Mask]
-    spilled: Mapping[int, Mask]
+    whole: Mapping[tuple[int, str], Bools]
+    spilled: Mapping[int, Bools]
     """Per tile of partial sums: whether they come there."""
     beyond: Mapping[tuple[int, str], Floats]
     """Per (child, sliding dimension): sum over tiles of what exceeds the overlap; the more the better."""
-    exact: Mask
+    exact: Bools
     """Whether a row is a combination of chains; otherwise it bounds some."""
     visits: Mapping[Pair, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.energy)
 
-    def take(self, rows: NDArray[np.int64] | Mask) -> Table:
+    def take(self, rows: Ints | Bools) -> Table:
         """Rows in the shape of an index array."""
         return Table(
             {dim: tiles[:, rows] for dim, tiles in self.units.items()},
@@ -254,10 +250,10 @@ def _table(
 
 def _extents(
     item: Structure, grids: Mapping[str, Grid], part: Mapping[str, Chains], rows: int
-) -> tuple[dict[tuple[int, str], Floats], dict[tuple[int, str], Mask]]:
+) -> tuple[dict[tuple[int, str], Floats], dict[tuple[int, str], Bools]]:
     """(extents of tiles as capacities count them, whether they are the whole dimension) per (level, dimension)."""
     extents: dict[tuple[int, str], Floats] = {}
-    whole: dict[tuple[int, str], Mask] = {}
+    whole: dict[tuple[int, str], Bools] = {}
     for dim, chain in part.items():
         for level in range(1, len(item.kept)):
             tiles = [tile for tile in item.tiles if tile.level == level and dim in tile.dims]

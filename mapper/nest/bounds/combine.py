@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.nest.bounds.chain_tables import Table
 from mapper.nest.bounds.reuse_structure import Affine, Pair, Structure, Tile
+from simulator.arrays import Floats, Ints
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 Real: TypeAlias = Any
 """A float64 column of any shape, or one number."""
 
@@ -29,7 +27,7 @@ class Combined:
     energy: Floats
     cycles: Floats
     """Infinite where nothing fits."""
-    choice: NDArray[np.int64]
+    choice: Ints
     """Bits of the tiles that have a second copy."""
 
 
@@ -142,7 +140,7 @@ class Combiner:
             found[pair] = words
         return found
 
-    def taken(self, tables: Sequence[Table], choice: NDArray[np.int64]) -> Floats:
+    def taken(self, tables: Sequence[Table], choice: Ints) -> Floats:
         """Words taken in all memories together under the chosen buffering."""
         total = np.zeros(choice.shape)
         for number, tile in enumerate(self.item.tiles):

@@ -25,6 +25,8 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.arrays import Bools, Ints
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class State:
@@ -133,7 +135,7 @@ class _Signatures:
 
     codes: NDArray[np.int8]
     """(signatures, levels): index of each level's state."""
-    forced: NDArray[np.int64]
+    forced: Ints
     """Bit ``level * groups + group``."""
     prefix: NDArray[np.int8]
     """(signatures, pairs)."""
@@ -181,7 +183,7 @@ class _Signatures:
             left = left[~(inside & (counted <= self.prefix[left]).all(axis=1))]
 
 
-def _shortest(trivial: NDArray[np.bool_]) -> NDArray[np.int8]:
+def _shortest(trivial: Bools) -> NDArray[np.int8]:
     """(rows, groups, prefix): drop the innermost counted levels while their loop of the group has one trip."""
     rows, levels, groups = trivial.shape
     result = np.zeros((rows, groups, levels + 1), np.int8)

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from simulator.arrays import Bools, Ints
+
 Numbers: TypeAlias = NDArray[Any]
 """Integers or floats."""
 
@@ -87,7 +88,7 @@ def minimal(points: Numbers) -> Ints:
     return np.sort(np.concatenate(kept)) if kept else np.zeros(0, np.int64)
 
 
-def beaten(rows: Numbers, front: Numbers) -> NDArray[np.bool_]:
+def beaten(rows: Numbers, front: Numbers) -> Bools:
     """Whether each row is no better than some row of ``front``; both (rows, columns)."""
     result = np.zeros(len(rows), bool)
     if not len(front):
@@ -95,7 +96,7 @@ def beaten(rows: Numbers, front: Numbers) -> NDArray[np.bool_]:
     step = max(1, 4_000_000 // len(front))
     for start in range(0, len(rows), step):
         block = rows[start : start + step]
-        worse: NDArray[np.bool_] = np.ones((len(block), len(front)), bool)
+        worse: Bools = np.ones((len(block), len(front)), bool)
         for column in range(rows.shape[1]):
             worse &= front[None, :, column] <= block[:, None, column]
         result[start : start + step] = worse.any(axis=1)

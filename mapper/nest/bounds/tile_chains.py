@@ -22,13 +22,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.errors import MappingError
 from mapper.nest.bounds.chain_shape import Chains, ChainShape
 from mapper.nest.mapspace.divisions import break_points, divisors
-
-Ints = NDArray[np.int64]
+from simulator.arrays import Bools, Ints
 
 LARGEST_TABLE = 30_000_000
 """Rows above which a table of chains is refused: about 1.5 GB of columns."""
@@ -70,7 +68,7 @@ class _Growing:
             )
         self.take(np.repeat(np.arange(len(times)), times))
 
-    def take(self, rows: Ints | NDArray[np.bool_]) -> None:
+    def take(self, rows: Ints | Bools) -> None:
         self.tiles = [column[rows] for column in self.tiles]
         self.counts = [column[rows] for column in self.counts]
         self.pieces = [(size[rows], number[rows]) for size, number in self.pieces]

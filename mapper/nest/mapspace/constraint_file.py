@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from collections.abc import Mapping as Dictionary
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hwconfigs import strict_yaml
@@ -149,7 +148,7 @@ class _Reader:
                 self.fail(where, f"must be dimensions outer to inner, with * for any others, not {item!r}")
         return tuple(str(item) for item in items)
 
-    def sets(self, entries: Dictionary[str, object], key: str, never: str, where: str) -> Sets:
+    def sets(self, entries: Mapping[str, object], key: str, never: str, where: str) -> Sets:
         only = None
         if key in entries:
             data = entries[key]

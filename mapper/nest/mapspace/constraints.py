@@ -19,21 +19,20 @@ named is free. A mapping in this form, with everything named, leaves exactly its
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import permutations
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from hwconfigs.errors import suggestion
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import NestProblem
+from simulator.arrays import Bools, Ints
 
 AXES = ("rows", "cols")
 
@@ -48,7 +47,7 @@ class Sizes:
     most: int | None = None
     never: tuple[int, ...] = ()
 
-    def allow(self, values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def allow(self, values: Ints) -> Bools:
         """Mask of the values that are left."""
         good = values >= self.least
         if self.most is not None:
@@ -132,9 +131,9 @@ class LevelRule:
     """Constraints at one memory."""
 
     memory: str
-    tile: Dictionary[str, Sizes] = field(default_factory=dict)
+    tile: Mapping[str, Sizes] = field(default_factory=dict)
     """Step of the loop over a dimension [elements]."""
-    factor: Dictionary[str, Sizes] = field(default_factory=dict)
+    factor: Mapping[str, Sizes] = field(default_factory=dict)
     """Trips of the loop over a dimension."""
     order: Orders = Orders()
     keep: Sets = Sets()
@@ -146,7 +145,7 @@ class Constraints:
     """What of a mapspace is left."""
 
     levels: tuple[LevelRule, ...] = ()
-    spatial: Dictionary[str, Dictionary[str, Sizes]] = field(default_factory=dict)
+    spatial: Mapping[str, Mapping[str, Sizes]] = field(default_factory=dict)
     """Per axis of the array the dimensions it may take, with the number of parts; an axis that is missing is free."""
 
     def rule(self, memory: str) -> LevelRule:
@@ -154,7 +153,7 @@ class Constraints:
         return next((rule for rule in self.levels if rule.memory == memory), LevelRule(memory))
 
     @classmethod
-    def of(cls, mapping: Mapping) -> Constraints:
+    def of(cls, mapping: LoopNest) -> Constraints:
         """The constraints that leave exactly one mapping."""
         rules = tuple(
             LevelRule(

@@ -8,36 +8,33 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.errors import MappingError, Violation
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.bounds.reuse_structure import COMMON, groups_of
 from mapper.nest.mapspace.constraints import Sizes
 from mapper.nest.model.assemble import assemble
 from mapper.nest.model.batch import NestBatch, batch_of
 from mapper.nest.model.cost import evaluate
+from simulator.arrays import Bools, Floats, Ints, Rows
 
 if TYPE_CHECKING:
     from mapper.nest.mapspace.nest_space import NestSpace
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class MemberCosts:
     """Costs of rows, one entry each."""
 
-    cycles: NDArray[np.int64]
-    energy_pj: NDArray[np.float64]
-    footprint_bytes: NDArray[np.int64]
+    cycles: Ints
+    energy_pj: Floats
+    footprint_bytes: Ints
     """Room that tiles take in all memories of limited size."""
-    valid: Mask
+    valid: Bools
     """Whether the memories hold the tiles."""
 
     @property
-    def edp(self) -> NDArray[np.float64]:
+    def edp(self) -> Floats:
         """Energy times delay [pJ cycles]."""
         return self.energy_pj * self.cycles
 
@@ -78,7 +75,7 @@ def costs(space: NestSpace, rows: Rows) -> MemberCosts:
     return MemberCosts(cycles, energy, footprint, valid)
 
 
-def _inner_runs(space: NestSpace, rows: Rows, moves: Mask) -> Rows:
+def _inner_runs(space: NestSpace, rows: Rows, moves: Bools) -> Rows:
     """(rows, levels): bits of the innermost loops with more than one trip that belong to one group."""
     group_of = np.empty(len(space.dims), np.int64)
     for number, dims in enumerate(groups_of(space.problem)):
@@ -117,14 +114,14 @@ def _batch(space: NestSpace, variant: int, orders: Sequence[Sequence[str]], tile
     return assemble(space.problem, space.hierarchy, choice.kept, choice.spatial, orders, columns, choice.doubled)
 
 
-def mapping_of(space: NestSpace, row: Sequence[int]) -> Mapping:
+def mapping_of(space: NestSpace, row: Sequence[int]) -> LoopNest:
     """The loop nest of a row."""
     line = np.array([row], np.int64)
     orders = [space.orders[level][int(row[level])] for level in range(space.levels)]
     return _batch(space, int(row[space.levels]), orders, tiles_of(space, line)).mapping(0)
 
 
-def row_of(space: NestSpace, mapping: Mapping) -> tuple[int, ...]:
+def row_of(space: NestSpace, mapping: LoopNest) -> tuple[int, ...]:
     """The row of a loop nest.
 
     Raises
@@ -162,7 +159,7 @@ def row_of(space: NestSpace, mapping: Mapping) -> tuple[int, ...]:
     return row
 
 
-def legal(space: NestSpace, rows: Rows, *, fits: bool = True) -> Mask:
+def legal(space: NestSpace, rows: Rows, *, fits: bool = True) -> Bools:
     """Which rows are members, and (``fits``) whose tiles the memories hold."""
     good = rows.shape[1] == space.genes and np.ones(len(rows), bool)
     for level, orders in enumerate(space.orders):
@@ -176,7 +173,7 @@ def legal(space: NestSpace, rows: Rows, *, fits: bool = True) -> Mask:
     return np.asarray(good)
 
 
-def _legal_tiles(space: NestSpace, number: int, rows: Rows, fits: bool) -> Mask:
+def _legal_tiles(space: NestSpace, number: int, rows: Rows, fits: bool) -> Bools:
     choice = space.variants[number]
     tiles = tiles_of(space, rows)
     good = np.ones(len(rows), bool)
@@ -256,7 +253,7 @@ def _chains(space: NestSpace, number: int, dim: str) -> Rows:
     return grid.elements(steps.values[index])
 
 
-def violations(space: NestSpace, mapping: Mapping) -> list[Violation]:
+def violations(space: NestSpace, mapping: LoopNest) -> list[Violation]:
     """Broken inequalities of a loop nest: rules of the nest, rooms, constraints."""
     try:
         batch = batch_of(mapping, space.problem, space.hierarchy)

@@ -7,18 +7,16 @@ tile is cut from the one outside it, the memories hold what they keep, and all c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Mapping as Dictionary
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from mapper.errors import MappingError, Violation
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.bounds.chain_tables import Grid
 from mapper.nest.mapspace import members
 from mapper.nest.mapspace.constraints import FREE, Constraints
@@ -32,9 +30,7 @@ from mapper.nest.model.capacity import block_sizes, tile_words
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import NestProblem
 from mapper.nest.model.transfers import partial_words
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from simulator.arrays import Bools, Floats, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,7 @@ class NestSpace:
         constraints: Constraints | None = None,
         *,
         perfect: bool | None = None,
-        units: Dictionary[str, int] | None = None,
+        units: Mapping[str, int] | None = None,
         most_units: int | None = None,
         spatial: Unrolling = "full",
         bypass: Sequence[str] = (),
@@ -109,7 +105,7 @@ class NestSpace:
             if rule.tile or rule.factor or rule.order.any or rule.order.never:
                 raise MappingError(f"constraints: {memory.name} has no loops of its own in this mapspace")
 
-    def _variants(self, bypass: Dictionary[str, bool]) -> tuple[Choice, ...]:
+    def _variants(self, bypass: Mapping[str, bool]) -> tuple[Choice, ...]:
         found = [
             Choice(kept, spread, doubled)
             for kept in keep_sets(self.hierarchy, self.constraints, bypass)
@@ -226,7 +222,7 @@ class NestSpace:
 
     def fits(
         self, choice: Choice, level: int, *, partial: bool = False
-    ) -> tuple[Callable[[Sequence[Rows]], Mask], frozenset[int]] | None:
+    ) -> tuple[Callable[[Sequence[Rows]], Bools], frozenset[int]] | None:
         """Whether the tiles of one level fit its memory, of sizes in units; and the dimensions this depends on.
 
         Output elements are final values, or partial sums with ``partial``: the most room that they can take.
@@ -240,7 +236,7 @@ class NestSpace:
         tensors = [self.problem.tensor(name) for name in sorted(choice.kept[level])]
         used = frozenset(index for index, dim in enumerate(self.dims) if any(dim in t.dims for t in tensors))
 
-        def fits(sizes: Sequence[Rows]) -> Mask:
+        def fits(sizes: Sequence[Rows]) -> Bools:
             elements = {dim: grids[i].elements(sizes[i]).astype(np.float64) for i, dim in enumerate(self.dims)}
             return np.asarray(self._words(choice, level, elements, partial) <= float(memory.entries or 0))
 
@@ -251,12 +247,10 @@ class NestSpace:
         inside = list(enumerate(self.hierarchy.memories))[self.levels :]
         return all(memory.entries is None or len(choice.kept[level]) <= memory.entries for level, memory in inside)
 
-    def _words(
-        self, choice: Choice, level: int, elements: Dictionary[str, NDArray[np.float64]], partial: bool = False
-    ) -> NDArray[np.float64]:
+    def _words(self, choice: Choice, level: int, elements: Mapping[str, Floats], partial: bool = False) -> Floats:
         """Words that tiles of these sizes take at a level; output elements as final values or as partial sums."""
         blocks = block_sizes(choice.spatial, level, self.accounting)
-        total: NDArray[np.float64] = np.zeros(())
+        total: Floats = np.zeros(())
         for name in sorted(choice.kept[level]):
             tensor = self.problem.tensor(name)
             rounded = {
@@ -302,7 +296,7 @@ class NestSpace:
         """Cycles, energy and room of rows, as `mapper.nest.model.cost.evaluate` says."""
         return members.costs(self, rows)
 
-    def legal(self, rows: Rows) -> Mask:
+    def legal(self, rows: Rows) -> Bools:
         """Which rows are members that fit."""
         return members.legal(self, rows)
 
@@ -310,15 +304,15 @@ class NestSpace:
         """Every legal member, at most ``most`` at a time, in a fixed order."""
         return members.walk(self, most)
 
-    def mapping(self, row: Sequence[int]) -> Mapping:
+    def mapping(self, row: Sequence[int]) -> LoopNest:
         """The loop nest of a row."""
         return members.mapping_of(self, row)
 
-    def row(self, mapping: Mapping) -> tuple[int, ...]:
+    def row(self, mapping: LoopNest) -> tuple[int, ...]:
         """The row of a loop nest; a `MappingError` says what is outside the space."""
         return members.row_of(self, mapping)
 
-    def violations(self, mapping: Mapping) -> list[Violation]:
+    def violations(self, mapping: LoopNest) -> list[Violation]:
         """Broken inequalities of a loop nest: rules of the nest, rooms, constraints. Empty for a legal member."""
         return members.violations(self, mapping)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.errors import MappingError
 from mapper.nest.bounds.chain_tables import Grid
@@ -15,8 +14,7 @@ from mapper.nest.mapspace.tile_sampler import Steps
 from mapper.nest.mapspace.variants import Choice
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import NestProblem
-
-Ints = NDArray[np.int64]
+from simulator.arrays import Bools, Ints
 
 LARGEST_GRID = 16_384
 """Units of a dimension with tiles of any size; break points of so many take seconds, and grow with the square."""
@@ -144,8 +142,8 @@ class Lattice:
 
     def _make_steps(self, grid: Grid) -> Steps:
         values = _sizes(grid)
-        masks: list[NDArray[np.bool_]] = []
-        relations: list[NDArray[np.bool_] | None] = []
+        masks: list[Bools] = []
+        relations: list[Bools | None] = []
         for level in range(self.levels - 1):
             allowed = grid.allowed[level] if grid.allowed else None
             trips = grid.trips[level] if grid.trips else None
@@ -163,11 +161,11 @@ def _sizes(grid: Grid) -> Ints:
     return np.array(divisors(grid.units) if grid.perfect else range(1, grid.units + 1), np.int64)
 
 
-def _tile_mask(rule: LevelRule, dim: str, elements: Ints) -> NDArray[np.bool_] | None:
+def _tile_mask(rule: LevelRule, dim: str, elements: Ints) -> Bools | None:
     return rule.tile[dim].allow(elements) if dim in rule.tile else None
 
 
-def _innermost_mask(rule: LevelRule, dim: str, elements: Ints, array: int) -> NDArray[np.bool_] | None:
+def _innermost_mask(rule: LevelRule, dim: str, elements: Ints, array: int) -> Bools | None:
     """What constraints on the loops around the array leave of the tile that they walk."""
     good = np.ones(len(elements), bool)
     if dim in rule.tile:

@@ -23,11 +23,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mapper.errors import MappingError
+from simulator.arrays import Bools, Ints
 
-Ints = NDArray[np.int64]
 Numbers: TypeAlias = NDArray[Any]
 """int64, or float64 where counts would not fit."""
-Mask = NDArray[np.bool_]
 
 LARGEST_TABLE = 40_000_000
 """Cells of a table of inner levels: 320 MB."""
@@ -42,9 +41,9 @@ class Steps:
 
     values: Ints
     """Possible sizes, ascending; the last one is the whole dimension."""
-    masks: tuple[Mask, ...]
+    masks: tuple[Bools, ...]
     """Per level of a tile, outermost first: sizes that are left."""
-    relations: tuple[Mask | None, ...]
+    relations: tuple[Bools | None, ...]
     """Per level of a tile: (outer, inner) sizes that may follow; None if all sizes up to the outer one may."""
 
     def inside(self, table: Numbers, level: int, axis: int) -> Numbers:
@@ -91,7 +90,7 @@ class TileSampler:
     def __init__(
         self,
         steps: Sequence[Steps],
-        fits: Sequence[tuple[Callable[[Sequence[Ints]], Mask], frozenset[int]] | None],
+        fits: Sequence[tuple[Callable[[Sequence[Ints]], Bools], frozenset[int]] | None],
     ) -> None:
         self.steps, self.fits, self.levels = tuple(steps), tuple(fits), len(fits)
         chains = prod(step.chains() for step in steps)
@@ -162,7 +161,7 @@ class TileSampler:
             total = total * fits[0](sizes)
         return total
 
-    def _first(self, dim: int) -> Mask:
+    def _first(self, dim: int) -> Bools:
         """Sizes that may follow the whole dimension."""
         relation = self.steps[dim].relations[0]
         return np.ones(len(self.steps[dim].values), bool) if relation is None else relation[-1]
@@ -229,7 +228,7 @@ class TileSampler:
             weights = self._along_last(index[part, 0], self._first(self.last))
             index[part, 0, self.last] = _pick(weights, rest[part])
 
-    def _along_last(self, rows: Ints, first: Mask) -> Numbers:
+    def _along_last(self, rows: Ints, first: Bools) -> Numbers:
         """Ways of the outermost level along the dimension drawn last, one row per drawn combination of the others."""
         inner, last = self._inner.get(1), self.last
         grid = self.steps[last].values

@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from mapper.errors import MappingError
 from mapper.nest.mapspace.tile_sampler import TileSampler
 from mapper.nest.mapspace.variants import Choice
+from simulator.arrays import Bools, Floats, Rows
 
 if TYPE_CHECKING:
     from mapper.nest.mapspace.nest_space import NestSpace
 
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 MOST_CELLS = 20_000_000
 """Of tables for draws that are kept: 160 MB."""
@@ -74,7 +72,7 @@ class Draws:
         return tuple(found)
 
     @cached_property
-    def _weights(self) -> NDArray[np.float64]:
+    def _weights(self) -> Floats:
         """What may be drawn from each group, kept or not."""
         return np.array([len(group.numbers) * float(self._sampler(group.base).count) for group in self.groups])
 
@@ -113,7 +111,7 @@ class Draws:
                     rows[where, space.gene(level, position)] = sizes[:, level]
         return rows
 
-    def _fit(self, rows: Rows) -> Mask:
+    def _fit(self, rows: Rows) -> Bools:
         """Which of the drawn rows fit their own outer choice.
 
         Where partial sums take more room, the kernel is asked only for rows that fit without them and not with them.
@@ -134,7 +132,7 @@ class Draws:
             good[open_] = space.costs(rows[open_]).valid
         return good
 
-    def _roomy(self, choice: Choice, rows: Rows, *, partial: bool) -> Mask:
+    def _roomy(self, choice: Choice, rows: Rows, *, partial: bool) -> Bools:
         """Whether tiles fit memory by memory."""
         space = self.space
         good = np.ones(len(rows), bool)

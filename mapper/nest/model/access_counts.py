@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.nest.model.accounting import Accounting
 from mapper.nest.model.batch import NestBatch
@@ -19,23 +17,22 @@ from mapper.nest.model.problem import TENSORS
 from mapper.nest.model.tile_counts import Real, ceil_div
 from mapper.nest.model.transfers import Kind, Move, canonical, flows
 from mapper.nest.model.visit_columns import Walk
-
-Integers: TypeAlias = NDArray[np.int64]
+from simulator.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
 class Accesses:
     """What one tensor does in one memory; a column entry per mapping. [words]"""
 
-    tile: Integers
+    tile: Ints
     """Words of the tensor in one instance, without double buffering or rounding."""
-    instances: Integers
+    instances: Ints
     """Instances that are used at once."""
-    total: Mapping[Kind, Integers]
+    total: Mapping[Kind, Ints]
     """read, fill and update over all instances."""
-    busiest: Mapping[Kind, Integers]
+    busiest: Mapping[Kind, Ints]
     """The same of the instance that has most to do; with perfect factors of every one."""
-    energy_pj: NDArray[np.float64]
+    energy_pj: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +42,14 @@ class Tally:
     accesses: Mapping[tuple[str, str], Accesses]
     """By (memory, tensor), for tensors that are kept."""
     macs: int
-    steps: Integers
+    steps: Ints
     """Cycles in which the array computes."""
-    cycles: Integers
-    level_cycles: Mapping[str, Integers]
+    cycles: Ints
+    level_cycles: Mapping[str, Ints]
     """Cycles by memory if it alone limited the array."""
-    used_macs: Integers
+    used_macs: Ints
     """Multipliers in use at once."""
-    utilisation: NDArray[np.float64]
+    utilisation: Floats
     """Multiplications by those that the array could have done in ``cycles``."""
 
 
@@ -130,7 +127,7 @@ def _fanout(walk: Walk, level: int) -> Real:
     return prod(parts, start=1.0)
 
 
-def _level_cycles(batch: NestBatch, walk: Walk, computing: Integers, plan: Plan) -> dict[str, Integers]:
+def _level_cycles(batch: NestBatch, walk: Walk, computing: Ints, plan: Plan) -> dict[str, Ints]:
     cycles = {level.memory: computing for level in batch.skeleton.levels}
     words = {move: walk.words(way) for move, way in plan.routes}
     for port in plan.coefficients.ports:
@@ -140,5 +137,5 @@ def _level_cycles(batch: NestBatch, walk: Walk, computing: Integers, plan: Plan)
     return cycles
 
 
-def _whole(values: Real, rows: int) -> Integers:
+def _whole(values: Real, rows: int) -> Ints:
     return np.broadcast_to(np.asarray(values), (rows,)).astype(np.int64)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.nest.model.batch import LevelShape, NestBatch, Skeleton
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import NestProblem
 from mapper.nest.model.transfers import Kept, Spread
-
-Ints = NDArray[np.int64]
+from simulator.arrays import Ints
 
 
 def assemble(

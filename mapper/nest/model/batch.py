@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.mapping.mapping_file import require_for
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.legality import require_legal
 from mapper.nest.model.problem import NestProblem
+from simulator.arrays import Ints
 
-Column: TypeAlias = NDArray[np.int64] | int
+Column: TypeAlias = Ints | int
 """One value per mapping, or one for all of them."""
 
 
@@ -67,7 +67,7 @@ class NestBatch:
         return self.rows
 
     @classmethod
-    def of(cls, mappings: Sequence[Mapping], problem: NestProblem, hierarchy: Hierarchy) -> NestBatch:
+    def of(cls, mappings: Sequence[LoopNest], problem: NestProblem, hierarchy: Hierarchy) -> NestBatch:
         """Columns of mappings with one skeleton.
 
         Spatial loops listed at the innermost memory, if that is the array's own, are taken as around it: Gemmini's
@@ -97,7 +97,7 @@ class NestBatch:
         require_legal(batch)
         return batch
 
-    def mapping(self, row: int) -> Mapping:
+    def mapping(self, row: int) -> LoopNest:
         """The loop nest of one row."""
         levels = tuple(
             LevelMapping(
@@ -112,20 +112,20 @@ class NestBatch:
             )
             for shape, tiles in zip(self.skeleton.levels, self.tiles, strict=True)
         )
-        return Mapping((self.problem.name,), self.problem.dims, self.hierarchy.name, levels)
+        return LoopNest((self.problem.name,), self.problem.dims, self.hierarchy.name, levels)
 
-    def take(self, rows: NDArray[np.int64]) -> NestBatch:
+    def take(self, rows: Ints) -> NestBatch:
         """The batch of some rows."""
         tiles = tuple(tuple(tile if isinstance(tile, int) else tile[rows] for tile in level) for level in self.tiles)
         return NestBatch(self.problem, self.hierarchy, self.skeleton, tiles, len(rows))
 
 
-def batch_of(mapping: Mapping, problem: NestProblem, hierarchy: Hierarchy) -> NestBatch:
+def batch_of(mapping: LoopNest, problem: NestProblem, hierarchy: Hierarchy) -> NestBatch:
     """A batch of one."""
     return NestBatch.of([mapping], problem, hierarchy)
 
 
-def skeleton_of(mapping: Mapping, problem: NestProblem, hierarchy: Hierarchy) -> Skeleton:
+def skeleton_of(mapping: LoopNest, problem: NestProblem, hierarchy: Hierarchy) -> Skeleton:
     """What a mapping shares with others; a `MappingError` if it is for another problem or machine."""
     require_for(mapping, problem=problem.sizes, machine=hierarchy.name)
     names = tuple(level.memory for level in mapping.levels)

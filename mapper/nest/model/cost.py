@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.nest.model.accounting import Accounting
 from mapper.nest.model.batch import NestBatch, Skeleton
@@ -24,6 +23,7 @@ from mapper.nest.model.problem import NestProblem
 from mapper.nest.model.tile_counts import Real, as_number, larger
 from mapper.nest.model.transfers import Flow, Kept, Kind, Move, Spread, canonical, flows, pairs
 from mapper.nest.model.visit_columns import Mask, Term, Walk
+from simulator.arrays import Bools, Floats, Ints
 
 GUARD = 1e-12
 """Relative. Loads are sums of quotients; one that is a whole number of cycles must not round up to the next."""
@@ -165,15 +165,15 @@ def _serial(hierarchy: Hierarchy, kept: Kept, found: Sequence[Flow]) -> list[Ser
 class NestCosts:
     """Costs of a batch, one entry per mapping."""
 
-    cycles: NDArray[np.int64]
-    energy_pj: NDArray[np.float64]
-    footprint: Mapping[str, NDArray[np.float64]]
+    cycles: Ints
+    energy_pj: Floats
+    footprint: Mapping[str, Floats]
     """Words in one instance of each bounded memory."""
-    valid: NDArray[np.bool_]
+    valid: Bools
     """Whether every tile fits (and divides, if the accounting wants perfect factors)."""
 
     @property
-    def edp(self) -> NDArray[np.float64]:
+    def edp(self) -> Floats:
         """Energy times delay [pJ cycles]."""
         return self.energy_pj * self.cycles
 
@@ -285,5 +285,5 @@ def divides(loop: LoopPlace, step: Real, outside: Real) -> Mask:
     return ratio == np.floor(ratio)
 
 
-def _full(value: Real, rows: int) -> NDArray[np.float64]:
+def _full(value: Real, rows: int) -> Floats:
     return value if isinstance(value, np.ndarray) and value.shape == (rows,) else np.full(rows, value)

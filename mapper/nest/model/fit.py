@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from mapper.errors import MappingError, Violation
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.model.accounting import Accounting
 from mapper.nest.model.batch import NestBatch, batch_of
 from mapper.nest.model.capacity import MemoryShape
@@ -50,7 +50,7 @@ def _rests(one: NestBatch, walk: Walk, accounting: Accounting) -> Iterator[Viola
             yield Violation(rule, memory, int(float(outside)) % unit, 0, "elements", hint)
 
 
-def costs_of(mapping: Mapping, problem: NestProblem, hierarchy: Hierarchy, accounting: Accounting) -> NestCosts:
+def costs_of(mapping: LoopNest, problem: NestProblem, hierarchy: Hierarchy, accounting: Accounting) -> NestCosts:
     """Costs of one mapping.
 
     Raises

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import Self, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
+from simulator.arrays import Bools, Floats, Ints
+
 Real: TypeAlias = Floats | float
 """A column, or one value for all rows. Integers below 2^52 throughout, hence exact, ratios of them included: a quotient
 is at least 1 / divisor away from the next integer, more than float64 rounds."""
@@ -40,7 +40,7 @@ def larger(a: Real, b: Real) -> Real:
     return found
 
 
-def chosen(where: NDArray[np.bool_] | bool, a: Real, b: Real) -> Real:
+def chosen(where: Bools | bool, a: Real, b: Real) -> Real:
     """``a`` where the mask says so, ``b`` elsewhere."""
     if isinstance(where, np.ndarray):
         found: Floats = np.where(where, a, b)
@@ -48,7 +48,7 @@ def chosen(where: NDArray[np.bool_] | bool, a: Real, b: Real) -> Real:
     return a if where else b
 
 
-def as_number(mask: NDArray[np.bool_] | bool) -> Real:
+def as_number(mask: Bools | bool) -> Real:
     """1 where the mask says so, 0 elsewhere."""
     return mask.astype(np.float64) if isinstance(mask, np.ndarray) else float(mask)
 
@@ -182,7 +182,7 @@ def weighted(terms: Sequence[tuple[Real, Real]]) -> Real:
     return 0.0 if total is None else total
 
 
-def visits(size: int, steps: Sequence[NDArray[np.int64] | int], counted: Sequence[bool]) -> NDArray[np.int64]:
+def visits(size: int, steps: Sequence[Ints | int], counted: Sequence[bool]) -> Ints:
     """c(d, j): tiles of a dimension of ``size`` after loops with ``steps``, of which only some count.
 
     Parameters
@@ -205,6 +205,6 @@ def visits(size: int, steps: Sequence[NDArray[np.int64] | int], counted: Sequenc
     return np.asarray(tiles.number).astype(np.int64)
 
 
-def column(values: NDArray[np.int64] | int) -> Real:
+def column(values: Ints | int) -> Real:
     """Tile sizes as the kernel computes with them."""
     return values.astype(np.float64) if isinstance(values, np.ndarray) else float(values)

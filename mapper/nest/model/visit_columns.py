@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.nest.model.batch import NestBatch
 from mapper.nest.model.hoisting import Path, Route, places, step_paths
 from mapper.nest.model.problem import Axis
 from mapper.nest.model.tile_counts import Cut, EvenCut, Real, ceil_div, chosen, column, larger, weighted
+from simulator.arrays import Bools, Ints
 
-Mask: TypeAlias = NDArray[np.bool_] | bool
+Mask: TypeAlias = Bools | bool
 Term: TypeAlias = tuple[float, Real]
 """Constant factor and column: their product is the value."""
 
@@ -150,7 +150,7 @@ def product(factors: Iterable[Real]) -> Real:
     return found
 
 
-def _column(tile: NDArray[np.int64] | int, rows: int) -> Real:
+def _column(tile: Ints | int, rows: int) -> Real:
     """Tiles to compute with; Python's floats give the same bits for a batch of one in a fraction of the time."""
     return float(tile[0]) if rows == 1 and isinstance(tile, np.ndarray) else column(tile)
 

@@ -13,12 +13,12 @@ the next, longer schedule begins; so the search never ends by itself, and a larg
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.cost.model import Costs
 from mapper.search.algorithms.fitness import mixed, weights
 from mapper.search.searcher import Searcher
-from mapper.search.space import Goal, Rows, Space
+from mapper.search.space import Goal, Space
+from simulator.arrays import Bools, Rows
 
 CHAINS = 256
 TRIES = 4
@@ -71,14 +71,14 @@ class AnnealingSearcher(Searcher):
         if self._step >= self._steps:
             self._start_anew()
 
-    def _accepted(self, costs: Costs) -> NDArray[np.bool_]:
+    def _accepted(self, costs: Costs) -> Bools:
         """Which chains take what they are offered."""
         loss = mixed(costs, self._weights) - mixed(self._costs, self._weights)
         temperature = HOT * (COLD / HOT) ** (self._step / self._steps)
-        accepted: NDArray[np.bool_] = self.random.random(CHAINS) < np.exp(-np.maximum(loss, 0.0) / temperature)
+        accepted: Bools = self.random.random(CHAINS) < np.exp(-np.maximum(loss, 0.0) / temperature)
         return accepted
 
-    def _adopt(self, rows: Rows, costs: Costs, accepted: NDArray[np.bool_]) -> None:
+    def _adopt(self, rows: Rows, costs: Costs, accepted: Bools) -> None:
         assert self._rows is not None
         self._rows = np.where(accepted[:, None], rows, self._rows)
         self._costs = Costs(

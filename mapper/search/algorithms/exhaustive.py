@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mapper.search.searcher import Searcher
-from mapper.search.space import Goal, Rows, Space
+from mapper.search.space import Goal, Space
+from simulator.arrays import Rows
 
 ROWS = 16_384
 """Candidates asked for at once."""

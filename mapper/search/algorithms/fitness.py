@@ -7,12 +7,10 @@ that together they press on the whole front.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.cost.model import Costs
 from mapper.search.space import Goal
-
-Floats = NDArray[np.float64]
+from simulator.arrays import Floats
 
 
 def weights(goal: Goal, members: int) -> Floats:

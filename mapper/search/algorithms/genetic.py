@@ -10,14 +10,12 @@ front. When nothing better was born for a while, a few survivors start over amon
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.cost.model import Costs
 from mapper.search.algorithms.fitness import mixed, weights
 from mapper.search.searcher import Searcher
-from mapper.search.space import Goal, Rows, Space, names
-
-Floats = NDArray[np.float64]
+from mapper.search.space import Goal, Space, names
+from simulator.arrays import Bools, Floats, Ints, Rows
 
 MEMBERS = 512
 CHILDREN = 1024
@@ -76,7 +74,7 @@ class GeneticSearcher(Searcher):
         born[moved] = self.space.neighbours(born[moved], self.random)
         return np.concatenate([self.space.sample(IMMIGRANTS, self.random), born])
 
-    def _unseen(self, rows: Rows) -> NDArray[np.bool_]:
+    def _unseen(self, rows: Rows) -> Bools:
         """Tell which candidates were never proposed; they count as seen from now on."""
         fresh = np.zeros(len(rows), dtype=bool)
         for at, name in enumerate(names(rows)):
@@ -85,10 +83,10 @@ class GeneticSearcher(Searcher):
                 self._seen.add(name)
         return fresh
 
-    def _parents(self, count: int) -> NDArray[np.int64]:
+    def _parents(self, count: int) -> Ints:
         """Winners of tournaments; members stand in order of their fitness, the best first."""
         assert self._rows is not None
-        chosen: NDArray[np.int64] = self.random.integers(len(self._rows), size=(count, TOURNAMENT)).min(axis=1)
+        chosen: Ints = self.random.integers(len(self._rows), size=(count, TOURNAMENT)).min(axis=1)
         return chosen
 
     def learn(self, rows: Rows, costs: Costs) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mapper.search.searcher import Searcher
-from mapper.search.space import Goal, Rows, Space
+from mapper.search.space import Goal, Space
+from simulator.arrays import Rows
 
 FEW, MANY = 64, 4096
 """Candidates asked for at first, and at most: each batch is twice the one before, so that a short budget of time is met

@@ -12,14 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.cost.model import CostModel, Objective
 from mapper.mapping.loop_nest import HardwareLoop
 from mapper.mapspace.hardware_loops import Batch, MapSpace, nothing_fits
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from simulator.arrays import Floats, Ints
 
 FIRST, MORE = 64, 2048
 """Candidates evaluated together: few until there is something to compare with, then enough to keep numpy busy."""

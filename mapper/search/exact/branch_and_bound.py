@@ -14,16 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.nest.bounds.chain_tables import Grid, Table, expanded_table, group_table
 from mapper.nest.bounds.combine import Combined, Combiner
 from mapper.nest.bounds.order_classes import OrderClass
 from mapper.nest.bounds.reuse_structure import COMMON, Structure
 from mapper.search.exact.incumbents import Candidate, Goal
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from simulator.arrays import Floats, Ints
 
 CELLS = 1 << 18
 """Combinations evaluated at once, at most."""

@@ -19,7 +19,7 @@ from mapper.cost.model import OBJECTIVES, CostModel, Objective
 from mapper.cost.simulation_limits import check_floor
 from mapper.errors import MappingError
 from mapper.graph.capabilities import require
-from mapper.mapping.loop_nest import HardwareLoop, Mapping
+from mapper.mapping.loop_nest import HardwareLoop, LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
 from mapper.search.exact.best_first import Candidates, FrontHunt, Hunt
@@ -35,7 +35,7 @@ ACCOUNTING = (
 class Proved:
     """The best mapping of a space, and what is known of the others."""
 
-    mapping: Mapping
+    mapping: LoopNest
     loop: HardwareLoop
     cycles: float
     """By which it was chosen; the estimate of one mapping replays its requests through the caches and may differ."""
@@ -84,7 +84,7 @@ class Proved:
 class Point:
     """One member of a Pareto front."""
 
-    mapping: Mapping
+    mapping: LoopNest
     loop: HardwareLoop
     cycles: float
     energy_pj: float
@@ -133,7 +133,7 @@ def search(
 class Ranked:
     """One of the best members of a space."""
 
-    mapping: Mapping
+    mapping: LoopNest
     loop: HardwareLoop
     cycles: float
     energy_pj: float
@@ -214,6 +214,6 @@ def _space(problem: MatmulProblem, spec: HardwareSpec) -> MapSpace:
     return MapSpace(problem, spec)
 
 
-def _mapping(loop: HardwareLoop, space: MapSpace) -> Mapping:
+def _mapping(loop: HardwareLoop, space: MapSpace) -> LoopNest:
     problem = space.problem
     return loop.mapping((problem.name,), problem.dims, space.spec.name, space.dim)

@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.nest.bounds.chain_tables import Grid
 from mapper.nest.bounds.combine import Combined
 from mapper.nest.bounds.order_classes import OrderClass
 from mapper.nest.bounds.reuse_structure import Structure
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from simulator.arrays import Bools, Floats, Ints
 
 TIE = 1e-12
 """Relative: energies closer than this count as equal until the kernel has settled them."""
@@ -56,10 +53,10 @@ class Goal(Protocol):
     def bound(self, costs: Combined) -> Floats:
         """A number per combination by which the most promising come first."""
 
-    def hopeless(self, costs: Combined) -> NDArray[np.bool_]:
+    def hopeless(self, costs: Combined) -> Bools:
         """Whether neither a combination nor anything it bounds can be a result."""
 
-    def promising(self, scores: Floats) -> NDArray[np.bool_]:
+    def promising(self, scores: Floats) -> Bools:
         """Which bounds that once were not hopeless may still hide a result; infinite ones do not."""
 
     def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
@@ -97,11 +94,11 @@ class Least:
     def _limit(self) -> float:
         return self.best * (1.0 + TIE) if self.ties else self.best * (1.0 - TIE)
 
-    def hopeless(self, costs: Combined) -> NDArray[np.bool_]:
+    def hopeless(self, costs: Combined) -> Bools:
         score = self.bound(costs)
         return ~(np.isfinite(score) & (score <= self._limit))
 
-    def promising(self, scores: Floats) -> NDArray[np.bool_]:
+    def promising(self, scores: Floats) -> Bools:
         return np.isfinite(scores) & (scores <= self._limit)
 
     def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
@@ -151,14 +148,14 @@ class Front:
     def bound(self, costs: Combined) -> Floats:
         return costs.energy * costs.cycles
 
-    def hopeless(self, costs: Combined) -> NDArray[np.bool_]:
+    def hopeless(self, costs: Combined) -> Bools:
         hopeless = ~np.isfinite(costs.cycles)
         if len(self._cycles):
             at = np.searchsorted(self._cycles, costs.cycles, side="right") - 1
             hopeless |= (at >= 0) & (self._energy[np.maximum(at, 0)] <= costs.energy * (1.0 + TIE))
         return hopeless
 
-    def promising(self, scores: Floats) -> NDArray[np.bool_]:
+    def promising(self, scores: Floats) -> Bools:
         return np.isfinite(scores)
 
     def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:

@@ -22,7 +22,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import Mapping as NestMapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.bounds.chain_tables import Grid
 from mapper.nest.bounds.order_classes import OrderClass, State, order_classes
 from mapper.nest.bounds.reuse_structure import COMMON, Structure, structure
@@ -45,7 +45,7 @@ Progress: TypeAlias = Callable[[int, float, float], None]
 class Priced:
     """A mapping and what the kernel says of it."""
 
-    mapping: NestMapping
+    mapping: LoopNest
     cycles: int
     energy_pj: float
     footprint_words: int

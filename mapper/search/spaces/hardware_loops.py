@@ -13,17 +13,15 @@ from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.model import CostModel, Costs
-from mapper.mapping.loop_nest import HardwareLoop, Mapping
+from mapper.mapping.loop_nest import HardwareLoop, LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import ORDERS, Batch, MapSpace, nothing_fits
 from mapper.search.exact import hardware_loops
-from mapper.search.space import Bools, Floor, Rows
-
-Ints = NDArray[np.int64]
+from mapper.search.space import Floor
+from simulator.arrays import Bools, Ints, Rows
 
 M, K, N, ORDER, BUFFERED = range(5)
 """Columns of a row."""
@@ -173,7 +171,7 @@ class LoopSpace:
         problem, spec = self.model.problem, self.model.spec
         return Floor(*hardware_loops.lower_bound(problem, spec, self.model.energy))
 
-    def mapping(self, row: tuple[int, ...]) -> Mapping:
+    def mapping(self, row: tuple[int, ...]) -> LoopNest:
         m, k, n = (int(column[0]) for column in self._values(np.array([row], dtype=np.int64)))
         loop = HardwareLoop(m, k, n, ORDERS[row[ORDER]], bool(row[BUFFERED]))
         problem, spec = self.model.problem, self.model.spec

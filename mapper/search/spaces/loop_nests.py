@@ -13,15 +13,13 @@ from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from mapper.cost.model import Costs
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.search.exact import loop_nests
-from mapper.search.space import Bools, Floor, Rows
-
-Ints = NDArray[np.int64]
+from mapper.search.space import Floor
+from simulator.arrays import Bools, Ints, Rows
 
 ATTEMPTS = 12
 """Moves that are tried for a row until one is legal; a row that none suits stays as it is."""
@@ -63,7 +61,7 @@ class LoopNests:
         cycles, energy_pj = loop_nests.floor(self.nests)
         return Floor(cycles, energy_pj * ROUNDING)
 
-    def mapping(self, row: tuple[int, ...]) -> Mapping:
+    def mapping(self, row: tuple[int, ...]) -> LoopNest:
         return self.nests.mapping(row)
 
     @cached_property

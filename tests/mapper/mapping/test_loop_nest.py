@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import HardwareLoop, LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.loop_nest import HardwareLoop, LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.mapping.mapping_file import dump_mapping, read_mapping
 from mapper.mapspace.hardware_loops import ORDERS
 
@@ -113,7 +113,7 @@ def test_any_nest_survives_yaml() -> None:
         LevelMapping("l3", frozenset({"weight"}), (), (SpatialLoop("c", 4, "rows"), SpatialLoop("r", 3, "rows"))),
         LevelMapping("registers", frozenset({"weight"}), (TemporalLoop("k", 1),), (), frozenset({"weight"})),
     )
-    nest = Mapping(("conv",), (("k", 8), ("c", 4), ("p", 14), ("r", 3)), "a machine", levels)
+    nest = LoopNest(("conv",), (("k", 8), ("c", 4), ("p", 14), ("r", 3)), "a machine", levels)
     assert read_mapping(dump_mapping(nest)) == nest
     assert "for r in [0:3)      spatial rows" in nest.loop_nest()
 
@@ -138,7 +138,7 @@ def test_impossible_hardware_loops(arguments: tuple[object, ...]) -> None:
 
 def test_a_nest_of_another_form_is_no_hardware_loop() -> None:
     levels = (LevelMapping("dram", temporal=(TemporalLoop("m", 4),)), *MAPPING.levels[1:])
-    other = Mapping(("q",), MAPPING.problem, "gemmini", levels)
+    other = LoopNest(("q",), MAPPING.problem, "gemmini", levels)
     with pytest.raises(MappingError, match="not a hardware loop"):
         _ = other.hardware_loop
     assert read_mapping(dump_mapping(other)) == other

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mapper.mapping.loop_nest import LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.nest.model.hierarchy import Hierarchy, Memory
 from mapper.nest.model.problem import TENSORS, NestProblem, batched_matmul, conv2d, matmul
 
@@ -24,7 +24,7 @@ def random_problem(rng: np.random.Generator, kind: str) -> NestProblem:
 
 def random_nest(
     rng: np.random.Generator, problem: NestProblem, levels: int, *, perfect: bool = False
-) -> tuple[Mapping, Hierarchy]:
+) -> tuple[LoopNest, Hierarchy]:
     """A mapping with any loops at any level on a hierarchy that is just wide enough for it."""
     extent = problem.sizes
     kept = [_some(rng, TENSORS, 0.6) for _ in range(levels)]
@@ -70,7 +70,7 @@ def random_nest(
         for level, shape in enumerate(shapes)
     )
     machine = Hierarchy("random", memories, used["rows"], used["cols"], 0.5)
-    return Mapping((problem.name,), problem.dims, machine.name, tuple(shapes)), machine
+    return LoopNest((problem.name,), problem.dims, machine.name, tuple(shapes)), machine
 
 
 def _some(rng: np.random.Generator, items: Sequence[str], share: float) -> frozenset[str]:

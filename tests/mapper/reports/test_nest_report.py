@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mapper.mapping.loop_nest import LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, matmul
@@ -17,10 +17,10 @@ ALL = frozenset(TENSORS)
 OPERANDS, RESULT = frozenset({"input", "weight"}), frozenset({"output"})
 
 
-def nest(m: int = 128, k: int = 384, n: int = 64, inner: str = "knm") -> Mapping:
+def nest(m: int = 128, k: int = 384, n: int = 64, inner: str = "knm") -> LoopNest:
     """512x768x768 in one tile of the scratchpad at a time, blocks walked along ``inner``, two copies of everything."""
     steps = {"m": 1, "k": 16, "n": 16}
-    return Mapping(
+    return LoopNest(
         ("x",),
         (("m", 512), ("k", 768), ("n", 768)),
         "gemmini + l2=null",
@@ -39,7 +39,7 @@ def nest(m: int = 128, k: int = 384, n: int = 64, inner: str = "knm") -> Mapping
     )
 
 
-def report(mapping: Mapping) -> NestReport:
+def report(mapping: LoopNest) -> NestReport:
     spec = machine("gemmini").override({"l2": None})
     return nest_report(mapping, matmul(512, 768, 768), Hierarchy.of(spec, prices(spec)), DEFAULT, spec)
 
@@ -80,7 +80,7 @@ def test_a_slow_port_is_named() -> None:
         (nest(m=103, inner="mkn"), ["tile m=103", "walked along m k n"]),
     ],
 )
-def test_what_keeps_gemmini_from_a_nest(mapping: Mapping, says: list[str]) -> None:
+def test_what_keeps_gemmini_from_a_nest(mapping: LoopNest, says: list[str]) -> None:
     found = obstacles(mapping, 16)
     assert len(found) == len(says)
     assert all(text in reason for text, reason in zip(says, found, strict=True))

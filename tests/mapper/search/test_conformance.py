@@ -20,9 +20,10 @@ from mapper.search.driver import ALGORITHMS, Found, drive, find
 from mapper.search.exact import hardware_loops, loop_nests
 from mapper.search.front import least
 from mapper.search.searcher import Searcher
-from mapper.search.space import GOALS, Goal, Rows, Space
+from mapper.search.space import GOALS, Goal, Space
 from mapper.search.spaces.hardware_loops import LoopSpace
 from mapper.search.spaces.loop_nests import LoopNests
+from simulator.arrays import Rows
 from tests.mapper.tiny import machine, prices
 
 

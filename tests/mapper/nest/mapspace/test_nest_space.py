@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP
 from mapper.nest.model.assemble import assemble
@@ -172,7 +172,7 @@ def test_mapping_for_another_problem_or_machine() -> None:
     mapping = space.mapping(tuple(space.sample(1, np.random.default_rng(0))[0]))
     with pytest.raises(MappingError, match="m=64"):
         NestSpace(matmul(32, 64, 64), gemmini(), TIMELOOP).row(mapping)
-    other = Mapping(mapping.ops, mapping.problem, "elsewhere", mapping.levels)
+    other = LoopNest(mapping.ops, mapping.problem, "elsewhere", mapping.levels)
     with pytest.raises(MappingError, match="elsewhere"):
         space.row(other)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.model.problem import TENSORS, NestProblem
 
 Box = tuple[tuple[int, int], ...]
@@ -62,14 +62,14 @@ class Walked:
 class Interpreter:
     """Of one mapping whose spatial loops lie inside the temporal loops of their level."""
 
-    def __init__(self, problem: NestProblem, mapping: Mapping) -> None:
+    def __init__(self, problem: NestProblem, mapping: LoopNest) -> None:
         self.problem = problem
         self.index = {dim: place for place, dim in enumerate(problem.names)}
         self.kept = [level.kept for level in mapping.levels]
         self.loops = self._steps(mapping)
         self.whole: Box = tuple((0, size) for _, size in problem.dims)
 
-    def _steps(self, mapping: Mapping) -> list[Step]:
+    def _steps(self, mapping: LoopNest) -> list[Step]:
         extent = self.problem.sizes
         steps = []
         for place, level in enumerate(mapping.levels):

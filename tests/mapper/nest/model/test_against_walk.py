@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.mapping.loop_nest import Mapping
+from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.model.access_counts import Tally, tally
 from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.batch import NestBatch, batch_of
@@ -46,7 +46,7 @@ def expected(walked: Walked, level: int, tensor: str, kind: str, machine: Hierar
 RULES = (RAGGED_TIMELOOP, DEFAULT, ACCELFORGE, NO_ELISION)
 
 
-def compare(problem: NestProblem, mapping: Mapping, machine: Hierarchy, rules: Accounting) -> None:
+def compare(problem: NestProblem, mapping: LoopNest, machine: Hierarchy, rules: Accounting) -> None:
     """Every count, the steps, the largest tiles, energy and cycles."""
     walked = Interpreter(problem, mapping).run()
     batch = batch_of(mapping, problem, machine)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import HardwareLoop, LevelMapping, Mapping, SpatialLoop, TemporalLoop
+from mapper.mapping.loop_nest import HardwareLoop, LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.mapping.mapping_file import dump_mapping, read_mapping
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP
 from mapper.nest.model.batch import NestBatch, batch_of
@@ -22,7 +22,7 @@ PROBLEM, MACHINE = matmul(64, 64, 64), flat()
 GOOD = one(PROBLEM, MACHINE, skeleton(), "m=32 k=64 n=64", "m=32 k=32 n=16").mapping(0)
 
 
-def changed(level: int, **fields: object) -> Mapping:
+def changed(level: int, **fields: object) -> LoopNest:
     levels = list(GOOD.levels)
     levels[level] = replace(levels[level], **fields)  # type: ignore[arg-type]
     return replace(GOOD, levels=tuple(levels))
@@ -61,7 +61,7 @@ def changed(level: int, **fields: object) -> Mapping:
         ),
     ],
 )
-def test_what_is_wrong_with_a_nest(broken: Callable[[], Mapping], message: str) -> None:
+def test_what_is_wrong_with_a_nest(broken: Callable[[], LoopNest], message: str) -> None:
     with pytest.raises(MappingError, match=message):
         batch_of(broken(), PROBLEM, MACHINE)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from hwconfigs.energy import EnergyModel, EnergyTable, load_energy
 from hwconfigs.errors import SpecError
-from hwconfigs.levels import Level
-from hwconfigs.loader import available, available_energy, load
+from hwconfigs.levels import Level, memory_levels
+from hwconfigs.loader import available, available_energy, load, override
 from hwconfigs.parts import (
     ArraySpec,
     CacheSpec,
@@ -42,4 +42,6 @@ __all__ = [
     "available_energy",
     "load",
     "load_energy",
+    "memory_levels",
+    "override",
 ]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from hwconfigs.parts import SramSpec
-    from hwconfigs.spec import HardwareSpec
+from hwconfigs.parts import SramSpec
+from hwconfigs.spec import HardwareSpec
 
 UNBOUNDED_ENTRIES = 2**62
 """Entries of DRAM: more than any workload needs, and still an int64."""

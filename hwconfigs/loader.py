@@ -43,8 +43,8 @@ def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None
     name_or_path
         A name of :func:`available`, or the path of a YAML file.
     overrides
-        Dotted path to value, see :meth:`HardwareSpec.override`. Text is read as a YAML value: ``"64 KiB"``,
-        ``"[softmax]"``, ``"none"``. The machine's name tells them: ``gemmini + scratchpad.capacity=64 KiB``.
+        Dotted path to value, see :func:`override`. Text is read as a YAML value: ``"64 KiB"``, ``"[softmax]"``,
+        ``"none"``. The machine's name tells them: ``gemmini + scratchpad.capacity=64 KiB``.
 
     Raises
     ------
@@ -56,8 +56,21 @@ def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None
     return _finish(draft)
 
 
-def changed(spec: HardwareSpec, overrides: Mapping[str, object]) -> HardwareSpec:
-    """``spec`` with overrides; values that were derived are derived anew."""
+def override(spec: HardwareSpec, changes: Mapping[str, object]) -> HardwareSpec:
+    """Return a machine with some values changed; derived values are derived anew.
+
+    Parameters
+    ----------
+    spec
+        The machine to start from; it stays as it is.
+    changes
+        Dotted path to value, as in ``{"scratchpad.capacity": "64 KiB", "l2": None, "array.size": 8}``.
+
+    Raises
+    ------
+    SpecError
+        With every problem of the changed machine.
+    """
     values = spec.model_dump(exclude={"sources"})
     sources = dict(spec.sources)
     for path in [path for path, text in sources.items() if text.startswith(_DERIVED)]:
@@ -65,7 +78,7 @@ def changed(spec: HardwareSpec, overrides: Mapping[str, object]) -> HardwareSpec
         del values[section][key]
         del sources[path]
     draft = Draft(spec.name, values, sources)
-    _apply(draft, overrides)
+    _apply(draft, changes)
     return _finish(draft)
 
 

@@ -12,7 +12,6 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from hwconfigs import quantity
 from hwconfigs.checks import cross_problems
-from hwconfigs.levels import Level, memory_levels
 from hwconfigs.limits import CLOCK_MHZ, between
 from hwconfigs.parts import (
     ArraySpec,
@@ -28,7 +27,10 @@ from hwconfigs.parts import (
 
 
 class HardwareSpec(Part):
-    """A machine, validated once and frozen; read one with :func:`hwconfigs.load`."""
+    """A machine, validated once and frozen.
+
+    Read one with :func:`hwconfigs.load`; :func:`hwconfigs.override` gives a changed one.
+    """
 
     name: str
     """Name of the machine, that of its file."""
@@ -71,27 +73,6 @@ class HardwareSpec(Part):
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
-
-    def levels(self) -> tuple[Level, ...]:
-        """The memories as the loop-nest model sees them, outermost first."""
-        return memory_levels(self)
-
-    def override(self, changes: Mapping[str, object]) -> HardwareSpec:
-        """A machine with some values changed; derived values follow.
-
-        Parameters
-        ----------
-        changes
-            Dotted path to value, as in ``{"scratchpad.capacity": "64 KiB", "l2": None, "array.size": 8}``.
-
-        Raises
-        ------
-        SpecError
-            With every problem of the changed machine.
-        """
-        from hwconfigs.loader import changed  # the loader builds on this class
-
-        return changed(self, changes)
 
 
 SECTIONS: tuple[str, ...] = (

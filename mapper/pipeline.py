@@ -158,7 +158,7 @@ def map_matmul(
 def load(hw: str | Path | HardwareSpec, overrides: Mapping[str, object] | None = None) -> HardwareSpec:
     """Return the machine, with its changes."""
     if isinstance(hw, HardwareSpec):
-        return hw.override(overrides) if overrides else hw
+        return hwconfigs.override(hw, overrides) if overrides else hw
     return hwconfigs.load(hw, overrides)
 
 

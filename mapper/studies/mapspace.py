@@ -126,7 +126,7 @@ def machine(hw: str | HardwareSpec = "gemmini") -> Hierarchy:
     """Return the levels of the study: DRAM, scratchpad, accumulator, registers; the paper has no L2."""
     spec = hwconfigs.load(hw) if isinstance(hw, str) else hw
     if spec.l2 is not None:
-        spec = spec.override({"l2": None})
+        spec = hwconfigs.override(spec, {"l2": None})
     return Hierarchy.of(spec, hwconfigs.load_energy(spec.energy).bind(spec))
 
 

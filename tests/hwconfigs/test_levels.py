@@ -9,7 +9,7 @@ import hwconfigs
 
 def test_gemmini_levels() -> None:
     """256 KiB of int8 are 262,144 words; 64 KiB of int32 are 16,384; 4 and 2 banks of 16 words per cycle."""
-    dram, l2, scratchpad, accumulator, array = hwconfigs.load("gemmini").levels()
+    dram, l2, scratchpad, accumulator, array = hwconfigs.memory_levels(hwconfigs.load("gemmini"))
     assert [level.memory for level in (dram, l2, scratchpad, accumulator, array)] == [
         "dram",
         "l2",
@@ -31,7 +31,7 @@ def test_gemmini_levels() -> None:
 
 @pytest.mark.parametrize("name", hwconfigs.available())
 def test_every_role_has_a_home_outside_and_inside(name: str) -> None:
-    levels = hwconfigs.load(name).levels()
+    levels = hwconfigs.memory_levels(hwconfigs.load(name))
     assert levels[0].keeps == {"input", "weight", "output"}
     assert frozenset.union(*(level.keeps for level in levels if level.memory not in ("dram", "l2"))) == levels[0].keeps
     assert all(level.entries > 0 and level.read_words_per_cycle > 0 for level in levels)
@@ -40,11 +40,11 @@ def test_every_role_has_a_home_outside_and_inside(name: str) -> None:
 
 def test_without_l2_and_output_stationary() -> None:
     spec = hwconfigs.load("gemmini", {"l2": None, "array.dataflows": ["output_stationary"]})
-    levels = spec.levels()
+    levels = hwconfigs.memory_levels(spec)
     assert [level.memory for level in levels] == ["dram", "scratchpad", "accumulator", "array"]
     assert (levels[-1].keeps, levels[-1].word_bits) == (frozenset({"output"}), 32)
 
 
 def test_single_ported_accumulator_shares_its_port() -> None:
-    accumulator = hwconfigs.load("gemmini_chip").levels()[3]
+    accumulator = hwconfigs.memory_levels(hwconfigs.load("gemmini_chip"))[3]
     assert accumulator.shared_words_per_cycle == accumulator.read_words_per_cycle

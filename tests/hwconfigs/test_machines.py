@@ -107,5 +107,5 @@ def test_inherited_sources_stay_with_their_values() -> None:
 
 def test_fingerprint_ignores_texts_only() -> None:
     spec = hwconfigs.load("gemmini")
-    assert spec.override({"description": "the same machine"}).fingerprint == spec.fingerprint
-    assert spec.override({"l2.hit": 11}).fingerprint != spec.fingerprint
+    assert hwconfigs.override(spec, {"description": "the same machine"}).fingerprint == spec.fingerprint
+    assert hwconfigs.override(spec, {"l2.hit": 11}).fingerprint != spec.fingerprint

@@ -35,7 +35,7 @@ VALUES = st.one_of(
 @given(st.dictionaries(st.sampled_from([*PATHS, "array.size", "l2", "nothing", "a.b.c"]), VALUES, max_size=3))
 def test_any_override(changes: dict[str, object]) -> None:
     with contextlib.suppress(SpecError):
-        spec = BASE.override(changes)
+        spec = hwconfigs.override(BASE, changes)
         assert spec.scratchpad.rows_per_bank * spec.scratchpad.banks * spec.scratchpad.row_bytes == (
             spec.scratchpad.capacity_bytes
         )

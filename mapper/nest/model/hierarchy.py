@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import hwconfigs
 from hwconfigs.levels import UNBOUNDED_ENTRIES
 from mapper.errors import MappingError
 
@@ -101,7 +102,7 @@ class Hierarchy:
 
     @classmethod
     def of(cls, spec: HardwareSpec, energy: EnergyModel) -> Hierarchy:
-        """The machine as the loop-nest model sees it (`HardwareSpec.levels`), priced per word.
+        """The machine as the loop-nest model sees it (`hwconfigs.memory_levels`), priced per word.
 
         A row of a scratchpad, accumulator or cache line is shared evenly by its words. Every access to DRAM or L2 also
         pays the DMA's wire. Registers of the array deliver a word in every cycle, so they limit nothing; what they cost
@@ -109,7 +110,7 @@ class Hierarchy:
         """
         wire = {kind: energy.pj["dma", f"{kind}_beat"] / spec.dma.bus_bytes_per_cycle for kind in ("read", "write")}
         memories = []
-        for level in spec.levels():
+        for level in hwconfigs.memory_levels(spec):
             word_bytes = level.word_bits / 8
             read_pj, write_pj = (pj * word_bytes for pj in _byte_prices(spec, energy, level.memory))
             if level.memory in ("dram", "l2"):

@@ -13,6 +13,7 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.validation.measured.programs import CallCost
 from simulator.program import HostTask, Program
@@ -228,7 +229,7 @@ def paced(spec: HardwareSpec, row: Row, machine: str, commands: int) -> Hardware
         return spec
     line = spec.l2.line_bytes if spec.l2 is not None else spec.dma.max_request_bytes
     cycles = spec.host.command_cycles + spec.host.line_cycles * PREPARED_BYTES / line
-    return spec.override({"host.command_cycles": cycles})
+    return hwconfigs.override(spec, {"host.command_cycles": cycles})
 
 
 def after_setup(program: Program, row: Row, machine: str, later: bool) -> Program:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.cost import cache_reuse, counts
 from mapper.cost.dma_traffic import BEATS, BYTES, REQUESTS, Sweep
@@ -186,7 +187,7 @@ def test_a_lower_bound_is_one(data: st.DataObject) -> None:
     """No estimate of any mapping of a space is below its closed-form bound, which is not trivial."""
     spec = machine(data.draw(st.sampled_from(MACHINES)))
     if data.draw(st.booleans()):
-        spec = spec.override({"l2": None})
+        spec = hwconfigs.override(spec, {"l2": None})
     problem = data.draw(problems(spec, blocks=6))
     model = CostModel.of(problem, spec, prices(spec))
     for batch in MapSpace(problem, spec).batches():

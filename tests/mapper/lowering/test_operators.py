@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hwconfigs
 from mapper.cost.estimate_commands import estimate_commands
 from mapper.errors import MappingError
 from mapper.lowering.elementwise import Elementwise, elementwise_series
@@ -118,7 +119,7 @@ def test_a_series_holds_equal_pieces_and_the_rest_follows() -> None:
 def test_additions_shrink_to_a_small_accumulator() -> None:
     """2 KiB are 32 rows: a half of 16 rows holds one block of 16 columns; of 4 KiB, two."""
     for size, widest in (("2 KiB", 16), ("4 KiB", 32), ("64 KiB", 64)):
-        spec = machine("gemmini").override({"accumulator.capacity": size})
+        spec = hwconfigs.override(machine("gemmini"), {"accumulator.capacity": size})
         operands = Matrix(SOURCE, 100), Matrix(OTHER, 100)
         series = elementwise_series(Elementwise("add", 20, 100, operands, (8, 8), Matrix(TARGET, 100)), spec)
         stores = [command for command in commands(series) if isinstance(command, Mvout)]

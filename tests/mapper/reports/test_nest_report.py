@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+import hwconfigs
 from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP
 from mapper.nest.model.hierarchy import Hierarchy
@@ -40,7 +41,7 @@ def nest(m: int = 128, k: int = 384, n: int = 64, inner: str = "knm") -> LoopNes
 
 
 def report(mapping: LoopNest) -> NestReport:
-    spec = machine("gemmini").override({"l2": None})
+    spec = hwconfigs.override(machine("gemmini"), {"l2": None})
     return nest_report(mapping, matmul(512, 768, 768), Hierarchy.of(spec, prices(spec)), DEFAULT, spec)
 
 
@@ -101,6 +102,6 @@ def test_other_obstacles() -> None:
 
 
 def test_perfect_factors_are_asked_for_by_timeloop() -> None:
-    spec = machine("gemmini").override({"l2": None})
+    spec = hwconfigs.override(machine("gemmini"), {"l2": None})
     with pytest.raises(ValueError, match="m=512 in steps of 100"):
         nest_report(nest(m=100), matmul(512, 768, 768), Hierarchy.of(spec, prices(spec)), TIMELOOP, spec)

@@ -44,7 +44,7 @@ def test_limit(dram: int, array: int, cycles: dict[str, int], kind: str) -> None
 
 def test_nearly_empty_steps_are_no_memory_bound() -> None:
     """The floor of the weights is 15 % of this run, which the array fills with steps of one row."""
-    wide = GEMMINI.override({"dram.bandwidth": 64})
+    wide = hwconfigs.override(GEMMINI, {"dram.bandwidth": 64})
     text = sentence(DECODE, wide, report(94_390_272, compute=9_500_000, load=15_508))
     assert text.startswith("bound by array steps of few rows (utilisation 3.9%), not by memory: reading every weight")
     assert "takes at least 1,474,848 cycles (64 B/cycle), more than the 368,712 cycles of a full array" in text

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+import hwconfigs
 from mapper.cost.model import Costs, Objective
 from mapper.mapping.matmul_problem import contiguous
 from mapper.nest.mapspace.constraint_file import read_constraints
@@ -36,7 +37,9 @@ def nests(
     shape: tuple[int, int, int], accounting: Accounting, constraints: str = "", spatial: Unrolling = "full"
 ) -> LoopNests:
     """Nests on gemmini without its L2, whose memories are shrunk so that they matter to small problems."""
-    spec = machine("gemmini").override({"l2": None, "scratchpad.capacity": "4 KiB", "accumulator.capacity": "2 KiB"})
+    spec = hwconfigs.override(
+        machine("gemmini"), {"l2": None, "scratchpad.capacity": "4 KiB", "accumulator.capacity": "2 KiB"}
+    )
     hierarchy = Hierarchy.of(spec, prices(spec))
     limits = read_constraints(constraints) if constraints else None
     return LoopNests(NestSpace(matmul(*shape), hierarchy, accounting, limits, spatial=spatial))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+import hwconfigs
 from hwconfigs import HardwareSpec
 from simulator.machine import count, simulate
 from simulator.memory.request_stream import MemoryState
@@ -66,7 +67,7 @@ def test_requests_behind_an_evicting_line(
     items = tuple(item for mvin in mvins for item in ((mvin, Fence()) if fenced else (mvin,)))
     cycles = []
     for acknowledged in (0, 20):
-        spec = gemmini.override({"l2.release_ack": acknowledged, "dram.latency_cycles": 1})
+        spec = hwconfigs.override(gemmini, {"l2.release_ack": acknowledged, "dram.latency_cycles": 1})
         cycles.append(run(spec, MemoryState(spec, foreign=fill), *items).cycles)
     assert (cycles[1] >= cycles[0] + 40) if late else (cycles[1] == cycles[0])
 

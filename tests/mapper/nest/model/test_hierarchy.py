@@ -16,9 +16,9 @@ def hierarchy(name: str) -> Hierarchy:
 @pytest.mark.parametrize("name", sorted(hwconfigs.available()))
 def test_every_shipped_machine(name: str) -> None:
     spec, machine = hwconfigs.load(name), hierarchy(name)
-    assert machine.names == tuple(level.memory for level in spec.levels())
+    assert machine.names == tuple(level.memory for level in hwconfigs.memory_levels(spec))
     assert machine.memories[0].entries is None and machine.memories[-1].instances == machine.macs
-    for memory, level in zip(machine.memories[1:], spec.levels()[1:], strict=True):
+    for memory, level in zip(machine.memories[1:], hwconfigs.memory_levels(spec)[1:], strict=True):
         assert memory.entries == level.entries and memory.word_bits == level.word_bits
     assert machine.mac_pj > 0
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.cost.estimate import estimate
 from mapper.cost.model import OBJECTIVES, CostModel, Objective
@@ -37,7 +38,7 @@ def drawn(data: st.DataObject, blocks: int) -> tuple[HardwareSpec, MatmulProblem
     """Draw a machine, with its L2 or without, and a small problem."""
     spec = machine(data.draw(st.sampled_from(SMALL)))
     if data.draw(st.booleans()):
-        spec = spec.override({"l2": None})
+        spec = hwconfigs.override(spec, {"l2": None})
     return spec, data.draw(problems(spec, blocks=blocks))
 
 
@@ -162,7 +163,7 @@ def test_few_candidates_need_their_full_cost(shape: tuple[int, int, int]) -> Non
 def test_the_estimate_agrees_with_the_search(name: str, shape: tuple[int, int, int]) -> None:
     """Without L2 they are one number; a cold one the search knows by reuse distances (2.8 % seen)."""
     problem = contiguous(*shape)
-    for spec, tolerance in ((machine(name), 0.05), (machine(name).override({"l2": None}), 1e-4)):
+    for spec, tolerance in ((machine(name), 0.05), (hwconfigs.override(machine(name), {"l2": None}), 1e-4)):
         found = search(problem, spec, prices(spec))
         expected = estimate(found.mapping, problem, spec, prices(spec))
         assert found.cycles == pytest.approx(expected.cycles, rel=tolerance)

@@ -1,4 +1,4 @@
-"""What this version can lower; other machines are refused before anything is made for them."""
+"""What the programs of this version can do on a machine; machines they would not run on are refused at once."""
 
 from __future__ import annotations
 
@@ -28,3 +28,9 @@ def require(spec: HardwareSpec) -> None:
             f"{spec.name}: array.dataflows is {', '.join(array.dataflows) or 'empty'}: "
             f"the hardware loops of this version run {DATAFLOW}"
         )
+
+
+def rows_per_tile(cols: int, spec: HardwareSpec) -> int:
+    """Rows whose blocks fit half of the accumulator, at most the array's height; 0 when not even one fits."""
+    blocks = -(-cols // spec.array.cols)
+    return min(spec.array.rows, spec.accumulator.rows // 2 // blocks)

@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from hwconfigs import HardwareSpec
-from mapper.graph.capabilities import RESULT_BITS
-from mapper.lowering.rowwise import rows_per_tile
+from mapper.graph.capabilities import RESULT_BITS, rows_per_tile
 from workloads import Operator, OpGraph
 from workloads.ops import Conv2d, Matmul
 

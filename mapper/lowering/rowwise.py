@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
+from mapper.graph.capabilities import rows_per_tile
 from mapper.lowering.series import Piece, Series
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.program import Activation, Fence, HostTask, Item, Matrix, Mvin, Mvout, Program
@@ -33,12 +34,6 @@ class Stream:
     source: Matrix
     source_bits: int
     target: Matrix
-
-
-def rows_per_tile(cols: int, spec: HardwareSpec) -> int:
-    """Rows whose blocks fit half of the accumulator, at most the array's height; 0 when not even one fits."""
-    blocks = -(-cols // spec.array.cols)
-    return min(spec.array.rows, spec.accumulator.rows // 2 // blocks)
 
 
 def row_tiles(stream: Stream, spec: HardwareSpec) -> tuple[Series, ...]:

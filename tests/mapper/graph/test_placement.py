@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 
 import workloads
+from mapper.graph.capabilities import rows_per_tile
 from mapper.graph.dram_layout import lay_out, matmul_problem
 from mapper.graph.placement import place
-from mapper.lowering.rowwise import rows_per_tile
 from mapper.mapping.matmul_problem import PAGE_BYTES
 from tests.mapper.tiny import machine
 from workloads import Operator, OpGraph, Tensor, matmul

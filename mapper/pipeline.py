@@ -10,49 +10,28 @@ evaluate each program, in order, by estimate and simulation                    m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import hwconfigs
 import workloads
-from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost import simulation_limits
+from hwconfigs import HardwareSpec
+from mapper.compiler import Compiler
 from mapper.cost.model import Objective
 from mapper.evaluation.aggregate import free_report, model_report, operator_report
 from mapper.evaluation.evaluate import Evaluator
 from mapper.graph.capabilities import require
-from mapper.graph.dram_layout import Layout, lay_out, matmul_problem
-from mapper.graph.placement import Placement, place
-from mapper.lowering.matmul import lower_matmul
-from mapper.lowering.operators import lower_operator
-from mapper.lowering.series import Piece, Series
-from mapper.mapping.loop_nest import LoopNest
-from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.graph.dram_layout import lay_out
+from mapper.graph.placement import place
+from mapper.result import RunResult
 from mapper.search.policy import Policy
-from mapper.search.strategies import Choice, Chooser, chooser
+from mapper.search.strategies import Chooser, chooser
 from simulator.memory.request_stream import MemoryState
 from simulator.report import Report
 from workloads import OpGraph
 
 Progress = Callable[[int, int, Report], object]
 """Called after each operator with (operators done, operators in all, its simulation)."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """What came out, and how it was mapped."""
-
-    graph: OpGraph
-    spec: HardwareSpec
-    mappings: dict[str, LoopNest]
-    """Loop nest of each matmul by operator name."""
-    placements: dict[str, Placement]
-    """Where each operator ran, and why not elsewhere."""
-    estimate: Report
-    simulation: Report
-    choices: dict[str, Choice] = field(default_factory=dict)
-    """How the mapping of each matmul was found, by operator name."""
 
 
 def run(
@@ -204,47 +183,3 @@ def run_graph(
         model_report(graph.name, simulations, graph.repeat),
         compiler.choices,
     )
-
-
-@dataclass(slots=True)
-class Compiler:
-    """Lowers the operators of one graph; equal matmuls are searched once."""
-
-    spec: HardwareSpec
-    prices: EnergyModel
-    layout: Layout
-    choose: Chooser
-    mappings: dict[str, LoopNest] = field(default_factory=dict)
-    choices: dict[str, Choice] = field(default_factory=dict)
-    _known: dict[MatmulProblem, Choice] = field(default_factory=dict)
-
-    def search(self, placements: Iterable[Placement]) -> None:
-        """Find the mappings of all matmuls, so that one that has none is told before anything is simulated."""
-        for placement in placements:
-            if placement.place == "array":
-                self._choice(self._problem(placement, 0))
-
-    def lower(self, placement: Placement) -> tuple[Series, ...]:
-        """Return the programs of an operator; none if another one absorbs it."""
-        if placement.place != "array":
-            return lower_operator(placement, self.layout, self.spec)
-        name = placement.operator.name
-        choice = self.choices[name] = self._choice(self._problem(placement, 0))
-        mapping = self.mappings[name] = choice.mapping
-
-        def make(instance: int) -> Piece:
-            problem = self._problem(placement, instance)
-            return Piece(lower_matmul(problem, mapping, self.spec), problem, mapping)
-
-        return (Series(placement.operator.repeat, make),)
-
-    def _problem(self, placement: Placement, instance: int) -> MatmulProblem:
-        return matmul_problem(placement, self.layout, instance, self.spec.array.input_bits)
-
-    def _choice(self, problem: MatmulProblem) -> Choice:
-        key = problem.signature(self.spec.dma.max_request_bytes)
-        if key not in self._known:
-            self._known[key] = self.choose(problem, self.spec, self.prices)
-            simulation_limits.check(problem, self._known[key].mapping, self.spec, self.prices)
-        known = self._known[key]
-        return replace(known, mapping=replace(known.mapping, ops=(problem.name,)))

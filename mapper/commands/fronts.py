@@ -22,7 +22,7 @@ from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.pipeline import load
 from mapper.reports.run_json import mapping_dict
-from mapper.reports.run_tables import columns, wrapped
+from mapper.reports.text import columns, wrapped
 from mapper.search.driver import Progress, find
 from mapper.search.exact import hardware_loops
 from mapper.search.spaces.hardware_loops import LoopSpace

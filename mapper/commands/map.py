@@ -16,7 +16,8 @@ from mapper.commands.reporting import summary, write_outputs
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.mapping_file import dump_mapping, read_mapping
-from mapper.reports.run_tables import wrapped
+from mapper.reports.finalists import finalists_table
+from mapper.reports.text import wrapped
 from mapper.search.policy import POLICIES
 from mapper.search.strategies import Choice, SearchInterrupted
 
@@ -67,8 +68,8 @@ def _hardware_loop(options: argparse.Namespace, shape: tuple[int, int, int], fix
         (choice,) = result.choices.values()
         print(choice.mapping.loop_nest() + "\n")
         print("\n".join(wrapped(choice.statement)) + "\n")
-        if choice.table:
-            print(choice.table + "\n")
+        if choice.finalists is not None:
+            print(finalists_table(choice.finalists) + "\n")
         print(summary(result, explained=options.explain))
         _write_yaml(choice.mapping, outputs)
         write_outputs(result, options.objective, outputs)

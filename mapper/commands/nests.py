@@ -28,7 +28,7 @@ from mapper.nest.model.problem import NestProblem, matmul
 from mapper.pipeline import load
 from mapper.reports.nest_report import NestReport, nest_dict, nest_report, nest_text, obstacles
 from mapper.reports.run_json import mapping_dict
-from mapper.reports.run_tables import WIDTH, wrapped
+from mapper.reports.text import WIDTH, wrapped
 from mapper.search.driver import Progress, find
 from mapper.search.exact import loop_nests
 from mapper.search.spaces.loop_nests import LoopNests

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mapper.reports import run_tables
 from mapper.reports.roofline import sentence
 from mapper.reports.run_json import run_text
+from mapper.reports.text import wrapped
 
 if TYPE_CHECKING:
     from mapper.commands.outputs import Output
-    from mapper.pipeline import RunResult
+    from mapper.result import RunResult
     from workloads import OpGraph
 
 
@@ -29,7 +29,7 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
     notes = {name: at.note for name, at in result.placements.items() if name not in absorbed}
     return "\n".join(
         [
-            *textwrap.wrap(f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs", run_tables.WIDTH),
+            *wrapped(f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs"),
             *position_lines(graph),
             "",
             run_tables.run_table(simulation, result.estimate, graph.repeat, absorbed),
@@ -41,7 +41,7 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
             *run_tables.energy_lines(simulation),
             "",
             run_tables.total_line(simulation),
-            *textwrap.wrap(sentence(graph, spec, simulation), run_tables.WIDTH),
+            *wrapped(sentence(graph, spec, simulation)),
         ]
     )
 

@@ -11,8 +11,8 @@ from mapper.commands.machine import overrides
 from mapper.commands.outputs import open_outputs
 from mapper.commands.progress import Progress
 from mapper.commands.reporting import summary, write_outputs
-from mapper.pipeline import RunResult
-from mapper.reports.run_tables import wrapped
+from mapper.reports.text import wrapped
+from mapper.result import RunResult
 
 
 def execute(options: argparse.Namespace) -> None:
@@ -47,11 +47,7 @@ def execute(options: argparse.Namespace) -> None:
 
 def _finals(result: RunResult, count: int) -> str:
     """Which matmuls run another mapping than the best by the estimate, and how much better it simulated."""
-    gains = {}
-    for name, choice in result.choices.items():
-        final = choice.details.get("final")
-        gain = final.get("gain") if isinstance(final, dict) else None
-        if isinstance(gain, float) and gain > 0:
-            gains[name] = gain
+    finals = {name: choice.finalists for name, choice in result.choices.items() if choice.finalists is not None}
+    gains = {name: final.gain for name, final in finals.items() if final.gain > 0}
     better = ", ".join(f"{name} ({gain:.2%})" for name, gain in gains.items())
     return f"finalists: {count} simulated for each matmul; better than the best by the estimate: {better or 'none'}"

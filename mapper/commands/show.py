@@ -13,7 +13,7 @@ from hwconfigs import HardwareSpec
 from mapper.commands.machine import overrides
 from mapper.commands.problems import CommandError, nearest
 from mapper.mapping.mapping_file import read_mapping
-from mapper.reports.run_tables import WIDTH, columns, size
+from mapper.reports.text import WIDTH, columns, size
 from workloads import OpGraph
 
 DEFAULT_SEQ = 512

@@ -14,7 +14,7 @@ from mapper.nest.model.batch import NestBatch, batch_of
 from mapper.nest.model.cost import evaluate
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, NestProblem
-from mapper.reports.run_tables import columns
+from mapper.reports.text import columns
 
 KINDS = ("read", "fill", "update")
 """Accesses: read for the next inner copy or to be drained; fill: from the outer copy; update: from the inner one."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from mapper.mapping.loop_nest import LoopNest
+from mapper.reports.finalists import finalists_dict
 from mapper.reports.roofline import cycles_by_bound, floors, limit
+from mapper.result import RunResult
+from mapper.search.strategies import Choice
 from mapper.version import __version__
 from simulator.report import Action, Report
-
-if TYPE_CHECKING:
-    from mapper.mapping.loop_nest import LoopNest
-    from mapper.pipeline import RunResult
 
 SCHEMA = "tilewright.report/1"
 
@@ -46,7 +45,7 @@ def run_dict(result: RunResult, objective: str) -> dict[str, object]:
         },
         "placements": {name: {"place": at.place, "note": at.note} for name, at in result.placements.items()},
         "mappings": {name: mapping_dict(mapping) for name, mapping in result.mappings.items()},
-        "searches": {name: dict(choice.details) for name, choice in result.choices.items() if choice.details},
+        "searches": {name: _search_dict(choice) for name, choice in result.choices.items() if choice.details},
         "estimate": report_dict(result.estimate),
         "simulation": report_dict(result.simulation),
     }
@@ -105,6 +104,12 @@ def mapping_dict(mapping: LoopNest) -> dict[str, object]:
             for level in mapping.levels
         ],
     }
+
+
+def _search_dict(choice: Choice) -> dict[str, object]:
+    """How a mapping was found, with the finalists if the winner was simulated."""
+    final = {} if choice.finalists is None else {"final": finalists_dict(choice.finalists)}
+    return {**choice.details, **final}
 
 
 def _nested(flat: Mapping[Action, int] | Mapping[Action, float]) -> dict[str, dict[str, float]]:

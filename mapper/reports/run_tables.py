@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mapper.reports.cycle_breakdown import CAUSES, explain
+from mapper.reports.text import columns, energy, percent, size
 from simulator.report import Report
 from simulator.views.plots import energy_by_unit
 
-WIDTH = 120
 _HEADINGS = (
     "operator", "x", "cycles", "share", "util.", "DRAM", "energy", "bound by", "estimate", "diff.",
 )  # fmt: skip
@@ -97,43 +96,6 @@ def total_line(report: Report) -> str:
     )
 
 
-def columns(
-    rows: Sequence[Sequence[str]],
-    *,
-    rules: Iterable[int] = (),
-    right: Iterable[int] = (),
-    left: Iterable[int] = (),
-) -> list[str]:
-    """Rows as lines with aligned columns; a rule before each row number in ``rules``."""
-    aligned_right = set(right) - set(left)
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = []
-    for number, row in enumerate(rows):
-        if number in set(rules):
-            lines.append("-" * (sum(widths) + 2 * len(widths) - 2))
-        cells = [
-            text.rjust(width) if index in aligned_right else text.ljust(width)
-            for index, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-def size(count: float) -> str:
-    """Bytes for people: ``1.5 MiB``."""
-    return _scaled(count, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
-
-
-def energy(pj: float) -> str:
-    """Energy for people: ``3.25 µJ``."""
-    return _scaled(pj, 1000, ("pJ", "nJ", "µJ", "mJ", "J", "kJ"))
-
-
-def percent(part: float, whole: float) -> str:
-    """``part`` of ``whole`` in percent; ``-`` of nothing."""
-    return f"{100 * part / whole:.1f}%" if whole else "-"
-
-
 def _row(part: Report, expected: int | None, block_cycles: int, name: str | None = None) -> list[str]:
     cells = [
         name or part.name,
@@ -154,17 +116,3 @@ def _row(part: Report, expected: int | None, block_cycles: int, name: str | None
 def _some(names: Sequence[str], most: int = 3) -> str:
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-def _scaled(value: float, step: int, units: Sequence[str]) -> str:
-    for unit in units[:-1]:
-        # 999.95 would round to a fourth digit, so the next unit starts a little below the step.
-        if value < step - 0.05:
-            return f"{value:.0f} {unit}" if unit == units[0] else f"{value:.1f} {unit}"
-        value /= step
-    return f"{value:.1f} {units[-1]}"
-
-
-def wrapped(text: str) -> list[str]:
-    """Return a sentence as lines of at most `WIDTH` columns."""
-    return textwrap.wrap(text, WIDTH)

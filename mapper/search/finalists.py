@@ -6,7 +6,7 @@ once. For energy the two fidelities agree except for what the caches in front of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hwconfigs import EnergyModel, HardwareSpec
@@ -17,7 +17,6 @@ from mapper.errors import MappingError
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.loop_nest import HardwareLoop, LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.reports.run_tables import columns
 from mapper.search.exact.hardware_loops import Proved, ranked
 from simulator.machine import simulate
 from simulator.report import Report
@@ -99,56 +98,6 @@ def finalists(
             progress(place, len(best))
     rows.sort(key=lambda row: (row.value(objective), row.place))
     return Finalists(tuple(rows), objective, proved)
-
-
-def text(found: Finalists) -> str:
-    """The finalists as a table, in the order of the simulation."""
-    table: list[Sequence[str]] = [
-        ("simulated", "tile [blocks]", "order", "memories", "estimate", "simulation", "diff.", "energy", "by estimate")
-    ]
-    for place, row in enumerate(found.rows, start=1):
-        m, k, n = row.loop.tiles
-        expected, simulated = row.estimate.cycles, row.simulation.cycles
-        table.append(
-            (
-                f"{place}.",
-                f"{m} x {k} x {n}",
-                row.loop.order,
-                "halves" if row.loop.double_buffered else "whole",
-                f"{expected:,}",
-                f"{simulated:,}",
-                f"{100 * (expected / simulated - 1):+.1f} %",
-                f"{row.simulation.energy_pj / 1e6:,.2f} uJ",
-                f"{row.place}.",
-            )
-        )
-    lines = columns(table, rules=(1,), right=(0, 4, 5, 6, 7, 8))
-    first = (
-        "the best by the estimate wins" if found.winner.place == 1 else f"{found.gain:.2%} better than the estimate's"
-    )
-    return "\n".join([*lines, f"{len(found.rows)} finalists by {found.objective}: {first}"])
-
-
-def as_dict(found: Finalists) -> dict[str, object]:
-    """The finalists as plain data, winner first."""
-    return {
-        "objective": found.objective,
-        "gain": found.gain,
-        "finalists": [
-            {
-                "place_by_estimate": row.place,
-                "tile_blocks": list(row.loop.tiles),
-                "order": row.loop.order,
-                "double_buffered": row.loop.double_buffered,
-                "held": sorted(row.loop.held),
-                "estimated_cycles": row.estimate.cycles,
-                "simulated_cycles": row.simulation.cycles,
-                "estimated_energy_pj": row.estimate.energy_pj,
-                "simulated_energy_pj": row.simulation.energy_pj,
-            }
-            for row in found.rows
-        ],
-    }
 
 
 def _value(report: Report, objective: Objective) -> float:

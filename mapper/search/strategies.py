@@ -15,10 +15,10 @@ from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.mapping_file import require_for
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
-from mapper.search import finalists
 from mapper.search.budget import Budget
 from mapper.search.driver import Found, Progress, find
 from mapper.search.exact import hardware_loops
+from mapper.search.finalists import Finalists, finalists
 from mapper.search.policy import Policy, library_mapping
 from mapper.search.spaces.hardware_loops import LoopSpace
 
@@ -32,8 +32,8 @@ class Choice:
     """One sentence on how it was found, and what is known of better ones."""
     details: Mapping[str, object] = field(default_factory=dict)
     """The same as plain data."""
-    table: str = ""
-    """The finalists, if there was a final."""
+    finalists: Finalists | None = None
+    """The best few by the estimate with their simulations, if the winner was to be simulated."""
     found: Found | None = None
     """What the search came back with, if a search of `mapper.search.driver` was asked for."""
 
@@ -73,9 +73,8 @@ class Optimal:
         return Choice(result.mapping, statement, self._details(result))
 
     def _final(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
-        found = finalists.finalists(problem, spec, prices, self.objective, self.count or 0)
-        details = {**self._details(found.proved), "final": finalists.as_dict(found)}
-        return Choice(found.winner.mapping, found.proved.statement(), details, finalists.text(found))
+        final = finalists(problem, spec, prices, self.objective, self.count or 0)
+        return Choice(final.winner.mapping, final.proved.statement(), self._details(final.proved), final)
 
     def _details(self, result: hardware_loops.Proved) -> dict[str, object]:
         return {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mapper.reports.run_tables import columns, wrapped
+from mapper.reports.text import columns, wrapped
 from mapper.studies.mapspace import METHOD, NEAR, QUANTILES, SAMPLERS, Distribution
 from simulator.arrays import Floats
 

@@ -29,7 +29,7 @@ from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.loop_nest import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import ORDERS, Batch, MapSpace, batch_of
-from mapper.reports.run_tables import columns
+from mapper.reports.text import columns
 from mapper.validation.ranks import spearman
 from simulator.arrays import Ints
 from simulator.machine import count, simulate

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from mapper.reports.run_tables import columns
+from mapper.reports.text import columns
 from mapper.validation.gates import Verdict, mean_error, median_error, verdicts, worst
 from mapper.validation.measured import categories
 from mapper.validation.measured.outcome import Left, Outcome, Outcomes

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mapper import pipeline
+from mapper.compiler import Compiler
 from mapper.evaluation import evaluate
 from mapper.search.policy import Policy
 from simulator.program import MatmulLoop
@@ -83,7 +84,7 @@ def timed() -> Iterator[Seconds]:
         return wrapper
 
     places = [(evaluate, "simulate", "simulation"), (evaluate, "count_like", "simulation")]
-    places.append((pipeline.Compiler, "search", "mapping"))
+    places.append((Compiler, "search", "mapping"))
     originals = [getattr(owner, name) for owner, name, _ in places]
     for (owner, name, purpose), original in zip(places, originals, strict=True):
         setattr(owner, name, wrap(original, purpose))

@@ -8,7 +8,7 @@ import hwconfigs
 import workloads
 from mapper import pipeline
 from mapper.errors import MappingError
-from mapper.pipeline import RunResult
+from mapper.result import RunResult
 from simulator.report import Report
 from workloads import Bits
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mapper import pipeline
-from mapper.pipeline import RunResult
 from mapper.reports.cycle_breakdown import ARRAY, CAUSES, explain
+from mapper.result import RunResult
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ from mapper.errors import MappingError
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.matmul_problem import contiguous
 from mapper.mapspace.hardware_loops import MapSpace
+from mapper.reports.finalists import finalists_dict, finalists_table
 from mapper.search.exact.hardware_loops import ranked, search
-from mapper.search.finalists import as_dict, finalists, text
+from mapper.search.finalists import finalists
 from simulator.machine import simulate
 from tests.mapper.tiny import machine, prices
 
@@ -57,13 +58,13 @@ def test_the_winner_simulates_best(objective: Objective) -> None:
 def test_both_fidelities_are_shown() -> None:
     spec = machine("gemmini")
     found = finalists(contiguous(64, 64, 64), spec, prices(spec), count=3)
-    lines = text(found).splitlines()
+    lines = finalists_table(found).splitlines()
     assert len(lines) == 6
     for row, line in zip(found.rows, lines[2:5], strict=True):
         assert f"{row.estimate.cycles:,}" in line
         assert f"{row.simulation.cycles:,}" in line
         assert line.rstrip().endswith(f"{row.place}.")
-    content = json.loads(json.dumps(as_dict(found)))
+    content = json.loads(json.dumps(finalists_dict(found)))
     assert content["finalists"][0]["simulated_cycles"] == found.winner.simulation.cycles
 
 

@@ -1,16 +1,20 @@
-"""Who may import whom: the table of layers, read from the imports of every file.
+"""Who may import whom: the tables of layers and of rooms, read from the imports of every file.
 
 A machine that does not know its compiler can run recorded command streams, and the cost model can share the units'
-formulas without a circle. Both are lost silently with one wrong import, so every file is parsed here.
+formulas without a circle. Both are lost silently with one wrong import, so every file is parsed here. `house` draws the
+rooms and says what a room, an arrow, a floor and a circle are; run with ``-s`` to see them.
 """
 
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
+
+from tests import house
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("simulator", "mapper", "workloads", "hwconfigs")
@@ -20,6 +24,12 @@ MAY_IMPORT = {
     "simulator": {"simulator", "hwconfigs"},
     "mapper": {"mapper", "simulator", "workloads", "hwconfigs"},
 }
+MOST_FLOORS = 14
+AT_THE_ROOT = {"__init__", "__main__", "cli", "pipeline", "compiler", "settings", "result", "errors", "version"}
+"""Files directly in `mapper`: the door, the main path and what all rooms share. Everything else has a room."""
+
+ABOVE_VALIDATION = {"mapper/commands", "mapper/studies"}
+
 EVENT_ROOMS = ("simulator/machine.py", "simulator/clock.py", "simulator/units/", "simulator/memory/")
 """Where processes live: the only files that may import simpy."""
 
@@ -64,6 +74,29 @@ def test_finds_the_four_packages() -> None:
 def test_imports_only_its_own_layer_and_below(file: str) -> None:
     ours = top(imports(parsed(file))) & {*PACKAGES, "tests", "notebooks"}
     assert ours <= MAY_IMPORT[file.split("/")[0]]
+
+
+@pytest.fixture(scope="module")
+def drawn() -> house.House:
+    return house.read(ROOT)
+
+
+def test_the_house_can_be_seen(drawn: house.House) -> None:
+    sys.stdout.write(f"\n{house.summary(drawn)}\n")
+
+
+def test_the_rooms_stand_on_few_floors(drawn: house.House) -> None:
+    rooms = drawn.rooms()
+    assert max(house.floors(rooms).values()) <= MOST_FLOORS
+
+
+def test_only_commands_and_studies_import_the_measurements(drawn: house.House) -> None:
+    assert set(drawn.rooms().predecessors("mapper/validation")) <= ABOVE_VALIDATION
+
+
+def test_only_the_main_path_lies_at_the_root_of_the_mapper() -> None:
+    at_root = {PurePosixPath(file).stem for file in FILES if file.startswith("mapper/") and file.count("/") == 1}
+    assert at_root <= AT_THE_ROOT
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -6,9 +6,9 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from mapper.validation.measured import programs
+from mapper import validation
 
-SHIPPED = Path(programs.__file__).parent / "data" / "gemmini_rtl.csv"
+SHIPPED = Path(validation.__file__).parent / "data" / "gemmini_rtl.csv"
 FIRESIM = Path(__file__).resolve().parents[5] / "shared" / "data" / "gemmini_firesim.csv"
 
 Row = dict[str, str]

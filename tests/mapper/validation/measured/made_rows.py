@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mapper import validation
+from mapper.validation.measured import programs
 
 SHIPPED = Path(validation.__file__).parent / "data" / "gemmini_rtl.csv"
 FIRESIM = Path(__file__).resolve().parents[5] / "shared" / "data" / "gemmini_firesim.csv"

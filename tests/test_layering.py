@@ -24,6 +24,42 @@ MAY_IMPORT = {
     "simulator": {"simulator", "hwconfigs"},
     "mapper": {"mapper", "simulator", "workloads", "hwconfigs"},
 }
+ROOMS = {
+    "hwconfigs": "",
+    "workloads": "",
+    "simulator": "hwconfigs",
+    "mapper/errors": "",
+    "mapper/version": "",
+    "mapper/mapping": "errors",
+    "mapper/graph": "errors mapping",
+    "mapper/nest": "errors mapping",
+    "mapper/plots": "errors mapping",
+    "mapper/mapspace": "errors mapping graph",
+    "mapper/lowering": "errors mapping graph mapspace",
+    "mapper/cost": "errors mapping graph mapspace lowering",
+    "mapper/evaluation": "errors mapping graph mapspace lowering cost",
+    "mapper/search": "errors mapping graph mapspace nest lowering cost",
+    "mapper/settings": "errors mapping cost search",
+    "mapper/result": "errors mapping graph cost evaluation search settings",
+    "mapper/compiler": "errors mapping graph mapspace lowering cost evaluation search settings result",
+    "mapper/pipeline": "errors mapping graph mapspace lowering cost evaluation search settings result compiler",
+    "mapper/reports": "errors version mapping graph nest cost evaluation search settings result pipeline",
+    "mapper/testing": "errors mapping graph mapspace nest lowering cost evaluation search",
+    "mapper/validation": "errors version mapping graph mapspace nest lowering cost search settings result reports",
+    "mapper/studies": "errors version mapping graph mapspace nest lowering cost search settings result pipeline "
+    "reports plots validation",
+    "mapper/commands": "errors version mapping graph mapspace nest lowering cost search settings result compiler "
+    "pipeline reports plots validation studies",
+    "mapper/cli": "errors version settings commands",
+    "mapper": "version",
+}
+"""Rooms of `mapper` that each room may import, from the ground up.
+
+Every one of them may also import the packages below `mapper`. A room that stands above another may import it only if it
+is named here: a mapping knows no graph, a search no report, and only commands and studies hold results against
+measurements.
+"""
+
 MOST_FLOORS = 14
 AT_THE_ROOT = {"__init__", "__main__", "cli", "pipeline", "compiler", "settings", "result", "errors", "version"}
 """Files directly in `mapper`: the door, the main path and what all rooms share. Everything else has a room."""
@@ -85,8 +121,24 @@ def test_the_house_can_be_seen(drawn: house.House) -> None:
     sys.stdout.write(f"\n{house.summary(drawn)}\n")
 
 
-def test_the_rooms_stand_on_few_floors(drawn: house.House) -> None:
+def test_a_room_imports_only_what_the_table_of_rooms_names(drawn: house.House) -> None:
     rooms = drawn.rooms()
+    assert set(rooms) <= set(ROOMS)
+    unexpected = {room: set(rooms[room]) - allowed(room) for room in rooms}
+    assert {room: used for room, used in unexpected.items() if used} == {}
+
+
+def allowed(room: str) -> set[str]:
+    """Rooms that the two tables let a room import."""
+    package = room.split("/")[0]
+    return (MAY_IMPORT[package] - {"mapper"}) | {
+        f"mapper/{name}" for name in ROOMS[room].split() if package == "mapper"
+    }
+
+
+def test_the_rooms_stand_on_few_floors_and_form_no_circle(drawn: house.House) -> None:
+    rooms = drawn.rooms()
+    assert house.circles(rooms) == []
     assert max(house.floors(rooms).values()) <= MOST_FLOORS
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
-from mapper.errors import MappingError, Violation
+from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.model.access_counts import Tally, tally
 from mapper.nest.model.accounting import Accounting
-from mapper.nest.model.batch import NestBatch, batch_of
 from mapper.nest.model.cost import evaluate
+from mapper.nest.model.fit import violations
+from mapper.nest.model.from_mapping import batch_of
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, NestProblem
 from mapper.reports.text import columns
@@ -79,7 +80,7 @@ def nest_report(
     if not costs.valid[0]:
         raise MappingError(
             f"{problem.name}: the mapping does not fit {hierarchy.name}",
-            _violations(batch, hierarchy, accounting, footprint),
+            violations(batch, accounting),
         )
     return NestReport(
         problem,
@@ -92,25 +93,6 @@ def nest_report(
         float(costs.energy_pj[0]),
         footprint,
     )
-
-
-def _violations(
-    batch: NestBatch, hierarchy: Hierarchy, accounting: Accounting, footprint: dict[str, float]
-) -> Iterator[Violation]:
-    for memory in hierarchy.memories:
-        demand = footprint.get(memory.name, 0.0)
-        if memory.entries is not None and demand > memory.entries:
-            hint = f"smaller tiles of {', '.join(t for t in TENSORS if t in memory.keeps)}"
-            yield Violation("tiles", memory.name, round(demand), memory.entries, "words", hint)
-    if accounting.ragged == "perfect":
-        extent = batch.problem.sizes
-        for level, tiles in zip(batch.skeleton.levels, batch.tiles, strict=True):
-            for dim, tile in zip(level.order, tiles, strict=True):
-                step = tile if isinstance(tile, int) else int(tile[0])
-                if extent[dim] % step:
-                    hint = f"accounting {accounting.name!r} takes perfect factors only"
-                    yield Violation(f"{dim}={extent[dim]} in steps of {step}", level.memory, 1, 0, "rest", hint)
-                extent[dim] = step
 
 
 def nest_text(report: NestReport) -> str:

@@ -17,8 +17,9 @@ import numpy as np
 from mapper.errors import MappingError
 from mapper.nest.model.access_counts import Accesses, Tally, tally
 from mapper.nest.model.accounting import TIMELOOP
-from mapper.nest.model.batch import NestBatch, batch_of
+from mapper.nest.model.batch import NestBatch
 from mapper.nest.model.cost import evaluate
+from mapper.nest.model.from_mapping import batch_of
 from mapper.nest.model.transfers import Kind
 from mapper.validation.timeloop_runs import LevelResult, Run, read_runs
 

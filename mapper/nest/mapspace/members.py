@@ -13,9 +13,11 @@ from mapper.errors import MappingError, Violation
 from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.bounds.reuse_structure import COMMON, groups_of
 from mapper.nest.mapspace.constraints import Sizes
+from mapper.nest.model import fit
 from mapper.nest.model.assemble import assemble
-from mapper.nest.model.batch import NestBatch, batch_of
+from mapper.nest.model.batch import NestBatch
 from mapper.nest.model.cost import evaluate
+from mapper.nest.model.from_mapping import batch_of
 from simulator.arrays import Bools, Floats, Ints, Rows
 
 if TYPE_CHECKING:
@@ -261,16 +263,7 @@ def violations(space: NestSpace, mapping: LoopNest) -> list[Violation]:
         if not error.violations:
             raise
         return list(error.violations)
-    found = evaluate(batch, space.accounting)
-    broken = []
-    for memory in space.hierarchy.memories:
-        words = int(found.footprint[memory.name][0]) if memory.name in found.footprint else 0
-        if memory.entries is not None and words > memory.entries:
-            broken.append(Violation("tiles", memory.name, words, memory.entries, "words", "smaller tiles outside it"))
-    if not broken and not found.valid[0]:
-        broken.append(
-            Violation("perfect factors", space.hierarchy.name, 1, 0, "ragged tiles", "every tile must divide")
-        )
+    broken = fit.violations(batch, space.accounting)
     return [*broken, *_constraint_violations(space, batch)]
 
 

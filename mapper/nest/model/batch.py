@@ -6,17 +6,11 @@ A `Skeleton` fixes what decides the shape of the formulas: loop order per level,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
-from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
-from mapper.mapping.mapping_file import require_for
 from mapper.nest.model.hierarchy import Hierarchy
-from mapper.nest.model.legality import require_legal
 from mapper.nest.model.problem import NestProblem
 from simulator.arrays import Ints
 
@@ -66,37 +60,6 @@ class NestBatch:
     def __len__(self) -> int:
         return self.rows
 
-    @classmethod
-    def of(cls, mappings: Sequence[LoopNest], problem: NestProblem, hierarchy: Hierarchy) -> NestBatch:
-        """Columns of mappings with one skeleton.
-
-        Spatial loops listed at the innermost memory, if that is the array's own, are taken as around it: Gemmini's
-        hardware loop writes them there.
-
-        Raises
-        ------
-        MappingError
-            If a mapping is for another problem or machine (both are named), has another skeleton than the first, or
-            breaks a rule of the nest; violations carry the inequalities.
-        """
-        shapes = [skeleton_of(mapping, problem, hierarchy) for mapping in mappings]
-        if not shapes:
-            raise MappingError("a batch needs at least one mapping")
-        if any(shape != shapes[0] for shape in shapes):
-            raise MappingError(
-                "mappings of one batch must agree in loop orders, spatial loops, keep sets and buffering"
-            )
-        tiles = tuple(
-            tuple(
-                np.array([mapping.levels[level].temporal[index].tile for mapping in mappings], np.int64)
-                for index in range(len(shape.order))
-            )
-            for level, shape in enumerate(shapes[0].levels)
-        )
-        batch = cls(problem, hierarchy, shapes[0], tiles, len(mappings))
-        require_legal(batch)
-        return batch
-
     def mapping(self, row: int) -> LoopNest:
         """The loop nest of one row."""
         levels = tuple(
@@ -118,33 +81,3 @@ class NestBatch:
         """The batch of some rows."""
         tiles = tuple(tuple(tile if isinstance(tile, int) else tile[rows] for tile in level) for level in self.tiles)
         return NestBatch(self.problem, self.hierarchy, self.skeleton, tiles, len(rows))
-
-
-def batch_of(mapping: LoopNest, problem: NestProblem, hierarchy: Hierarchy) -> NestBatch:
-    """A batch of one."""
-    return NestBatch.of([mapping], problem, hierarchy)
-
-
-def skeleton_of(mapping: LoopNest, problem: NestProblem, hierarchy: Hierarchy) -> Skeleton:
-    """What a mapping shares with others; a `MappingError` if it is for another problem or machine."""
-    require_for(mapping, problem=problem.sizes, machine=hierarchy.name)
-    names = tuple(level.memory for level in mapping.levels)
-    if names != hierarchy.names:
-        raise MappingError(
-            f"the mapping has the levels {', '.join(names)}; {hierarchy.name} has {', '.join(hierarchy.names)}"
-        )
-    held = sorted(set().union(*(level.held for level in mapping.levels)))
-    if held:
-        raise MappingError(
-            f"{', '.join(held)}: 'held' belongs to the hardware loop; in a nest the loop order says what stays"
-        )
-    shapes = [
-        LevelShape(
-            level.memory, tuple(loop.dim for loop in level.temporal), level.kept, level.spatial, level.double_buffered
-        )
-        for level in mapping.levels
-    ]
-    if len(shapes) > 1 and hierarchy.memories[-1].instances == hierarchy.macs > 1:
-        shapes[-2] = replace(shapes[-2], spatial=shapes[-2].spatial + shapes[-1].spatial)
-        shapes[-1] = replace(shapes[-1], spatial=())
-    return Skeleton(tuple(shapes))

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mapper.errors import MappingError, Violation
+from mapper.nest.model.batch import NestBatch
 from mapper.nest.model.problem import TENSORS
-
-if TYPE_CHECKING:
-    from mapper.nest.model.batch import NestBatch
 
 
 def require_legal(batch: NestBatch) -> None:

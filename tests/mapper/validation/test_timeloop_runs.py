@@ -12,8 +12,8 @@ import pytest
 
 from mapper.cli import main
 from mapper.nest.model.accounting import TIMELOOP
-from mapper.nest.model.batch import batch_of
 from mapper.nest.model.cost import evaluate
+from mapper.nest.model.from_mapping import batch_of
 from mapper.validation.timeloop import compare
 from mapper.validation.timeloop_runs import read_runs
 

@@ -14,8 +14,8 @@ from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP
 from mapper.nest.model.assemble import assemble
-from mapper.nest.model.batch import batch_of
 from mapper.nest.model.cost import evaluate
+from mapper.nest.model.from_mapping import batch_of
 from mapper.nest.model.problem import conv2d, matmul
 from tests.mapper.nest.small import RAGGED, gemmini, random_space
 

@@ -11,8 +11,9 @@ import pytest
 from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.model.access_counts import Tally, tally
 from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
-from mapper.nest.model.batch import NestBatch, batch_of
+from mapper.nest.model.batch import NestBatch
 from mapper.nest.model.cost import evaluate
+from mapper.nest.model.from_mapping import batch_of
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, NestProblem
 from mapper.nest.model.transfers import Kind

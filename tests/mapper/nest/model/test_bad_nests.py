@@ -12,11 +12,12 @@ from mapper.errors import MappingError
 from mapper.mapping.loop_nest import HardwareLoop, LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.mapping.mapping_file import dump_mapping, read_mapping
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP
-from mapper.nest.model.batch import NestBatch, batch_of
-from mapper.nest.model.fit import costs_of, violations
+from mapper.nest.model.cost import evaluate
+from mapper.nest.model.fit import violations
+from mapper.nest.model.from_mapping import batch_of, batch_of_all
 from mapper.nest.model.hierarchy import Hierarchy, Memory
 from mapper.nest.model.problem import matmul
-from tests.mapper.nest.gemmini_nests import OPERANDS, OUTPUT, flat, one, skeleton
+from tests.mapper.nest.gemmini_nests import OPERANDS, OUTPUT, batch, flat, one, random_tiles, skeleton
 
 PROBLEM, MACHINE = matmul(64, 64, 64), flat()
 GOOD = one(PROBLEM, MACHINE, skeleton(), "m=32 k=64 n=64", "m=32 k=32 n=16").mapping(0)
@@ -80,23 +81,19 @@ def test_unknown_names_are_refused_by_the_mapping_itself() -> None:
 
 
 def test_a_memory_too_small_shows_the_inequality() -> None:
-    with pytest.raises(MappingError) as caught:
-        costs_of(GOOD, PROBLEM, flat(scratchpad=1000), TIMELOOP)
-    assert "scratchpad: tile of input and weight (m=32 k=64 n=64) needs 6,144 words > 1,000" in str(caught.value)
-    assert caught.value.violations[0].demand == 32 * 64 + 64 * 64
+    (broken,) = violations(batch_of(GOOD, PROBLEM, flat(scratchpad=1000)), TIMELOOP)
+    assert str(broken).startswith("scratchpad: tile of input and weight (m=32 k=64 n=64) needs 6,144 words > 1,000")
+    assert broken.demand == 32 * 64 + 64 * 64
 
 
 def test_rests_are_named_where_factors_must_be_perfect() -> None:
     nest = one(PROBLEM, MACHINE, skeleton(), "m=24 k=64 n=64", "m=24 k=64 n=64")
     (broken,) = violations(nest, TIMELOOP)
-    assert str(broken).startswith("dram: m in steps of 24 with a rest of 16 from 64")
+    assert str(broken).startswith("dram: m=64 in steps of 24 needs 16 elements in a smaller last tile")
     assert violations(nest, DEFAULT) == ()
 
 
 def test_violations_are_empty_exactly_for_valid_mappings() -> None:
-    from mapper.nest.model.cost import evaluate
-    from tests.mapper.nest.gemmini_nests import batch, random_tiles
-
     rng, seen = np.random.default_rng(5), set()
     machine = flat(scratchpad=3000, accumulator=800)
     nests = batch(PROBLEM, machine, skeleton(double=True), *random_tiles(rng, PROBLEM, 200))
@@ -110,16 +107,16 @@ def test_violations_are_empty_exactly_for_valid_mappings() -> None:
 
 def test_batches_need_one_skeleton() -> None:
     with pytest.raises(MappingError, match="at least one mapping"):
-        NestBatch.of([], PROBLEM, MACHINE)
+        batch_of_all([], PROBLEM, MACHINE)
     other = changed(0, temporal=GOOD.levels[0].temporal[::-1])
     with pytest.raises(MappingError, match="must agree in loop orders"):
-        NestBatch.of([GOOD, other], PROBLEM, MACHINE)
+        batch_of_all([GOOD, other], PROBLEM, MACHINE)
 
 
 def test_a_winner_survives_yaml() -> None:
     again = read_mapping(dump_mapping(GOOD), problem=PROBLEM.sizes, machine=MACHINE.name)
     assert again == GOOD
-    first, second = (costs_of(mapping, PROBLEM, MACHINE, DEFAULT) for mapping in (GOOD, again))
+    first, second = (evaluate(batch_of(mapping, PROBLEM, MACHINE), DEFAULT) for mapping in (GOOD, again))
     assert first.energy_pj[0] == second.energy_pj[0] and first.cycles[0] == second.cycles[0]
 
 

@@ -11,8 +11,9 @@ import pytest
 from mapper.mapping.loop_nest import HardwareLoop
 from mapper.nest.model.access_counts import tally
 from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
-from mapper.nest.model.batch import LevelShape, NestBatch, Skeleton, batch_of
+from mapper.nest.model.batch import LevelShape, NestBatch, Skeleton
 from mapper.nest.model.cost import evaluate
+from mapper.nest.model.from_mapping import batch_of
 from mapper.nest.model.hierarchy import Hierarchy, Memory
 from mapper.nest.model.problem import matmul
 from mapper.nest.model.tile_counts import visits

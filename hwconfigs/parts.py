@@ -91,6 +91,11 @@ class ArraySpec(Part):
     feed_to_idle_cycles: Cycles = 2
     """A fence sees the array idle its last block's rows, less this, after its result (fitted to chains of pairs)."""
 
+    @property
+    def sum_bytes(self) -> int:
+        """Bytes of a partial sum, of a bias and of a result that is stored as it was accumulated."""
+        return self.accumulator_bits // 8
+
 
 class SramSpec(Part):
     """A local memory of full-width rows."""

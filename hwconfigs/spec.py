@@ -74,6 +74,11 @@ class HardwareSpec(Part):
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
+    @property
+    def line_bytes(self) -> int:
+        """Bytes that DRAM moves at once: a line of the L2, or without one the largest request."""
+        return self.l2.line_bytes if self.l2 is not None else self.dma.max_request_bytes
+
 
 SECTIONS: tuple[str, ...] = (
     "array",

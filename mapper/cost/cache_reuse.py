@@ -20,6 +20,7 @@ from hwconfigs import CacheSpec
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import LINES, PARTIAL_LINES, Traffic
 from mapper.mapping.loop_nest import DIMS, DIMS_OF
+from mapper.mapping.matmul_problem import INT32_BYTES
 from mapper.mapspace.hardware_loops import Batch
 from simulator.arrays import Floats, Ints
 
@@ -139,7 +140,7 @@ class _Refetch:
         self._tile = {name: np.minimum(tiles[name] * dim, self._sizes[name]) for name in DIMS}
         self._trips = dict(zip(DIMS, (seen.trips_m, seen.trips_k, seen.trips_n), strict=True))
         self._cache = cache
-        self._output_bytes = np.where((seen.spilled > 0) | problem.c_full, 4, 1)
+        self._output_bytes = np.where((seen.spilled > 0) | problem.c_full, INT32_BYTES, 1)
         self._stride = {
             "input": problem.a.row_stride_bytes,
             "weight": problem.b.row_stride_bytes,

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from hwconfigs import DmaSpec, HardwareSpec
-from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapping.matmul_problem import INT32_BYTES, MatmulProblem
 from mapper.mapspace.tile_sizes import expand
 from simulator.arrays import Ints
 from simulator.frontend.dma_requests import split_row
@@ -173,7 +173,7 @@ class Traffic:
     def compulsory(self) -> tuple[int, int, int]:
         """Distinct lines of A, B and C."""
         p = self.problem
-        shapes = ((p.a, p.m, p.k), (p.b, p.b_rows, p.b_cols), (p.c, p.m, p.n * (4 if p.c_full else 1)))
+        shapes = ((p.a, p.m, p.k), (p.b, p.b_rows, p.b_cols), (p.c, p.m, p.n * p.c_bytes))
         a, b, c = (_distinct_lines(*shape, self.spec.dma.max_request_bytes) for shape in shapes)
         return a, b, c
 
@@ -183,10 +183,10 @@ class Traffic:
         address = self.problem.bias_address
         if address is None:
             return 0
-        return _distinct_lines(Matrix(address, 0), 1, 4 * self.problem.n, self.spec.dma.max_request_bytes)
+        return _distinct_lines(Matrix(address, 0), 1, INT32_BYTES * self.problem.n, self.spec.dma.max_request_bytes)
 
     def _full(self, matrix: Matrix, rows: int) -> Ints:
-        block = self._block * self.spec.array.accumulator_bits // 8
-        row_bytes = self.problem.n * self.spec.array.accumulator_bits // 8
+        block = self._block * self.spec.array.sum_bytes
+        row_bytes = self.problem.n * self.spec.array.sum_bytes
         total: Ints = Sweep(matrix, rows, row_bytes, block, block).table(np.ones(1, dtype=np.int64), self.spec.dma)[1]
         return total

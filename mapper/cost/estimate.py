@@ -15,12 +15,12 @@ from hwconfigs import CacheSpec, EnergyModel, HardwareSpec
 from mapper.cost import cache_reuse, counts
 from mapper.cost.as_report import Times, report_of
 from mapper.cost.latency import loop_pipeline
-from mapper.cost.model import CostModel
+from mapper.cost.model import CostModel, occupied_bytes
 from mapper.cost.replay import MEMORY_UNITS, memory_counts
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.hardware_loops import Batch, batch_of
+from mapper.mapspace.hardware_loops import batch_of
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
 from simulator.report import Counts, Report
@@ -75,7 +75,9 @@ def estimate(
         execute=round(float(found.compute[0])),
         store=round(float(found.store[0])),
     )
-    return report_of(problem.name, times, Counts(numbers), spec, energy, _peak(batch, spec))
+    scratchpad, accumulator = occupied_bytes(batch, spec)
+    peak = {"scratchpad": int(scratchpad[0]), "accumulator": int(accumulator[0])}
+    return report_of(problem.name, times, Counts(numbers), spec, energy, peak)
 
 
 def scaled(lines: cache_reuse.Lines, moved: Counts, cache: CacheSpec, dirty: float) -> cache_reuse.Lines:
@@ -105,13 +107,3 @@ def scaled(lines: cache_reuse.Lines, moved: Counts, cache: CacheSpec, dirty: flo
         dirty=cache_reuse.dirty_share(fetched, written, cache, dirty),
         from_dram=np.full_like(lines.from_dram, moved["dram", "read_byte"] / cache.line_bytes / max(1, fills)),
     )
-
-
-def _peak(batch: Batch, spec: HardwareSpec) -> dict[str, int]:
-    copies = 2 if batch.double_buffered else 1
-    m, k, n = int(batch.tile_m[0]), int(batch.tile_k[0]), int(batch.tile_n[0])
-    rows = spec.array.rows
-    return {
-        "scratchpad": k * (m + n) * rows * spec.scratchpad.row_bytes * copies,
-        "accumulator": m * n * rows * spec.accumulator.row_bytes * copies,
-    }

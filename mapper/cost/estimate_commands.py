@@ -161,7 +161,7 @@ def _stretch(tally: Tally, spec: HardwareSpec) -> float:
     moved = sum(sum(tile.sizes) for tile in tally.tiles)
     if not moved:
         return 0.0
-    line = spec.l2.line_bytes if spec.l2 else spec.dma.max_request_bytes
+    line = spec.line_bytes
     fills = np.array([float(tally.counts["l2", "fill"])])
     written = np.array([tally.counts["dram", "write_byte"] / line])
     from_dram = np.minimum(1.0, tally.counts["dram", "read_byte"] / line / np.maximum(fills, 1.0))

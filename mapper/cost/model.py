@@ -25,6 +25,7 @@ from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import Batch, MapSpace
 from simulator.arrays import Floats, Ints
 from simulator.report import Action
+from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
 
 Objective: TypeAlias = Literal["latency", "energy", "edp"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp")
@@ -75,7 +76,8 @@ class CostModel:
         """Return cycles, energy and footprint of every candidate."""
         seen, lines = self._seen(batch)
         times = loop_pipeline.cycles(batch, seen, self.traffic, lines)
-        return Costs(times.cycles, self._energy(batch, lines), self._footprint(batch))
+        operands, results = occupied_bytes(batch, self.spec)
+        return Costs(times.cycles, self._energy(batch, lines), operands + results)
 
     def least_cycles(self, batch: Batch) -> Floats:
         """Return cycles that no candidate stays below, for a tenth of the effort."""
@@ -105,18 +107,19 @@ class CostModel:
                 energy += number * pj[action]
         return energy
 
-    def _footprint(self, batch: Batch) -> Ints:
-        spec, dim = self.spec, self.spec.array.rows
-        operands = batch.tile_k * (batch.tile_m + batch.tile_n) * dim * spec.scratchpad.row_bytes
-        results = batch.tile_m * batch.tile_n * dim * spec.accumulator.row_bytes
-        footprint: Ints = (operands + results) * (2 if batch.double_buffered else 1)
-        return footprint
+
+def occupied_bytes(batch: Batch, spec: HardwareSpec) -> tuple[Ints, Ints]:
+    """Return the bytes of the scratchpad and of the accumulator that the tiles occupy, both copies if there are two."""
+    copies = 2 if batch.double_buffered else 1
+    operands = scratchpad_blocks(batch.tile_m, batch.tile_k, batch.tile_n)
+    results = accumulator_blocks(batch.tile_m, batch.tile_n)
+    rows = copies * spec.array.rows
+    return operands * rows * spec.scratchpad.row_bytes, results * rows * spec.accumulator.row_bytes
 
 
 def memory_actions(lines: cache_reuse.Lines, spec: HardwareSpec) -> dict[Action, Floats]:
     """Return the actions behind the L2 for estimated line counts."""
-    assert spec.l2 is not None
-    line = spec.l2.line_bytes
+    line = spec.line_bytes
     actions: dict[Action, Floats] = {
         ("l2", "fill"): lines.fetched,
         ("dram", "read_byte"): lines.fetched * lines.from_dram * line,

@@ -13,6 +13,7 @@ from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace, batch_of
 from simulator.frontend.loop_unroller import blocks_per_segment
+from simulator.tile_footprint import accumulator_blocks, deepest_k
 
 MOST_REQUESTS = 50_000_000
 """DMA requests of one program: two minutes and 6 GiB (2048 x 4096 x 14336 on gemmini has 44 million)."""
@@ -32,7 +33,7 @@ def check_floor(problem: MatmulProblem, spec: HardwareSpec) -> None:
     space = MapSpace(problem, spec)
     m, k, n = space.blocks
     scratchpad, accumulator = space.capacity_blocks(double_buffered=False)
-    loops = -(-(m * n) // max(1, accumulator)) * -(-k // max(1, scratchpad // 2))
+    loops = -(-accumulator_blocks(m, n) // max(1, accumulator)) * -(-k // max(1, deepest_k(1, 1, scratchpad)))
     _refuse(problem, spec, requests + problem.m * -(-problem.n // c_segment), loops, "at least ")
 
 

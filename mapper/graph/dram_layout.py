@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mapper.errors import MappingError, Violation
 from mapper.graph.placement import Placement
-from mapper.mapping.matmul_problem import PAGE_BYTES, MatmulProblem, page_aligned, partial_matrix
+from mapper.mapping.matmul_problem import INT32_BYTES, PAGE_BYTES, MatmulProblem, page_aligned, partial_matrix
 from simulator.program import Activation, Matrix, Region
 from workloads import Operator, Tensor, View
 from workloads.ops import Conv2d, Matmul
@@ -59,7 +59,7 @@ def lay_out(placements: Mapping[str, Placement]) -> Layout:
             if tensor.name in places:
                 continue
             wide = placement.full_result and tensor.name == placement.operator.output.name
-            element_bytes = 4 if wide else stored_bytes(tensor.bits)
+            element_bytes = INT32_BYTES if wide else stored_bytes(tensor.bits)
             size = tensor.elements * element_bytes
             places[tensor.name] = Place(address, element_bytes, size)
             address = page_aligned(address + size)

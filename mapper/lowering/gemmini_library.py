@@ -1,12 +1,10 @@
 """Gemmini's own library: its tile search and its loop over tiles, as the mapping policy ``gemmini_auto``.
 
 tiled_matmul_auto starts from a square tile and grows J, I, K in turn, one block each per round, while half of each
-memory holds
-the tile. Loops run i, j, k outermost to innermost; every hardware loop reloads A and B, except on machines whose
-library keeps an
-operand of at most two tiles. Source: ucb-bar/gemmini-rocc-tests as described in the timing notes, section 5.1, and
-the calibration notes,
-section 1.1 (core cycles of the search).
+memory holds the tile. Loops run i, j, k outermost to innermost; every hardware loop reloads A and B, except on machines
+whose library keeps an operand of few tiles (`mapper.mapspace.hardware_loops.HELD_TILES`). Source:
+ucb-bar/gemmini-rocc-tests as described in the timing notes, section 5.1, and the calibration notes, section 1.1 (core
+cycles of the search).
 """
 
 from __future__ import annotations
@@ -15,8 +13,10 @@ import math
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
+from mapper.mapspace.hardware_loops import HELD_TILES
 from simulator.frontend.loop_unroller import blocks
 from simulator.program import Activation, Fence, HostTask, Item, MatmulLoop, Matrix, Program
+from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def auto_tiling(m: int, k: int, n: int, spec: HardwareSpec, *, whole_rows: bool 
             larger = tile.copy()
             larger[axis] += 1
             i, j, inner = larger
-            fits = dim * (i * inner + inner * j) <= scratchpad and dim * i * j <= accumulator
+            fits = dim * scratchpad_blocks(i, inner, j) <= scratchpad and dim * accumulator_blocks(i, j) <= accumulator
             if fits and larger[axis] <= most[axis]:
                 tile, grown = larger, True
     return Tiling(tile[0], tile[1], tile[2], rounds)
@@ -92,9 +92,9 @@ def tiled(product: Product, tiling: Tiling, spec: HardwareSpec) -> tuple[MatmulL
         blocks(size, step) for size, step in ((product.m, step_m), (product.k, step_k), (product.n, step_n))
     )
     keep = spec.front_end.keeps_operands
-    keep_a, keep_b = keep and tiles_m * tiles_k <= 2, keep and tiles_n * tiles_k <= 2
-    element = spec.array.accumulator_bits // 8 if product.c_full else 1
-    wide = spec.array.accumulator_bits // 8
+    keep_a, keep_b = keep and tiles_m * tiles_k <= HELD_TILES, keep and tiles_n * tiles_k <= HELD_TILES
+    wide = spec.array.sum_bytes
+    element = wide if product.c_full else 1
     loops: list[MatmulLoop] = []
     for i in range(tiles_m):
         for j in range(tiles_n):

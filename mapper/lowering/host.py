@@ -26,13 +26,8 @@ def host_series(
     if kernel not in costs:
         known = ", ".join(sorted(costs))
         raise MappingError(f"{name}: {spec.name} has no host.kernel_cycles for {kernel!r}; it has {known}")
-    lines = sum(region.size_bytes for region in (*reads, *writes)) / line_bytes(spec)
+    lines = sum(region.size_bytes for region in (*reads, *writes)) / spec.line_bytes
     cycles = math.ceil(elements * costs[kernel] + lines * spec.host.line_cycles)
     task = HostTask(kernel, cycles, elements, reads, writes)
     program = Program(name, (task,), (*reads, *writes))
     return Series(1, lambda _: Piece(program))
-
-
-def line_bytes(spec: HardwareSpec) -> int:
-    """Line of the host's data cache: that of the L2 behind it, or what one bus request moves. [bytes]"""
-    return spec.l2.line_bytes if spec.l2 else spec.dma.max_request_bytes

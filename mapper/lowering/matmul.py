@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from hwconfigs import HardwareSpec
 from mapper.mapping.loop_nest import DIMS, HardwareLoop, LoopNest
 from mapper.mapping.mapping_file import require_for
-from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapping.matmul_problem import INT32_BYTES, MatmulProblem
 from mapper.mapspace.hardware_loops import check
 from simulator.program import Activation, Fence, HostTask, Item, MatmulLoop, Matrix, Program
 
@@ -112,15 +112,15 @@ def _weights(problem: MatmulProblem, step: TileStep) -> Matrix:
 
 def _result(problem: MatmulProblem, step: TileStep, last: bool, spill: bool) -> Matrix | None:
     if last:
-        return _part(problem.c, step.start["m"], step.start["n"], 4 if problem.c_full else 1)
-    return _part(problem.partial, step.start["m"], step.start["n"], 4) if spill else None
+        return _part(problem.c, step.start["m"], step.start["n"], problem.c_bytes)
+    return _part(problem.partial, step.start["m"], step.start["n"], INT32_BYTES) if spill else None
 
 
 def _addend(problem: MatmulProblem, step: TileStep, first: bool, spill: bool) -> Matrix | None:
     if first:
         bias = problem.bias_address
-        return None if bias is None else Matrix(bias + 4 * step.start["n"], 0)
-    return _part(problem.partial, step.start["m"], step.start["n"], 4) if spill else None
+        return None if bias is None else Matrix(bias + INT32_BYTES * step.start["n"], 0)
+    return _part(problem.partial, step.start["m"], step.start["n"], INT32_BYTES) if spill else None
 
 
 def _activation(problem: MatmulProblem, last: bool) -> Activation:

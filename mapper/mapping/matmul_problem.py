@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 
 from simulator.program import Activation, Matrix, Region
 
+INT32_BYTES = 4
+"""Bytes of a bias, of a partial sum and of a result that is not requantised; the mapper places no other sums."""
+
 PAGE_BYTES = 4096
 """Tensors start on page boundaries, as the library's static arrays and malloc'd buffers do."""
 
@@ -54,6 +57,11 @@ class MatmulProblem:
         """Columns of B as stored."""
         return self.k if self.b_transposed else self.n
 
+    @property
+    def c_bytes(self) -> int:
+        """Bytes of an element of C."""
+        return INT32_BYTES if self.c_full else 1
+
     def signature(self, line_bytes: int) -> MatmulProblem:
         """Return the problem without name, addresses reduced to their place in a line: equal if the cost is equal."""
         return replace(
@@ -69,11 +77,10 @@ class MatmulProblem:
     @property
     def regions(self) -> tuple[Region, ...]:
         """The DRAM ranges of the operands."""
-        c_bytes = 4 if self.c_full else 1
         spans = [
             ("A", self.a, self.m, self.k),
             ("B", self.b, self.b_rows, self.b_cols),
-            ("C", self.c, self.m, self.n * c_bytes),
+            ("C", self.c, self.m, self.n * self.c_bytes),
         ]
         return tuple(
             Region(f"{self.name}.{label}", matrix.address, (rows - 1) * matrix.row_stride_bytes + row_bytes)
@@ -92,7 +99,7 @@ def page_aligned(address: int) -> int:
 
 def partial_matrix(address: int, n: int) -> Matrix:
     """Workspace of int32 partial sums whose rows start on 64-byte lines."""
-    return Matrix(address, -(-n * 4 // 64) * 64)
+    return Matrix(address, -(-n * INT32_BYTES // 64) * 64)
 
 
 def contiguous(
@@ -109,12 +116,12 @@ def contiguous(
 ) -> MatmulProblem:
     """Return a problem on dense matrices, one page-aligned after the other: A, B, C, bias, workspace."""
     b_stride = k if b_transposed else n
-    c_stride = n * (4 if c_full else 1)
+    c_stride = n * (INT32_BYTES if c_full else 1)
     a = Matrix(address, k)
     b = Matrix(page_aligned(a.address + m * k), b_stride)
     c = Matrix(page_aligned(b.address + k * n), c_stride)
     after_c = page_aligned(c.address + m * c_stride)
-    work = page_aligned(after_c + 4 * n)
+    work = page_aligned(after_c + INT32_BYTES * n)
     return MatmulProblem(
         name=name,
         m=m,

@@ -20,6 +20,7 @@ from mapper.mapping.loop_nest import DIMS, HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.tile_sizes import choices, expand
 from simulator.arrays import Bools, Ints
+from simulator.tile_footprint import accumulator_blocks, deepest_k, scratchpad_blocks, widest_n
 
 ORDERS = ("mnk", "nmk", "mkn", "nkm", "kmn", "knm")
 """DRAM loop orders, outer to inner; the ones that keep partial sums on chip first."""
@@ -92,7 +93,7 @@ class MapSpace:
         m, k, n = (
             size if len(tried) == min(size, most) else len(tried)
             for size, most, tried in zip(
-                self.blocks, (accumulator, scratchpad // 2, accumulator), self.extents, strict=True
+                self.blocks, (accumulator, deepest_k(1, 1, scratchpad), accumulator), self.extents, strict=True
             )
         )
         return {"tile_m": m, "tile_k": k, "tile_n": n, "order": len(ORDERS), "buffering": 2}
@@ -115,10 +116,10 @@ class MapSpace:
         """Return every tile (columns m, k, n in blocks) that is tried and fits."""
         scratchpad, accumulator = self.capacity_blocks(double_buffered)
         all_m, all_k, all_n = self.extents
-        across = np.searchsorted(all_n, accumulator // all_m, side="right")
+        across = np.searchsorted(all_n, widest_n(all_m, accumulator), side="right")
         of_m, index_n = expand(across)
         pair_m, pair_n = all_m[of_m], all_n[index_n]
-        of_pair, index_k = expand(np.searchsorted(all_k, scratchpad // (pair_m + pair_n), side="right"))
+        of_pair, index_k = expand(np.searchsorted(all_k, deepest_k(pair_m, pair_n, scratchpad), side="right"))
         return pair_m[of_pair], all_k[index_k], pair_n[of_pair]
 
     @property
@@ -183,8 +184,8 @@ class MapSpace:
         shape = f"tile m={m * self.dim} k={k * self.dim} n={n * self.dim}"
         place = "half of the memory" if loop.double_buffered else "the whole memory"
         for resource, memory, demand_blocks, hint in (
-            ("scratchpad", self.spec.scratchpad, k * (m + n), "reduce the k, m or n extent"),
-            ("accumulator", self.spec.accumulator, m * n, "reduce the m or n extent"),
+            ("scratchpad", self.spec.scratchpad, scratchpad_blocks(m, k, n), "reduce the k, m or n extent"),
+            ("accumulator", self.spec.accumulator, accumulator_blocks(m, n), "reduce the m or n extent"),
         ):
             demand = demand_blocks * self.dim * memory.row_bytes
             bound = memory.rows // parts * memory.row_bytes
@@ -215,8 +216,8 @@ class MapSpace:
         for buffered in (True, False):
             scratchpad, accumulator = self.capacity_blocks(buffered)
             tile_m, tile_n = all_m[:, None], all_n[None, :]
-            depth = np.searchsorted(all_k, scratchpad // (tile_m + tile_n), side="right")
-            narrow = tile_m * tile_n > accumulator
+            depth = np.searchsorted(all_k, deepest_k(tile_m, tile_n, scratchpad), side="right")
+            narrow = accumulator_blocks(tile_m, tile_n) > accumulator
             found["scratchpad"] += int((len(all_k) - depth).sum()) * len(ORDERS)
             found["accumulator"] += int(narrow.sum()) * len(all_k) * len(ORDERS)
             found["legal"] += int(depth[~narrow].sum()) * len(ORDERS)

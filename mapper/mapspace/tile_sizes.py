@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from simulator.arrays import Ints
+from simulator.tile_footprint import accumulator_blocks, deepest_k
 
 EVERY = 1024
 """Extents of a dimension up to which all are tried: 16,384 elements on an array of 16, 4,096 on one of 4."""
@@ -35,7 +36,11 @@ def choices(blocks: tuple[int, int, int], scratchpad: int, accumulator: int) -> 
     m, k, n = blocks
     every = EVERY
     while True:
-        tried = extents(m, accumulator, every), extents(k, scratchpad // 2, every), extents(n, accumulator, every)
+        tried = (
+            extents(m, accumulator, every),
+            extents(k, deepest_k(1, 1, scratchpad), every),
+            extents(n, accumulator, every),
+        )
         if every <= 32 or fitting(tried, scratchpad, accumulator) <= MOST_TILES:
             return tried
         every //= 2
@@ -44,8 +49,9 @@ def choices(blocks: tuple[int, int, int], scratchpad: int, accumulator: int) -> 
 def fitting(tried: tuple[Ints, Ints, Ints], scratchpad: int, accumulator: int) -> int:
     """Return how many tiles fit the whole memories."""
     all_m, all_k, all_n = tried
-    depth = np.searchsorted(all_k, scratchpad // (all_m[:, None] + all_n[None, :]), side="right")
-    return int(depth[all_m[:, None] * all_n[None, :] <= accumulator].sum())
+    pair_m, pair_n = all_m[:, None], all_n[None, :]
+    depth = np.searchsorted(all_k, deepest_k(pair_m, pair_n, scratchpad), side="right")
+    return int(depth[accumulator_blocks(pair_m, pair_n) <= accumulator].sum())
 
 
 def extents(size: int, most: int, every: int = EVERY) -> Ints:

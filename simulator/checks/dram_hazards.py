@@ -103,7 +103,7 @@ def _reach(index: int, loop: MatmulLoop, spec: HardwareSpec) -> tuple[int, int, 
 
 def loop_accesses(index: int, loop: MatmulLoop, spec: HardwareSpec) -> list[Access]:
     """What a loop reads and writes in DRAM, reads first."""
-    wide = spec.array.accumulator_bits // 8
+    wide = spec.array.sum_bytes
     b_rows, b_cols = (loop.n, loop.k) if loop.b_transposed else (loop.k, loop.n)
     found = []
     for name, matrix, rows, width, write, operand in (

@@ -31,6 +31,7 @@ from simulator.program import (
     listed,
     loop_kinds,
 )
+from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
 
 SHOWN = 5
 """Complaints listed before the rest is only counted."""
@@ -182,8 +183,8 @@ def _loop_problems(loop: MatmulLoop, spec: HardwareSpec) -> Iterator[str]:
     i, j, k = blocks(loop.m, dim), blocks(loop.n, dim), blocks(loop.k, dim)
     share = 1 if loop.whole_memory else 2
     for memory, name, demand in (
-        (spec.scratchpad, "scratchpad", (i * k + k * j) * dim),
-        (spec.accumulator, "accumulator", i * j * dim),
+        (spec.scratchpad, "scratchpad", scratchpad_blocks(i, k, j) * dim),
+        (spec.accumulator, "accumulator", accumulator_blocks(i, j) * dim),
     ):
         bound = memory.rows // share
         if demand > bound:

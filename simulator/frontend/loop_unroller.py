@@ -19,6 +19,7 @@ import numpy as np
 from hwconfigs import HardwareSpec
 from simulator.arrays import Bools, Ints
 from simulator.program import MatmulLoop
+from simulator.tile_footprint import scratchpad_blocks
 
 INPUT, WEIGHT, BIAS = 0, 1, 2
 """Kinds of loads of a loop."""
@@ -209,7 +210,7 @@ def placement(shape: Shape, spec: HardwareSpec, a_half: int, b_half: int, c_half
     """
     dim = spec.array.rows
     scratchpad = spec.scratchpad.rows // 2
-    if whole and (shape.i * shape.k + shape.k * shape.j) * dim > scratchpad:
+    if whole and scratchpad_blocks(shape.i, shape.k, shape.j) * dim > scratchpad:
         scratchpad = spec.scratchpad.rows
     accumulator = spec.accumulator.rows if whole else spec.accumulator.rows // 2
     b_end = (b_half + 1) * scratchpad
@@ -264,7 +265,7 @@ def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Plac
             shape.k if shape.b_transposed else shape.j,
             1,
         ),
-        (BIAS, loop.d, loop.m, loop.n, where.c_row, shape.j, spec.array.accumulator_bits // 8),
+        (BIAS, loop.d, loop.m, loop.n, where.c_row, shape.j, spec.array.sum_bytes),
     ):
         if matrix is None:
             continue
@@ -304,7 +305,7 @@ def store_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Pla
     if loop.c is None:
         empty = np.zeros(0, dtype=np.int64)
         return StoreColumns(empty, empty, empty, empty, empty, empty)
-    element = spec.array.accumulator_bits // 8 if loop.c_full else 1
+    element = spec.array.sum_bytes if loop.c_full else 1
     i, j = order.store_i, order.store_j
     width = np.minimum(loop.n - j * dim, shape.blocks_per_mvout * dim)
     base = loop.c.address + i * dim * loop.c.row_stride_bytes + j * dim * element

@@ -108,7 +108,7 @@ def limits_of(spec: HardwareSpec) -> Limits:
     latency = dram.request_cycles + dram.latency_cycles
     return Limits(
         sets=max(1, l2.capacity_bytes // (l2.line_bytes * l2.ways)) if l2 is not None else 0,
-        line_bytes=l2.line_bytes if l2 is not None else dma.max_request_bytes,
+        line_bytes=spec.line_bytes,
         hit=l2.hit_cycles if l2 is not None else 0,
         burst=l2.multi_beat_hit_cycles if l2 is not None else 0,
         release=l2.mshr_release_cycles if l2 is not None else 0,

@@ -14,7 +14,7 @@ import numpy as np
 from mapper.cost.cache_reuse import Lines
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import BEATS, BYTES, LINES, Traffic
-from mapper.cost.latency.memory_system import load_command
+from mapper.cost.latency.memory_system import entry_cycles, fetch_cycles, load_command
 from mapper.mapspace.hardware_loops import Batch
 from mapper.mapspace.tiles import Cut
 from simulator.arrays import Bools, Floats, Ints
@@ -121,9 +121,9 @@ class LoadTimes:
             memory = size / spec.dram.bytes_per_cycle
             missing, entries = np.ones_like(missing), np.zeros_like(memory)
         else:
-            per_line = spec.l2.line_bytes / spec.dram.bytes_per_cycle + spec.dram.evict_cycles
+            per_line = fetch_cycles(spec, spec.line_bytes)
             memory = missed / commands * per_line
-            entries = missed / commands * ((latency + per_line + spec.l2.mshr_release_cycles) / spec.l2.mshrs)
+            entries = missed / commands * (entry_cycles(spec.l2, latency, per_line) / spec.l2.mshrs)
             ends += spec.l2.hit_cycles
         # Commands that are bound by their latency have half of it in their cycles, two being in flight.
         bound = cycles > np.maximum(beats, memory) * (1.0 + 1e-9)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
-from hwconfigs import HardwareSpec
+from hwconfigs import CacheSpec, HardwareSpec
 from simulator.arrays import Floats
 from simulator.units.systolic_array import completion_delay
+
+Latency = TypeVar("Latency", float, Floats)
 
 
 def load_command(beats: Floats, size_bytes: Floats, misses: Floats, from_dram: Floats, spec: HardwareSpec) -> Floats:
@@ -34,22 +38,30 @@ def load_command(beats: Floats, size_bytes: Floats, misses: Floats, from_dram: F
         )
         streamed: Floats = np.maximum(transfer, alone / depth)
         return streamed
-    per_line = spec.l2.line_bytes / spec.dram.bytes_per_cycle + spec.dram.evict_cycles
+    per_line = fetch_cycles(spec, spec.line_bytes)
     latency = spec.dram.request_cycles + from_dram * spec.dram.latency_cycles
     if spec.llc is not None:
         latency = latency + (1.0 - from_dram) * spec.llc.hit_cycles
     alone = dma.issue_cycles + spec.l2.hit_cycles + dma.completion_cycles + beats
     alone = alone + np.minimum(1.0, misses) * latency + np.maximum(0.0, misses * per_line - beats)
-    entries = misses * (latency + per_line + spec.l2.mshr_release_cycles) / spec.l2.mshrs
+    entries = misses * entry_cycles(spec.l2, latency, per_line) / spec.l2.mshrs
     slowest: Floats = np.maximum(np.maximum(beats, misses * per_line), np.maximum(entries, alone / depth))
     return slowest
 
 
+def fetch_cycles(spec: HardwareSpec, line_bytes: int) -> float:
+    """Return the DRAM bus cycles of a line that takes the place of another in a full L2."""
+    return line_bytes / spec.dram.bytes_per_cycle + spec.dram.evict_cycles
+
+
+def entry_cycles(cache: CacheSpec, latency: Latency, fetch: float) -> Latency:
+    """Return how long a miss occupies its entry: until its line has arrived and the entry is free again. [cycles]"""
+    return latency + fetch + cache.mshr_release_cycles
+
+
 def memory_busy(fetched: Floats, written: Floats, spec: HardwareSpec) -> Floats:
     """Cycles of the DRAM bus for lines fetched into a full L2, and for lines written whole that it did not hold."""
-    line = spec.l2.line_bytes if spec.l2 else spec.dma.max_request_bytes
-    per_fetch = line / spec.dram.bytes_per_cycle + spec.dram.evict_cycles
-    busy: Floats = fetched * per_fetch + written * spec.dram.write_miss_cycles
+    busy: Floats = fetched * fetch_cycles(spec, spec.line_bytes) + written * spec.dram.write_miss_cycles
     return busy
 
 

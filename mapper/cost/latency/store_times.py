@@ -7,6 +7,7 @@ import numpy as np
 from mapper.cost.cache_reuse import Lines
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
+from mapper.cost.latency.memory_system import entry_cycles, fetch_cycles
 from mapper.mapspace.tiles import Cut
 from simulator.arrays import Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment
@@ -87,10 +88,11 @@ class StoreTimes:
         dram, line = spec.dram, spec.dma.max_request_bytes
         if lines is None or spec.l2 is None:
             return ((np.full(1, line / dram.bytes_per_cycle), np.zeros(1)),) * 4
-        row_bytes = problem.n * (4 if problem.c_full else 1)
-        tile_bytes = np.minimum(along_n.blocks[0] * spec.array.cols * (4 if problem.c_full else 1), row_bytes)
-        per_fetch = line / dram.bytes_per_cycle + dram.evict_cycles
-        held = (dram.request_cycles + dram.latency_cycles + per_fetch + spec.l2.mshr_release_cycles) / spec.l2.mshrs
+        row_bytes = problem.n * problem.c_bytes
+        tile_bytes = np.minimum(along_n.blocks[0] * spec.array.cols * problem.c_bytes, row_bytes)
+        per_fetch = fetch_cycles(spec, line)
+        latency = float(dram.request_cycles + dram.latency_cycles)
+        held = entry_cycles(spec.l2, latency, per_fetch) / spec.l2.mshrs
         worth = problem.m * row_bytes / line
         entry = dram.write_miss_cycles + dram.write_back_hold_cycles / spec.l2.mshrs * lines.dirty
         new = np.maximum(entry, dram.write_back_cycles * lines.dirty) * lines.fresh

@@ -22,6 +22,7 @@ from mapper.mapspace.hardware_loops import ORDERS, Batch, MapSpace, nothing_fits
 from mapper.search.exact import hardware_loops
 from mapper.search.space import Floor
 from simulator.arrays import Bools, Ints, Rows
+from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
 
 M, K, N, ORDER, BUFFERED = range(5)
 """Columns of a row."""
@@ -128,7 +129,7 @@ class LoopSpace:
         for buffered in (True, False):
             scratchpad, accumulator = self.maps.capacity_blocks(buffered)
             mask = rows[:, BUFFERED] == buffered
-            fits |= mask & (k * (m + n) <= scratchpad) & (m * n <= accumulator)
+            fits |= mask & (scratchpad_blocks(m, k, n) <= scratchpad) & (accumulator_blocks(m, n) <= accumulator)
         return inside & fits
 
     def _values(self, rows: Rows) -> tuple[Ints, Ints, Ints]:

@@ -35,7 +35,7 @@ def _mvin(row: Row, spec: HardwareSpec, base: int) -> list[Command]:
     rows, cols = whole(row, "rows"), whole(row, "cols")
     to_accumulator = "acc32" in test
     stride = 0 if "stride0" in test else whole(row, "stride_bytes")
-    element = 4 if to_accumulator else 1
+    element = spec.array.sum_bytes if to_accumulator else 1
     offset = whole(row, "offset_bytes", 0)
     height = -(-cols // spec.array.cols) * spec.array.rows
     memory = spec.accumulator if to_accumulator else spec.scratchpad

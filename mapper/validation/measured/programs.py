@@ -157,11 +157,11 @@ def _product(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: 
     suffix = _suffixes(row["test"])
     stride_a = suffix.strides.get("A", k)
     stride_b = suffix.strides.get("B", k if suffix.b_transposed else n)
-    stride_c = suffix.strides.get("C", n) * (4 if suffix.c_full else 1)
+    stride_c = suffix.strides.get("C", n) * (spec.array.sum_bytes if suffix.c_full else 1)
     a = base
     b = a + _page(m * stride_a)
     d = b + _page((n if suffix.b_transposed else k) * stride_b)
-    c = d + (_page(m * n * 4) if suffix.bias else 0)
+    c = d + (_page(m * n * spec.array.sum_bytes) if suffix.bias else 0)
     group = row.get("group", "")
     if group and group in sequence and whole(row, "part") > 1:
         a = sequence[group].a if group.startswith("qkv") else sequence[group].c
@@ -174,7 +174,7 @@ def _product(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: 
         a=Matrix(a, stride_a),
         b=Matrix(b, stride_b),
         c=Matrix(c, stride_c),
-        d=Matrix(d, 0 if suffix.bias == "row" else n * 4) if suffix.bias else None,
+        d=Matrix(d, 0 if suffix.bias == "row" else n * spec.array.sum_bytes) if suffix.bias else None,
         b_transposed=suffix.b_transposed,
         c_full=suffix.c_full,
         activation=suffix.activation,

@@ -227,7 +227,7 @@ def paced(spec: HardwareSpec, row: Row, machine: str, commands: int) -> Hardware
     """The machine, with its core slowed down when a prepared stream overflows the data cache."""
     if "precomp" not in row["test"] or commands * PREPARED_BYTES <= DATA_CACHE_BYTES[machine]:
         return spec
-    line = spec.l2.line_bytes if spec.l2 is not None else spec.dma.max_request_bytes
+    line = spec.line_bytes
     cycles = spec.host.command_cycles + spec.host.line_cycles * PREPARED_BYTES / line
     return hwconfigs.override(spec, {"host.command_cycles": cycles})
 

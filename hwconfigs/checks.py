@@ -6,20 +6,10 @@ Every check gets only sections that are valid on their own, so one bad section d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import get_args
 
 from pydantic import BaseModel
 
-from hwconfigs.parts import (
-    ArraySpec,
-    CacheSpec,
-    DmaSpec,
-    FrontEndSpec,
-    HostKernel,
-    HostSpec,
-    SramSpec,
-    VectorSpec,
-)
+from hwconfigs.parts import ArraySpec, CacheSpec, DmaSpec, FrontEndSpec, SramSpec, VectorSpec
 
 Problem = tuple[str, str]
 """Dotted path and text."""
@@ -157,12 +147,6 @@ def _vector(vector: VectorSpec) -> Iterator[Problem]:
         yield "vector.kernels", f"repeated: {', '.join(vector.kernels)}"
 
 
-def _host(host: HostSpec) -> Iterator[Problem]:
-    missing = [name for name in get_args(HostKernel) if name not in host.kernel_cycles]
-    if missing:
-        yield "host.kernel_cycles", f"missing: {', '.join(missing)} (an operator without a unit runs on the host)"
-
-
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Problem]]], ...] = (
     (("array",), _array),
     (("scratchpad", "array"), _scratchpad),
@@ -174,5 +158,4 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Problem]]], ...] = 
     (("llc",), _llc),
     (("l2", "llc"), _two_caches),
     (("vector",), _vector),
-    (("host",), _host),
 )

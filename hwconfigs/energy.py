@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
 from hwconfigs import catalogue, strict_yaml
-from hwconfigs.energy_table import Factor, SramTable, TableBody, VectorAction
+from hwconfigs.energy_table import REQUANTISE, Factor, OperationCount, SramTable, TableBody
 from hwconfigs.errors import SpecError, suggestion
+from hwconfigs.kernels import KERNELS
 from hwconfigs.key_names import Renamer, location, wording
 from hwconfigs.layers import Draft
 from hwconfigs.spec import HardwareSpec
@@ -137,14 +138,26 @@ class EnergyTable(TableBody):
     def _vector(self) -> Prices:
         ops, scale = self.arithmetic, self.sfu_energy_scale
         prices: Prices = {}
-        for name, count in self.vector.items():
+        for name, count in {**_counts_by_row(), **self.vector}.items():
             energy = count.int32_multiplies * ops.int32_multiply.pj + count.int32_adds * ops.int32_add.pj
             work = f"{count.int32_multiplies} multiplies + {count.int32_adds} adds, {count.origin}; "
             origin = f"{work}{ops.int32_multiply.origin}; {ops.int32_add.origin}"
-            if name != "requantise":
+            if name != REQUANTISE:
                 energy, origin = energy * scale.value, f"{origin}; times {scale.value:g}, {scale.origin}"
             prices[("vector", name)] = energy, origin
         return prices
+
+
+def _counts_by_row() -> dict[str, OperationCount]:
+    """Operations of the kernels whose row in the table of kernels gives them, for tables that do not."""
+    source = "row of hwconfigs.kernels, not named by this table"
+    return {
+        kernel.name: OperationCount(
+            int32_multiplies=kernel.operations[0], int32_adds=kernel.operations[1], source=source, evidence="derived"
+        )
+        for kernel in KERNELS
+        if kernel.operations is not None
+    }
 
 
 def load_energy(name_or_path: str | Path) -> EnergyTable:
@@ -218,7 +231,8 @@ def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_complete(table: EnergyTable, draft: Draft) -> None:
-    missing = [name for name in get_args(VectorAction) if name not in table.vector]
+    wanted = [*(kernel.name for kernel in KERNELS if kernel.needs_unit and kernel.operations is None), REQUANTISE]
+    missing = [name for name in wanted if name not in table.vector]
     if missing:
         draft.complain("vector", f"missing: {', '.join(missing)}")
     if "default" not in table.sram:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from hwconfigs.limits import between
-from hwconfigs.parts import Part, VectorKernel
+from hwconfigs.kernels import UNIT_KERNELS
+from hwconfigs.limits import between, one_of
+from hwconfigs.parts import Part
 from hwconfigs.sram_energy import Energy, SramSeries
 
 Evidence = Literal["run", "file", "quoted", "recalled", "derived", "chosen"]
@@ -103,7 +104,15 @@ class OperationCount(Sourced):
     int32_adds: Annotated[int, between(0, 10**6)]
 
 
-VectorAction = Literal[VectorKernel, "requantise"]
+REQUANTISE = "requantise"
+"""Action of the store pipeline on an element that leaves as int8, with or without a kernel."""
+
+
+def _vector_action(name: str) -> str:
+    return one_of(name, (*UNIT_KERNELS, REQUANTISE))
+
+
+VectorAction = Annotated[str, AfterValidator(_vector_action)]
 Memory = Literal["default", "scratchpad", "accumulator", "l2", "llc"]
 
 

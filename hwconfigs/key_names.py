@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -35,13 +35,10 @@ def nested(model: type[BaseModel], field: str) -> tuple[str, type[BaseModel]] | 
     return _nested(model.model_fields[field].annotation)
 
 
-def entry_keys(model: type[BaseModel], field: str) -> tuple[str, ...] | None:
-    """Allowed keys if the field is a mapping of plain values with fixed names, such as host.kernel_cycles."""
-    annotation = model.model_fields[field].annotation
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if isinstance(origin, type) and issubclass(origin, Mapping) and get_origin(arguments[0]) is Literal:
-        return tuple(get_args(arguments[0]))
-    return None
+def holds_entries(model: type[BaseModel], field: str) -> bool:
+    """Whether the field is a mapping of plain values, such as host.kernel_cycles; its keys are checked with it."""
+    origin = get_origin(model.model_fields[field].annotation)
+    return isinstance(origin, type) and issubclass(origin, Mapping) and nested(model, field) is None
 
 
 def _nested(annotation: Any) -> tuple[str, type[BaseModel]] | None:

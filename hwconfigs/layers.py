@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from hwconfigs import catalogue, strict_yaml
 from hwconfigs.errors import SpecError, suggestion
-from hwconfigs.key_names import Complain, Renamer, entry_keys, join, leaves, nested, spellings
+from hwconfigs.key_names import Complain, Renamer, holds_entries, join, leaves, nested, spellings
 from hwconfigs.spec import SECTIONS, HardwareSpec
 
 OVERRIDE = "override"
@@ -276,10 +276,10 @@ def _override_section(draft: Draft, path: str, complain: Complain) -> str | None
         if name is None:
             complain(path, f"unknown key '{step}'{suggestion(step, accepted)}")
             return None
-        inner, entries = nested(model, name), entry_keys(model, name)
+        inner = nested(model, name)
         section = join(section, name)
-        if entries is not None and i == len(steps) - 2:
-            return _known(path, steps[-1], entries, section, complain)
+        if holds_entries(model, name) and i == len(steps) - 2:
+            return section
         if inner is None:
             complain(path, f"'{step}' has no parts; set it as a whole")
             return None

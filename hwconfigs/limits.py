@@ -1,8 +1,12 @@
-"""Ranges of quantities: wide enough for every machine, narrow enough for every computation with them."""
+"""What values may be: ranges wide enough for every machine and narrow enough to compute with, and words of a list."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import AfterValidator
+
+from hwconfigs.errors import suggestion
 
 CLOCK_MHZ = (1e-3, 1e6)
 """Slowest and fastest clock. [MHz]"""
@@ -21,6 +25,20 @@ def between(low: float, high: float, unit: str = "") -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def one_of(word: str, allowed: Iterable[str]) -> str:
+    """Return ``word`` if it is allowed.
+
+    Raises
+    ------
+    ValueError
+        When it is not, with the word that was probably meant.
+    """
+    choices = tuple(allowed)
+    if word not in choices:
+        raise ValueError(f"{shortened(repr(word))} is not known{suggestion(word[:SHOWN_CHARACTERS], choices)}")
+    return word
 
 
 def shortened(text: str) -> str:

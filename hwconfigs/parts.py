@@ -14,16 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from hwconfigs import quantity
+from hwconfigs.kernels import UNNAMED_HOST_CYCLES, host_kernel, unit_kernel
 from hwconfigs.limits import between
 
 Dataflow = Literal["weight_stationary", "output_stationary"]
-VectorKernel = Literal["softmax", "layernorm", "gelu", "rmsnorm", "silu"]
-HostKernel = Literal[
-    "softmax", "layernorm", "rmsnorm", "gelu", "silu", "relu", "add", "mul", "rope", "maxpool", "avgpool", "quantise"
-]
+UnitKernel = Annotated[str, AfterValidator(unit_kernel)]
+HostKernel = Annotated[str, AfterValidator(host_kernel)]
 
 
 def _clock(info: ValidationInfo) -> float | None:
@@ -257,7 +256,7 @@ class DramSpec(Part):
 class VectorSpec(Part):
     """Normalisation and activation units behind the accumulator (Gemmini's I-BERT build)."""
 
-    kernels: Annotated[tuple[VectorKernel, ...], BeforeValidator(_to_tuple), Field(min_length=1)]
+    kernels: Annotated[tuple[UnitKernel, ...], BeforeValidator(_to_tuple), Field(min_length=1)]
     """Operators the units evaluate on chip."""
     lanes: Count = 16
     """Elements per cycle."""
@@ -297,4 +296,15 @@ class HostSpec(Part):
     line_cycles: FractionalCycles
     """One L2 access of the blocking data cache, per 64-byte line. [cycles]"""
     kernel_cycles: Mapping[HostKernel, FractionalCycles]
-    """Cycles per output element of a kernel, (de)quantisation included; pools: per window element. [cycles/element]"""
+    """Cycles per output element of a kernel, (de)quantisation included; pools: per window element. [cycles/element]
+
+    A kernel that is not named takes `hwconfigs.kernels.UNNAMED_HOST_CYCLES`, an estimate, and reports say so.
+    """
+
+    def names(self, kernel: str) -> bool:
+        """Whether the machine says what the kernel costs."""
+        return kernel in self.kernel_cycles
+
+    def cycles_per_element(self, kernel: str) -> float:
+        """Cycles per element of any kernel, by default where the machine does not say. [cycles/element]"""
+        return self.kernel_cycles.get(kernel, UNNAMED_HOST_CYCLES)

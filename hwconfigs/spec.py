@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from hwconfigs import quantity
 from hwconfigs.checks import cross_problems
+from hwconfigs.kernels import Kernel
 from hwconfigs.limits import CLOCK_MHZ, between
 from hwconfigs.parts import (
     ArraySpec,
@@ -78,6 +79,14 @@ class HardwareSpec(Part):
     def line_bytes(self) -> int:
         """Bytes that DRAM moves at once: a line of the L2, or without one the largest request."""
         return self.l2.line_bytes if self.l2 is not None else self.dma.max_request_bytes
+
+    def lists(self, kernel: Kernel) -> bool:
+        """Whether the machine's vector unit has the kernel."""
+        return self.vector is not None and kernel.name in self.vector.kernels
+
+    def evaluates(self, kernel: Kernel) -> bool:
+        """Whether the machine can run the kernel on chip."""
+        return bool(kernel.sites) and (not kernel.needs_unit or self.lists(kernel))
 
 
 SECTIONS: tuple[str, ...] = (

@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwconfigs import HardwareSpec
+from hwconfigs.kernels import kernel_named
 from simulator.arrays import Bytes, Floats, Ints
 from simulator.checks.validate import check
 from simulator.frontend import loop_unroller
 from simulator.frontend.expand import LoopExpander
 from simulator.frontend.work import Loads, Pairs
 from simulator.program import (
-    ROW_WISE,
     Compute,
     HostTask,
     Item,
@@ -131,7 +131,7 @@ def execute(
     return executor.dram
 
 
-class _Rows:
+class _LocalMemory:
     """Values in an on-chip memory; zero until written. Who may read what is checked before the program runs."""
 
     def __init__(self, rows: int, cols: int) -> None:
@@ -158,8 +158,8 @@ class _Executor:
         self._host = host
         self._expander = LoopExpander(spec)
         self._memories = {
-            "scratchpad": _Rows(spec.scratchpad.rows, spec.array.cols),
-            "accumulator": _Rows(spec.accumulator.rows, spec.array.cols),
+            "scratchpad": _LocalMemory(spec.scratchpad.rows, spec.array.cols),
+            "accumulator": _LocalMemory(spec.accumulator.rows, spec.array.cols),
         }
         self._weights: Ints = np.zeros((0, 0), dtype=np.int64)
         self._preload: Preload | None = None
@@ -270,7 +270,7 @@ class _Executor:
         ):
             block, width = (int(row) - where.c_row) // dim, int(size) * 8 // bits
             i, j = divmod(block, shape.j)
-            first, count = (0, loop.n) if loop.activation in ROW_WISE else (j * dim, width)
+            first, count = (0, loop.n) if kernel_named(loop.activation).whole_rows else (j * dim, width)
             parts = [
                 accumulator.read(where.c_row + i * shape.j * dim + at, int(rows), min(dim, first + count - at))
                 for at in range(first, first + count, dim)
@@ -297,61 +297,15 @@ def results(sums: Ints, activation: str, scaling: Scaling, *, full: bool = False
     Raises
     ------
     ProgramError
-        When full int32 rows are asked of an activation that lives in the int8 scale stage.
+        When no store evaluates the activation, or full int32 rows are asked of one that works behind the scaling.
     """
+    kernel = kernel_named(activation)
+    if kernel.reference is None:
+        raise ProgramError(f"no store evaluates {activation}")
+    values: Floats = sums.astype(np.float64)
     if full:
-        if activation not in ("none", "relu"):
+        if kernel.needs_unit:
             raise ProgramError(f"{activation} gives int8 results, not int32 rows")
-        return np.maximum(sums, 0) if activation == "relu" else sums
-    values: Floats = sums.astype(np.float64) * scaling.input
-    match activation:
-        case "relu":
-            values = np.maximum(values, 0.0)
-        case "gelu":
-            values = gelu(values)
-        case "softmax":
-            values = softmax(values)
-        case "layernorm":
-            values = layernorm(values)
+        return kernel.reference(values).astype(np.int64)
+    values = kernel.reference(values * scaling.input)
     return saturate(np.rint(values * scaling.output).astype(np.int64), 8)
-
-
-def gelu(x: Floats) -> Floats:
-    """GELU with I-BERT's polynomial for erf [1]_, in floating point.
-
-    References
-    ----------
-    .. [1] Kim et al., I-BERT, arXiv:2101.01321, section 3.4: a = -0.2888, b = -1.769; error below 0.02.
-    """
-    scaled = x / np.sqrt(2.0)
-    erf = np.sign(scaled) * (-0.2888 * (np.minimum(np.abs(scaled), 1.769) - 1.769) ** 2 + 1.0)
-    result: Floats = 0.5 * x * (1.0 + erf)
-    return result
-
-
-def exponential(x: Floats) -> Floats:
-    """exp of non-positive numbers: halvings times I-BERT's polynomial on (-ln 2, 0] [1]_, in floating point.
-
-    References
-    ----------
-    .. [1] Kim et al., I-BERT, arXiv:2101.01321, section 3.5: 0.3585 (p + 1.353)^2 + 0.344, error below 0.0022.
-    """
-    halvings = np.floor(-x / np.log(2.0))
-    rest = x + halvings * np.log(2.0)
-    powers: Floats = np.ldexp(0.3585 * (rest + 1.353) ** 2 + 0.344, -np.minimum(halvings, 60).astype(np.int64))
-    return powers
-
-
-def softmax(x: Floats) -> Floats:
-    """Softmax of each row (rows, cols)."""
-    powers = exponential(x - x.max(axis=1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return shares
-
-
-def layernorm(x: Floats) -> Floats:
-    """Each row (rows, cols) to mean 0 and variance 1, without weight and bias; a constant row gives zeros."""
-    centred = x - x.mean(axis=1, keepdims=True)
-    deviation = np.sqrt((centred**2).mean(axis=1, keepdims=True))
-    normalised: Floats = centred / np.where(deviation == 0.0, 1.0, deviation)
-    return normalised

@@ -10,16 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Activation: TypeAlias = Literal["none", "relu", "gelu", "softmax", "layernorm"]
+Activation: TypeAlias = str
+"""Name of a kernel that a store evaluates (`hwconfigs.kernels.Kernel.is_activation`), or ``"none"``."""
+
 Memory: TypeAlias = Literal["scratchpad", "accumulator"]
 OnChip: TypeAlias = Literal["scratchpad", "accumulator", "weights"]
 """What a program may find filled: the memories, and the weights inside the array."""
 
 EVERYTHING_ON_CHIP: tuple[OnChip, ...] = ("scratchpad", "accumulator", "weights")
 """``preloaded`` of a program that may read whatever is on chip, as measured micro-benchmarks do."""
-
-ROW_WISE: frozenset[str] = frozenset({"softmax", "layernorm"})
-"""Activations that need whole rows in the accumulator before the first result leaves."""
 
 
 class ProgramError(ValueError):
@@ -93,8 +92,7 @@ class Mvin:
 
 @dataclass(frozen=True, slots=True)
 class Mvout:
-    """Copy ``rows`` x ``cols`` results to DRAM; with a row-wise activation the normaliser reads each row three
-    times."""
+    """Copy ``rows`` x ``cols`` results to DRAM; the normaliser reads each row once per pass of the activation."""
 
     target: Matrix
     rows: int

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwconfigs import HardwareSpec
+from hwconfigs.kernels import kernel_named
 from mapper.cost.dma_traffic import BEATS, BYTES, REQUESTS, Traffic
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import Batch
@@ -76,7 +77,7 @@ def on_chip(batch: Batch, seen: Visits, problem: MatmulProblem, spec: HardwareSp
     }
     if not problem.c_full:
         counts["vector", "requantise"] = m * n * one
-    if problem.activation not in ("none", "relu"):
+    if kernel_named(problem.activation).needs_unit:
         counts["vector", problem.activation] = m * n * one
     return counts
 

@@ -16,12 +16,13 @@ from itertools import pairwise
 import numpy as np
 
 from hwconfigs import DmaSpec, EnergyModel, HardwareSpec
+from hwconfigs.kernels import kernel_named
 from mapper.cost.as_report import Times, report_of
 from mapper.cost.latency.memory_system import exposed, load_command, memory_busy
 from mapper.cost.replay import MEMORY_UNITS, memory_counts
 from simulator.frontend.dma_requests import split_row
 from simulator.memory.request_stream import MemoryState
-from simulator.program import ROW_WISE, HostTask, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
+from simulator.program import HostTask, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
 from simulator.report import Action, Counts, Report
 from simulator.units.normaliser import readout_cycles
 from simulator.units.store import row_period
@@ -113,19 +114,19 @@ def _add_load(tally: Tally, tile: Tile, mvin: Mvin, spec: HardwareSpec) -> None:
 def _add_store(tally: Tally, tile: Tile, mvout: Mvout, spec: HardwareSpec) -> None:
     blocks = -(-mvout.cols // spec.array.cols)
     elements = mvout.rows * mvout.cols
-    passes = 3 if mvout.activation in ROW_WISE else 1
-    tally.counts[mvout.memory, "read_row"] += blocks * mvout.rows * passes
+    kernel = kernel_named(mvout.activation)
+    tally.counts[mvout.memory, "read_row"] += blocks * mvout.rows * kernel.passes
     if mvout.element_bits <= 8 and mvout.memory == "accumulator":
         tally.counts["vector", "requantise"] += elements
-    if mvout.activation not in ("none", "relu"):
-        tally.counts["vector", mvout.activation] += elements
+    if kernel.needs_unit:
+        tally.counts["vector", kernel.name] += elements
     requests, beats, size = _segments(mvout.target, mvout.rows, mvout.cols * mvout.element_bits // 8, spec.dma)
     tally.counts["dma", "write_request"] += requests
     tally.counts["dma", "write_beat"] += beats
     if spec.l2 is None:
         tally.counts["dram", "write_byte"] += size
-    if passes == 3:
-        cycles = float(readout_cycles(mvout.rows, blocks, mvout.activation, spec))
+    if kernel.whole_rows:
+        cycles = float(readout_cycles(mvout.rows, blocks, kernel, spec))
         tally.normaliser_cycles += int(cycles)
     else:
         cycles = mvout.rows * row_period(blocks, mvout.element_bits > 8, mvout.memory == "scratchpad", spec.dma)

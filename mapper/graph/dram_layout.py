@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hwconfigs.kernels import IDENTITY, kernel_named
 from mapper.errors import MappingError, Violation
 from mapper.graph.placement import Placement
 from mapper.mapping.matmul_problem import INT32_BYTES, PAGE_BYTES, MatmulProblem, page_aligned, partial_matrix
-from simulator.program import Activation, Matrix, Region
+from simulator.program import Matrix, Region
 from workloads import Operator, Tensor, View
 from workloads.ops import Conv2d, Matmul
 
@@ -111,9 +112,6 @@ def matmul_problem(placement: Placement, layout: Layout, instance: int, input_bi
         raise MappingError(f"{op.name}: operands are wider than the array's inputs", too_wide)
     fused = placement.partner
     result = layout.matrix(c, instance, fused.output if fused else None)
-    activation: Activation = "none"
-    if fused is not None:
-        activation = "gelu" if fused.kind == "gelu" else "relu"
     full = placement.full_result
     return MatmulProblem(
         name=op.name,
@@ -127,5 +125,5 @@ def matmul_problem(placement: Placement, layout: Layout, instance: int, input_bi
         partial=result if full else partial_matrix(layout.workspace, op.n),
         b_transposed=op.b_transposed,
         c_full=full,
-        activation=activation,
+        activation=kernel_named(fused.kind).activation if fused else IDENTITY.name,
     )

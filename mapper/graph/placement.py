@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from hwconfigs import HardwareSpec
+from hwconfigs.kernels import UNNAMED_HOST_CYCLES, Site, kernel_named
 from mapper.graph.capabilities import RESULT_BITS, rows_per_tile
 from workloads import Operator, OpGraph
 from workloads.ops import Conv2d, Matmul
@@ -59,19 +60,20 @@ def _fused(graph: OpGraph, spec: HardwareSpec) -> list[tuple[Operator, Operator]
     for op in graph.operators:
         readers = graph.consumers(op.name)
         is_matmul = isinstance(op, (Matmul, Conv2d))
-        adds = op.kind == "add" and not _odd_width(op)
-        if not (is_matmul or adds) or len(readers) != 1 or op.output.bits > 8:
+        if not (is_matmul or (_forms_sums(op) and not _odd_width(op))) or len(readers) != 1 or op.output.bits > 8:
             continue
         activation = readers[0]
-        free = activation.kind == "relu" or (activation.kind == "gelu" and has_kernel(spec, "gelu"))
-        if free and activation.inputs == (op.output,) and activation.output.bits <= 8:
+        kernel = kernel_named(activation.kind)
+        fits = Site.EPILOGUE in kernel.sites and spec.evaluates(kernel)
+        if fits and activation.inputs == (op.output,) and activation.output.bits <= 8:
             pairs.append((op, activation))
     return pairs
 
 
-def has_kernel(spec: HardwareSpec, kernel: str) -> bool:
-    """Whether the machine's normalisation unit evaluates a kernel."""
-    return spec.vector is not None and kernel in spec.vector.kernels
+def _forms_sums(op: Operator) -> bool:
+    """Whether an operator forms its results in the accumulator, so that their stores are free for an activation."""
+    kernel = kernel_named(op.kind)
+    return Site.ACCUMULATOR in kernel.sites and not kernel.is_activation
 
 
 def _matmul_note(op: Operator) -> str:
@@ -82,19 +84,27 @@ def _matmul_note(op: Operator) -> str:
 
 def _elsewhere(op: Operator, spec: HardwareSpec) -> Placement:
     """Place an operator that is no matmul and is not fused."""
-    wide = _odd_width(op)
-    if op.kind in ("softmax", "layernorm") and has_kernel(spec, op.kind):
+    kernel, wide = kernel_named(op.kind), _odd_width(op)
+    if not spec.evaluates(kernel):
+        unused = f"no command of the hardware loop runs {kernel.name} on the unit" if spec.lists(kernel) else ""
+        return _on_host(op, spec, unused)
+    if Site.NORMALISER in kernel.sites:
         if wide:
-            return Placement(op, "host", "the unit takes int8 or int32 and gives int8")
+            return _on_host(op, spec, "the unit takes int8 or int32 and gives int8")
         if rows_per_tile(op.dims["cols"], spec) < 1:
             bound = spec.accumulator.rows // 2 * spec.array.cols
-            return Placement(op, "host", f"a row of {op.dims['cols']} > {bound} elements, half of the accumulator")
+            return _on_host(op, spec, f"a row of {op.dims['cols']} > {bound} elements, half of the accumulator")
         return Placement(op, "unit")
-    if op.kind in ("add", "relu") or (op.kind == "gelu" and has_kernel(spec, "gelu")):
-        return Placement(op, "host", "int8 or int32 only") if wide else Placement(op, "accumulator")
-    if op.kind in ("silu", "rmsnorm") and has_kernel(spec, op.kind):
-        return Placement(op, "host", f"no command of the hardware loop runs {op.kind} on the unit")
-    return Placement(op, "host")
+    if Site.ACCUMULATOR not in kernel.sites:
+        return _on_host(op, spec, "runs only in the stores of the operator before it")
+    return _on_host(op, spec, "int8 or int32 only") if wide else Placement(op, "accumulator")
+
+
+def _on_host(op: Operator, spec: HardwareSpec, why: str) -> Placement:
+    """Place an operator on the host; the note says why not elsewhere, and whether its cost is a default."""
+    unnamed = f"{spec.name} names no host.kernel_cycles.{op.kind}: {UNNAMED_HOST_CYCLES:g} per element, an estimate"
+    notes = (why, "" if spec.host.names(op.kind) else unnamed)
+    return Placement(op, "host", "; ".join(note for note in notes if note))
 
 
 def _odd_width(op: Operator) -> bool:
@@ -109,7 +119,7 @@ def _widened(placement: Placement, graph: OpGraph, found: dict[str, Placement]) 
         return placement
     readers = [found[reader.name] for reader in graph.consumers(op.name)]
     streams = bool(readers) and all(
-        reader.place == "unit" or (reader.place == "accumulator" and reader.operator.kind in ("gelu", "relu"))
+        reader.place == "unit" or (reader.place == "accumulator" and kernel_named(reader.operator.kind).is_activation)
         for reader in readers
     )
     if not streams and op.output.bits <= 8:

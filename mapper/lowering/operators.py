@@ -5,23 +5,14 @@ from __future__ import annotations
 import math
 
 from hwconfigs import HardwareSpec
+from hwconfigs.kernels import kernel_named
 from mapper.graph.dram_layout import Layout
 from mapper.graph.placement import Placement
 from mapper.lowering.elementwise import Elementwise, elementwise_series
 from mapper.lowering.host import host_series
 from mapper.lowering.rowwise import Stream, row_tiles
 from mapper.lowering.series import Series
-from simulator.program import Activation
 from workloads import Operator
-
-ACTIVATIONS: dict[str, Activation] = {
-    "softmax": "softmax",
-    "layernorm": "layernorm",
-    "gelu": "gelu",
-    "relu": "relu",
-    "add": "none",
-}
-"""Activation field of the stores that finish an operator."""
 
 
 def lower_operator(placement: Placement, layout: Layout, spec: HardwareSpec) -> tuple[Series, ...]:
@@ -48,7 +39,13 @@ def _stream(op: Operator, layout: Layout) -> Stream:
     source = op.inputs[0]
     bits = layout.place(source).element_bytes * 8
     return Stream(
-        op.name, ACTIVATIONS[op.kind], rows, cols, layout.rows(source, cols), bits, layout.rows(op.output, cols)
+        op.name,
+        kernel_named(op.kind).activation,
+        rows,
+        cols,
+        layout.rows(source, cols),
+        bits,
+        layout.rows(op.output, cols),
     )
 
 
@@ -62,5 +59,5 @@ def _elementwise(op: Operator, last: Operator, layout: Layout) -> Elementwise:
         tuple(layout.rows(tensor, cols) for tensor in op.inputs),
         tuple(layout.place(tensor).element_bytes * 8 for tensor in op.inputs),
         layout.rows(last.output, cols),
-        ACTIVATIONS[last.kind],
+        kernel_named(last.kind).activation,
     )

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hwconfigs import HardwareSpec, SramSpec
+from hwconfigs.kernels import kernel_named
 from simulator.checks.dram_hazards import clashes
 from simulator.checks.on_chip_contents import Contents
 from simulator.frontend.loop_unroller import blocks
 from simulator.program import (
     EVERYTHING_ON_CHIP,
-    ROW_WISE,
     Compute,
     Fence,
     HostTask,
@@ -194,9 +194,10 @@ def _loop_problems(loop: MatmulLoop, spec: HardwareSpec) -> Iterator[str]:
         if matrix is not None:
             yield from _matrix_problems(name, matrix)
     yield from _activation_problems(loop.activation, spec)
-    if loop.activation in ROW_WISE and loop.c is None:
+    kernel = kernel_named(loop.activation)
+    if kernel.whole_rows and loop.c is None:
         yield f"{loop.activation} needs a stored result"
-    if loop.c_full and loop.activation not in ("none", "relu"):
+    if loop.c_full and kernel.needs_unit:
         yield f"{loop.activation} results are {spec.array.input_bits}-bit, not int32"
     if loop.c is not None and loop.m > 1:
         width = loop.n * (spec.array.accumulator_bits if loop.c_full else spec.array.input_bits) // 8
@@ -226,8 +227,8 @@ def _region_problems(regions: tuple[Region, ...]) -> Iterator[str]:
 
 
 def _activation_problems(activation: str, spec: HardwareSpec) -> Iterator[str]:
-    kernels = spec.vector.kernels if spec.vector is not None else ()
-    if activation not in ("none", "relu") and activation not in kernels:
+    kernel = kernel_named(activation)
+    if not (kernel.is_activation and spec.evaluates(kernel)):
         yield f"{spec.name} has no unit for {activation}"
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hwconfigs import HardwareSpec
+from hwconfigs.kernels import kernel_named
 from simulator.arrays import Ints
 from simulator.frontend import loop_unroller
 from simulator.frontend.reservation_station import Footprint, last_conflict
 from simulator.frontend.work import Loads, Pairs, Stores, Work
-from simulator.program import ROW_WISE, Command, Compute, Config, MatmulLoop, Matrix, Mvin, Mvout, Preload
+from simulator.program import Command, Compute, Config, MatmulLoop, Matrix, Mvin, Mvout, Preload
 
 SCRATCHPAD_RESULT = -1
 """Bank number of results that go to, or come from, the scratchpad."""
@@ -102,7 +103,7 @@ class LoopExpander:
         order = loop_unroller.plan(shape)
         count = len(columns.base)
         need = [pair + 1 for pair in order.store_need] if count else []
-        if loop.activation in ROW_WISE:
+        if kernel_named(loop.activation).whole_rows:
             need = [len(order.need)] * count
         return Stores(
             base=columns.base,
@@ -166,7 +167,7 @@ def _count_transfers(counts: dict[tuple[str, str], int], loads: Loads, stores: S
     _add(counts, "accumulator", "write_row", int(written[to_accumulator].sum()))
     _add(counts, "accumulator", "read_row", int(written[accumulate].sum()))
     blocks = np.array(stores.blocks, dtype=np.int64)
-    passes = np.array([3 if activation in ROW_WISE else 1 for activation in stores.activation], dtype=np.int64)
+    passes = np.array([kernel_named(activation).passes for activation in stores.activation], dtype=np.int64)
     from_scratchpad = np.array(stores.bank, dtype=np.int64) == SCRATCHPAD_RESULT
     read = blocks * stores.rows * passes
     _add(counts, "accumulator", "read_row", int(read[~from_scratchpad].sum()))
@@ -174,9 +175,10 @@ def _count_transfers(counts: dict[tuple[str, str], int], loads: Loads, stores: S
     full = np.array(stores.full, dtype=bool)
     elements = stores.rows * np.where(full, stores.size_bytes // 4, stores.size_bytes)
     _add(counts, "vector", "requantise", int(elements[~full & ~from_scratchpad].sum()))
-    for activation in set(stores.activation) - {"none", "relu"}:
-        mine = np.array([name == activation for name in stores.activation], dtype=bool)
-        _add(counts, "vector", activation, int(elements[mine].sum()))
+    for activation in dict.fromkeys(stores.activation):
+        if kernel_named(activation).needs_unit:
+            evaluated = np.array([name == activation for name in stores.activation], dtype=bool)
+            _add(counts, "vector", activation, int(elements[evaluated].sum()))
 
 
 def _add(counts: dict[tuple[str, str], int], unit: str, action: str, number: int) -> None:

@@ -1,9 +1,10 @@
-"""Normaliser: three passes over the rows of an accumulator tile, for softmax and LayerNorm.
+"""Normaliser: several passes over the rows of an accumulator tile, one per statistic and one for the results.
 
     pass 1  LayerNorm: sum, mean            softmax: maximum (two cycles per block)
     pass 2  LayerNorm: variance, 1/stddev   softmax: sum of exponentials, 1/sum
     pass 3  the scaled result leaves for memory
 
+Which statistics a kernel gathers is said by its row in `hwconfigs.kernels`; how long each takes is said here.
 Rows are taken in groups of the statistics slots; within a pass each row is read by one-row mvouts of up to four
 blocks, which the store queue issues at its own pace, ahead of the reduction lanes. Those take the commands in order:
 the next pass over a row waits for its statistics. One iterative divider serves mean, variance and exponential sum of
@@ -14,8 +15,11 @@ hybrid measurement in ``gemmini_rtl.csv``: wide rows are bound by the commands, 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from hwconfigs import HardwareSpec, VectorSpec
+from hwconfigs.kernels import Kernel, Statistic, kernel_named
 from simulator.cycle_account import Meter
 
 BLOCKS_PER_COMMAND = 4
@@ -28,7 +32,7 @@ def _commands(blocks: int) -> list[int]:
     return [BLOCKS_PER_COMMAND] * whole + [rest] * (rest > 0)
 
 
-def readout_cycles(rows: int, blocks: int, kernel: str, spec: HardwareSpec, *, issued: bool = True) -> int:
+def readout_cycles(rows: int, blocks: int, kernel: Kernel, spec: HardwareSpec, *, issued: bool = True) -> int:
     """Normalise and store ``rows`` rows of ``blocks`` array blocks. [cycles]
 
     Parameters
@@ -36,7 +40,7 @@ def readout_cycles(rows: int, blocks: int, kernel: str, spec: HardwareSpec, *, i
     rows, blocks
         Shape of the tile: rows, and array blocks per row.
     kernel
-        "softmax" or "layernorm".
+        A kernel that runs on the normaliser.
     spec
         A machine with normalisation units.
     issued
@@ -44,56 +48,85 @@ def readout_cycles(rows: int, blocks: int, kernel: str, spec: HardwareSpec, *, i
     """
     vector = _vector(spec)
     pace = vector.issued_command_cycles if issued else vector.command_cycles
-    unit = _Lanes(vector, kernel == "softmax", _commands(blocks), pace)
+    gathered = times(vector)
+    unit = _Lanes(vector, [gathered[statistic] for statistic in kernel.statistics], _commands(blocks), pace)
     for first in range(0, rows, vector.statistics_slots):
         unit.group(min(vector.statistics_slots, rows - first))
     return math.ceil(unit.end)
 
 
+class StatisticTimes(NamedTuple):
+    """How long a pass that gathers one statistic holds lanes and divider."""
+
+    block_cycles: int
+    """Lanes, per block of the row."""
+    drain_cycles: int
+    """Lanes, after the last block of the row."""
+    request_cycles: int
+    """Last block to the request at the divider."""
+    divide_cycles: int | None
+    """Divider; None: the statistic needs no division."""
+    finish_cycles: int
+    """Division to the statistic: root and reciprocal, which hold neither."""
+
+
+RESULT_PASS = StatisticTimes(1, 0, 0, None, 0)
+"""The last pass, whose rows leave for memory."""
+
+
+def times(vector: VectorSpec) -> dict[Statistic, StatisticTimes]:
+    """Return what each statistic takes on a machine."""
+    drain, mean = vector.drain_cycles, vector.mean_cycles
+    return {
+        Statistic.MAXIMUM: StatisticTimes(vector.max_cycles_per_block, 0, 0, None, 0),
+        Statistic.MEAN: StatisticTimes(1, drain, drain, mean, 0),
+        Statistic.INVERSE_DEVIATION: StatisticTimes(1, drain, drain, mean, vector.inverse_deviation_cycles),
+        Statistic.INVERSE_SUM: StatisticTimes(1, 1, 0, vector.inverse_sum_cycles, 0),
+    }
+
+
 class _Lanes:
     """Reduction lanes and divider, with the times at which they are free [cycles]."""
 
-    def __init__(self, vector: VectorSpec, softmax: bool, commands: list[int], pace: float) -> None:
+    def __init__(
+        self, vector: VectorSpec, gathered: Sequence[StatisticTimes], commands: list[int], pace: float
+    ) -> None:
         self.end = 0.0
         self._pace = pace
         self._vector = vector
-        self._softmax = softmax
+        self._gathered = gathered
         self._commands = commands
         self._issued = 0.0
         self._free = 0.0
         self._divider = 0.0
 
     def group(self, rows: int) -> None:
-        """Three passes over a group of rows, one per statistics slot."""
+        """All passes over a group of rows, one row per statistics slot."""
         ready = [0.0] * rows
-        for number in range(3):
+        for statistic in self._gathered:
             for slot in range(rows):
-                self._read(number, ready[slot])
-                if number < 2:
-                    ready[slot] = self._statistics(number)
+                self._read(statistic, ready[slot])
+                ready[slot] = self._gather(statistic)
+        for slot in range(rows):
+            self._read(RESULT_PASS, ready[slot])
 
-    def _read(self, number: int, ready: float) -> None:
-        """One pass over one row."""
+    def _read(self, statistic: StatisticTimes, ready: float) -> None:
+        """One pass over one row, which begins when the statistics of the pass before are ready."""
         vector = self._vector
-        per_block = vector.max_cycles_per_block if self._softmax and number == 0 else 1
         for blocks in self._commands:
             self._issued += self._pace
             start = max(self._issued, self._free, ready)
-            self._free = self.end = start + blocks * per_block + vector.block_overhead_cycles
+            self._free = self.end = start + blocks * statistic.block_cycles + vector.block_overhead_cycles
         self._issued += vector.slot_cycles
 
-    def _statistics(self, number: int) -> float:
-        """End of a pass: when the row's statistics are there."""
-        vector = self._vector
-        if self._softmax:
-            if number == 0:
-                return 0.0
-            self._free += 1
-            self._divider = max(self._divider, self.end) + vector.inverse_sum_cycles
-            return self._divider
-        self._free += vector.drain_cycles
-        self._divider = max(self._divider, self._free) + vector.mean_cycles
-        return self._divider + (vector.inverse_deviation_cycles if number else 0)
+    def _gather(self, statistic: StatisticTimes) -> float:
+        """End of a pass over a row: when its statistic is ready for the next pass."""
+        self._free += statistic.drain_cycles
+        if statistic.divide_cycles is None:
+            return self.end
+        # One divider serves all slots in the order of their requests; what follows it is pipelined.
+        self._divider = max(self._divider, self.end + statistic.request_cycles) + statistic.divide_cycles
+        return self._divider + statistic.finish_cycles
 
 
 def _vector(spec: HardwareSpec) -> VectorSpec:
@@ -118,7 +151,7 @@ class Normaliser:
         tile
             Rows, and array blocks per row.
         kernel, name
-            "softmax" or "layernorm"; what it belongs to.
+            A kernel that runs on the normaliser; what it belongs to.
         now
             When it begins.
         part
@@ -134,5 +167,5 @@ class Normaliser:
     def _cycles(self, rows: int, blocks: int, kernel: str, issued: bool) -> int:
         key = (rows, blocks, kernel, issued)
         if key not in self._known:
-            self._known[key] = readout_cycles(rows, blocks, kernel, self._spec, issued=issued)
+            self._known[key] = readout_cycles(rows, blocks, kernel_named(kernel), self._spec, issued=issued)
         return self._known[key]

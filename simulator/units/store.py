@@ -10,13 +10,13 @@ from functools import lru_cache
 import simpy
 
 from hwconfigs import DmaSpec, HardwareSpec
+from hwconfigs.kernels import kernel_named
 from simulator.clock import Clock
 from simulator.cycle_account import Meter
 from simulator.frontend.dma_requests import split_row
 from simulator.frontend.work import Stores
 from simulator.memory.accumulator import AccumulatorBanks
 from simulator.memory.path import MemoryPath
-from simulator.program import ROW_WISE
 from simulator.units.in_flight import Process, Running, TimedProcess
 from simulator.units.normaliser import Normaliser
 
@@ -159,7 +159,7 @@ class StoreController:
         first, completion = dma.store_first_cycles, dma.store_completion_cycles
         if bank < 0:
             first, completion = self._spad_first, self._spad_completion
-        if stores.activation[index] in ROW_WISE:
+        if kernel_named(stores.activation[index]).whole_rows:
             last_row = yield from self._normalise(running, index)
             writer, ahead = float(blocks), 0
         else:
@@ -192,7 +192,7 @@ class StoreController:
         return writer_cycles(blocks, full, stores.bank[index] < 0, dma) + extra
 
     def _normalise(self, running: Running, index: int) -> TimedProcess:
-        """Three passes of the normaliser over the rows; those of a hardware loop are read as whole rows of its tile."""
+        """All passes of the normaliser over the rows; those of a hardware loop are read as whole rows of its tile."""
         stores = running.work.stores
         if self._normaliser is None:
             raise AssertionError("validated programs normalise only on machines with the unit")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hwconfigs import HardwareSpec
-from simulator.functional import Dram, Scaling, execute, exponential, gelu, results
+from hwconfigs.kernel_arithmetic import exponential, gelu
+from simulator.functional import Dram, Scaling, execute, results
 from simulator.program import (
     Compute,
     Fence,
@@ -161,7 +162,7 @@ def test_fused_activation_sees_whole_rows(tiny: HardwareSpec, dram: Dram, activa
     for n in (8, 20):
         a, b, c = Matrix(0x100, 8), Matrix(0x400, 24), Matrix(0x600, 24)
         dram.write(b, np.random.default_rng(n).integers(-4, 5, (8, n)))
-        loop = MatmulLoop(4, 8, n, a, b, c, activation=activation)  # type: ignore[arg-type]
+        loop = MatmulLoop(4, 8, n, a, b, c, activation=activation)
         got = run(tiny, dram, loop, scaling=scaling).read(c, 4, n)
         x = (dram.read(a, 4, 8) @ dram.read(b, 8, n)) / 16
         if activation == "softmax":

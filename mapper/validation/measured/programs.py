@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 from hwconfigs import HardwareSpec
+from hwconfigs.kernels import kernel_named
 from mapper.lowering.gemmini_library import Product, Tiling, auto_tiling, library_call, tiled
 from mapper.validation.measured.command_streams import STREAMS
 from mapper.validation.measured.rows import ValidationError, whole
@@ -185,7 +186,7 @@ def _product(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: 
 def _call(product: Product, row: Row, spec: HardwareSpec, cost: CallCost) -> Program:
     """The library call of a product row."""
     test = row["test"]
-    whole_rows = product.activation in ("softmax", "layernorm")
+    whole_rows = kernel_named(product.activation).whole_rows
     searched = auto_tiling(product.m, product.k, product.n, spec, whole_rows=whole_rows)
     given = searched
     if row["tile_i"]:

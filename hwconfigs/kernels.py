@@ -1,0 +1,200 @@
+"""The table of kernels: every fact about a kernel that is not a matmul, once.
+
+A kernel is the arithmetic of an operator: softmax, GELU, an addition. Its row says which units can evaluate it, how
+often they read a row, what they count and what they compute. Placement, lowering, front end, normaliser, cost model,
+energy and the execution on numbers read this table and keep no lists of their own:
+
+* a further kernel on the normaliser or in the epilogue is one more row of `KERNELS`;
+* an operator that only ever runs on the host needs no row: `kernel_named` answers for any name.
+
+The table stands in the lowest package because machine files name kernels and misspelt names are refused where files
+are read; `hwconfigs` imports nothing of ours, and everybody may import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from hwconfigs.kernel_arithmetic import Rows, gelu, identity, layernorm, relu, softmax
+from hwconfigs.limits import one_of, shortened
+
+UNNAMED_HOST_CYCLES = 125.0
+"""Host cycles per element of a kernel that a machine does not name in ``host.kernel_cycles``. [cycles/element]
+
+An estimate, unmeasured: one transcendental function in fp32 with its (de)quantisation takes 100 to 150 cycles on
+Rocket; the midpoint, as for softmax in gemmini.yaml. Simple kernels are cheaper, so the default does not flatter.
+"""
+
+
+class Site(Enum):
+    """Where on chip a kernel may run; every kernel may run on the host."""
+
+    EPILOGUE = "epilogue"
+    """Within the stores of the operator that produces its input, element by element."""
+    ACCUMULATOR = "accumulator"
+    """As an operator of its own that streams through the accumulator, element by element."""
+    NORMALISER = "normaliser"
+    """As an operator of its own whose complete rows are normalised on their way out of the accumulator."""
+
+
+class Statistic(Enum):
+    """What a pass of the normaliser over a row can gather; `simulator.units.normaliser` knows its time."""
+
+    MAXIMUM = "maximum"
+    """Largest element."""
+    MEAN = "mean"
+    """Sum of the elements, divided by their number."""
+    INVERSE_DEVIATION = "inverse deviation"
+    """Mean of squares, its root and the reciprocal of that."""
+    INVERSE_SUM = "inverse sum"
+    """Sum of exponentials and its reciprocal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One row of the table.
+
+    Raises
+    ------
+    ValueError
+        When the row contradicts itself.
+    """
+
+    name: str
+    """The operator's ``kind``, the name in machine files and the action in energy tables."""
+    sites: frozenset[Site] = frozenset()
+    """Where on chip it may run; empty: on the host only."""
+    needs_unit: bool = False
+    """Only machines that list it in ``vector.kernels`` evaluate it on chip.
+
+    Such a kernel works behind the scaling of the store pipeline, so that it gives narrow results only, and each of
+    its elements is counted as one action of the vector unit. Others are part of every store pipeline.
+    """
+    statistics: tuple[Statistic, ...] = ()
+    """What each pass over a row gathers before the last pass, which gives the results."""
+    reference: Callable[[Rows], Rows] | None = None
+    """Real values (rows, cols) to results (rows, cols), as the unit computes; None if no store evaluates it."""
+    operations: tuple[int, int] | None = None
+    """int32 multiplies and additions per element, for energy tables that do not name it.
+
+    None: every energy table has to name it.
+    """
+
+    def __post_init__(self) -> None:
+        if (Site.NORMALISER in self.sites) != bool(self.statistics):
+            raise ValueError(f"kernel {self.name}: runs on the normaliser if, and only if, it gathers statistics")
+        if self.is_activation and self.reference is None:
+            raise ValueError(f"kernel {self.name}: a store evaluates it, so it needs a reference")
+
+    @property
+    def passes(self) -> int:
+        """Times each row is read from the accumulator."""
+        return len(self.statistics) + 1
+
+    @property
+    def whole_rows(self) -> bool:
+        """Whether complete rows must lie in the accumulator before the first result leaves."""
+        return bool(self.statistics)
+
+    @property
+    def is_activation(self) -> bool:
+        """Whether a store evaluates it on the way out: what a command's ``activation`` may say."""
+        return Site.EPILOGUE in self.sites or Site.NORMALISER in self.sites
+
+    @property
+    def activation(self) -> str:
+        """What the stores of its operator carry: its name, or ``"none"`` for a sum formed in the accumulator."""
+        return self.name if self.is_activation else IDENTITY.name
+
+
+_ELEMENTWISE = frozenset({Site.EPILOGUE, Site.ACCUMULATOR})
+_NORMALISED = frozenset({Site.NORMALISER})
+
+IDENTITY = Kernel("none", frozenset({Site.EPILOGUE}), reference=identity)
+"""A store that changes nothing but scale and width."""
+
+KERNELS: tuple[Kernel, ...] = (
+    Kernel(
+        "softmax",
+        _NORMALISED,
+        needs_unit=True,
+        statistics=(Statistic.MAXIMUM, Statistic.INVERSE_SUM),
+        reference=softmax,
+    ),
+    Kernel(
+        "layernorm",
+        _NORMALISED,
+        needs_unit=True,
+        statistics=(Statistic.MEAN, Statistic.INVERSE_DEVIATION),
+        reference=layernorm,
+    ),
+    Kernel("gelu", _ELEMENTWISE, needs_unit=True, reference=gelu),
+    # Builds may have the arithmetic of these two, but no command of the hardware loop asks for it.
+    Kernel("rmsnorm", needs_unit=True),
+    Kernel("silu", needs_unit=True),
+    Kernel("relu", _ELEMENTWISE, reference=relu),
+    Kernel("add", frozenset({Site.ACCUMULATOR})),
+    Kernel("mul"),
+    Kernel("rope"),
+    Kernel("maxpool"),
+    Kernel("avgpool"),
+    Kernel("quantise"),
+)
+"""All kernels that machine files may name without being told that they are unknown."""
+
+_BY_NAME = {kernel.name: kernel for kernel in (IDENTITY, *KERNELS)}
+
+UNIT_KERNELS: tuple[str, ...] = tuple(kernel.name for kernel in KERNELS if kernel.needs_unit)
+"""What ``vector.kernels`` may list and energy tables price."""
+
+
+def kernel_named(name: str) -> Kernel:
+    """Return the row of a kernel; one without a row runs on the host only."""
+    return _BY_NAME.get(name) or Kernel(name)
+
+
+def unit_kernel(name: str) -> str:
+    """Return the name of a kernel that a vector unit may have.
+
+    Raises
+    ------
+    ValueError
+        When no unit can have it.
+    """
+    return one_of(name, UNIT_KERNELS)
+
+
+def host_kernel(name: str) -> str:
+    """Return the name of a host kernel: one of the table, or a new one that cannot be a misspelt one of the table.
+
+    Raises
+    ------
+    ValueError
+        When the name differs from a known one by one letter, by two letters in wrong order, or in case and
+        underscores only, or when it is no identifier.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"{shortened(repr(name))} is no name of a kernel")
+    known = [kernel.name for kernel in KERNELS]
+    near = next((kernel for kernel in known if _one_slip(_folded(name), kernel)), None)
+    if name not in known and near is not None:
+        hint = "a kernel of its own with so similar a name needs a row in hwconfigs.kernels"
+        raise ValueError(f"{shortened(repr(name))} is not known; did you mean '{near}'? ({hint})")
+    return name
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def _one_slip(word: str, known: str) -> bool:
+    """Whether one letter too many, too few or wrong, or two neighbours swapped, separate the words at most."""
+    if abs(len(word) - len(known)) > 1:
+        return False
+    while word and known and word[0] == known[0]:
+        word, known = word[1:], known[1:]
+    while word and known and word[-1] == known[-1]:
+        word, known = word[:-1], known[:-1]
+    return max(len(word), len(known)) <= 1 or (len(word) == 2 and word == known[::-1])

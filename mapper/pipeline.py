@@ -17,7 +17,7 @@ import hwconfigs
 import workloads
 from hwconfigs import HardwareSpec
 from mapper.compiler import Compiler
-from mapper.cost.model import Objective
+from mapper.cost.objective import Objective
 from mapper.evaluation.aggregate import free_report, model_report, operator_report
 from mapper.evaluation.evaluate import Evaluator
 from mapper.graph.capabilities import require

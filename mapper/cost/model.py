@@ -11,7 +11,6 @@ A single mapping is a batch of one (`mapper.cost.estimate`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -21,14 +20,12 @@ from mapper.cost.dma_traffic import Traffic
 from mapper.cost.energy import UNPRICED
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.lower_bounds import rough
+from mapper.cost.objective import Goal, ranking_keys
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import Batch, MapSpace
 from simulator.arrays import Floats, Ints
 from simulator.report import Action
 from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
-
-Objective: TypeAlias = Literal["latency", "energy", "edp"]
-OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,16 +37,9 @@ class Costs:
     footprint_bytes: Ints
     """On-chip bytes that the tiles occupy."""
 
-    def keys(self, objective: Objective) -> tuple[Floats, ...]:
+    def keys(self, goal: Goal) -> tuple[Floats, ...]:
         """Return the columns to minimise, most important first: the objective, the other metrics, the footprint."""
-        edp = self.cycles * self.energy_pj
-        footprint = self.footprint_bytes.astype(np.float64)
-        order = {
-            "latency": (self.cycles, self.energy_pj, footprint),
-            "energy": (self.energy_pj, self.cycles, footprint),
-            "edp": (edp, self.cycles, self.energy_pj, footprint),
-        }
-        return order[objective]
+        return *ranking_keys(goal, self.cycles, self.energy_pj), self.footprint_bytes.astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from mapper.cost.objective import Goal
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LoopNest
 from mapper.search.algorithms.annealing import AnnealingSearcher
@@ -17,7 +18,7 @@ from mapper.search.budget import DEFAULT_EVALUATIONS, Budget
 from mapper.search.evaluation import Evaluator
 from mapper.search.front import Front
 from mapper.search.searcher import Candidate, Searcher
-from mapper.search.space import Floor, Goal, Space, require_goal
+from mapper.search.space import Floor, Space, require_goal
 
 ALGORITHMS: tuple[type[Searcher], ...] = (ExhaustiveSearcher, RandomSearcher, AnnealingSearcher, GeneticSearcher)
 

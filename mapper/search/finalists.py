@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.energy import priced
 from mapper.cost.estimate import estimate
-from mapper.cost.model import Objective
+from mapper.cost.objective import Objective, objective_value
 from mapper.errors import MappingError
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.loop_nest import HardwareLoop, LoopNest
@@ -44,7 +44,7 @@ class Finalist:
 
     def value(self, objective: Objective) -> float:
         """Return what the simulation says of an objective [cycles, pJ, or their product]."""
-        return _value(self.simulation, objective)
+        return objective_value(objective, float(self.simulation.cycles), self.simulation.energy_pj)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,3 @@ def finalists(
             progress(place, len(best))
     rows.sort(key=lambda row: (row.value(objective), row.place))
     return Finalists(tuple(rows), objective, proved)
-
-
-def _value(report: Report, objective: Objective) -> float:
-    cycles, energy = float(report.cycles), report.energy_pj
-    return {"latency": cycles, "energy": energy}.get(objective, cycles * energy)

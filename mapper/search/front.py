@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mapper.cost.model import Costs
+from mapper.nest.bounds.pareto import staircase
 from simulator.arrays import Floats, Ints
 
 
@@ -46,8 +47,5 @@ class Front:
         cycles = np.concatenate([self.cycles, costs.cycles])
         energy = np.concatenate([self.energy_pj, costs.energy_pj])
         footprint = np.concatenate([self.footprint_bytes, costs.footprint_bytes])
-        order = np.lexsort((*rows.T[::-1], footprint, energy, cycles))
-        sorted_energy = energy[order]
-        before = np.minimum.accumulate(np.concatenate([[np.inf], sorted_energy[:-1]]))
-        kept = order[sorted_energy < before]
+        kept = staircase(cycles, energy, footprint, *rows.T)
         return Front(rows[kept], cycles[kept], energy[kept], footprint[kept])

@@ -19,8 +19,9 @@ from typing import final
 import numpy as np
 
 from mapper.cost.model import Costs
+from mapper.cost.objective import Goal
 from mapper.search.front import Front, least
-from mapper.search.space import Goal, Space
+from mapper.search.space import Space
 from simulator.arrays import Rows
 
 
@@ -101,7 +102,7 @@ class Searcher(ABC):
         """Keep the best and the front. Each is replaced by one assignment: an interrupt finds the old or the new."""
         if self.goal == "pareto":
             self.front = self.front.joined(rows, costs)
-        keys = costs.keys("edp" if self.goal == "pareto" else self.goal)
+        keys = costs.keys(self.goal)
         found = least([*keys, *rows.T])
         candidate = Candidate(
             tuple(int(gene) for gene in rows[found]),

@@ -6,20 +6,18 @@ Two spaces fit: Gemmini's hardware loops (`mapper.search.spaces.hardware_loops`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
 
-from mapper.cost.model import OBJECTIVES, Costs
+from mapper.cost.model import Costs
+from mapper.cost.objective import GOALS, Goal, objective_value
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LoopNest
 from simulator.arrays import Bools, Rows
-
-Goal: TypeAlias = Literal["latency", "energy", "edp", "pareto"]
-GOALS: tuple[Goal, ...] = (*OBJECTIVES, "pareto")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class Floor:
 
     def of(self, goal: Goal) -> float:
         """Return the bound of an objective; of ``"pareto"`` that of the EDP [cycles, pJ or their product]."""
-        return {"latency": self.cycles, "energy": self.energy_pj}.get(goal, self.cycles * self.energy_pj)
+        return objective_value(goal, self.cycles, self.energy_pj)
 
 
 class Space(Protocol):
@@ -75,10 +73,10 @@ class Space(Protocol):
         """Return the mapping that a row stands for."""
 
 
-def require_goal(goal: str) -> None:
-    """Raise a `MappingError` for an unknown objective."""
-    if goal not in GOALS:
-        raise MappingError(f"unknown objective {goal!r}; use {', '.join(GOALS)}")
+def require_goal(goal: str, allowed: Sequence[Goal] = GOALS) -> None:
+    """Raise a `MappingError` for a goal that is not among those allowed."""
+    if goal not in allowed:
+        raise MappingError(f"unknown objective {goal!r}; use {', '.join(allowed)}")
 
 
 def names(rows: Rows) -> list[bytes]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost.model import Objective
+from mapper.cost.objective import Objective
 from mapper.cost.simulation_limits import check_floor
 from mapper.errors import MappingError
 from mapper.graph.capabilities import require

@@ -10,11 +10,12 @@ import time
 from dataclasses import dataclass
 from itertools import permutations
 
+from mapper.cost.objective import Goal
 from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.nest.model.accounting import ACCELFORGE
 from mapper.nest.model.hierarchy import Hierarchy, Memory
 from mapper.nest.model.problem import NestProblem
-from mapper.search.exact.loop_nests import NestResult, Objective, search
+from mapper.search.exact.loop_nests import NestResult, search
 
 _ALL = frozenset({"input", "weight", "output"})
 
@@ -68,7 +69,7 @@ class PeerResult:
     cpu_s: float
 
 
-def best_mapping(problem: NestProblem, objective: Objective, *, uneven: bool = True) -> PeerResult:
+def best_mapping(problem: NestProblem, objective: Goal, *, uneven: bool = True) -> PeerResult:
     """Prove the optimum on `flat_machine` under AccelForge's accounting.
 
     Parameters
@@ -94,5 +95,5 @@ def best_mapping(problem: NestProblem, objective: Objective, *, uneven: bool = T
     return PeerResult(best[0], best[1], rows, time.process_time() - start)
 
 
-def _key(result: NestResult, objective: Objective) -> tuple[float, float, float]:
+def _key(result: NestResult, objective: Goal) -> tuple[float, float, float]:
     return result.score, result.best.energy_pj, float(result.best.cycles)

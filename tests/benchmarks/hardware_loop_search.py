@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 
 import hwconfigs
-from mapper.cost.model import OBJECTIVES
+from mapper.cost.objective import OBJECTIVES
 from mapper.mapping.matmul_problem import contiguous
 from mapper.search.exact.hardware_loops import front, search
 

@@ -60,10 +60,23 @@ def _stairs(ranks: Sequence[Ints], x: int, y: int) -> Ints:
     height = int(ranks[y].max()) + 1
     group = _ranks(group)[order]
     falling = ranks[y][order] + (int(group[-1]) - group) * height
-    least = np.minimum.accumulate(falling)
-    first = np.ones(len(order), bool)
-    first[1:] = falling[1:] < least[:-1]
-    return np.sort(order[first])
+    return np.sort(order[_below_all_before(falling)])
+
+
+def staircase(first: Numbers, second: Numbers, *ties: Numbers) -> Ints:
+    """Rows that no other one beats in two columns at once, by ascending ``first``; both are to be small.
+
+    Of rows that are equal in both, the one that is least in ``ties`` is kept, the most important of them first.
+    """
+    order = np.lexsort((*reversed(ties), second, first))
+    return order[_below_all_before(second[order])]
+
+
+def _below_all_before(values: Numbers) -> Bools:
+    """Whether each value is smaller than every one in front of it; the first one is."""
+    lower = np.ones(len(values), bool)
+    lower[1:] = values[1:] < np.minimum.accumulate(values)[:-1]
+    return lower
 
 
 def minimal(points: Numbers) -> Ints:

@@ -15,9 +15,10 @@ from __future__ import annotations
 import numpy as np
 
 from mapper.cost.model import Costs
+from mapper.cost.objective import Goal
 from mapper.search.algorithms.fitness import mixed, weights
 from mapper.search.searcher import Searcher
-from mapper.search.space import Goal, Space
+from mapper.search.space import Space
 from simulator.arrays import Bools, Rows
 
 CHAINS = 256

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from mapper.cost.model import Costs
-from mapper.search.space import Goal
+from mapper.cost.objective import Goal
 from simulator.arrays import Floats
 
 

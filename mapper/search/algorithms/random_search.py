@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mapper.cost.objective import Goal
 from mapper.search.searcher import Searcher
-from mapper.search.space import Goal, Space
+from mapper.search.space import Space
 from simulator.arrays import Rows
 
 FEW, MANY = 64, 4096

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mapper.cost.model import CostModel, Objective
+from mapper.cost.model import CostModel
+from mapper.cost.objective import Objective, lazy_objective_value
 from mapper.mapping.loop_nest import HardwareLoop
 from mapper.mapspace.hardware_loops import Batch, MapSpace, nothing_fits
+from mapper.nest.bounds.pareto import staircase
+from mapper.search.front import least
 from simulator.arrays import Floats, Ints
 
 FIRST, MORE = 64, 2048
@@ -122,16 +124,16 @@ class Hunt:
         return self.best[-1].key[0] if len(self.best) == self._wanted else math.inf
 
     def _rough(self, at: int) -> Floats:
-        if self._objective == "energy":
-            return self._candidates.energy_pj(at)
-        cycles = self._candidates.rough_cycles(at)
-        return cycles if self._objective == "latency" else cycles * self._candidates.energy_pj(at)
+        candidates = self._candidates
+        return lazy_objective_value(
+            self._objective, lambda: candidates.rough_cycles(at), lambda: candidates.energy_pj(at)
+        )
 
     def _bounds(self, at: int, rows: Ints) -> Floats:
-        if self._objective == "energy":
-            return self._candidates.energy_pj(at, rows)
-        cycles = self._candidates.least_cycles(at, rows)
-        return cycles if self._objective == "latency" else cycles * self._candidates.energy_pj(at, rows)
+        candidates = self._candidates
+        return lazy_objective_value(
+            self._objective, lambda: candidates.least_cycles(at, rows), lambda: candidates.energy_pj(at, rows)
+        )
 
     def _evaluate(self, at: int, rows: Ints) -> None:
         costs = self._candidates.model.costs(self._candidates.take(at, rows))
@@ -139,7 +141,7 @@ class Hunt:
         places = rows + self._candidates.starts[at]
         keys = costs.keys(self._objective)
         if self._wanted == 1:
-            first = [_least((*keys, places))]
+            first = [least((*keys, places))]
         else:
             first = np.lexsort((places, *keys[::-1]))[: self._wanted].tolist()
         found = [
@@ -152,15 +154,6 @@ class Hunt:
             for row in first
         ]
         self.best = sorted([*self.best, *found])[: self._wanted]
-
-
-def _least(columns: Sequence[Floats | Ints]) -> int:
-    """Return the row that is lexicographically least, without sorting."""
-    rows = np.arange(len(columns[0]))
-    for column in columns:
-        values = column[rows]
-        rows = rows[values == values.min()]
-    return int(rows[0])
 
 
 class FrontHunt:
@@ -201,6 +194,4 @@ class FrontHunt:
         self.evaluated += len(places)
         among = np.concatenate([np.array(self.front, dtype=np.int64), places])
         cycles, energy, footprint = self.known[:, among]
-        order = np.lexsort((among, footprint, energy, cycles))
-        before = np.minimum.accumulate(np.concatenate([[np.inf], energy[order][:-1]]))
-        self.front = among[order][energy[order] < before].tolist()
+        self.front = among[staircase(cycles, energy, footprint, among)].tolist()

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost.model import OBJECTIVES, CostModel, Objective
+from mapper.cost.model import CostModel
+from mapper.cost.objective import OBJECTIVES, Objective, objective_value
 from mapper.cost.simulation_limits import check_floor
 from mapper.errors import MappingError
 from mapper.graph.capabilities import require
@@ -23,6 +24,7 @@ from mapper.mapping.loop_nest import HardwareLoop, LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
 from mapper.search.exact.best_first import Candidates, FrontHunt, Hunt
+from mapper.search.space import require_goal
 
 MAPSPACE = "hardware loops: tiles in array blocks, six DRAM orders, halves or whole memories, operands held if possible"
 ACCOUNTING = (
@@ -61,7 +63,7 @@ class Proved:
     @property
     def value(self) -> float:
         """The objective of the best [cycles, pJ, or their product]."""
-        return {"latency": self.cycles, "energy": self.energy_pj}.get(self.objective, self.cycles * self.energy_pj)
+        return objective_value(self.objective, self.cycles, self.energy_pj)
 
     @property
     def gap(self) -> float:
@@ -148,8 +150,7 @@ def ranked(
     budget: int | None = None,
 ) -> tuple[Proved, tuple[Ranked, ...]]:
     """Return what `search` returns, and the ``wanted`` best mappings, best first: proved likewise; raises as it."""
-    if objective not in OBJECTIVES:
-        raise MappingError(f"unknown objective {objective!r}; use {', '.join(OBJECTIVES)}")
+    require_goal(objective, OBJECTIVES)
     if budget is not None and budget < 1:
         raise MappingError(f"budget of {budget} evaluations; at least 1 is needed")
     space = _space(problem, spec)

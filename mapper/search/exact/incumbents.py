@@ -8,9 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from mapper.cost.objective import Objective, objective_value
 from mapper.nest.bounds.chain_tables import Grid
 from mapper.nest.bounds.combine import Combined
 from mapper.nest.bounds.order_classes import OrderClass
+from mapper.nest.bounds.pareto import staircase
 from mapper.nest.bounds.reuse_structure import Structure
 from simulator.arrays import Bools, Floats, Ints
 
@@ -34,6 +36,10 @@ class Candidate:
     """Words taken in all memories: the smaller of equals wins."""
     rank: int
     """Position of structure and class in the fixed order."""
+
+    def score(self, objective: Objective) -> float:
+        """Return the value of an objective [cycles, pJ or pJ cycles]."""
+        return objective_value(objective, self.cycles, self.energy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class Least:
     ``ties`` keeps what is as good as the best; without it only what is better counts.
     """
 
-    objective: str
+    objective: Objective
     ceiling: float = np.inf
     ties: bool = True
     best: float = np.inf
@@ -82,12 +88,7 @@ class Least:
     found: dict[tuple[float, float], Candidate] = field(default_factory=dict)
 
     def bound(self, costs: Combined) -> Floats:
-        if self.objective == "energy":
-            score = costs.energy
-        elif self.objective == "latency":
-            score = costs.cycles
-        else:
-            score = costs.energy * costs.cycles
+        score = objective_value(self.objective, costs.cycles, costs.energy)
         return np.where((costs.cycles <= self.ceiling) & np.isfinite(costs.cycles), score, np.inf)
 
     @property
@@ -128,12 +129,7 @@ class Least:
 
     def winners(self) -> list[Candidate]:
         """What is as good as the best, to a relative 1e-12."""
-        return [item for item in self.found.values() if _score(item, self.objective) <= self.best * (1.0 + TIE)]
-
-
-def _score(candidate: Candidate, objective: str) -> float:
-    scores = {"energy": candidate.energy, "latency": candidate.cycles}
-    return scores.get(objective, candidate.energy * candidate.cycles)
+        return [item for item in self.found.values() if item.score(self.objective) <= self.best * (1.0 + TIE)]
 
 
 @dataclass(slots=True)
@@ -146,7 +142,7 @@ class Front:
     _energy: Floats = field(default_factory=lambda: np.zeros(0))
 
     def bound(self, costs: Combined) -> Floats:
-        return costs.energy * costs.cycles
+        return objective_value("pareto", costs.cycles, costs.energy)
 
     def hopeless(self, costs: Combined) -> Bools:
         hopeless = ~np.isfinite(costs.cycles)
@@ -162,10 +158,7 @@ class Front:
         rows = np.flatnonzero(~self.hopeless(costs))
         if not len(rows):
             return
-        rows = rows[np.lexsort((costs.energy[rows], costs.cycles[rows]))]
-        energy = costs.energy[rows]
-        before = np.minimum.accumulate(np.concatenate([[np.inf], energy[:-1]]))
-        self.found += describe(rows[energy < before])
+        self.found += describe(rows[staircase(costs.cycles[rows], costs.energy[rows])])
         self.found.sort(key=lambda item: (item.cycles, item.energy, item.words, item.rank))
         left: list[Candidate] = []
         for item in self.found:

@@ -21,6 +21,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from mapper.cost.objective import Goal as SearchGoal
+from mapper.cost.objective import objective_value, ranking_keys
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.bounds.chain_tables import Grid
@@ -33,9 +35,7 @@ from mapper.nest.model.assemble import assemble
 from mapper.nest.model.cost import evaluate
 from mapper.search.exact.branch_and_bound import Effort, Stopped, ideal_costs, search_class
 from mapper.search.exact.incumbents import Candidate, Front, Goal, Least
-
-Objective: TypeAlias = Literal["latency", "energy", "edp", "pareto"]
-OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp", "pareto")
+from mapper.search.space import require_goal
 
 Progress: TypeAlias = Callable[[int, float, float], None]
 """Hears rows evaluated, best score and proved lower bound."""
@@ -53,7 +53,11 @@ class Priced:
     @property
     def edp(self) -> float:
         """Energy times delay [pJ cycles]."""
-        return self.energy_pj * self.cycles
+        return self.score("edp")
+
+    def score(self, goal: SearchGoal) -> float:
+        """Return the number that a goal minimises [cycles, pJ or pJ cycles]."""
+        return objective_value(goal, float(self.cycles), self.energy_pj)
 
     def constraints(self) -> Constraints:
         """The constraints that leave exactly this mapping."""
@@ -64,7 +68,7 @@ class Priced:
 class NestResult:
     """What a search found and what it proved."""
 
-    objective: Objective
+    objective: SearchGoal
     status: Literal["optimal", "stopped"]
     """optimal: nothing in the space is better; stopped: the budget or an interrupt came first."""
     best: Priced
@@ -91,7 +95,7 @@ class NestResult:
     @property
     def score(self) -> float:
         """Of the best mapping."""
-        return _score(self.best, self.objective)
+        return self.best.score(self.objective)
 
     @property
     def gap(self) -> float:
@@ -106,13 +110,9 @@ class NestResult:
         return f"stopped ({self.objective}) among {where}: at most {self.gap:.2%} above the optimum"
 
 
-def _score(priced: Priced, objective: str) -> float:
-    return {"latency": float(priced.cycles), "energy": priced.energy_pj}.get(objective, priced.edp)
-
-
 def search(
     space: NestSpace,
-    objective: Objective = "edp",
+    objective: SearchGoal = "edp",
     *,
     max_rows: int | None = None,
     seconds: float | None = None,
@@ -140,8 +140,7 @@ def search(
     KeyboardInterrupt
         Only when nothing was found yet.
     """
-    if objective not in OBJECTIVES:
-        raise MappingError(f"unknown objective {objective!r}; use {', '.join(OBJECTIVES)}")
+    require_goal(objective)
     if (max_rows is not None and max_rows < 1) or (seconds is not None and seconds <= 0):
         raise MappingError(f"a budget of {max_rows if max_rows is not None else seconds} allows no search")
     wall, cpu = time.perf_counter(), time.process_time()
@@ -155,7 +154,7 @@ def search(
     if not front:
         raise MappingError(f"no mapping of {space.problem.name} fits {space.hierarchy.name}", space.census())
     best = front[0] if objective != "pareto" else min(front, key=lambda item: (item.edp, item.cycles))
-    bound = _score(best, objective) if status == "optimal" else min(hunt.bound, _score(best, objective))
+    bound = best.score(objective) if status == "optimal" else min(hunt.bound, best.score(objective))
     return NestResult(
         objective,
         status,
@@ -250,7 +249,7 @@ class _Hunt:
         """Of what was not searched when stopped."""
         self._goal: Goal = Least("edp")
 
-    def run(self, objective: Objective) -> Literal["optimal", "stopped"]:
+    def run(self, objective: SearchGoal) -> Literal["optimal", "stopped"]:
         try:
             if objective == "pareto":
                 self._pass(Front())
@@ -312,7 +311,7 @@ class _Hunt:
                 search_class(task.item, task.classes[rank], rank_all, grids, task.choices, goal, self.effort, report)
                 self.pruned += not coarse and self.effort.rows == rows
 
-    def priced(self, objective: Objective) -> list[Priced]:
+    def priced(self, objective: SearchGoal) -> list[Priced]:
         """Finalists with the kernel's numbers, best first; of a front one per point, fewest cycles first."""
         goal = self._goal
         candidates = goal.found if isinstance(goal, Front) else goal.winners() if isinstance(goal, Least) else []
@@ -321,7 +320,7 @@ class _Hunt:
             found.sort(key=lambda pair: (pair[0].cycles, pair[0].energy_pj))
             return [priced for priced, _ in found]
         found.sort(key=lambda pair: (*_keys(pair[0], objective), pair[1]))
-        if found and isinstance(goal, Least) and _score(found[0][0], goal.objective) < goal.best * (1.0 - 1e-9):
+        if found and isinstance(goal, Least) and found[0][0].score(goal.objective) < goal.best * (1.0 - 1e-9):
             raise RuntimeError(f"the kernel finds less than the search did:\n{found[0][0].mapping.loop_nest()}")
         return [priced for priced, _ in found]
 
@@ -350,12 +349,8 @@ class _Hunt:
         return _order_of(self.space.orders[level], task.item.groups, state)
 
 
-def _keys(priced: Priced, objective: Objective) -> tuple[float, ...]:
-    keys: dict[Objective, tuple[float, ...]] = {
-        "latency": (priced.cycles, priced.energy_pj),
-        "energy": (priced.energy_pj, priced.cycles),
-    }
-    return (*keys.get(objective, (priced.edp, priced.cycles, priced.energy_pj)), priced.footprint_words)
+def _keys(priced: Priced, objective: SearchGoal) -> tuple[float, ...]:
+    return *ranking_keys(objective, float(priced.cycles), priced.energy_pj), priced.footprint_words
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from mapper.cost.model import OBJECTIVES, CostModel, Objective
+from mapper.cost.model import CostModel
+from mapper.cost.objective import OBJECTIVES, Objective
 from mapper.errors import MappingError
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.matmul_problem import contiguous

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.cost.estimate import estimate
-from mapper.cost.model import OBJECTIVES, CostModel, Objective
+from mapper.cost.model import CostModel
+from mapper.cost.objective import OBJECTIVES, Objective
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem, contiguous

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mapper.cost.objective import Goal
 from mapper.errors import MappingError
 from mapper.nest.bounds.reuse_structure import groups_of
 from mapper.nest.mapspace.members import all_tiles
@@ -20,7 +21,7 @@ from mapper.nest.model.accounting import DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.assemble import assemble
 from mapper.nest.model.cost import evaluate
 from mapper.nest.model.problem import batched_matmul, conv2d, matmul
-from mapper.search.exact.loop_nests import NestResult, Objective, floor, search
+from mapper.search.exact.loop_nests import NestResult, floor, search
 from mapper.validation.peers import best_mapping
 from tests.mapper.nest.small import RAGGED, every_cost, gemmini, random_machine, random_space, with_l2
 
@@ -196,7 +197,7 @@ def test_timeloop_optima(layer: str) -> None:
 
 @pytest.mark.parametrize("accounting", [TIMELOOP, RAGGED, DEFAULT])
 @pytest.mark.parametrize("objective", ["latency", "energy", "edp"])
-def test_no_draw_is_better(accounting: Accounting, objective: Objective) -> None:
+def test_no_draw_is_better(accounting: Accounting, objective: Goal) -> None:
     """20,000 random mappings of a BERT layer, with and without an L2."""
     for machine in (gemmini(), with_l2(gemmini())) if accounting is not DEFAULT else (gemmini(),):
         space = NestSpace(matmul(512, 768, 768), machine, accounting)

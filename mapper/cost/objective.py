@@ -1,0 +1,51 @@
+"""What a search minimises: latency, energy, their product, or the whole front of latency against energy.
+
+Nothing but the standard library is imported here, so that the command line can name the objectives at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from simulator.arrays import Floats
+
+Objective: TypeAlias = Literal["latency", "energy", "edp"]
+"""One number to minimise; ``"edp"`` is the energy-delay product."""
+
+Goal: TypeAlias = Literal["latency", "energy", "edp", "pareto"]
+"""What a search looks for: the mapping with the least objective, or the Pareto front of cycles and energy."""
+
+OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp")
+GOALS: tuple[Goal, ...] = (*OBJECTIVES, "pareto")
+
+Metric = TypeVar("Metric", float, "Floats")
+"""A metric of one mapping, or a column of many."""
+
+
+def objective_value(goal: Goal, cycles: Metric, energy_pj: Metric) -> Metric:
+    """Return the number to minimise [cycles, pJ, or pJ cycles].
+
+    Of ``"pareto"`` it is the energy-delay product, by which the points of a front are compared where one must be
+    picked.
+    """
+    return lazy_objective_value(goal, lambda: cycles, lambda: energy_pj)
+
+
+def lazy_objective_value(goal: Goal, cycles: Callable[[], Metric], energy_pj: Callable[[], Metric]) -> Metric:
+    """Return `objective_value` and compute only the metrics that the objective needs."""
+    if goal == "latency":
+        return cycles()
+    if goal == "energy":
+        return energy_pj()
+    return cycles() * energy_pj()
+
+
+def ranking_keys(goal: Goal, cycles: Metric, energy_pj: Metric) -> tuple[Metric, ...]:
+    """Return the numbers by which mappings are ranked, most important first: the objective, then the other metrics."""
+    if goal == "latency":
+        return cycles, energy_pj
+    if goal == "energy":
+        return energy_pj, cycles
+    return objective_value(goal, cycles, energy_pj), cycles, energy_pj

@@ -1,10 +1,10 @@
 """CPU seconds to prove the optimum of the hardware-loop mapspace under the full latency estimate.
 
-    python tests/benchmarks/hardware_loop_search.py [--machine NAME ...] [--repeats N]
+    python tests/benchmarks/hardware_loop_search.py [--machine NAME ...] [--repeats N] [--against DIR [--pairs N]]
 
 Each shape is searched for latency, for energy, for EDP and for the whole front; the best of N runs counts (set
 OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1). ``bound`` is the goal of the project; ``of it`` the share that the
-slowest of the three single objectives takes.
+slowest of the three single objectives takes. With ``--against`` a second checkout is run in turn (`pairs`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+
+import pairs
 
 import hwconfigs
 from mapper.cost.objective import OBJECTIVES
@@ -36,9 +38,24 @@ def best_of(repeats: int, work: Callable[[], object]) -> float:
     return min(times)
 
 
+def read_seconds(printed: str) -> pairs.Seconds:
+    """CPU seconds by machine, shape and goal."""
+    cases = {}
+    for row in printed.splitlines()[1:]:
+        machine, shape, _, _, *times = row.split()
+        cases |= {
+            f"{machine} {shape} {goal}": float(text) for goal, text in zip((*OBJECTIVES, "front"), times, strict=False)
+        }
+    return cases
+
+
 def main() -> int:
     """Print the table; 1 if a bound is missed."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    if pairs.compared(__file__, read_seconds):
+        return 0
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter, parents=[pairs.OPTIONS]
+    )
     options.add_argument("--machine", nargs="+", default=["gemmini", "gemmini_ibert", "gemmini_chip", "paper_baseline"])
     options.add_argument("--repeats", type=int, default=3)
     asked = options.parse_args()
@@ -58,7 +75,7 @@ def main() -> int:
             missed += share > 1.0
             text = "x".join(map(str, shape))
             write(f"{machine:<15}{text:<16}{found.legal:>9,}{found.evaluated:>11,}")
-            write("".join(f"{seconds:>13.3f}" for seconds in (*single, whole)))
+            write("".join(f"{time:>13.3f}" for time in (*single, whole)))
             write(f"{BOUND_SECONDS:>7.1f}{share:>7.0%}\n")
     return int(missed > 0)
 

@@ -1,20 +1,23 @@
 """Mappings per CPU second of the loop-nest cost kernel, on one core.
 
-    python tests/benchmarks/nest_kernel.py [--rows 8192] [--seconds 1]
+    python tests/benchmarks/nest_kernel.py [--rows 8192] [--seconds 2] [--against DIR [--pairs N]]
 
 Ragged tiles (any number of rows of m, k and n in blocks of 16) of BERT-Base's FFN1 on Gemmini's DRAM, scratchpad,
 accumulator and array, several loop orders in turn; capacity, cycles and energy of every mapping. One line per
-accounting, best of eight rounds; then the time of a mapping alone. Needs the checkout on the path.
+accounting, best of eight rounds; then the time of a mapping alone. Needs the checkout on the path. With
+``--against`` a second checkout is run in turn (`pairs`).
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import re
 import sys
 import time
 
 import numpy as np
+import pairs
 
 from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.batch import NestBatch
@@ -39,9 +42,17 @@ def rate(nests: list[NestBatch], rules: Accounting, seconds: float) -> float:
     return best
 
 
+def read_seconds(printed: str) -> pairs.Seconds:
+    """CPU seconds of a million mappings by accounting and buffering."""
+    lines = re.findall(r"^(.+?) +([\d.]+) ([Mk]) mappings/s$", printed, re.MULTILINE)
+    return {" ".join(name.split()): {"M": 1.0, "k": 1e3}[unit] / float(speed) for name, speed, unit in lines}
+
+
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    if pairs.compared(__file__, read_seconds):
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], parents=[pairs.OPTIONS])  # type: ignore[union-attr]
     parser.add_argument("--rows", type=int, default=8192)
     parser.add_argument("--seconds", type=float, default=2.0, help="per line")
     options = parser.parse_args()

@@ -1,20 +1,24 @@
 """Matmuls of BERT-Base on the machine and energy table of the peers' measurements: ours beside theirs.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/peers.py
+    OMP_NUM_THREADS=1 python tests/benchmarks/peers.py [--against DIR [--pairs N]]
 
 Energies in uJ, cycles, EDP in uJ x cycles, CPU seconds of the search without import (ours here, theirs on another day
 on the same kind of machine, from tests/reference/peers_matmuls.json). The accounting is AccelForge's; ZigZag's differs
 in stalls and onloading. A second table compares with Timeloop's random search on Timeloop's energies and mapspace: any
-spatial factors, perfect tiles.
+spatial factors, perfect tiles. With ``--against`` a second checkout is run in turn (`pairs`).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import pairs
 
 from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.nest.model.accounting import TIMELOOP
@@ -36,8 +40,8 @@ NAMES = {
 
 def figures(energy_uj: float, cycles: int, cpu_s: float | None) -> str:
     """One cell of the table."""
-    seconds = "-" if cpu_s is None else f"{cpu_s:.2f}"
-    return f"{energy_uj:.3f} uJ, {cycles:,}, {energy_uj * cycles:.4g}, {seconds} s"
+    search = "-" if cpu_s is None else f"{cpu_s:.2f}"
+    return f"{energy_uj:.3f} uJ, {cycles:,}, {energy_uj * cycles:.4g}, {search} s"
 
 
 def row(entry: dict[str, Any], zigzag: dict[tuple[str, str], dict[str, Any]]) -> str:
@@ -52,7 +56,17 @@ def row(entry: dict[str, Any], zigzag: dict[tuple[str, str], dict[str, Any]]) ->
     return f"| {NAMES[entry['matmul']]} | {entry['objective']} | {ours} | {theirs} | {third} |"
 
 
+def read_seconds(printed: str) -> pairs.Seconds:
+    """CPU seconds of our searches by matmul and objective."""
+    ours = r"^\| (.+?) \| (?:(\w+) \| )?[\d.]+ uJ, [\d,]+, \S+, ([\d.]+) s \|"
+    rows = re.findall(ours, printed, re.MULTILINE)
+    return {f"{name}, {objective or 'random search'}": float(text) for name, objective, text in rows}
+
+
 def main() -> None:
+    if pairs.compared(__file__, read_seconds):
+        return
+    argparse.ArgumentParser(description=__doc__.splitlines()[0], parents=[pairs.OPTIONS]).parse_args()
     data = json.loads(REFERENCE.read_text(encoding="utf-8"))
     zigzag = {
         (entry["matmul"], entry["objective"]): entry

@@ -3,12 +3,13 @@
     python tests/benchmarks/simulation_speed.py                 the gates: BERT-Base and GPT-2 at 128, 512, 2048 tokens
     python tests/benchmarks/simulation_speed.py --curve         BERT-Base at 128 to 4096 tokens, default mode only
     python tests/benchmarks/simulation_speed.py --sequences 512 --models bert-base --hw gemmini
+    python tests/benchmarks/simulation_speed.py --sequences 512 --against DIR [--pairs N]
 
 Each line is one block of a model under one mapping: ``library`` is the tile of Gemmini's own library, ``mapper`` the
 mapper's choice. Times are CPU seconds of one core: of the simulation and its counting alone, and of the whole run (all
 of it but the search for mappings). Cycles per second are simulated cycles of one block over the former. The last column
 is the largest difference of any operator's cycles between the two modes. The first run ever compiles; start it twice.
-Needs an installed tilewright.
+Needs an installed tilewright. With ``--against`` a second checkout is run in turn (`pairs`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import pairs
 
 from mapper import pipeline
 from mapper.compiler import Compiler
@@ -117,9 +120,23 @@ def line(model: str, seq: int, mapping: str, mode: str, report: Report, seconds:
     return COLUMNS.format(model, seq, mapping, mode, *columns) + "\n"
 
 
+def read_seconds(printed: str) -> pairs.Seconds:
+    """CPU seconds of simulation and whole run by model, sequence, mapping and mode."""
+    cases = {}
+    for row in printed.splitlines()[1:]:
+        model, seq, mapping, mode, _, _, simulation, _, _, whole, *_ = row.split()
+        cases[f"{model} {seq} {mapping} {mode}: simulation"] = float(simulation)
+        cases[f"{model} {seq} {mapping} {mode}: whole run"] = float(whole)
+    return cases
+
+
 def main() -> None:
     """Parse the command line and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if pairs.compared(__file__, read_seconds):
+        return
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, parents=[pairs.OPTIONS]
+    )
     parser.add_argument("--sequences", type=int, nargs="+", default=[128, 512, 2048])
     parser.add_argument("--models", nargs="+", default=["bert-base", "gpt2"])
     parser.add_argument("--mappings", nargs="+", choices=list(POLICIES), default=list(POLICIES))

@@ -1,0 +1,91 @@
+"""Benchmarks can be held against a second checkout: toy scripts in two folders, and rows that the real ones print."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent / "benchmarks"
+SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if path.name != "pairs.py")
+NAME = "QK^T, one head + 512 KiB L2, all keep sets [timeloop rules, ragged tiles]"
+PRINTED = {
+    "hardware_loop_search.py": (
+        "machine  shape\ngemmini  512x64x512  9,020  156  0.072  0.030  0.055  0.159  0.5  14%\n",
+        {
+            "gemmini 512x64x512 latency": 0.072, "gemmini 512x64x512 energy": 0.03,
+            "gemmini 512x64x512 edp": 0.055, "gemmini 512x64x512 front": 0.159,
+        },
+    ),
+    "nest_kernel.py": (
+        "default     two tiles   8,192 rows    8.00 M mappings/s\ndefault       one by one        20.00 k mappings/s\n",
+        {"default two tiles 8,192 rows": 0.125, "default one by one": 50.0},
+    ),
+    "optimal_search.py": (
+        f"{'QKV [default]':72s}   0.033 s of 0.2  optimal\n{NAME:72s}   1.250 s of 1.0 TOO SLOW optimal\n",
+        {"QKV [default]": 0.033, NAME: 1.25},
+    ),
+    "peers.py": (
+        "| FFN2 | edp | 1.5 uJ, 5,013,504, 7.8e+06, 0.35 s | 1.6 uJ, 4,841,472, 7.9e+06, 0.50 s | - |\n"
+        "| bert_qk | 3.5 uJ, 65,536, 2.3e+05, 0.03 s | 3.5 uJ, 65,536, 2.3e+05, 64.00 s | 1.01 |\n",
+        {"FFN2, edp": 0.35, "bert_qk, random search": 0.03},
+    ),
+    "simulation_speed.py": (
+        "model seq\ngpt2   128 library  default    156    4.1   0.55 s     7.5    0.71 s 0.45% context\n",
+        {"gpt2 128 library default: simulation": 0.55, "gpt2 128 library default: whole run": 0.71},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def folder_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``python tests/benchmarks/SCRIPT.py`` does."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_benchmark_reads_the_times_that_it_prints(script: str) -> None:
+    benchmark = runpy.run_path(str(FOLDER / script), run_name="benchmark")
+    printed, times = PRINTED[script]
+    assert benchmark["read_seconds"](printed) == pytest.approx(times)
+
+
+def checkout(root: Path, seconds: float) -> Path:
+    """A checkout whose only benchmark says at once that it took some time."""
+    script = root / "tests" / "benchmarks" / "toy.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(f"import sys; print('toy', {seconds} * float(sys.argv[1]))\n", encoding="utf-8")
+    return script
+
+
+def read(printed: str) -> dict[str, float]:
+    name, seconds = printed.split()
+    return {name: float(seconds)}
+
+
+def test_two_checkouts_run_in_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = checkout(tmp_path / "ours", 3.0)
+    checkout(tmp_path / "before", 2.0)
+    monkeypatch.setattr(sys, "argv", [str(script), "4", "--against", str(tmp_path / "before"), "--pairs", "2"])
+    import pairs  # type: ignore[import-not-found]
+
+    assert pairs.compared(str(script), read)
+    captured = capsys.readouterr()
+    table = captured.out.splitlines()
+    assert table[1].split() == ["toy", "1.500", "1.500", "1.500", "8", "s"]
+    assert [line[:16].strip() for line in table[2:]] == ["sum of the cases", "whole process"]
+    assert captured.err.count("pair ") == 2
+
+
+def test_without_a_second_checkout_nothing_is_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import pairs
+
+    monkeypatch.setattr(sys, "argv", ["toy.py", "4"])
+    assert not pairs.compared("toy.py", read)
+    monkeypatch.setattr(sys, "argv", ["toy.py", "4", "--against", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"there is no tests.benchmarks.toy\.py"):
+        pairs.compared(str(checkout(tmp_path / "ours", 1.0)), read)

@@ -14,6 +14,7 @@ from mapper.lowering.operators import lower_operator
 from mapper.lowering.series import Piece, Series
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapspace.hardware_loops import MapSpace
 from mapper.search.strategies import Choice, Chooser
 
 
@@ -40,12 +41,14 @@ class Compiler:
         if placement.place != "array":
             return lower_operator(placement, self.layout, self.spec)
         name = placement.operator.name
-        choice = self.choices[name] = self._choice(self._problem(placement, 0))
-        mapping = self.mappings[name] = choice.mapping
+        first = self._problem(placement, 0)
+        choice = self.choices[name] = self._choice(first)
+        self.mappings[name] = choice.mapping
+        loop = MapSpace(first, self.spec).loop(choice.mapping)
 
         def make(instance: int) -> Piece:
             problem = self._problem(placement, instance)
-            return Piece(lower_matmul(problem, mapping, self.spec), problem, mapping)
+            return Piece(lower_matmul(problem, loop, self.spec), problem, loop)
 
         return (Series(placement.operator.repeat, make),)
 
@@ -55,7 +58,8 @@ class Compiler:
     def _choice(self, problem: MatmulProblem) -> Choice:
         key = problem.signature(self.spec.dma.max_request_bytes)
         if key not in self._known:
-            self._known[key] = self.choose(problem, self.spec, self.prices)
-            simulation_limits.check(problem, self._known[key].mapping, self.spec, self.prices)
+            chosen = self._known[key] = self.choose(problem, self.spec, self.prices)
+            loop = MapSpace(problem, self.spec).loop(chosen.mapping)
+            simulation_limits.check(problem, loop, self.spec, self.prices)
         known = self._known[key]
         return replace(known, mapping=replace(known.mapping, ops=(problem.name,)))

@@ -14,6 +14,7 @@ from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError, nearest
 from mapper.commands.reporting import summary, write_outputs
 from mapper.errors import MappingError
+from mapper.mapping.hardware_loop import hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.mapping_file import dump_mapping, read_mapping
 from mapper.reports.finalists import finalists_table
@@ -32,7 +33,7 @@ def execute(options: argparse.Namespace) -> int:
     shape = extents(options.shape)
     fixed = fixed_mapping(options)
     if options.mapspace == "hardware-loop" and fixed is not None:
-        fixed.hardware_loop  # noqa: B018 - says why if it is none
+        hardware_loop_of(fixed)  # says why if it is none
     loop_nest = options.mapspace == "loop-nest" or (fixed is not None and not is_hardware_loop(fixed))
     searching.check(options, loop_nest=loop_nest, fixed=options.mapping != "best")
     if loop_nest:
@@ -114,7 +115,7 @@ def fixed_mapping(options: argparse.Namespace) -> LoopNest | None:
 def is_hardware_loop(mapping: LoopNest) -> bool:
     """Whether Gemmini's hardware loop can run a nest."""
     try:
-        mapping.hardware_loop  # noqa: B018 - raises if it is none
+        hardware_loop_of(mapping)
     except MappingError:
         return False
     return True

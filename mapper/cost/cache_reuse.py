@@ -21,7 +21,7 @@ from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import LINES, PARTIAL_LINES, Traffic
 from mapper.mapping.loop_nest import DIMS, DIMS_OF
 from mapper.mapping.matmul_problem import INT32_BYTES
-from mapper.mapspace.hardware_loops import Batch
+from mapper.mapspace.batch import Batch
 from simulator.arrays import Floats, Ints
 
 ROUNDS = 8

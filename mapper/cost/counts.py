@@ -14,8 +14,9 @@ import numpy as np
 from hwconfigs import HardwareSpec
 from hwconfigs.kernels import kernel_named
 from mapper.cost.dma_traffic import BEATS, BYTES, REQUESTS, Traffic
+from mapper.mapping.hardware_loop import spills
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.hardware_loops import Batch
+from mapper.mapspace.batch import Batch
 from simulator.arrays import Ints
 from simulator.report import Action
 
@@ -44,9 +45,6 @@ def visits(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) -> Visits:
     dim = spec.array.rows
     m, k, n = (-(-size // dim) for size in (problem.m, problem.k, problem.n))
     trips = {"m": -(-m // batch.tile_m), "k": -(-k // batch.tile_k), "n": -(-n // batch.tile_n)}
-    inner_loops = np.zeros(len(batch), dtype=bool)
-    for name in batch.order[batch.order.index("k") + 1 :]:
-        inner_loops |= trips[name] > 1
     one = np.ones(len(batch), dtype=np.int64)
     return Visits(
         trips_m=trips["m"],
@@ -54,7 +52,7 @@ def visits(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) -> Visits:
         trips_n=trips["n"],
         loads_a=one if "input" in batch.held else trips["n"],
         loads_b=one if "weight" in batch.held else trips["m"],
-        spilled=np.where(inner_loops, trips["k"] - 1, 0),
+        spilled=spills(batch.order, trips["m"], trips["k"], trips["n"]),
     )
 
 

@@ -18,16 +18,16 @@ from mapper.cost.latency import loop_pipeline
 from mapper.cost.model import CostModel, occupied_bytes
 from mapper.cost.replay import MEMORY_UNITS, memory_counts
 from mapper.lowering.matmul import lower_matmul
-from mapper.mapping.loop_nest import LoopNest
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.hardware_loops import batch_of
+from mapper.mapspace.batch import batch_of
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
 from simulator.report import Counts, Report
 
 
 def estimate(
-    mapping: LoopNest,
+    loop: HardwareLoop,
     problem: MatmulProblem,
     spec: HardwareSpec,
     energy: EnergyModel,
@@ -39,7 +39,7 @@ def estimate(
 
     Parameters
     ----------
-    mapping, problem, spec, energy
+    loop, problem, spec, energy
         What runs where.
     memory
         Contents of the caches before; advanced. None: cold.
@@ -51,10 +51,10 @@ def estimate(
     Raises
     ------
     MappingError
-        When the mapping is for another problem or machine, or does not fit.
+        When the mapping does not fit.
     """
-    program = program or lower_matmul(problem, mapping, spec)
-    batch = batch_of(mapping.hardware_loop)
+    program = program or lower_matmul(problem, loop, spec)
+    batch = batch_of(loop)
     model = CostModel.of(problem, spec, energy, batch)
     seen = counts.visits(batch, problem, spec)
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}

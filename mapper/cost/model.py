@@ -22,7 +22,8 @@ from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.lower_bounds import rough
 from mapper.cost.objective import Goal, ranking_keys
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.hardware_loops import Batch, MapSpace
+from mapper.mapspace.batch import Batch
+from mapper.mapspace.hardware_loops import MapSpace
 from simulator.arrays import Floats, Ints
 from simulator.report import Action
 from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks

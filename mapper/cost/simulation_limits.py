@@ -9,9 +9,10 @@ from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import counts
 from mapper.cost.model import CostModel
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import LoopNest
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.hardware_loops import MapSpace, batch_of
+from mapper.mapspace.batch import batch_of
+from mapper.mapspace.hardware_loops import MapSpace
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.tile_footprint import accumulator_blocks, deepest_k
 
@@ -37,9 +38,9 @@ def check_floor(problem: MatmulProblem, spec: HardwareSpec) -> None:
     _refuse(problem, spec, requests + problem.m * -(-problem.n // c_segment), loops, "at least ")
 
 
-def check(problem: MatmulProblem, mapping: LoopNest, spec: HardwareSpec, energy: EnergyModel) -> None:
+def check(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec, energy: EnergyModel) -> None:
     """Raise a `MappingError` if the program of a mapping has too much to simulate, before it is made."""
-    batch = batch_of(mapping.hardware_loop)
+    batch = batch_of(loop)
     model = CostModel.of(problem, spec, energy, batch)
     numbers = counts.count(batch, model.traffic)
     requests = int(numbers["dma", "read_request"][0] + numbers["dma", "write_request"][0])

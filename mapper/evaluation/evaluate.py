@@ -20,7 +20,7 @@ from mapper.cost.estimate import estimate
 from mapper.cost.estimate_commands import estimate_commands
 from mapper.evaluation.aggregate import Part
 from mapper.lowering.series import Piece, Series
-from mapper.mapping.loop_nest import LoopNest
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from simulator.fast_forward.steady_state import Step
 from simulator.machine import count_like, program_steps, simulate
@@ -47,7 +47,7 @@ class Evaluator:
     spans: bool
     exact: bool
     memory: MemoryState
-    _known: dict[tuple[MatmulProblem, LoopNest], Report] = field(default_factory=dict)
+    _known: dict[tuple[MatmulProblem, HardwareLoop], Report] = field(default_factory=dict)
     """Simulated products."""
 
     def parts(self, series: Iterable[Series]) -> tuple[list[Part], list[Part]]:
@@ -68,9 +68,9 @@ class Evaluator:
 
     def _once(self, piece: Piece) -> tuple[Report, Report]:
         """Take over the time of an equal product, if there was one whose time one unit alone decided."""
-        if piece.problem is None or piece.mapping is None:
+        if piece.problem is None or piece.loop is None:
             return self._run(piece)
-        key = piece.problem.signature(self.spec.dma.max_request_bytes), replace(piece.mapping, ops=())
+        key = piece.problem.signature(self.spec.dma.max_request_bytes), piece.loop
         twin = self._known.get(key)
         if twin is None or max(time.busy_cycles for time in twin.units.values()) < PACE * twin.cycles:
             result = self._run(piece)
@@ -115,9 +115,9 @@ class Evaluator:
 
     def _estimate(self, piece: Piece, memory: MemoryState, counts: Counts) -> Report:
         """Return the estimate of a piece from the caches before it and what was counted."""
-        if piece.problem is None or piece.mapping is None:
+        if piece.problem is None or piece.loop is None:
             return estimate_commands(piece.program, self.spec, self.prices, memory, counts)
-        return estimate(piece.mapping, piece.problem, self.spec, self.prices, memory, piece.program, counts)
+        return estimate(piece.loop, piece.problem, self.spec, self.prices, memory, piece.program, counts)
 
     def _place(self, second: Report, last: Report, counts: Counts, memory_cycles: float) -> Report:
         """Return the simulation of a piece that was only counted."""

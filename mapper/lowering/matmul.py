@@ -1,4 +1,4 @@
-"""Loop nest -> Program: the hardware loops of one matmul, in the mapping's order.
+"""Mapping -> Program: the hardware loops of one matmul, in the mapping's order.
 
     call overhead                      library code before the first loop
     loop_ws  for each DRAM tile        operands, or "kept" when they stay on chip
@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
-from mapper.mapping.loop_nest import DIMS, HardwareLoop, LoopNest
-from mapper.mapping.mapping_file import require_for
+from mapper.mapping.hardware_loop import HardwareLoop, spills
+from mapper.mapping.loop_nest import DIMS
 from mapper.mapping.matmul_problem import INT32_BYTES, MatmulProblem
-from mapper.mapspace.hardware_loops import check
+from mapper.mapspace.hardware_loops import MapSpace, check
 from simulator.program import Activation, Fence, HostTask, Item, MatmulLoop, Matrix, Program
 
 
@@ -43,23 +43,14 @@ def walk(problem: MatmulProblem, loop: HardwareLoop, dim: int) -> Iterator[TileS
         yield TileStep(index, start, size)
 
 
-def spills(problem: MatmulProblem, loop: HardwareLoop, dim: int) -> bool:
-    """Whether partial sums leave the chip: k has several tiles, and another loop with several tiles runs inside it."""
-    trips = {name: -(-problem.dims[name] // (b * dim)) for name, b in zip(DIMS, loop.tiles, strict=True)}
-    inside = loop.order[loop.order.index("k") + 1 :]
-    return trips["k"] > 1 and any(trips[name] > 1 for name in inside)
-
-
-def lower_matmul(problem: MatmulProblem, mapping: LoopNest, spec: HardwareSpec) -> Program:
+def lower_matmul(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> Program:
     """Return the program of one matmul.
 
     Raises
     ------
     MappingError
-        When the mapping is for another problem or machine, or does not fit.
+        When the mapping does not fit.
     """
-    require_for(mapping, problem=problem.dims, machine=spec.name)
-    loop = mapping.hardware_loop
     check(loop, problem, spec)
     items: list[Item] = [HostTask("library call", round(spec.host.call_cycles))]
     items += _loops(problem, loop, spec)
@@ -69,9 +60,8 @@ def lower_matmul(problem: MatmulProblem, mapping: LoopNest, spec: HardwareSpec) 
 
 def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> Iterator[MatmulLoop]:
     dim = spec.array.rows
-    spill = spills(problem, loop, dim)
-    tiles_k = -(-problem.k // (loop.tile_k * dim))
-    tiles_n = -(-problem.n // (loop.tile_n * dim))
+    tiles_m, tiles_k, tiles_n = MapSpace(problem, spec).tile_counts(loop)
+    spill = spills(loop.order, tiles_m, tiles_k, tiles_n) > 0
     loaded: dict[str, set[int]] = {"input": set(), "weight": set()}
     for step in walk(problem, loop, dim):
         first, last = step.index["k"] == 0, step.index["k"] == tiles_k - 1

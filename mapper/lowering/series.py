@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mapper.mapping.loop_nest import LoopNest
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from simulator.program import Program
 
@@ -19,7 +19,7 @@ class Piece:
 
     program: Program
     problem: MatmulProblem | None = None
-    mapping: LoopNest | None = None
+    loop: HardwareLoop | None = None
 
 
 @dataclass(frozen=True, slots=True)

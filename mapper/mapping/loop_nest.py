@@ -1,7 +1,7 @@
-"""Mapping: how one operator (later: one fusion group) runs on the levels of a machine.
+"""The loop nest of one operator (later: of one fusion group) on the levels of a machine.
 
-The general form is a loop nest, as in Timeloop and ZigZag: per memory level the temporal loops above the next level's
-tile, the spatial loops, and which tensors have a copy there. The hardware-loop form of Gemmini is one shape of it:
+As in Timeloop and ZigZag a nest has, per memory level, the temporal loops above the next level's tile, the spatial
+loops, and the tensors with a copy there. Gemmini's hardware loop (`mapper.mapping.hardware_loop`) is one shape of it:
 
     dram         [input weight output]
       for m in steps of 128            tiles of the scratchpad, in any order: one LOOP_WS call each
@@ -16,7 +16,7 @@ tile, the spatial loops, and which tensors have a copy there. The hardware-loop 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -102,44 +102,14 @@ class LoopNest:
                 return level
         raise MappingError(f"mapping has no level {memory!r}; it has {', '.join(lv.memory for lv in self.levels)}")
 
-    @property
-    def hardware_loop(self) -> HardwareLoop:
-        """Back to tile, order and buffering of Gemmini's hardware loop.
-
-        Raises
-        ------
-        MappingError
-            When the nest is not of that form.
-        """
-        dram, scratchpad, array = self.level("dram"), self.level("scratchpad"), self.level("array")
-        size = {loop.dim: loop.size for loop in array.spatial}
-        dim = size.get("k", 0)
-        steps = {loop.dim: loop.tile for loop in dram.temporal}
-        if set(steps) != set(DIMS) or len(dram.temporal) != 3 or size != {"k": dim, "n": dim}:
-            raise MappingError(
-                "not a hardware loop: needs one DRAM loop each over m, k and n, and k, n spread over the array"
-            )
-        if any(tile % dim for tile in steps.values()):
-            raise MappingError(f"not a hardware loop: DRAM tiles {steps} are no multiples of the array's {dim}")
-        loop = HardwareLoop(
-            steps["m"] // dim,
-            steps["k"] // dim,
-            steps["n"] // dim,
-            order="".join(loop.dim for loop in dram.temporal),
-            double_buffered=bool(scratchpad.double_buffered),
-            held=scratchpad.held,
-        )
-        if loop.mapping(self.ops, self.dims, self.machine, dim) != self:
-            raise MappingError("not a hardware loop: inner levels differ from LOOP_WS (k, n, m over array blocks)")
-        return loop
-
     def loop_nest(self) -> str:
         """Return the nest as text, one loop per line, as Timeloop and ZigZag print it.
 
         Examples
         --------
+        >>> from mapper.mapping.hardware_loop import HardwareLoop
         >>> loop = HardwareLoop(8, 48, 4, order="mnk")
-        >>> print(loop.mapping(("q",), {"m": 512, "k": 768, "n": 768}, "gemmini", 16).loop_nest())
+        >>> print(loop.nest(("q",), {"m": 512, "k": 768, "n": 768}, "gemmini", 16).loop_nest())
         dram         [ input weight output ]
         | for m in [0:4)      step 128
         |   for n in [0:12)     step 64
@@ -183,56 +153,3 @@ def _heading(level: LevelMapping) -> str:
     if level.held:
         text += " held: " + " ".join(name for name in DIMS_OF if name in level.held)
     return text
-
-
-@dataclass(frozen=True, slots=True)
-class HardwareLoop:
-    """The free choices of Gemmini's hardware loop: tile, order of tiles, buffering, operands that stay."""
-
-    tile_m: int
-    """Tile extent along m [array blocks]."""
-    tile_k: int
-    tile_n: int
-    order: str = "mnk"
-    """DRAM loops outer to inner."""
-    double_buffered: bool = True
-    """Two tiles, each in one half of the memories; otherwise one tile in the whole memories."""
-    held: frozenset[str] = frozenset()
-    """Operands ("input", "weight") that are loaded once and stay."""
-
-    def __post_init__(self) -> None:
-        if sorted(self.order) != sorted(DIMS):
-            raise MappingError(f"order {self.order!r} must be a permutation of {''.join(DIMS)}")
-        if min(self.tiles) < 1:
-            raise MappingError(f"tile {self.tiles} must be at least one block in every dimension")
-        if not self.held <= {"input", "weight"}:
-            raise MappingError(f"only input and weight can be held, not {sorted(self.held)}")
-
-    @property
-    def tiles(self) -> tuple[int, int, int]:
-        """Tile extents along m, k, n [array blocks]."""
-        return self.tile_m, self.tile_k, self.tile_n
-
-    def mapping(self, ops: Sequence[str], problem: Mapping[str, int], machine: str, dim: int) -> LoopNest:
-        """Return the loop nest this stands for on an array of ``dim`` x ``dim``."""
-        tile = dict(zip(DIMS, self.tiles, strict=True))
-        both = frozenset({"input", "weight"})
-        output = frozenset({"output"})
-        nobody: frozenset[str] = frozenset()
-        levels = (
-            LevelMapping("dram", both | output, tuple(TemporalLoop(name, tile[name] * dim) for name in self.order)),
-            LevelMapping("scratchpad", both, double_buffered=both if self.double_buffered else nobody, held=self.held),
-            LevelMapping(
-                "accumulator",
-                output,
-                tuple(TemporalLoop(name, dim) for name in "knm"),
-                double_buffered=output if self.double_buffered else nobody,
-            ),
-            LevelMapping(
-                "array",
-                frozenset({"weight"}),
-                (TemporalLoop("m", 1),),
-                (SpatialLoop("k", dim, "rows"), SpatialLoop("n", dim, "cols")),
-            ),
-        )
-        return LoopNest(tuple(ops), tuple((name, problem[name]) for name in DIMS), machine, levels)

@@ -16,51 +16,20 @@ import numpy as np
 
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError, Violation
-from mapper.mapping.loop_nest import DIMS, HardwareLoop
+from mapper.mapping.hardware_loop import HardwareLoop, hardware_loop_of
+from mapper.mapping.loop_nest import DIMS, LoopNest
+from mapper.mapping.mapping_file import require_for
 from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapspace.batch import ORDERS, Batch, batch_of
 from mapper.mapspace.tile_sizes import choices, expand
 from simulator.arrays import Bools, Ints
 from simulator.tile_footprint import accumulator_blocks, deepest_k, scratchpad_blocks, widest_n
-
-ORDERS = ("mnk", "nmk", "mkn", "nkm", "kmn", "knm")
-"""DRAM loop orders, outer to inner; the ones that keep partial sums on chip first."""
 
 HELD_TILES = 2
 """An operand can be held if it has at most this many tiles, one per scratchpad half [1]_.
 
 .. [1] Gemmini's library as of v0.7.2: null addresses for A when tiles along m x tiles along k <= 2, alike for B.
 """
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Candidates that differ only in their tiles (columns of equal length)."""
-
-    order: str
-    double_buffered: bool
-    held: frozenset[str]
-    tile_m: Ints
-    tile_k: Ints
-    tile_n: Ints
-
-    def __len__(self) -> int:
-        return len(self.tile_m)
-
-    def loop(self, row: int) -> HardwareLoop:
-        """Return candidate ``row``."""
-        tiles = int(self.tile_m[row]), int(self.tile_k[row]), int(self.tile_n[row])
-        return HardwareLoop(*tiles, self.order, self.double_buffered, self.held)
-
-    def take(self, rows: slice | Bools | Ints) -> Batch:
-        """Return the chosen rows."""
-        columns = self.tile_m[rows], self.tile_k[rows], self.tile_n[rows]
-        return Batch(self.order, self.double_buffered, self.held, *columns)
-
-
-def batch_of(loop: HardwareLoop) -> Batch:
-    """Return a batch of one."""
-    columns = (np.array([tile], dtype=np.int64) for tile in loop.tiles)
-    return Batch(loop.order, loop.double_buffered, loop.held, *columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +40,14 @@ class MapSpace:
     spec: HardwareSpec
 
     @property
-    def dim(self) -> int:
-        """Width of the array [elements]."""
+    def side(self) -> int:
+        """Rows, and columns, of the array. [elements]"""
         return self.spec.array.rows
 
     @property
     def blocks(self) -> tuple[int, int, int]:
         """Array blocks along m, k, n."""
-        m, k, n = (-(-self.problem.dims[name] // self.dim) for name in DIMS)
+        m, k, n = (-(-self.problem.dims[name] // self.side) for name in DIMS)
         return m, k, n
 
     @property
@@ -110,7 +79,7 @@ class MapSpace:
     def capacity_blocks(self, double_buffered: bool) -> tuple[int, int]:
         """Return the array blocks that fit the scratchpad and the accumulator, or half of each."""
         parts = 2 if double_buffered else 1
-        return self.spec.scratchpad.rows // parts // self.dim, self.spec.accumulator.rows // parts // self.dim
+        return self.spec.scratchpad.rows // parts // self.side, self.spec.accumulator.rows // parts // self.side
 
     def tiles(self, double_buffered: bool) -> tuple[Ints, Ints, Ints]:
         """Return every tile (columns m, k, n in blocks) that is tried and fits."""
@@ -140,12 +109,32 @@ class MapSpace:
         """Return ``loop`` with every operand held that can be."""
         if not loop.double_buffered:
             return loop
-        m, k, n = (np.array([tile], dtype=np.int64) for tile in loop.tiles)
-        can = self.holdable((m, k, n))
+        alone = batch_of(loop)
+        can = self.holdable((alone.tile_m, alone.tile_k, alone.tile_n))
         return replace(loop, held=frozenset(name for name, mask in can.items() if mask[0]))
 
+    def nest(self, loop: HardwareLoop) -> LoopNest:
+        """Return the loop nest of a mapping, as it is printed and written to files."""
+        return loop.nest((self.problem.name,), self.problem.dims, self.spec.name, self.side)
+
+    def loop(self, nest: LoopNest) -> HardwareLoop:
+        """Return the mapping that a loop nest stands for.
+
+        Raises
+        ------
+        MappingError
+            When the nest is for another problem or machine, or is no hardware loop.
+        """
+        require_for(nest, problem=self.problem.dims, machine=self.spec.name)
+        return hardware_loop_of(nest)
+
+    def tile_counts(self, loop: HardwareLoop) -> tuple[int, int, int]:
+        """Return the number of tiles of one mapping along m, k, n."""
+        m, k, n = (-(-blocks // tile) for blocks, tile in zip(self.blocks, loop.tiles, strict=True))
+        return m, k, n
+
     def trips(self, tiles: tuple[Ints, Ints, Ints]) -> tuple[Ints, Ints, Ints]:
-        """Return the number of tiles along m, k, n."""
+        """Return the number of tiles along m, k, n (columns)."""
         m, k, n = (-(-blocks // tile) for blocks, tile in zip(self.blocks, tiles, strict=True))
         return m, k, n
 
@@ -181,13 +170,13 @@ class MapSpace:
     def _capacity(self, loop: HardwareLoop) -> Iterator[Violation]:
         m, k, n = loop.tiles
         parts = 2 if loop.double_buffered else 1
-        shape = f"tile m={m * self.dim} k={k * self.dim} n={n * self.dim}"
+        shape = f"tile m={m * self.side} k={k * self.side} n={n * self.side}"
         place = "half of the memory" if loop.double_buffered else "the whole memory"
         for resource, memory, demand_blocks, hint in (
             ("scratchpad", self.spec.scratchpad, scratchpad_blocks(m, k, n), "reduce the k, m or n extent"),
             ("accumulator", self.spec.accumulator, accumulator_blocks(m, n), "reduce the m or n extent"),
         ):
-            demand = demand_blocks * self.dim * memory.row_bytes
+            demand = demand_blocks * self.side * memory.row_bytes
             bound = memory.rows // parts * memory.row_bytes
             if demand > bound:
                 rule = f"{shape} in {place}"
@@ -204,7 +193,7 @@ class MapSpace:
             )
         if not loop.double_buffered:
             yield Violation("held operand", "whole memory", len(loop.held), 0, "operands", "hold only in halves")
-        m, k, n = (-(-blocks // tile) for blocks, tile in zip(self.blocks, loop.tiles, strict=True))
+        m, k, n = self.tile_counts(loop)
         for name, tiles in (("input", m * k), ("weight", k * n)):
             if name in loop.held and tiles > HELD_TILES:
                 yield Violation(f"held {name}", "scratchpad halves", tiles, HELD_TILES, "tiles", "use larger tiles")

@@ -8,7 +8,7 @@ import numpy as np
 
 from mapper.mapping.loop_nest import DIMS
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.hardware_loops import Batch
+from mapper.mapspace.batch import Batch
 from simulator.arrays import Ints
 
 FULL, LAST = 0, 1

@@ -15,7 +15,8 @@ from mapper.cost.estimate import estimate
 from mapper.cost.objective import Objective, objective_value
 from mapper.errors import MappingError
 from mapper.lowering.matmul import lower_matmul
-from mapper.mapping.loop_nest import HardwareLoop, LoopNest
+from mapper.mapping.hardware_loop import HardwareLoop
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.search.exact.hardware_loops import Proved, ranked
 from simulator.machine import simulate
@@ -90,9 +91,9 @@ def finalists(
     proved, best = ranked(problem, spec, energy, objective, count)
     rows: list[Finalist] = []
     for place, one in enumerate(best, start=1):
-        program = lower_matmul(problem, one.mapping, spec)
+        program = lower_matmul(problem, one.loop, spec)
         simulated = priced(simulate(program, spec, exact=True), energy)
-        expected = estimate(one.mapping, problem, spec, energy, program=program, moved=simulated.counts)
+        expected = estimate(one.loop, problem, spec, energy, program=program, moved=simulated.counts)
         rows.append(Finalist(place, one.mapping, one.loop, one.cycles, one.energy_pj, expected, simulated))
         if progress is not None:
             progress(place, len(best))

@@ -7,10 +7,10 @@ from typing import Literal, get_args
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError
 from mapper.lowering.gemmini_library import auto_tiling
-from mapper.mapping.loop_nest import HardwareLoop, LoopNest
+from mapper.mapping.hardware_loop import HardwareLoop
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.hardware_loops import HELD_TILES, MapSpace
-from simulator.frontend.loop_unroller import blocks
+from mapper.mapspace.hardware_loops import MapSpace
 
 Policy = Literal["best", "gemmini_auto"]
 """``best``: the search; ``gemmini_auto``: the greedy tile of tiled_matmul_auto."""
@@ -26,19 +26,10 @@ def library_mapping(problem: MatmulProblem, spec: HardwareSpec) -> LoopNest:
     MappingError
         When its tile does not fit the machine.
     """
-    rows = spec.array.rows
+    space = MapSpace(problem, spec)
     tiling = auto_tiling(problem.m, problem.k, problem.n, spec)
-    counts = [
-        blocks(blocks(size, rows), tile)
-        for size, tile in ((problem.m, tiling.i), (problem.k, tiling.k), (problem.n, tiling.j))
-    ]
-    held = frozenset(
-        name
-        for name, tiles in (("input", counts[0] * counts[1]), ("weight", counts[1] * counts[2]))
-        if spec.front_end.keeps_operands and tiles <= HELD_TILES
-    )
-    loop = HardwareLoop(tiling.i, tiling.k, tiling.j, "mnk", True, held)
-    violations = MapSpace(problem, spec).violations(loop)
+    loop = space.holding(HardwareLoop(tiling.i, tiling.k, tiling.j, "mnk"))
+    violations = space.violations(loop)
     if violations:
         raise MappingError(f"gemmini_auto on {spec.name}", violations)
-    return loop.mapping((problem.name,), problem.dims, spec.name, rows)
+    return space.nest(loop)

@@ -140,7 +140,8 @@ class Fixed:
     def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
         del prices
         require_for(self.mapping, problem=problem.dims, machine=spec.name, origin=self.origin)
-        violations = MapSpace(problem, spec).violations(self.mapping.hardware_loop)
+        space = MapSpace(problem, spec)
+        violations = space.violations(space.loop(self.mapping))
         if violations:
             raise MappingError(f"{self.origin}: does not fit {spec.name}", violations)
         return Choice(self.mapping, f"fixed: {self.origin}, not searched")

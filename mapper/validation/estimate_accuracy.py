@@ -26,9 +26,10 @@ from mapper.cost.model import CostModel
 from mapper.graph.dram_layout import lay_out, matmul_problem
 from mapper.graph.placement import place
 from mapper.lowering.matmul import lower_matmul
-from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.hardware_loops import ORDERS, Batch, MapSpace, batch_of
+from mapper.mapspace.batch import ORDERS, Batch, batch_of
+from mapper.mapspace.hardware_loops import MapSpace
 from mapper.reports.text import columns
 from mapper.validation.ranks import spearman
 from simulator.arrays import Ints
@@ -270,13 +271,12 @@ def draw(shape: Shape, number: int | None, seed: int) -> Drawn:
 
 def _row(shape: Shape, loop: HardwareLoop, model: CostModel, warm: bool) -> Row:
     problem, spec = shape.problem, shape.spec
-    mapping = loop.mapping((problem.name,), problem.dims, spec.name, spec.array.rows)
-    program = lower_matmul(problem, mapping, spec)
+    program = lower_matmul(problem, loop, spec)
     memory = MemoryState(spec)
     if warm:
         count(program, spec, memory)
     measured = simulate(program, spec, memory=memory.copy(), exact=True)
-    expected = estimate(mapping, problem, spec, shape.energy, memory, program, measured.counts)
+    expected = estimate(loop, problem, spec, shape.energy, memory, program, measured.counts)
     searched = float(model.costs(batch_of(loop)).cycles[0])
     return Row(shape.label, loop, warm, expected.cycles, searched, measured.cycles)
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 import hwconfigs
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.mapping.loop_nest import HardwareLoop, LoopNest
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem, contiguous
-from mapper.mapspace.hardware_loops import HELD_TILES, ORDERS, MapSpace
+from mapper.mapspace.batch import ORDERS
+from mapper.mapspace.hardware_loops import HELD_TILES, MapSpace
 from simulator.program import Matrix
 
 MACHINES = ("tiny_4x4", "gemmini", "gemmini_chip", "gemmini_ibert")
@@ -24,11 +25,6 @@ def machine(name: str) -> HardwareSpec:
 def prices(spec: HardwareSpec) -> EnergyModel:
     """Return the machine's own energy model."""
     return hwconfigs.load_energy(spec.energy).bind(spec)
-
-
-def mapping_of(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec) -> LoopNest:
-    """Return the loop nest of a hardware loop."""
-    return loop.mapping((problem.name,), problem.dims, spec.name, spec.array.rows)
 
 
 @st.composite

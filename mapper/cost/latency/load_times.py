@@ -15,7 +15,7 @@ from mapper.cost.cache_reuse import Lines
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import BEATS, BYTES, LINES, Traffic
 from mapper.cost.latency.memory_system import entry_cycles, fetch_cycles, load_command
-from mapper.mapspace.hardware_loops import Batch
+from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiles import Cut
 from simulator.arrays import Bools, Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment

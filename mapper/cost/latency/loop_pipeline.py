@@ -31,7 +31,7 @@ from mapper.cost.latency.memory_system import memory_busy
 from mapper.cost.latency.store_times import BEHIND, NEW_SUMS, SUMS
 from mapper.cost.latency.store_times import EDGE as FIRST_IN_ROW
 from mapper.mapping.loop_nest import DIMS
-from mapper.mapspace.hardware_loops import Batch
+from mapper.mapspace.batch import Batch
 from simulator.arrays import Floats, Ints
 from simulator.units.systolic_array import completion_delay
 

@@ -15,7 +15,7 @@ from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency.load_times import AGAIN, BIAS, LoadTimes, Mvin
 from mapper.cost.latency.store_times import StoreTimes
-from mapper.mapspace.hardware_loops import Batch
+from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiles import cuts
 from simulator.arrays import Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment

@@ -24,7 +24,7 @@ from mapper.cost.latency.store_times import BEHIND, NEW_SUMS, SUMS
 from mapper.cost.latency.store_times import EDGE as FIRST_IN_ROW
 from mapper.mapping.loop_nest import DIMS
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.hardware_loops import Batch
+from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiles import FULL, LAST, Cut
 from simulator.arrays import Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment

@@ -14,8 +14,9 @@ import numpy as np
 
 from mapper.cost.model import CostModel
 from mapper.cost.objective import Objective, lazy_objective_value
-from mapper.mapping.loop_nest import HardwareLoop
-from mapper.mapspace.hardware_loops import Batch, MapSpace, nothing_fits
+from mapper.mapping.hardware_loop import HardwareLoop
+from mapper.mapspace.batch import Batch
+from mapper.mapspace.hardware_loops import MapSpace, nothing_fits
 from mapper.nest.bounds.pareto import staircase
 from mapper.search.front import least
 from simulator.arrays import Floats, Ints

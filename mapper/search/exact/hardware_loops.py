@@ -20,7 +20,8 @@ from mapper.cost.objective import OBJECTIVES, Objective, objective_value
 from mapper.cost.simulation_limits import check_floor
 from mapper.errors import MappingError
 from mapper.graph.capabilities import require
-from mapper.mapping.loop_nest import HardwareLoop, LoopNest
+from mapper.mapping.hardware_loop import HardwareLoop
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
 from mapper.search.exact.best_first import Candidates, FrontHunt, Hunt
@@ -159,7 +160,7 @@ def ranked(
     hunt.run()
     loops = [candidates.loop(found.place) for found in hunt.best]
     rows = tuple(
-        Ranked(_mapping(loop, space), loop, found.cycles, found.energy_pj)
+        Ranked(space.nest(loop), loop, found.cycles, found.energy_pj)
         for loop, found in zip(loops, hunt.best, strict=True)
     )
     value = hunt.best[0].key[0]
@@ -190,7 +191,7 @@ def front(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Pr
     for place in hunt.front:
         loop = candidates.loop(place)
         cycles, pj, footprint = (float(column[place]) for column in hunt.known)
-        points.append(Point(_mapping(loop, space), loop, cycles, pj, int(footprint)))
+        points.append(Point(space.nest(loop), loop, cycles, pj, int(footprint)))
     return ProvedFront(
         tuple(points),
         space.size,
@@ -213,8 +214,3 @@ def _space(problem: MatmulProblem, spec: HardwareSpec) -> MapSpace:
     require(spec)
     check_floor(problem, spec)
     return MapSpace(problem, spec)
-
-
-def _mapping(loop: HardwareLoop, space: MapSpace) -> LoopNest:
-    problem = space.problem
-    return loop.mapping((problem.name,), problem.dims, space.spec.name, space.dim)

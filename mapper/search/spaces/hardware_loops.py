@@ -16,9 +16,11 @@ from numpy.random import Generator
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.model import CostModel, Costs
-from mapper.mapping.loop_nest import HardwareLoop, LoopNest
+from mapper.mapping.hardware_loop import HardwareLoop
+from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.hardware_loops import ORDERS, Batch, MapSpace, nothing_fits
+from mapper.mapspace.batch import ORDERS, Batch
+from mapper.mapspace.hardware_loops import MapSpace, nothing_fits
 from mapper.search.exact import hardware_loops
 from mapper.search.space import Floor
 from simulator.arrays import Bools, Ints, Rows
@@ -175,5 +177,4 @@ class LoopSpace:
     def mapping(self, row: tuple[int, ...]) -> LoopNest:
         m, k, n = (int(column[0]) for column in self._values(np.array([row], dtype=np.int64)))
         loop = HardwareLoop(m, k, n, ORDERS[row[ORDER]], bool(row[BUFFERED]))
-        problem, spec = self.model.problem, self.model.spec
-        return self.maps.holding(loop).mapping((problem.name,), problem.dims, spec.name, self.maps.dim)
+        return self.maps.nest(self.maps.holding(loop))

@@ -19,6 +19,7 @@ from mapper import cli, pipeline
 from mapper.commands.progress import Progress
 from mapper.commands.reporting import position_lines
 from mapper.errors import MappingError
+from mapper.mapping.hardware_loop import hardware_loop_of
 from mapper.mapping.mapping_file import read_mapping
 from mapper.search import policy
 
@@ -240,8 +241,8 @@ def test_the_library_s_mapping_can_be_compared() -> None:
     assert cli.POLICIES == policy.POLICIES
     library = pipeline.map_matmul(512, 768, 768, "gemmini", policy="gemmini_auto")
     (mapping,) = library.mappings.values()
-    assert mapping.hardware_loop.tiles == (5, 48, 5), "gemmini_rtl.csv: 512x768x768 runs as 5x5x48"
+    assert hardware_loop_of(mapping).tiles == (5, 48, 5), "gemmini_rtl.csv: 512x768x768 runs as 5x5x48"
     best = pipeline.map_matmul(512, 768, 768, "gemmini")
     assert best.simulation.cycles < library.simulation.cycles
     kept = pipeline.map_matmul(64, 64, 256, "gemmini_chip", policy="gemmini_auto")
-    assert next(iter(kept.mappings.values())).hardware_loop.held
+    assert hardware_loop_of(next(iter(kept.mappings.values()))).held

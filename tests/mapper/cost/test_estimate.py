@@ -19,15 +19,16 @@ from mapper.cost.latency.load_times import AGAIN, BIAS, EDGE, NEW, RETURN
 from mapper.cost.latency.loop_times import LoopTimes
 from mapper.cost.model import CostModel
 from mapper.lowering.matmul import lower_matmul, walk
-from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import contiguous
-from mapper.mapspace.hardware_loops import MapSpace, batch_of
+from mapper.mapspace.batch import batch_of
+from mapper.mapspace.hardware_loops import MapSpace
 from simulator.frontend.dma_requests import request_totals
 from simulator.machine import simulate
 from simulator.memory.request_stream import MemoryState
 from simulator.program import MatmulLoop, Matrix, Program
 from simulator.report import Action
-from tests.mapper.tiny import MACHINES, legal_loops, machine, mapping_of, prices, problems
+from tests.mapper.tiny import MACHINES, legal_loops, machine, prices, problems
 
 
 def naive_counts(program: Program, spec: HardwareSpec) -> Counter[Action]:
@@ -57,7 +58,7 @@ def test_closed_form_equals_a_sum_over_loops(data: st.DataObject) -> None:
     loop = data.draw(legal_loops(problem, spec))
     model = CostModel.of(problem, spec, prices(spec))
     column = counts.count(batch_of(loop), model.traffic)
-    naive = naive_counts(lower_matmul(problem, mapping_of(loop, problem, spec), spec), spec)
+    naive = naive_counts(lower_matmul(problem, loop, spec), spec)
     assert {action: int(column[action][0]) for action in naive} == dict(naive)
 
 
@@ -67,11 +68,11 @@ def test_counts_and_busy_memory_equal_those_of_the_simulation(data: st.DataObjec
     """All counts, L2 and DRAM included, integer for integer; also from warm caches."""
     spec = machine(data.draw(st.sampled_from(MACHINES)))
     problem = data.draw(problems(spec))
-    mapping = mapping_of(data.draw(legal_loops(problem, spec)), problem, spec)
-    program = lower_matmul(problem, mapping, spec)
+    loop = data.draw(legal_loops(problem, spec))
+    program = lower_matmul(problem, loop, spec)
     first, second = MemoryState(spec), MemoryState(spec)
     for _ in range(2):
-        expected = estimate(mapping, problem, spec, prices(spec), first)
+        expected = estimate(loop, problem, spec, prices(spec), first)
         measured = simulate(program, spec, memory=second)
         assert expected.counts == measured.counts
         assert expected.peak_macs_per_cycle == measured.peak_macs_per_cycle
@@ -118,9 +119,8 @@ def test_cycles_are_near_the_simulation(shape: tuple[int, int, int], loop: Hardw
     """Steady, ragged and memory-bound cases; tolerances are twice what was seen, at most 0.2."""
     spec = machine("gemmini")
     problem = contiguous(*shape)
-    mapping = mapping_of(loop, problem, spec)
-    expected = estimate(mapping, problem, spec, prices(spec))
-    measured = simulate(lower_matmul(problem, mapping, spec), spec)
+    expected = estimate(loop, problem, spec, prices(spec))
+    measured = simulate(lower_matmul(problem, loop, spec), spec)
     assert expected.cycles == pytest.approx(measured.cycles, rel=tolerance)
     assert expected.cycles >= problem.macs / expected.peak_macs_per_cycle
     for time in expected.units.values():
@@ -131,13 +131,13 @@ def test_waiting_for_the_memory_is_no_load_work() -> None:
     """As in the simulation, the load unit is busy while beats move, at most one a cycle."""
     spec = machine("gemmini")
     problem = contiguous(1, 768, 3072)
-    mapping = mapping_of(HardwareLoop(1, 8, 32, "mnk"), problem, spec)
-    expected = estimate(mapping, problem, spec, prices(spec))
+    loop = HardwareLoop(1, 8, 32, "mnk")
+    expected = estimate(loop, problem, spec, prices(spec))
     load = expected.units["load"]
     assert load.busy_cycles == expected.counts["dma", "read_beat"]
     assert load.stall_cycles["load latency"] > load.busy_cycles
     assert expected.bound == "load"
-    measured = simulate(lower_matmul(problem, mapping, spec), spec).units["load"]
+    measured = simulate(lower_matmul(problem, loop, spec), spec).units["load"]
     assert load.busy_cycles == pytest.approx(measured.busy_cycles, rel=0.1)
 
 
@@ -149,9 +149,8 @@ def test_wide_results_of_few_loops_are_bound_by_their_stores(loop: HardwareLoop)
     """
     spec = machine("gemmini_ibert")
     problem = contiguous(128, 64, 128, b_transposed=True, c_full=True)
-    mapping = mapping_of(loop, problem, spec)
-    expected = estimate(mapping, problem, spec, prices(spec))
-    measured = simulate(lower_matmul(problem, mapping, spec), spec)
+    expected = estimate(loop, problem, spec, prices(spec))
+    measured = simulate(lower_matmul(problem, loop, spec), spec)
     assert expected.cycles == pytest.approx(measured.cycles, rel=0.13)
 
 

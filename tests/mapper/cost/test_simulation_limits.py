@@ -9,12 +9,12 @@ import pytest
 from mapper import pipeline
 from mapper.cost.simulation_limits import check, check_floor
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import contiguous
 from mapper.mapspace.hardware_loops import MapSpace
 from mapper.mapspace.tile_sizes import EVERY, MOST_TILES, choices, extents, fitting
 from mapper.search.exact.hardware_loops import search
-from tests.mapper.tiny import machine, mapping_of, prices
+from tests.mapper.tiny import machine, prices
 
 HUGE = [
     (33_554_432, 1, 1),
@@ -46,9 +46,9 @@ def test_the_chosen_mapping_is_counted() -> None:
     """1,024^3 in tiles of one block: 262,144 loops."""
     spec, problem = machine("gemmini"), contiguous(1024, 1024, 1024)
     check_floor(problem, spec)
-    check(problem, search(problem, spec, prices(spec)).mapping, spec, prices(spec))
+    check(problem, search(problem, spec, prices(spec)).loop, spec, prices(spec))
     with pytest.raises(MappingError, match=r"262,144 hardware loops, the bound is 200,000"):
-        check(problem, mapping_of(HardwareLoop(1, 1, 1), problem, spec), spec, prices(spec))
+        check(problem, HardwareLoop(1, 1, 1), spec, prices(spec))
 
 
 @pytest.mark.parametrize("name", ["gemmini", "tiny_4x4", "gemmini_ibert", "paper_codesign", "gemmini_lean"])

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import HardwareLoop, LevelMapping, LoopNest, SpatialLoop, TemporalLoop
+from mapper.mapping.hardware_loop import HardwareLoop, hardware_loop_of
+from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.mapping.mapping_file import dump_mapping, read_mapping
-from mapper.mapspace.hardware_loops import ORDERS
+from mapper.mapspace.batch import ORDERS
 
 PROBLEM = {"m": 512, "k": 768, "n": 768}
 LOOP = HardwareLoop(8, 24, 4, "nmk")
-MAPPING = LOOP.mapping(("q",), PROBLEM, "gemmini", 16)
+MAPPING = LOOP.nest(("q",), PROBLEM, "gemmini", 16)
 
 
 @given(
@@ -29,8 +30,8 @@ def test_hardware_loop_survives_the_loop_nest_and_yaml(
     tiles: tuple[int, int, int], order: str, double_buffered: bool, held: frozenset[str], dim: int
 ) -> None:
     loop = HardwareLoop(*tiles, order, double_buffered, held)
-    mapping = loop.mapping(("ffn1",), PROBLEM, "a machine: with # odd name", dim)
-    assert mapping.hardware_loop == loop
+    mapping = loop.nest(("ffn1",), PROBLEM, "a machine: with # odd name", dim)
+    assert hardware_loop_of(mapping) == loop
     text = dump_mapping(mapping)
     assert read_mapping(text) == mapping
     assert dump_mapping(read_mapping(text)) == text
@@ -140,5 +141,5 @@ def test_a_nest_of_another_form_is_no_hardware_loop() -> None:
     levels = (LevelMapping("dram", temporal=(TemporalLoop("m", 4),)), *MAPPING.levels[1:])
     other = LoopNest(("q",), MAPPING.problem, "gemmini", levels)
     with pytest.raises(MappingError, match="not a hardware loop"):
-        _ = other.hardware_loop
+        hardware_loop_of(other)
     assert read_mapping(dump_mapping(other)) == other

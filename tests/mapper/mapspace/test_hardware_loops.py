@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem, contiguous
-from mapper.mapspace.hardware_loops import ORDERS, MapSpace
+from mapper.mapspace.batch import ORDERS
+from mapper.mapspace.hardware_loops import MapSpace
 from mapper.search.exact.hardware_loops import search
 from tests.mapper.tiny import machine, prices, problems
 
@@ -84,3 +85,14 @@ def test_nothing_fits_names_the_smallest_tile_and_the_census() -> None:
         search(problem, spec, prices(spec))
     assert caught.value.violations[0].demand == 512
     assert "candidates by broken rule" in str(caught.value)
+
+
+def test_a_mapping_and_its_nest_are_one() -> None:
+    spec, problem = machine("gemmini"), contiguous(512, 768, 768)
+    loop = HardwareLoop(4, 24, 4, "nmk")
+    nest = MapSpace(problem, spec).nest(loop)
+    assert MapSpace(problem, spec).loop(nest) == loop
+    with pytest.raises(MappingError, match="machine 'gemmini', not 'gemmini_chip'"):
+        MapSpace(problem, machine("gemmini_chip")).loop(nest)
+    with pytest.raises(MappingError, match="m=512 k=768 n=768, not m=16"):
+        MapSpace(contiguous(16, 16, 16), spec).loop(nest)

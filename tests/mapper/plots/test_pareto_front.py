@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mapper import cli
-from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.plots.pareto_front import LABELLED, draw_front, front_points
 
 DIMS = {"m": 512, "k": 768, "n": 768}
@@ -18,7 +18,7 @@ def test_numbers_and_labels() -> None:
     """EDPs 10 x 9, 20 x 4 and 40 x 3: the second is the least."""
     loops = [HardwareLoop(8, 24, 4, "mnk"), HardwareLoop(4, 48, 4, "nmk"), HardwareLoop(16, 48, 4)]
     costs = [(10e3, 9e6), (20e3, 4e6), (40e3, 3e6)]
-    points = [(loop.mapping(("x",), DIMS, "gemmini", 16), *cost) for loop, cost in zip(loops, costs, strict=True)]
+    points = [(loop.nest(("x",), DIMS, "gemmini", 16), *cost) for loop, cost in zip(loops, costs, strict=True)]
     info = front_points("title", points)
     assert info.kilocycles == pytest.approx((10.0, 20.0, 40.0))
     assert info.energy_uj == pytest.approx((9.0, 4.0, 3.0))
@@ -31,7 +31,7 @@ def test_numbers_and_labels() -> None:
 
 
 def test_many_points_are_not_labelled() -> None:
-    loop = HardwareLoop(1, 1, 1).mapping(("x",), DIMS, "gemmini", 16)
+    loop = HardwareLoop(1, 1, 1).nest(("x",), DIMS, "gemmini", 16)
     points = [(loop, 1e3 * place, 1e6 / place) for place in range(1, LABELLED + 2)]
     assert not draw_front(front_points("title", points)).axes[0].texts
 

@@ -47,10 +47,10 @@ def test_the_winner_simulates_best(objective: Objective) -> None:
     values = [row.value(objective) for row in found.rows]
     assert values == sorted(values)
     assert found.gain >= 0.0
-    programs = {lower_matmul(problem, row.mapping, spec) for row in found.rows}
+    programs = {lower_matmul(problem, row.loop, spec) for row in found.rows}
     assert len(programs) == 6
     winner = found.winner
-    simulated = simulate(lower_matmul(problem, winner.mapping, spec), spec, exact=True)
+    simulated = simulate(lower_matmul(problem, winner.loop, spec), spec, exact=True)
     assert winner.simulation.cycles == simulated.cycles
     assert winner.simulation.counts == winner.estimate.counts
     assert winner.simulation.energy_pj == winner.estimate.energy_pj

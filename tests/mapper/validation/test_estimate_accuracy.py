@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mapper import cli
-from mapper.mapspace.hardware_loops import ORDERS, MapSpace
+from mapper.mapspace.batch import ORDERS
+from mapper.mapspace.hardware_loops import MapSpace
 from mapper.validation import estimate_accuracy
 from mapper.validation.estimate_accuracy import Agreement, Row, Shape, compare, draw, shapes
 

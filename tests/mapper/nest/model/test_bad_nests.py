@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import HardwareLoop, LevelMapping, LoopNest, SpatialLoop, TemporalLoop
+from mapper.mapping.hardware_loop import HardwareLoop
+from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.mapping.mapping_file import dump_mapping, read_mapping
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP
 from mapper.nest.model.cost import evaluate
@@ -123,7 +124,7 @@ def test_a_winner_survives_yaml() -> None:
 def test_hardware_loop_of_a_larger_machine_is_not_clipped_in_silence() -> None:
     """A block of 16 rows of k where there are only 10: the nest says so."""
     problem = matmul(64, 10, 64)
-    mapping = HardwareLoop(4, 1, 4).mapping(("matmul",), problem.sizes, "flat", 16)
+    mapping = HardwareLoop(4, 1, 4).nest(("matmul",), problem.sizes, "flat", 16)
     with pytest.raises(MappingError, match="tile of k needs 16 elements > 10"):
         batch_of(mapping, problem, MACHINE)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.nest.model.access_counts import tally
 from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.batch import LevelShape, NestBatch, Skeleton
@@ -60,7 +60,7 @@ def test_both_places_of_the_innermost_loop_count_alike() -> None:
     """The hardware loop writes the m loop and the spatial loops at the array, Timeloop at the accumulator."""
     problem, machine = matmul(512, 768, 768), gemmini()
     loop = HardwareLoop(8, 48, 4, order="nmk")
-    theirs = batch_of(loop.mapping(("matmul",), problem.sizes, machine.name, 16), problem, machine)
+    theirs = batch_of(loop.nest(("matmul",), problem.sizes, machine.name, 16), problem, machine)
     ours = one(problem, machine, skeleton(("nmk", "", "knm"), double=True), "m=128 k=768 n=64", "m=128 k=768 n=64")
     a, b = (tally(nests, DEFAULT) for nests in (theirs, ours))
     for key in a.accesses:

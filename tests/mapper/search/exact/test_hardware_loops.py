@@ -14,9 +14,10 @@ from mapper.cost.estimate import estimate
 from mapper.cost.model import CostModel
 from mapper.cost.objective import OBJECTIVES, Objective
 from mapper.errors import MappingError
-from mapper.mapping.loop_nest import HardwareLoop
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem, contiguous
-from mapper.mapspace.hardware_loops import MapSpace, batch_of
+from mapper.mapspace.batch import batch_of
+from mapper.mapspace.hardware_loops import MapSpace
 from mapper.search.exact.hardware_loops import Proved, front, lower_bound, search
 from tests.mapper.mapspace.test_hardware_loops import everything
 from tests.mapper.tiny import machine, prices, problems
@@ -166,5 +167,5 @@ def test_the_estimate_agrees_with_the_search(name: str, shape: tuple[int, int, i
     problem = contiguous(*shape)
     for spec, tolerance in ((machine(name), 0.05), (hwconfigs.override(machine(name), {"l2": None}), 1e-4)):
         found = search(problem, spec, prices(spec))
-        expected = estimate(found.mapping, problem, spec, prices(spec))
+        expected = estimate(found.loop, problem, spec, prices(spec))
         assert found.cycles == pytest.approx(expected.cycles, rel=tolerance)

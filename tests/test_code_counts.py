@@ -1,0 +1,43 @@
+"""Limits of size and repetition that the packages keep; ``python tests/count_code.py`` prints all counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import count_code
+from tests.count_code import Source
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = count_code.read(ROOT)
+
+
+def test_every_package_is_counted() -> None:
+    assert {source.name.split("/")[0] for source in SOURCES} == set(count_code.TREES)
+    assert len(count_code.summary(SOURCES).splitlines()) > 30
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_files_stay_short(source: Source) -> None:
+    assert source.lines <= 400
+
+
+@pytest.mark.parametrize(
+    ("formula", "place"),
+    [
+        ("tile footprint", "simulator/tile_footprint.py"),
+        ("Pareto filter", "mapper/nest/bounds/pareto.py"),
+    ],
+)
+def test_a_formula_stands_in_one_place(formula: str, place: str) -> None:
+    assert count_code.formula_places(SOURCES)[formula] == [place]
+
+
+def test_the_counter_sees_what_it_counts() -> None:
+    text = "# a reason\nx = k * (tile_m + self.n)  # noqa: E501\nif goal == 'energy':\n    pass\n"
+    source = Source("mapper/x.py", text)
+    assert source.comments == 1
+    assert count_code.formula_places([source]) == {
+        "tile footprint": ["mapper/x.py"], "objective": ["mapper/x.py"], "Pareto filter": [],
+    }  # fmt: skip

@@ -210,8 +210,8 @@ def _proved(options: argparse.Namespace, space: NestSpace, progress: Progress) -
 def _holds_for(space: NestSpace) -> str:
     """The mapspace and the accounting in half a sentence."""
     steps = ", ".join(f"{dim} {unit}" for dim, unit in units.of(space).items())
-    tiles = "perfect factors" if space.perfect else f"tiles of any size in units of {steps}"
-    return f"holds for {tiles}, the {space.spatial} array, {space.accounting.name} accounting"
+    tiles = "perfect factors" if space.axes.perfect else f"tiles of any size in units of {steps}"
+    return f"holds for {tiles}, the {space.axes.spatial} array, {space.accounting.name} accounting"
 
 
 def _space_lines(space: NestSpace) -> list[str]:

@@ -38,4 +38,4 @@ def parse(text: str, dims: Sequence[str]) -> dict[str, int]:
 
 def of(space: NestSpace) -> dict[str, int]:
     """The units of a space, those of its first outer choice [elements]."""
-    return {dim: space.grid(space.variants[0], dim).unit for dim in space.dims}
+    return {dim: space.axes.grid(space.axes.variants[0], dim).unit for dim in space.axes.dims}

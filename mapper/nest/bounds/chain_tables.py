@@ -14,42 +14,12 @@ from mapper.nest.bounds.order_classes import OrderClass
 from mapper.nest.bounds.pareto import beaten, thinned
 from mapper.nest.bounds.reuse_structure import Affine, Pair, Structure
 from mapper.nest.bounds.tile_chains import chains, cut, expanded, joined
+from mapper.nest.mapspace.tile_grid import Grid
 from mapper.nest.model.tile_counts import Cut, weighted
 from simulator.arrays import Bools, Floats, Ints
 
 LARGEST_GROUP = 4_000_000
 """Rows of a table above which a search is refused: about a gigabyte of columns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Sizes that the tiles of one dimension may have."""
-
-    size: int
-    """The dimension [elements]."""
-    unit: int
-    """Elements per unit; the last unit may be smaller."""
-    array: int
-    """Elements that the array takes at once."""
-    perfect: bool
-    allowed: tuple[tuple[int, ...] | None, ...] = ()
-    """Per level of a tile, outermost first: sizes left by constraints [units]; see `ChainShape`."""
-    trips: tuple[tuple[int, ...] | None, ...] = ()
-    coarse: tuple[int, ...] = ()
-    """Only these sizes [units], for a first look; empty for all."""
-
-    @property
-    def units(self) -> int:
-        return -(-self.size // self.unit)
-
-    @property
-    def last(self) -> int:
-        """The array's own tile [units]."""
-        return max(1, self.array // self.unit)
-
-    def elements(self, units: Ints) -> Ints:
-        """Tile sizes in elements."""
-        return np.minimum(units * self.unit, self.size)
 
 
 @dataclass(frozen=True, slots=True)

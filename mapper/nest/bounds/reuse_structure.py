@@ -18,10 +18,8 @@ from mapper.nest.model.capacity import block_sizes
 from mapper.nest.model.cost import GUARD, Coefficients, Linear
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, NestProblem
+from mapper.nest.model.reuse_groups import groups_of
 from mapper.nest.model.transfers import Kept, Move, Spread, pairs, partial_words
-
-COMMON = 3
-"""Group of the dimensions that index every tensor, as a batch."""
 
 Pair = tuple[int, int]
 """(group, child): the copy inside the outermost ``child`` levels of the tensor whose irrelevant dimensions are the
@@ -165,19 +163,6 @@ def temporal_levels(spatial: Spread) -> int:
     if len(used) > 1:
         raise MappingError("spatial loops at several levels cannot be searched; put them at one")
     return used[0] + 1 if used else len(spatial)
-
-
-def groups_of(problem: NestProblem) -> tuple[tuple[str, ...], ...]:
-    """Irrelevant dimensions of input, weight and output, then those relevant to all; they must not overlap."""
-    irrelevant = [problem.irrelevant(tensor) for tensor in TENSORS]
-    common = frozenset(problem.names).difference(*irrelevant)
-    groups = [*irrelevant, common]
-    if sum(len(group) for group in groups) != len(problem.names):
-        shared = [dim for dim in problem.names if sum(dim in group for group in irrelevant) > 1]
-        raise MappingError(
-            f"{problem.name}: {', '.join(shared)} is irrelevant to two tensors; such nests are evaluated, not searched"
-        )
-    return tuple(tuple(dim for dim in problem.names if dim in group) for group in groups)
 
 
 @dataclass(frozen=True, slots=True)

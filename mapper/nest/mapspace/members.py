@@ -1,27 +1,32 @@
-"""Members of a mapspace as rows of integers: what they cost, which are legal, and the loop nests they stand for."""
+"""Members of a mapspace as rows of integers: what they cost, which are legal, and the loop nests they stand for.
+
+What a nest costs depends on its loop orders only through the *innermost run* of each level: scanned from the inside
+out, the loops with more than one trip that leave one tensor's tile in place, until the first that does not. Outside the
+run every loop counts for every tensor, in whatever order. Of the 5,040 orders of a convolution's level at most 16 can
+be told apart, so rows are sorted by their runs and each group is one batch of the kernel.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mapper.errors import MappingError, Violation
+from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LoopNest
-from mapper.nest.bounds.reuse_structure import COMMON, groups_of
-from mapper.nest.mapspace.constraints import Sizes
-from mapper.nest.model import fit
+from mapper.nest.mapspace.axes import NestAxes
+from mapper.nest.mapspace.level_capacity import holds, needs_kernel
 from mapper.nest.model.assemble import assemble
-from mapper.nest.model.batch import NestBatch
+from mapper.nest.model.batch import NestBatch, Skeleton
 from mapper.nest.model.cost import evaluate
 from mapper.nest.model.from_mapping import batch_of
+from mapper.nest.model.problem import NestProblem
+from mapper.nest.model.reuse_groups import COMMON, groups_of
 from simulator.arrays import Bools, Floats, Ints, Rows
 
-if TYPE_CHECKING:
-    from mapper.nest.mapspace.nest_space import NestSpace
+NOBODY = -1
+"""Owner of a run in which no loop is yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,149 +46,182 @@ class MemberCosts:
         return self.energy_pj * self.cycles
 
 
-def tiles_of(space: NestSpace, rows: Rows) -> Rows:
-    """(rows, levels + 1, dimensions): T0 .. TL [elements]; TL is the array's own tile."""
-    count, dims = len(rows), len(space.dims)
-    tiles = np.empty((count, space.levels + 1, dims), np.int64)
-    tiles[:, 0] = [space.problem.size(dim) for dim in space.dims]
-    tiles[:, 1:-1] = rows[:, space.levels + 1 :].reshape(count, space.levels - 1, dims)
-    array = np.array([[variant.array_tile(dim) for dim in space.dims] for variant in space.variants])
-    tiles[:, -1] = np.minimum(array[rows[:, space.levels]], tiles[:, -2])
+def tiles_of(axes: NestAxes, rows: Rows) -> Rows:
+    """Return (rows, levels + 1, dimensions): T0 .. TL [elements]; TL is the array's own tile."""
+    count, dims = len(rows), len(axes.dims)
+    tiles = np.empty((count, axes.levels + 1, dims), np.int64)
+    tiles[:, 0] = [axes.problem.size(dim) for dim in axes.dims]
+    tiles[:, 1:-1] = rows[:, axes.levels + 1 :].reshape(count, axes.levels - 1, dims)
+    array = np.array([[variant.array_tile(dim) for dim in axes.dims] for variant in axes.variants])
+    tiles[:, -1] = np.minimum(array[rows[:, axes.levels]], tiles[:, -2])
     return tiles
 
 
-def costs(space: NestSpace, rows: Rows) -> MemberCosts:
-    """Costs of every row; a row's costs do not depend on the others beside it.
-
-    Only which loops with more than one trip lie innermost matters to the counts, so rows are priced in groups that
-    agree in that, whatever their orders.
-    """
-    tiles = tiles_of(space, rows)
-    runs = _inner_runs(space, rows, tiles[:, :-1] > tiles[:, 1:])
-    keys = np.column_stack([rows[:, space.levels], runs])
-    _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+def costs(axes: NestAxes, rows: Rows) -> MemberCosts:
+    """Return the costs of every row; a row's costs do not depend on the others beside it."""
+    tiles = tiles_of(axes, rows)
+    runs = _innermost_runs(axes, rows, tiles)
+    keys = np.column_stack([rows[:, axes.levels], runs])
+    _, first, key_of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     cycles, energy = np.empty(len(rows), np.int64), np.empty(len(rows))
     footprint, valid = np.empty(len(rows), np.int64), np.empty(len(rows), bool)
-    groups = groups_of(space.problem)
-    bits = {memory.name: memory.word_bits for memory in space.hierarchy.memories}
-    by_group = np.split(np.argsort(group.ravel(), kind="stable"), np.cumsum(np.bincount(group.ravel()))[:-1])
-    for number, members in enumerate(by_group):
-        orders = [_order(space.dims, groups, int(run)) for run in runs[first[number]]]
-        batch = _batch(space, int(rows[first[number], space.levels]), orders, tiles[members])
-        found = evaluate(batch, space.accounting)
-        cycles[members], energy[members], valid[members] = found.cycles, found.energy_pj, found.valid
-        taken = sum((words * bits[name] for name, words in found.footprint.items()), np.zeros(len(members)))
-        footprint[members] = (taken // 8).astype(np.int64)
+    groups = groups_of(axes.problem)
+    word_bits = {memory.name: memory.word_bits for memory in axes.hierarchy.memories}
+    by_key = np.split(np.argsort(key_of.ravel(), kind="stable"), np.cumsum(np.bincount(key_of.ravel()))[:-1])
+    for number, alike in enumerate(by_key):
+        orders = [_representative_order(axes.dims, groups, int(run)) for run in runs[first[number]]]
+        batch = _batch(axes, int(rows[first[number], axes.levels]), orders, tiles[alike])
+        priced = evaluate(batch, axes.accounting)
+        cycles[alike], energy[alike], valid[alike] = priced.cycles, priced.energy_pj, priced.valid
+        bits = sum((words * word_bits[name] for name, words in priced.footprint.items()), np.zeros(len(alike)))
+        footprint[alike] = (bits // 8).astype(np.int64)
     return MemberCosts(cycles, energy, footprint, valid)
 
 
-def _inner_runs(space: NestSpace, rows: Rows, moves: Bools) -> Rows:
-    """(rows, levels): bits of the innermost loops with more than one trip that belong to one group."""
-    group_of = np.empty(len(space.dims), np.int64)
-    for number, dims in enumerate(groups_of(space.problem)):
-        for dim in dims:
-            group_of[space.dims.index(dim)] = number
-    index = np.arange(len(rows))
-    runs = np.zeros((len(rows), space.levels), np.int64)
-    for level in range(space.levels):
-        order = space.order_tables[level][rows[:, level]]
-        owner = np.full(len(rows), -1)
-        open_ = np.ones(len(rows), bool)
-        for position in reversed(range(len(space.dims))):
-            here = order[:, position]
-            moving = moves[index, level, here] & open_
-            fresh = moving & (owner == -1)
-            owner = np.where(fresh, group_of[here], owner)
-            joins = fresh | (moving & (group_of[here] == owner) & (owner != COMMON))
-            runs[:, level] |= np.where(joins, 1 << here, 0)
-            open_ &= ~moving | joins
+def _innermost_runs(axes: NestAxes, rows: Rows, tiles: Rows) -> Rows:
+    """(rows, levels): innermost run of every level; bit d stands for the loop over dimension d."""
+    moves = tiles[:, :-1] > tiles[:, 1:]
+    group_of = _group_numbers(axes.problem)
+    runs = np.empty((len(rows), axes.levels), np.int64)
+    for level in range(axes.levels):
+        order = axes.order_tables[level][rows[:, level]]
+        runs[:, level] = _innermost_run(order, moves[:, level], group_of)
     return runs
 
 
-def _order(dims: Sequence[str], groups: Sequence[Sequence[str]], run: int) -> tuple[str, ...]:
-    """A loop order with the loops of a run innermost and others of its group outermost, where they count."""
+def _group_numbers(problem: NestProblem) -> Ints:
+    """Reuse group of each dimension."""
+    group_of = np.empty(len(problem.names), np.int64)
+    for number, dims in enumerate(groups_of(problem)):
+        for dim in dims:
+            group_of[problem.names.index(dim)] = number
+    return group_of
+
+
+def _innermost_run(order: Rows, moves: Bools, group_of: Ints) -> Ints:
+    """Innermost run of one level, per row.
+
+    Parameters
+    ----------
+    order
+        (rows, dimensions): positions of the dimensions, outer to inner.
+    moves
+        (rows, dimensions): whether the loop over a dimension has more than one trip.
+    group_of
+        Reuse group of each dimension.
+    """
+    index = np.arange(len(order))
+    run = np.zeros(len(order), np.int64)
+    owner = np.full(len(order), NOBODY)
+    scanning = np.ones(len(order), bool)
+    for position in reversed(range(order.shape[1])):
+        dim = order[:, position]
+        moving = moves[index, dim] & scanning
+        begins = moving & (owner == NOBODY)
+        owner = np.where(begins, group_of[dim], owner)
+        # A loop over a common dimension moves every tensor: it ends the run that it begins.
+        joins = begins | (moving & (group_of[dim] == owner) & (owner != COMMON))
+        run |= np.where(joins, 1 << dim, 0)
+        scanning &= ~moving | joins  # loops of one trip are passed by, whoever owns them
+    return run
+
+
+def _representative_order(dims: Sequence[str], groups: Sequence[Sequence[str]], run: int) -> tuple[str, ...]:
+    """A loop order that has this innermost run: the rest of its group outermost, where it cannot lengthen the run."""
     inner = tuple(dim for position, dim in enumerate(dims) if run >> position & 1)
     family = next((set(group) for group in groups if set(inner) & set(group)), set[str]())
-    outer = tuple(dim for dim in dims if dim in family and dim not in inner)
-    return (*outer, *(dim for dim in dims if dim not in family), *inner)
+    outermost = tuple(dim for dim in dims if dim in family and dim not in inner)
+    return (*outermost, *(dim for dim in dims if dim not in family), *inner)
 
 
-def _batch(space: NestSpace, variant: int, orders: Sequence[Sequence[str]], tiles: Rows) -> NestBatch:
-    choice = space.variants[variant]
+def _batch(axes: NestAxes, variant_number: int, orders: Sequence[Sequence[str]], tiles: Rows) -> NestBatch:
+    variant = axes.variants[variant_number]
     columns = {
-        dim: [tiles[:, level, position] for level in range(1, space.levels)] for position, dim in enumerate(space.dims)
+        dim: [tiles[:, level, position] for level in range(1, axes.levels)] for position, dim in enumerate(axes.dims)
     }
-    return assemble(space.problem, space.hierarchy, choice.kept, choice.spatial, orders, columns, choice.doubled)
+    return assemble(axes.problem, axes.hierarchy, variant.kept, variant.spatial, orders, columns, variant.doubled)
 
 
-def mapping_of(space: NestSpace, row: Sequence[int]) -> LoopNest:
-    """The loop nest of a row."""
-    line = np.array([row], np.int64)
-    orders = [space.orders[level][int(row[level])] for level in range(space.levels)]
-    return _batch(space, int(row[space.levels]), orders, tiles_of(space, line)).mapping(0)
+def mapping_of(axes: NestAxes, row: Sequence[int]) -> LoopNest:
+    """Return the loop nest of a row."""
+    orders = [axes.orders[level][int(row[level])] for level in range(axes.levels)]
+    return _batch(axes, int(row[axes.levels]), orders, tiles_of(axes, np.array([row], np.int64))).mapping(0)
 
 
-def row_of(space: NestSpace, mapping: LoopNest) -> tuple[int, ...]:
-    """The row of a loop nest.
+def row_of(axes: NestAxes, mapping: LoopNest) -> tuple[int, ...]:
+    """Return the row of a loop nest.
 
     Raises
     ------
     MappingError
         If the mapping is for another problem or machine, or is no member: what is outside the space is named.
     """
-    batch = batch_of(mapping, space.problem, space.hierarchy)
+    batch = batch_of(mapping, axes.problem, axes.hierarchy)
     shapes = batch.skeleton.levels
-    variants = [
-        number
-        for number, choice in enumerate(space.variants)
-        if all(
-            shape.kept == choice.kept[level]
-            and set(shape.spatial) == set(choice.spatial[level])
-            and shape.double_buffered == choice.doubled[level]
-            for level, shape in enumerate(shapes)
-        )
-    ]
-    if not variants:
-        raise MappingError(
-            "not in this mapspace: its keep sets, spatial loops and double buffers are none of the choices"
-        )
-    genes, tiles = [], []
-    for level in range(space.levels):
+    variant = _variant_of(axes, batch.skeleton)
+    orders, tiles = list[int](), list[int]()
+    for level in range(axes.levels):
         shape = shapes[level]
-        if shape.order not in space.orders[level]:
+        if shape.order not in axes.orders[level]:
             raise MappingError(f"not in this mapspace: order {''.join(shape.order)} at {shape.memory}")
-        genes.append(space.orders[level].index(shape.order))
+        orders.append(axes.orders[level].index(shape.order))
         step = {dim: int(np.asarray(tile).flat[0]) for dim, tile in zip(shape.order, batch.tiles[level], strict=True)}
-        tiles += [step[dim] for dim in space.dims] if level < space.levels - 1 else []
-    row = (*genes, variants[0], *tiles)
-    if not legal(space, np.array([row], np.int64), fits=False)[0]:
+        tiles += [step[dim] for dim in axes.dims] if level < axes.levels - 1 else []
+    row = (*orders, variant, *tiles)
+    if not are_members(axes, np.array([row], np.int64))[0]:
         raise MappingError("not in this mapspace: its tiles are not of the allowed sizes")
     return row
 
 
-def legal(space: NestSpace, rows: Rows, *, fits: bool = True) -> Bools:
-    """Which rows are members, and (``fits``) whose tiles the memories hold."""
-    good = rows.shape[1] == space.genes and np.ones(len(rows), bool)
-    for level, orders in enumerate(space.orders):
-        good = good & (rows[:, level] >= 0) & (rows[:, level] < len(orders))
-    good = good & (rows[:, space.levels] >= 0) & (rows[:, space.levels] < len(space.variants))
-    for number in np.unique(rows[good, space.levels]):
-        where = np.flatnonzero(good & (rows[:, space.levels] == number))
-        good[where] = _legal_tiles(space, int(number), rows[where], fits)
-    if fits and good.any() and any(map(space.needs_kernel, space.variants)):
-        good[good] = costs(space, rows[good]).valid
-    return np.asarray(good)
+def _variant_of(axes: NestAxes, skeleton: Skeleton) -> int:
+    """Position of the variant that a skeleton follows."""
+    for number, variant in enumerate(axes.variants):
+        if all(
+            shape.kept == variant.kept[level]
+            and set(shape.spatial) == set(variant.spatial[level])
+            and shape.double_buffered == variant.doubled[level]
+            for level, shape in enumerate(skeleton.levels)
+        ):
+            return number
+    raise MappingError("not in this mapspace: its keep sets, spatial loops and double buffers are none of the choices")
 
 
-def _legal_tiles(space: NestSpace, number: int, rows: Rows, fits: bool) -> Bools:
-    choice = space.variants[number]
-    tiles = tiles_of(space, rows)
+def are_members(axes: NestAxes, rows: Rows) -> Bools:
+    """Return which rows are members, whether or not the memories hold their tiles."""
+    return _checked(axes, rows, fits=False)
+
+
+def legal(axes: NestAxes, rows: Rows) -> Bools:
+    """Return which rows are members whose tiles the memories hold."""
+    good = _checked(axes, rows, fits=True)
+    if good.any() and any(needs_kernel(axes, variant) for variant in axes.variants):
+        good[good] = costs(axes, rows[good]).valid
+    return good
+
+
+def _checked(axes: NestAxes, rows: Rows, *, fits: bool) -> Bools:
+    if rows.shape[1] != axes.genes:
+        return np.zeros(len(rows), bool)
     good = np.ones(len(rows), bool)
-    units = np.empty((len(rows), space.levels - 1, len(space.dims)), np.int64)
-    for position, dim in enumerate(space.dims):
-        grid, steps = space.grid(choice, dim), space.steps(choice, dim)
+    for level, orders in enumerate(axes.orders):
+        good &= (rows[:, level] >= 0) & (rows[:, level] < len(orders))
+    good &= (rows[:, axes.levels] >= 0) & (rows[:, axes.levels] < len(axes.variants))
+    for number in np.unique(rows[good, axes.levels]):
+        where = np.flatnonzero(good & (rows[:, axes.levels] == number))
+        good[where] = tiles_allowed(axes, int(number), rows[where], fits=fits)
+    return good
+
+
+def tiles_allowed(axes: NestAxes, variant_number: int, rows: Rows, *, fits: bool) -> Bools:
+    """Return which rows of one variant have tiles of the space, and (``fits``) of which each level holds them."""
+    variant = axes.variants[variant_number]
+    tiles = tiles_of(axes, rows)
+    good = np.ones(len(rows), bool)
+    units = np.empty((len(rows), axes.levels - 1, len(axes.dims)), np.int64)
+    for position, dim in enumerate(axes.dims):
+        grid, steps = axes.grid(variant, dim), axes.steps(variant, dim)
         outer = np.full(len(rows), len(steps.values) - 1)
-        for level in range(space.levels - 1):
+        for level in range(axes.levels - 1):
             size = tiles[:, level + 1, position]
             unit = -(-size // grid.unit)
             good &= (size >= 1) & (grid.elements(unit) == size)
@@ -192,101 +230,4 @@ def _legal_tiles(space: NestSpace, number: int, rows: Rows, fits: bool) -> Bools
             relation = steps.relations[level]
             good &= index <= outer if relation is None else relation[outer, index]
             outer, units[:, level, position] = index, unit
-    if fits:
-        for level in range(1, space.levels):
-            rule = space.fits(choice, level)
-            if rule is not None:
-                good &= rule[0]([units[:, level - 1, position] for position in range(len(space.dims))])
-    return good
-
-
-def walk(space: NestSpace, most: int) -> Iterator[Rows]:
-    """Every legal member, at most ``most`` at a time, in a fixed order."""
-    order_rows = np.array(list(product(*(range(len(orders)) for orders in space.orders))), np.int64)
-    for number, choice in enumerate(space.variants):
-        for tiles in all_tiles(space, number, most):
-            per_block = max(1, most // max(1, len(tiles)))
-            for start in range(0, len(order_rows), per_block):
-                orders = order_rows[start : start + per_block]
-                rows = np.column_stack(
-                    [
-                        np.repeat(orders, len(tiles), axis=0),
-                        np.full(len(orders) * len(tiles), number),
-                        np.tile(tiles, (len(orders), 1)),
-                    ]
-                )
-                if space.needs_kernel(choice):
-                    rows = rows[costs(space, rows).valid]
-                if len(rows):
-                    yield rows
-
-
-def all_tiles(space: NestSpace, number: int, most: int) -> Iterator[Rows]:
-    """Tile genes of one outer choice that fit, at most ``most`` at a time."""
-    chains = [_chains(space, number, dim) for dim in space.dims]
-    head, tail = chains[0], chains[1:]
-    inner = np.array(list(product(*(range(len(chain)) for chain in tail))), np.int64).reshape(-1, len(tail))
-    for outer in head:
-        for start in range(0, len(inner), most):
-            part = inner[start : start + most]
-            columns = [np.broadcast_to(outer, (len(part), len(outer)))]
-            columns += [chain[part[:, index]] for index, chain in enumerate(tail)]
-            tiles = np.stack(columns, axis=2).reshape(len(part), -1)
-            rows = np.column_stack([np.zeros((len(part), space.levels), np.int64), np.full(len(part), number), tiles])
-            keep = _legal_tiles(space, number, rows, fits=True)
-            if keep.any():
-                yield tiles[keep]
-
-
-def _chains(space: NestSpace, number: int, dim: str) -> Rows:
-    """(chains, levels - 1): tiles of one dimension [elements]."""
-    choice = space.variants[number]
-    steps, grid = space.steps(choice, dim), space.grid(choice, dim)
-    found: list[tuple[int, ...]] = [(len(steps.values) - 1,)]
-    for level in range(space.levels - 1):
-        relation = steps.relations[level]
-        found = [
-            (*chain, index)
-            for chain in found
-            for index in range(len(steps.values))
-            if steps.masks[level][index] and (index <= chain[-1] if relation is None else relation[chain[-1], index])
-        ]
-    index = np.array([chain[1:] for chain in found], np.int64).reshape(len(found), space.levels - 1)
-    return grid.elements(steps.values[index])
-
-
-def violations(space: NestSpace, mapping: LoopNest) -> list[Violation]:
-    """Broken inequalities of a loop nest: rules of the nest, rooms, constraints."""
-    try:
-        batch = batch_of(mapping, space.problem, space.hierarchy)
-    except MappingError as error:
-        if not error.violations:
-            raise
-        return list(error.violations)
-    broken = fit.violations(batch, space.accounting)
-    return [*broken, *_constraint_violations(space, batch)]
-
-
-def _constraint_violations(space: NestSpace, batch: NestBatch) -> Iterator[Violation]:
-    outside = {dim: space.problem.size(dim) for dim in space.dims}
-    for shape, tiles in zip(batch.skeleton.levels, batch.tiles, strict=True):
-        rule = space.constraints.rule(shape.memory)
-        for dim, tile in zip(shape.order, tiles, strict=True):
-            size = int(np.asarray(tile).flat[0])
-            pairs: tuple[tuple[str, Sizes | None, int, str], ...] = (
-                ("tile", rule.tile.get(dim), size, "elements"),
-                ("factor", rule.factor.get(dim), -(-outside[dim] // size), "trips"),
-            )
-            for kind, sizes, value, unit in pairs:
-                if sizes is not None and not sizes.allow(np.array([value]))[0]:
-                    text = f"constraint {kind}.{dim}{sizes}"
-                    yield Violation(text, shape.memory, value, sizes.most or (sizes.any or (0,))[0], unit)
-            outside[dim] = size
-        if shape.order and shape.order not in rule.order.of(space.dims):
-            text = f"constraint order {list(rule.order.any or ())} for {''.join(shape.order)}"
-            yield Violation(text, shape.memory, 1, 0, "orders")
-        if not rule.keep.allow(shape.kept):
-            yield Violation(f"constraint keep for {sorted(shape.kept)}", shape.memory, 1, 0, "sets")
-        if not rule.double_buffer.allow(shape.double_buffered):
-            text = f"constraint double_buffer for {sorted(shape.double_buffered)}"
-            yield Violation(text, shape.memory, 1, 0, "sets")
+    return good & holds(axes, variant, units) if fits else good

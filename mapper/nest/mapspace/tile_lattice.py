@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from mapper.errors import MappingError
-from mapper.nest.bounds.chain_tables import Grid
 from mapper.nest.mapspace.constraints import Constraints, LevelRule
 from mapper.nest.mapspace.divisions import divisors
+from mapper.nest.mapspace.tile_grid import Grid
 from mapper.nest.mapspace.tile_sampler import Steps
-from mapper.nest.mapspace.variants import Choice
+from mapper.nest.mapspace.variants import Variant
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import NestProblem
 from simulator.arrays import Bools, Ints
@@ -65,36 +65,36 @@ class Lattice:
             if unit < 1:
                 raise MappingError(f"unit of {dim}: must be at least 1 element, not {unit}")
 
-    def grid(self, choice: Choice, dim: str) -> Grid:
+    def grid(self, variant: Variant, dim: str) -> Grid:
         """Sizes of the tiles of a dimension under a choice of spatial loops."""
-        key = choice.array_tile(dim), dim
+        key = variant.array_tile(dim), dim
         if key not in self._grids:
             self._grids[key] = self._make_grid(*key)
         return self._grids[key]
 
-    def steps(self, choice: Choice, dim: str) -> Steps:
+    def steps(self, variant: Variant, dim: str) -> Steps:
         """The same for draws."""
-        key = choice.array_tile(dim), dim
+        key = variant.array_tile(dim), dim
         if key not in self._steps:
-            self._steps[key] = self._make_steps(self.grid(choice, dim))
+            self._steps[key] = self._make_steps(self.grid(variant, dim))
         return self._steps[key]
 
-    def chains(self, choice: Choice, dim: str) -> int:
+    def chains(self, variant: Variant, dim: str) -> int:
         """Number of chains of tiles of a dimension, whatever fits."""
-        key = choice.array_tile(dim), dim
+        key = variant.array_tile(dim), dim
         if key not in self._chains:
-            grid = self.grid(choice, dim)
+            grid = self.grid(variant, dim)
             if self.levels == 1:
                 allowed = grid.allowed[0] if grid.allowed else None
                 self._chains[key] = int(allowed is None or grid.units in allowed)
             else:
-                self._chains[key] = self.steps(choice, dim).chains()
+                self._chains[key] = self.steps(variant, dim).chains()
         return self._chains[key]
 
-    def require_chains(self, choices: tuple[Choice, ...]) -> None:
+    def require_chains(self, choices: tuple[Variant, ...]) -> None:
         """Raise a `MappingError` that names the constraints of a dimension which none of its chains meets."""
         for dim in self.problem.names:
-            if any(self.chains(choice, dim) for choice in choices):
+            if any(self.chains(variant, dim) for variant in choices):
                 continue
             kind = "perfect factors" if self.perfect else f"tiles in units of {self.grid(choices[0], dim).unit}"
             about = " and ".join(self.constraints.about(dim)) or "the machine"

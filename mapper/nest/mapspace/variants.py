@@ -33,7 +33,7 @@ convolution. Gemmini's weight-stationary array takes the reduction on its rows a
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Variant:
     """One combination of the outer choices."""
 
     kept: Kept

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mapper.nest.bounds.chain_tables import Grid, Table, expanded_table, group_table
+from mapper.nest.bounds.chain_tables import Table, expanded_table, group_table
 from mapper.nest.bounds.combine import Combined, Combiner
 from mapper.nest.bounds.order_classes import OrderClass
-from mapper.nest.bounds.reuse_structure import COMMON, Structure
+from mapper.nest.bounds.reuse_structure import Structure
+from mapper.nest.mapspace.tile_grid import Grid
+from mapper.nest.model.reuse_groups import COMMON
 from mapper.search.exact.incumbents import Candidate, Goal
 from simulator.arrays import Floats, Ints
 

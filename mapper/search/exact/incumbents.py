@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from mapper.cost.objective import Objective, objective_value
-from mapper.nest.bounds.chain_tables import Grid
 from mapper.nest.bounds.combine import Combined
 from mapper.nest.bounds.order_classes import OrderClass
 from mapper.nest.bounds.pareto import staircase
 from mapper.nest.bounds.reuse_structure import Structure
+from mapper.nest.mapspace.tile_grid import Grid
 from simulator.arrays import Bools, Floats, Ints
 
 TIE = 1e-12

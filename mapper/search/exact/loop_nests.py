@@ -25,14 +25,15 @@ from mapper.cost.objective import Goal as SearchGoal
 from mapper.cost.objective import objective_value, ranking_keys
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LoopNest
-from mapper.nest.bounds.chain_tables import Grid
 from mapper.nest.bounds.order_classes import OrderClass, State, order_classes
-from mapper.nest.bounds.reuse_structure import COMMON, Structure, structure
+from mapper.nest.bounds.reuse_structure import Structure, structure
 from mapper.nest.mapspace.constraints import Constraints
 from mapper.nest.mapspace.nest_space import NestSpace
+from mapper.nest.mapspace.tile_grid import Grid
 from mapper.nest.model.accounting import Accounting
 from mapper.nest.model.assemble import assemble
 from mapper.nest.model.cost import evaluate
+from mapper.nest.model.reuse_groups import COMMON
 from mapper.search.exact.branch_and_bound import Effort, Stopped, ideal_costs, search_class
 from mapper.search.exact.incumbents import Candidate, Front, Goal, Least
 from mapper.search.space import require_goal
@@ -203,16 +204,16 @@ class _Task:
 def _tasks(space: NestSpace) -> list[_Task]:
     tasks: list[_Task] = []
     groups: dict[tuple[object, ...], list[tuple[frozenset[str], ...]]] = {}
-    for variant in space.variants:
+    for variant in space.axes.variants:
         groups.setdefault((variant.kept, variant.spatial), []).append(variant.doubled)
-    first = {(variant.kept, variant.spatial): variant for variant in reversed(space.variants)}
+    first = {(variant.kept, variant.spatial): variant for variant in reversed(space.axes.variants)}
     for number, ((kept, spatial), doubled) in enumerate(groups.items()):
         variant = first[kept, spatial]  # type: ignore[index]
         item = structure(space.problem, space.hierarchy, space.accounting, variant.kept, variant.spatial)
         choices = tuple(
             frozenset(i for i, tile in enumerate(item.tiles) if tile.tensor in names[tile.level]) for names in doubled
         )
-        grids = {dim: space.grid(variant, dim) for dim in space.dims}
+        grids = {dim: space.axes.grid(variant, dim) for dim in space.axes.dims}
         orders = _group_orders(space, item)
         groups_used = COMMON + bool(item.groups[COMMON])
         classes = order_classes(item.levels, item.pairs, groups_used, orders)
@@ -223,11 +224,11 @@ def _tasks(space: NestSpace) -> list[_Task]:
 def _group_orders(space: NestSpace, item: Structure) -> tuple[tuple[tuple[int, ...], ...] | None, ...] | None:
     """Allowed orders in terms of groups, None where all are."""
     found: list[tuple[tuple[int, ...], ...] | None] = []
-    every = len(list(permutations(space.dims))) if len(space.dims) < 8 else 0
+    every = len(list(permutations(space.axes.dims))) if len(space.axes.dims) < 8 else 0
     group_of = {dim: group for group, dims in enumerate(item.groups) for dim in dims}
     single = all(len(dims) <= 1 for dims in item.groups)
     missing = [group for group in range(COMMON) if not item.groups[group]]
-    for level, orders in enumerate(space.orders):
+    for level, orders in enumerate(space.axes.orders):
         if len(orders) == every:
             found.append(None)
         elif not single:
@@ -346,7 +347,7 @@ class _Hunt:
         return Priced(batch.mapping(0), int(costs.cycles[0]), energy, words)
 
     def _order(self, task: _Task, level: int, state: State) -> tuple[str, ...]:
-        return _order_of(self.space.orders[level], task.item.groups, state)
+        return _order_of(self.space.axes.orders[level], task.item.groups, state)
 
 
 def _keys(priced: Priced, objective: SearchGoal) -> tuple[float, ...]:

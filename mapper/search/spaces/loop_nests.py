@@ -68,24 +68,24 @@ class LoopNests:
     def _sizes(self) -> dict[tuple[int, int], Ints]:
         """Tile sizes by (array tile, dimension): what a step can lead to [elements]."""
         found = {}
-        for variant in self.nests.variants:
-            for position, dim in enumerate(self.nests.dims):
+        for variant in self.nests.axes.variants:
+            for position, dim in enumerate(self.nests.axes.dims):
                 key = variant.array_tile(dim), position
                 if key not in found:
-                    grid, steps = self.nests.grid(variant, dim), self.nests.steps(variant, dim)
+                    grid, steps = self.nests.axes.grid(variant, dim), self.nests.axes.steps(variant, dim)
                     found[key] = np.unique(grid.elements(steps.values))
         return found
 
     @cached_property
     def _array_tiles(self) -> Ints:
         """(outer choices, dimensions): elements that the array takes at once."""
-        tiles = [[variant.array_tile(dim) for dim in self.nests.dims] for variant in self.nests.variants]
+        tiles = [[variant.array_tile(dim) for dim in self.nests.axes.dims] for variant in self.nests.axes.variants]
         return np.array(tiles, dtype=np.int64)
 
     @property
     def _first_tile(self) -> int:
         """Column of the first tile size."""
-        return self.nests.levels + 1
+        return self.nests.axes.levels + 1
 
     def neighbours(self, rows: Rows, random: Generator) -> Rows:
         """Change one or two tile sizes, or an order, or the outer choice; what is not legal is tried again."""
@@ -103,26 +103,26 @@ class LoopNests:
     def _moved(self, rows: Rows, random: Generator) -> Rows:
         new = rows.copy()
         kind = random.random(len(rows))
-        dims = len(self.nests.dims)
-        if self.nests.levels > 1:
+        dims = len(self.nests.axes.dims)
+        if self.nests.axes.levels > 1:
             for share in (0.75, 0.45):  # below 0.45 a second size moves as well
                 chosen = np.flatnonzero(kind < share)
-                level = random.integers(self.nests.levels - 1, size=len(chosen))
+                level = random.integers(self.nests.axes.levels - 1, size=len(chosen))
                 self._resize(new, chosen, level, random.integers(dims, size=len(chosen)), random)
         turn = np.flatnonzero((kind >= 0.75) & (kind < 0.9))
-        level = random.integers(self.nests.levels, size=len(turn))
-        sizes = np.array([len(orders) for orders in self.nests.orders])
+        level = random.integers(self.nests.axes.levels, size=len(turn))
+        sizes = np.array([len(orders) for orders in self.nests.axes.orders])
         new[turn, level] = random.integers(0, sizes[level])
         other = np.flatnonzero(kind >= 0.9)
-        new[other, self.nests.levels] = random.integers(len(self.nests.variants), size=len(other))
+        new[other, self.nests.axes.levels] = random.integers(len(self.nests.axes.variants), size=len(other))
         return new
 
     def _resize(self, rows: Rows, chosen: Ints, level: Ints, dim: Ints, random: Generator) -> None:
         """Move the tile of ``dim`` at ``level``, small moves most often; tiles inside shrink, tiles outside grow."""
         factor = 2.0 ** (REACH * random.random(len(chosen)) ** 3)
         up = random.random(len(chosen)) < 0.5
-        column = self._first_tile + level * len(self.nests.dims) + dim
-        array = self._array_tiles[rows[chosen, self.nests.levels], dim]
+        column = self._first_tile + level * len(self.nests.axes.dims) + dim
+        array = self._array_tiles[rows[chosen, self.nests.axes.levels], dim]
         for key, sizes in self._sizes.items():
             part = np.flatnonzero((array == key[0]) & (dim == key[1]))
             if not len(part):
@@ -138,11 +138,11 @@ class LoopNests:
 
     def _reorder(self, rows: Rows, chosen: Ints, level: Ints, dim: Ints) -> None:
         """With tiles of any size, tiles inside a smaller one shrink to it, and tiles outside a larger one grow."""
-        if self.nests.perfect:
+        if self.nests.axes.perfect:
             return  # a divisor must be found, by trying again
-        dims = len(self.nests.dims)
+        dims = len(self.nests.axes.dims)
         moved = rows[chosen, self._first_tile + level * dims + dim]
-        for other in range(self.nests.levels - 1):
+        for other in range(self.nests.axes.levels - 1):
             column = self._first_tile + other * dims + dim
             size = rows[chosen, column]
             size = np.where(other > level, np.minimum(size, moved), np.maximum(size, np.where(other < level, moved, 0)))
@@ -152,7 +152,7 @@ class LoopNests:
         """Take each order and each dimension's tiles from one of both, the outer choice from the left."""
         new = left.copy()
         open_ = np.arange(len(left))
-        levels, dims = self.nests.levels, len(self.nests.dims)
+        levels, dims = self.nests.axes.levels, len(self.nests.axes.dims)
         for _ in range(ATTEMPTS):
             mother, father = left[open_], right[open_]
             orders = random.random((len(open_), levels)) < 0.5

@@ -121,7 +121,7 @@ def test_honoured_by_walk_draws_and_search(seed: int) -> None:
         done += 1
         some = [*rows[:20].tolist(), *space.sample(20, generator).tolist()]
         for mapping in [*(space.mapping(row) for row in some), search(space, "edp").best.mapping]:
-            assert not space.violations(mapping), (mapping.loop_nest(), space.constraints)
+            assert not space.violations(mapping), (mapping.loop_nest(), space.axes.constraints)
 
 
 def test_violated_constraints_are_told() -> None:
@@ -139,7 +139,7 @@ def test_winners_in_fixed_form(accounting: object, objective: str) -> None:
     best = search(space, objective).best  # type: ignore[arg-type]
     tied = read_constraints(best.constraints().text())
     assert tied == Constraints.of(best.mapping)
-    only = NestSpace(space.problem, space.hierarchy, space.accounting, tied, perfect=space.perfect)
+    only = NestSpace(space.problem, space.hierarchy, space.accounting, tied, perfect=space.axes.perfect)
     assert only.total == 1
     again = search(only, objective).best  # type: ignore[arg-type]
     assert (again.mapping, again.cycles, again.energy_pj) == (best.mapping, best.cycles, best.energy_pj)

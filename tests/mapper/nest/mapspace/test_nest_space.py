@@ -62,7 +62,7 @@ def test_description_names_axes_and_product() -> None:
 def test_product_of_axes_is_the_total() -> None:
     space = NestSpace(matmul(512, 768, 768), gemmini(), DEFAULT)
     product_of_axes = 1
-    for axis in space.axes():
+    for axis in space.axes.sizes():
         product_of_axes *= axis.size
     assert product_of_axes == space.total
 
@@ -80,7 +80,7 @@ def test_walk_is_complete_and_counts_agree(seed: int) -> None:
             continue
         done += 1
         rows = list(space.walk(5_000))
-        found = np.concatenate(rows) if rows else np.zeros((0, space.genes), np.int64)
+        found = np.concatenate(rows) if rows else np.zeros((0, space.axes.genes), np.int64)
         assert len(np.unique(found, axis=0)) == len(found)
         assert space.valid() in (None, len(found))
         assert space.legal(found).all() if len(found) else True
@@ -95,8 +95,8 @@ def replace_entries(space: NestSpace) -> NestSpace:
         for memory in space.hierarchy.memories
     )
     return NestSpace(
-        space.problem, replace(space.hierarchy, memories=memories), space.accounting, space.constraints,
-        units=dict.fromkeys(space.dims, 1), spatial=space.spatial,
+        space.problem, replace(space.hierarchy, memories=memories), space.accounting, space.axes.constraints,
+        units=dict.fromkeys(space.axes.dims, 1), spatial=space.axes.spatial,
     )  # fmt: skip
 
 
@@ -135,9 +135,9 @@ def test_row_by_hand() -> None:
     row = (0, 0, 0, 0, 4, 2, 2, 1, 1, 2)
     assert space.legal(np.array([row]))[0]
     batch = assemble(
-        space.problem, machine, space.variants[0].kept, space.variants[0].spatial, ["mkn"] * 3,
+        space.problem, machine, space.axes.variants[0].kept, space.axes.variants[0].spatial, ["mkn"] * 3,
         {"m": [np.array([4]), np.array([1])], "k": [np.array([2]), np.array([1])], "n": [np.array([2])] * 2},
-        space.variants[0].doubled,
+        space.axes.variants[0].doubled,
     )  # fmt: skip
     assert space.mapping(row) == batch.mapping(0)
 
@@ -189,6 +189,6 @@ def test_bad_units() -> None:
 def test_every_combination_of_copies_is_a_choice() -> None:
     """Inputs and weights in the scratchpad, outputs in the accumulator: eight sets of second copies."""
     space = NestSpace(matmul(8, 8, 8), gemmini(), DEFAULT)
-    sets = {(variant.doubled[1], variant.doubled[2]) for variant in space.variants}
+    sets = {(variant.doubled[1], variant.doubled[2]) for variant in space.axes.variants}
     scratchpad = [frozenset(some) for some in ((), ("input",), ("weight",), ("input", "weight"))]
     assert sets == set(product(scratchpad, [frozenset(), frozenset({"output"})]))

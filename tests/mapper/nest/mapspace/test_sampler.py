@@ -13,12 +13,13 @@ from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.nest.mapspace.variants import Unrolling
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.problem import conv2d, matmul
+from tests.mapper.nest.gemmini_nests import flat
 from tests.mapper.nest.small import RAGGED, gemmini, random_space
 
 
 def chi_square(space: NestSpace, draws: int, seed: int) -> float:
     """Per degree of freedom, over all tiles and outer choices; orders left out."""
-    genes = slice(space.levels, None)
+    genes = slice(space.axes.levels, None)
     every = np.unique(np.concatenate([rows[:, genes] for rows in space.walk(100_000)]), axis=0)
     drawn = space.sample(draws, np.random.default_rng(seed))[:, genes]
     cells, counts = np.unique(np.concatenate([every, drawn]), axis=0, return_counts=True)
@@ -42,8 +43,8 @@ def test_uniform(
 ) -> None:
     """Some 10^2 to 10^3 valid choices of tiles; the statistic's own deviation is sqrt(2 / cells)."""
     space = NestSpace(matmul(*shape), gemmini(*rooms), accounting, spatial=spatial)
-    cells = (space.valid() or 0) // space.order_count
-    assert 100 < cells < space.total // space.order_count
+    cells = (space.valid() or 0) // space.axes.order_count
+    assert 100 < cells < space.total // space.axes.order_count
     statistic = chi_square(space, 100 * cells, seed=1)
     assert abs(statistic - 1.0) < 5.0 * np.sqrt(2.0 / cells)
 
@@ -95,9 +96,9 @@ def test_convolution() -> None:
     assert valid is not None and 0 < valid < space.total
     machine = gemmini(scratchpad=60, accumulator=6)
     tied = NestSpace(conv2d(1, 4, 4, 2, 2, 2, 1), machine, TIMELOOP)
-    tiles = (tied.valid() or 0) // tied.order_count
-    assert 0 < tiles < tied.total // tied.order_count
-    drawn = tied.sample(4_000, np.random.default_rng(1))[:, tied.levels :]
+    tiles = (tied.valid() or 0) // tied.axes.order_count
+    assert 0 < tiles < tied.total // tied.axes.order_count
+    drawn = tied.sample(4_000, np.random.default_rng(1))[:, tied.axes.levels :]
     assert len(np.unique(drawn, axis=0)) <= tiles
 
 
@@ -110,6 +111,17 @@ def test_partial_sums_in_narrow_words_are_drawn_by_rejection() -> None:
             break
     rows = space.sample(300, np.random.default_rng(0))
     assert space.costs(rows).valid.all()
+
+
+def test_levels_that_share_a_memory_are_drawn_by_rejection() -> None:
+    """Each tensor of the scratchpad on a level of its own: the tiles of one level fit, those of all may not."""
+    machine = flat(scratchpad=600).uneven("scratchpad", ("output", "input", "weight"))
+    space = NestSpace(matmul(16, 32, 32), machine, TIMELOOP)
+    assert space.valid() is None
+    rows = space.sample(200, np.random.default_rng(0))
+    assert space.costs(rows).valid.all()
+    crowded = space.row(space.mapping((*[0] * space.axes.levels, 0, *[16, 32, 32] * (space.axes.levels - 1))))
+    assert not space.legal(np.array([crowded]))[0]
 
 
 def test_nothing_to_draw() -> None:
@@ -130,7 +142,7 @@ def test_one_table_serves_all_sets_of_second_copies(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(uniform_sampling, "TileSampler", Counted)
     space = NestSpace(matmul(4, 40, 33), gemmini(1200, 80), DEFAULT)
     rows = space.sample(2_000, np.random.default_rng(0))
-    assert len(space.variants) > 1
+    assert len(space.axes.variants) > 1
     assert len(made) == 1
     assert space.legal(rows).all()
-    assert len(np.unique(rows[:, space.levels])) == len(space.variants)
+    assert len(np.unique(rows[:, space.axes.levels])) == len(space.axes.variants)

@@ -14,13 +14,13 @@ import pytest
 
 from mapper.cost.objective import Goal
 from mapper.errors import MappingError
-from mapper.nest.bounds.reuse_structure import groups_of
-from mapper.nest.mapspace.members import all_tiles
+from mapper.nest.mapspace.enumeration import all_tiles
 from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.assemble import assemble
 from mapper.nest.model.cost import evaluate
 from mapper.nest.model.problem import batched_matmul, conv2d, matmul
+from mapper.nest.model.reuse_groups import groups_of
 from mapper.search.exact.loop_nests import NestResult, floor, search
 from mapper.validation.peers import best_mapping
 from tests.mapper.nest.small import RAGGED, every_cost, gemmini, random_machine, random_space, with_l2
@@ -102,7 +102,7 @@ def random_convolution(random: Random) -> NestSpace | None:
         space = NestSpace(problem, random_machine(random, 40, l2=False), accounting, perfect=perfect, units=units)
     except MappingError:
         return None
-    small = space.total // space.order_count <= 600 and len(space.variants) <= 2
+    small = space.total // space.axes.order_count <= 600 and len(space.axes.variants) <= 2
     return space if small and space.valid() else None
 
 
@@ -131,11 +131,11 @@ def grouped_costs(space: NestSpace) -> tuple[np.ndarray, np.ndarray]:
     groups = [group for group in groups_of(space.problem) if group]
     orders = [tuple(dim for group in some for dim in group) for some in permutations(groups)]
     cycles, energy = [], []
-    for number, choice in enumerate(space.variants):
-        for genes in all_tiles(space, number, 10_000):
-            tiles = genes.reshape(len(genes), space.levels - 1, len(space.dims))
-            columns = {dim: list(tiles[:, :, place].T) for place, dim in enumerate(space.dims)}
-            for chosen in product(orders, repeat=space.levels):
+    for number, choice in enumerate(space.axes.variants):
+        for genes in all_tiles(space.axes, number, 10_000):
+            tiles = genes.reshape(len(genes), space.axes.levels - 1, len(space.axes.dims))
+            columns = {dim: list(tiles[:, :, place].T) for place, dim in enumerate(space.axes.dims)}
+            for chosen in product(orders, repeat=space.axes.levels):
                 batch = assemble(
                     space.problem, space.hierarchy, choice.kept, choice.spatial, chosen, columns, choice.doubled
                 )

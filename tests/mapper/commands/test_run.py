@@ -212,19 +212,42 @@ def test_interrupt_prints_what_is_known_and_leaves_no_file(
     [(signal.SIGINT, 130, "tilewright: interrupted\n"), (signal.SIGTERM, 143, "")],
 )
 def test_a_signal_ends_a_real_process(tmp_path: Path, sent: signal.Signals, code: int, says: str) -> None:
-    command = [sys.executable, "-m", "mapper.cli", "run", "bert-large", "--seq", "4096", "--json", "r.json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    # The temporary output file shows that the command is at work.
-    deadline = time.monotonic() + 30
-    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    process = at_work(tmp_path, "run bert-large --seq 4096 --json r.json", signal.default_int_handler)
     process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (code, says)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_in_the_background_of_a_script_is_not_interrupted(tmp_path: Path) -> None:
+    """Shells start such jobs with SIGINT ignored: Ctrl-C ends what is in the foreground only, SIGTERM the others."""
+    process = at_work(tmp_path, "map 512x768x768 --json r.json", signal.SIG_IGN)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
+def at_work(folder: Path, arguments: str, on_sigint: Any) -> subprocess.Popen[str]:
+    """The command in a process of its own, past its checks, started as a parent does that treats SIGINT so.
+
+    A child inherits that a signal is ignored, not the function that handles it: whatever started these tests, the one
+    who starts the command here is known.
+    """
+    before = signal.signal(signal.SIGINT, on_sigint)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mapper.cli", *arguments.split()],
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+    # The temporary output file shows that the command is at work.
+    deadline = time.monotonic() + 30
+    while not list(folder.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return process
 
 
 def test_explain_adds_a_table_of_causes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -142,6 +142,16 @@ def test_the_rooms_stand_on_few_floors_and_form_no_circle(drawn: house.House) ->
     assert max(house.floors(rooms).values()) <= MOST_FLOORS
 
 
+def test_no_files_import_each_other_in_a_circle(drawn: house.House) -> None:
+    assert house.circles(drawn.imports) == []
+
+
+def test_the_files_and_folders_of_a_package_form_no_circle(drawn: house.House) -> None:
+    """What files do not show: two folders can need each other while no two of their files do."""
+    inside = {package: house.circles(drawn.inside(package)) for package in drawn.packages()}
+    assert {package: circles for package, circles in inside.items() if circles} == {}
+
+
 def test_only_commands_and_studies_import_the_measurements(drawn: house.House) -> None:
     assert set(drawn.rooms().predecessors("mapper/validation")) <= ABOVE_VALIDATION
 

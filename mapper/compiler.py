@@ -1,4 +1,4 @@
-"""Operators of a graph -> programs: the mapping of each matmul is searched once for equal problems, then lowered."""
+"""Fusion groups -> programs: the mapping of each matmul is searched once for equal problems, then lowered."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import simulation_limits
-from mapper.graph.dram_layout import Layout, matmul_problem
-from mapper.graph.placement import Placement
+from mapper.graph.dram_layout import DramLayout, matmul_problem
+from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.operators import lower_operator
 from mapper.lowering.series import Piece, Series
+from mapper.mapping.hardware_loop import hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
@@ -20,42 +21,51 @@ from mapper.search.strategies import Choice, Chooser
 
 @dataclass(slots=True)
 class Compiler:
-    """Lowers the operators of one graph; equal matmuls are searched once."""
+    """Searches and lowers the groups of one graph."""
 
     spec: HardwareSpec
     prices: EnergyModel
-    layout: Layout
+    layout: DramLayout
     choose: Chooser
-    mappings: dict[str, LoopNest] = field(default_factory=dict)
     choices: dict[str, Choice] = field(default_factory=dict)
+    """How the mapping of each matmul was found, by name of its group."""
     _known: dict[MatmulProblem, Choice] = field(default_factory=dict)
+    """Choices by the problem's signature."""
 
-    def search(self, placements: Iterable[Placement]) -> None:
-        """Find the mappings of all matmuls, so that one that has none is told before anything is simulated."""
-        for placement in placements:
-            if placement.place == "array":
-                self._choice(self._problem(placement, 0))
+    def search(self, groups: Iterable[FusionGroup]) -> None:
+        """Find the mapping of every matmul, so that one that has none is told before anything is simulated.
 
-    def lower(self, placement: Placement) -> tuple[Series, ...]:
-        """Return the programs of an operator; none if another one absorbs it."""
-        if placement.place != "array":
-            return lower_operator(placement, self.layout, self.spec)
-        name = placement.operator.name
-        first = self._problem(placement, 0)
-        choice = self.choices[name] = self._choice(first)
-        self.mappings[name] = choice.mapping
-        loop = MapSpace(first, self.spec).loop(choice.mapping)
+        Raises
+        ------
+        MappingError
+            When a matmul has no mapping, or its program is too long to be simulated.
+        """
+        for group in groups:
+            if group.unit == "array":
+                self.choices[group.name] = self._choice(self._problem(group, 0))
+
+    @property
+    def mappings(self) -> dict[str, LoopNest]:
+        """Loop nest of each matmul by name of its group."""
+        return {name: choice.mapping for name, choice in self.choices.items()}
+
+    def lower(self, group: FusionGroup) -> tuple[Series, ...]:
+        """Return the programs of a group whose mapping was searched."""
+        if group.unit != "array":
+            return lower_operator(group, self.layout, self.spec)
+        loop = hardware_loop_of(self.choices[group.name].mapping)
 
         def make(instance: int) -> Piece:
-            problem = self._problem(placement, instance)
+            problem = self._problem(group, instance)
             return Piece(lower_matmul(problem, loop, self.spec), problem, loop)
 
-        return (Series(placement.operator.repeat, make),)
+        return (Series(group.lead.repeat, make),)
 
-    def _problem(self, placement: Placement, instance: int) -> MatmulProblem:
-        return matmul_problem(placement, self.layout, instance, self.spec.array.input_bits)
+    def _problem(self, group: FusionGroup, instance: int) -> MatmulProblem:
+        return matmul_problem(group, self.layout, instance, self.spec.array.input_bits)
 
     def _choice(self, problem: MatmulProblem) -> Choice:
+        """Search a problem unless its equal was searched before; the mapping carries the problem's own name."""
         key = problem.signature(self.spec.dma.max_request_bytes)
         if key not in self._known:
             chosen = self._known[key] = self.choose(problem, self.spec, self.prices)

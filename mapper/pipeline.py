@@ -2,10 +2,11 @@
 
 load     machine and energy table           hwconfigs
 build    model to operator graph            workloads
-place    operators to units                 mapper.graph.placement, mapper.graph.dram_layout
+cut      operators to fusion groups         mapper.graph.fusion_cuts
+place    tensors that cross groups in DRAM  mapper.graph.dram_layout
 search   matmuls to mappings                mapper.search; equal problems once
-lower    mappings to programs               mapper.lowering.matmul, mapper.lowering
-evaluate each program, in order, by estimate and simulation                    mapper.evaluation.evaluate
+lower    groups to programs                 mapper.compiler, mapper.lowering
+evaluate each group in order, by estimate and simulation    mapper.evaluation
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import workloads
 from hwconfigs import HardwareSpec
 from mapper.compiler import Compiler
 from mapper.cost.objective import Objective
-from mapper.evaluation.aggregate import free_report, model_report, operator_report
+from mapper.evaluation.aggregate import group_rows, model_report
 from mapper.evaluation.evaluate import Evaluator
 from mapper.graph.capabilities import require
 from mapper.graph.dram_layout import lay_out
-from mapper.graph.placement import place
+from mapper.graph.fusion_cuts import fusion_groups
 from mapper.result import RunResult
 from mapper.search.policy import Policy
 from mapper.search.strategies import Chooser, chooser
@@ -153,33 +154,28 @@ def run_graph(
     exact: bool = False,
     progress: Progress | None = None,
 ) -> RunResult:
-    """Map and simulate a graph, operator by operator."""
+    """Map and simulate a graph, group by group."""
     require(spec)
     prices = hwconfigs.load_energy(energy or spec.energy).bind(spec)
-    placements = place(graph, spec)
-    compiler = Compiler(spec, prices, lay_out(placements), choose or chooser(policy, objective))
-    compiler.search(placements.values())
+    groups = fusion_groups(graph, spec)
+    compiler = Compiler(spec, prices, lay_out(groups), choose or chooser(policy, objective))
+    compiler.search(groups)
     evaluator = Evaluator(spec, prices, spans, exact, MemoryState(spec))
-    estimates: list[Report] = []
-    simulations: list[Report] = []
-    for done, placement in enumerate(placements.values(), start=1):
-        expected, measured = evaluator.parts(compiler.lower(placement))
-        name, repeat = placement.operator.name, placement.operator.repeat
-        if not expected:
-            estimates.append(free_report(name, "estimate", repeat, spec))
-            simulations.append(free_report(name, "simulate", repeat, spec))
-        else:
-            peaks = dict(expected[0].report.peak_bytes)
-            estimates.append(operator_report(name, expected, repeat, peaks))
-            simulations.append(operator_report(name, measured, repeat, peaks))
-        if progress is not None:
-            progress(done, len(placements), simulations[-1])
+    estimates: dict[str, Report] = {}
+    simulations: dict[str, Report] = {}
+    for group in groups:
+        expected, measured = evaluator.run(group, compiler.lower(group))
+        for estimate, simulation in zip(group_rows(group, expected), group_rows(group, measured), strict=True):
+            estimates[estimate.name] = estimate
+            simulations[simulation.name] = simulation
+            if progress is not None:
+                progress(len(simulations), len(graph.operators), simulation)
     return RunResult(
         graph,
         spec,
+        groups,
         compiler.mappings,
-        placements,
-        model_report(graph.name, estimates, graph.repeat),
-        model_report(graph.name, simulations, graph.repeat),
+        model_report(graph.name, [estimates[op.name] for op in graph.operators], graph.repeat),
+        model_report(graph.name, [simulations[op.name] for op in graph.operators], graph.repeat),
         compiler.choices,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwconfigs import HardwareSpec
-from mapper.graph.placement import Placement
+from mapper.graph.fusion_group import FusionGroup
 from mapper.mapping.loop_nest import LoopNest
 from mapper.search.strategies import Choice
 from simulator.report import Report
@@ -14,15 +14,28 @@ from workloads import OpGraph
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What came out, and how it was mapped."""
+    """What ran, how it was mapped, and what it costs: all operators of a graph on one machine."""
 
     graph: OpGraph
     spec: HardwareSpec
+    groups: tuple[FusionGroup, ...]
+    """What ran as one program and on which unit, in the order of execution."""
     mappings: dict[str, LoopNest]
-    """Loop nest of each matmul by operator name."""
-    placements: dict[str, Placement]
-    """Where each operator ran, and why not elsewhere."""
+    """Loop nest of each matmul by name; it is the mapping of the group that the matmul leads."""
     estimate: Report
     simulation: Report
     choices: dict[str, Choice] = field(default_factory=dict)
-    """How the mapping of each matmul was found, by operator name."""
+    """How each of the mappings was found."""
+
+    def group(self, operator: str) -> FusionGroup:
+        """Return the group in which an operator ran.
+
+        Raises
+        ------
+        KeyError
+            When the graph has no such operator.
+        """
+        for group in self.groups:
+            if any(op.name == operator for op in group.operators):
+                return group
+        raise KeyError(f"graph {self.graph.name}: no operator {operator!r}")

@@ -17,7 +17,7 @@ from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
 from mapper.graph.capabilities import require
 from mapper.graph.dram_layout import lay_out, matmul_problem
-from mapper.graph.placement import place
+from mapper.graph.fusion_cuts import fusion_groups
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.pipeline import load
@@ -78,8 +78,8 @@ def execute(options: argparse.Namespace, shape: tuple[int, int, int]) -> int:
 
 def _problem(shape: tuple[int, int, int], spec: HardwareSpec) -> MatmulProblem:
     """The matmul as `pipeline.map_matmul` meets it."""
-    placements = place(OpGraph("matmul", [workloads.matmul("matmul", *shape)]), spec)
-    return matmul_problem(placements["matmul"], lay_out(placements), 0, spec.array.input_bits)
+    groups = fusion_groups(OpGraph("matmul", [workloads.matmul("matmul", *shape)]), spec)
+    return matmul_problem(groups[0], lay_out(groups), 0, spec.array.input_bits)
 
 
 def _proved(problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Front:

@@ -23,16 +23,14 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
     """
     graph, spec, simulation = result.graph, result.spec, result.simulation
     many = "" if len(graph.operators) == 1 else f"{graph.repeat} x {len(graph.operators)} operators, "
-    absorbed = {
-        name: at.partner.name for name, at in result.placements.items() if at.place == "store path" and at.partner
-    }
-    notes = {name: at.note for name, at in result.placements.items() if name not in absorbed}
+    leads = {op.name: group.name for group in result.groups for op in group.epilogue}
+    notes = {group.name: group.note for group in result.groups}
     return "\n".join(
         [
             *wrapped(f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs"),
             *position_lines(graph),
             "",
-            run_tables.run_table(simulation, result.estimate, graph.repeat, absorbed),
+            run_tables.run_table(simulation, result.estimate, graph.repeat, leads),
             *run_tables.note_lines(notes),
             "",
             *([*run_tables.lost_lines(simulation), ""] if explained else []),

@@ -1,16 +1,13 @@
-"""Reports put together: pieces to operators, operators of a block to a model."""
+"""Reports put together: programs to groups, groups to rows of operators, operators of a block to a model."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from hwconfigs import HardwareSpec
-from simulator.report import UNITS, Action, Counts, Report, Span, UnitTime, total_units
-
-Source = Literal["estimate", "simulate"]
+from mapper.graph.fusion_group import FusionGroup
+from simulator.report import Action, Counts, Report, Span, UnitTime, total_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +18,7 @@ class Part:
     times: int
 
 
-def operator_report(name: str, parts: Sequence[Part], repeat: int, peak_bytes: dict[str, int]) -> Report:
+def operator_report(name: str, parts: Sequence[Part], repeat: int, peak_bytes: Mapping[str, int]) -> Report:
     """Sum the pieces of one operator.
 
     Parameters
@@ -51,20 +48,29 @@ def operator_report(name: str, parts: Sequence[Part], repeat: int, peak_bytes: d
     )
 
 
-def free_report(name: str, source: Source, repeat: int, spec: HardwareSpec) -> Report:
-    """Return the report of an operator that another one absorbs: no cycles, no actions."""
-    return Report(
-        name=name,
-        source=source,
-        machine=spec.name,
-        clock_mhz=spec.clock_mhz,
+def group_rows(group: FusionGroup, whole: Report) -> tuple[Report, ...]:
+    """Return a report for each operator of a group: the leading one has all costs, its epilogue none.
+
+    Parameters
+    ----------
+    group
+        What ran.
+    whole
+        Its report, called like the leading operator.
+    """
+    idle = {unit: UnitTime(0, {}, 0) for unit in whole.units}
+    free = replace(
+        whole,
         cycles=0,
         counts=Counts(),
-        units={unit: UnitTime(0, {}, 0) for unit in UNITS},
-        peak_macs_per_cycle=spec.array.rows * spec.array.cols,
+        units=idle,
         bound="store",
-        repeat=repeat,
+        energy_pj_by_action={},
+        peak_bytes={},
+        spans=(),
+        memory_cycles=0.0,
     )
+    return (whole, *(replace(free, name=op.name, repeat=op.repeat) for op in group.epilogue))
 
 
 def model_report(name: str, operators: Sequence[Report], blocks: int) -> Report:

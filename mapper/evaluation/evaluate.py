@@ -18,7 +18,8 @@ from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.energy import energy_of, priced
 from mapper.cost.estimate import estimate
 from mapper.cost.estimate_commands import estimate_commands
-from mapper.evaluation.aggregate import Part
+from mapper.evaluation.aggregate import Part, operator_report
+from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.series import Piece, Series
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
@@ -49,6 +50,16 @@ class Evaluator:
     memory: MemoryState
     _known: dict[tuple[MatmulProblem, HardwareLoop], Report] = field(default_factory=dict)
     """Simulated products."""
+
+    def run(self, group: FusionGroup, series: Iterable[Series]) -> tuple[Report, Report]:
+        """Return estimate and simulation of a group from its programs."""
+        expected, measured = self.parts(series)
+        peaks = expected[0].report.peak_bytes
+        repeat = group.lead.repeat
+        return (
+            operator_report(group.name, expected, repeat, peaks),
+            operator_report(group.name, measured, repeat, peaks),
+        )
 
     def parts(self, series: Iterable[Series]) -> tuple[list[Part], list[Part]]:
         """Return estimates and simulations of an operator's pieces."""

@@ -1,70 +1,76 @@
-"""DRAM layout of a graph: every tensor on its own pages, one after another in the order of first use."""
+"""DRAM layout of a graph: every tensor that crosses the edge of a group on its own pages, in the order of first use."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hwconfigs.kernels import IDENTITY, kernel_named
 from mapper.errors import MappingError, Violation
-from mapper.graph.placement import Placement
-from mapper.mapping.matmul_problem import INT32_BYTES, PAGE_BYTES, MatmulProblem, page_aligned, partial_matrix
+from mapper.graph.capabilities import RESULT_BITS
+from mapper.graph.fusion_group import FusionGroup, executed
+from mapper.mapping.matmul_problem import PAGE_BYTES, MatmulProblem, page_aligned, partial_matrix
 from simulator.program import Matrix, Region
-from workloads import Operator, Tensor, View
-from workloads.ops import Conv2d, Matmul
+from workloads import Tensor, View
+from workloads.ops import Matmul
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a tensor lies and how wide its elements are stored."""
+class Allocation:
+    """DRAM of one tensor."""
 
     address: int
     element_bytes: int
+    """Width in which an element is stored; of a group's result, as the group computes it."""
     size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Places of all tensors of a graph by name, and the workspace for partial sums behind them."""
+class DramLayout:
+    """Allocations by tensor, and the workspace for partial sums behind them."""
 
-    places: Mapping[str, Place]
+    allocations: Mapping[str, Allocation]
+    """By name of the tensor; a tensor inside a group has none."""
     workspace: int
+    """Address behind all tensors."""
 
-    def place(self, tensor: Tensor) -> Place:
-        """Return where a tensor lies."""
-        return self.places[tensor.name]
+    def allocation(self, tensor: Tensor) -> Allocation:
+        """Return the DRAM of a tensor."""
+        return self.allocations[tensor.name]
 
     def region(self, tensor: Tensor) -> Region:
         """Return the DRAM range of a tensor."""
-        place = self.places[tensor.name]
-        return Region(tensor.name, place.address, place.size_bytes)
+        allocation = self.allocation(tensor)
+        return Region(tensor.name, allocation.address, allocation.size_bytes)
 
     def rows(self, tensor: Tensor, cols: int) -> Matrix:
         """Return a tensor as dense rows of ``cols`` elements."""
-        place = self.places[tensor.name]
-        return Matrix(place.address, cols * place.element_bytes)
+        allocation = self.allocation(tensor)
+        return Matrix(allocation.address, cols * allocation.element_bytes)
 
     def matrix(self, view: View, instance: int, tensor: Tensor | None = None) -> Matrix:
-        """Return matrix number ``instance`` of a view; ``tensor``: of this tensor instead, laid out alike."""
-        place = self.places[(tensor or view.tensor).name]
-        offset = view.instance_offset(instance) * place.element_bytes
-        return Matrix(place.address + offset, view.row_stride * place.element_bytes)
+        """Return matrix number ``instance`` of a view.
+
+        ``tensor`` is read or written in place of the view's own one: the result of a group, whose elements lie as
+        those of the leading operator's result would.
+        """
+        allocation = self.allocation(tensor or view.tensor)
+        offset = view.instance_offset(instance) * allocation.element_bytes
+        return Matrix(allocation.address + offset, view.row_stride * allocation.element_bytes)
 
 
-def lay_out(placements: Mapping[str, Placement]) -> Layout:
-    """Give every tensor its place."""
-    places: dict[str, Place] = {}
+def lay_out(groups: Iterable[FusionGroup]) -> DramLayout:
+    """Give every tensor that a group reads or writes its DRAM, one behind the other."""
+    allocations: dict[str, Allocation] = {}
     address = PAGE_BYTES
-    for placement in placements.values():
-        for tensor in _tensors(placement):
-            if tensor.name in places:
+    for group in groups:
+        for tensor in (*group.inputs, group.result):
+            if tensor.name in allocations:
                 continue
-            wide = placement.full_result and tensor.name == placement.operator.output.name
-            element_bytes = INT32_BYTES if wide else stored_bytes(tensor.bits)
+            element_bytes = stored_bytes(group.result_bits if tensor == group.result else tensor.bits)
             size = tensor.elements * element_bytes
-            places[tensor.name] = Place(address, element_bytes, size)
+            allocations[tensor.name] = Allocation(address, element_bytes, size)
             address = page_aligned(address + size)
-    return Layout(places, address)
+    return DramLayout(allocations, address)
 
 
 def stored_bytes(bits: int) -> int:
@@ -75,44 +81,26 @@ def stored_bytes(bits: int) -> int:
     return size
 
 
-def _tensors(placement: Placement) -> tuple[Tensor, ...]:
-    """Return the tensors an operator touches as it is executed."""
-    op = executed(placement)
-    if placement.place == "store path":
-        return (op.output,)
-    if placement.partner is not None:
-        return (*op.inputs, placement.partner.output)
-    return (*op.inputs, op.output)
-
-
-def executed(placement: Placement) -> Operator:
-    """Return the operator that really runs: the im2col matmul of a convolution."""
-    op = placement.operator
-    return op.as_matmul() if isinstance(op, Conv2d) else op
-
-
-def matmul_problem(placement: Placement, layout: Layout, instance: int, input_bits: int) -> MatmulProblem:
-    """Return instance number ``instance`` of a matmul at its place.
+def matmul_problem(group: FusionGroup, layout: DramLayout, instance: int, input_bits: int) -> MatmulProblem:
+    """Return instance number ``instance`` of the matmul that leads a group.
 
     Raises
     ------
     MappingError
         When an operand is wider than the array's inputs.
     """
-    op = executed(placement)
+    op = executed(group.lead)
     if not isinstance(op, Matmul):
         raise TypeError(f"{op.name} is no matmul")
     a, b, c = op.views
+    widths = [(view.tensor.name, layout.allocation(view.tensor).element_bytes * 8) for view in (a, b)]
     too_wide = [
-        Violation("element width", view.tensor.name, layout.place(view.tensor).element_bytes * 8, input_bits, "bits")
-        for view in (a, b)
-        if layout.place(view.tensor).element_bytes * 8 > input_bits
+        Violation("element width", name, bits, input_bits, "bits") for name, bits in widths if bits > input_bits
     ]
     if too_wide:
         raise MappingError(f"{op.name}: operands are wider than the array's inputs", too_wide)
-    fused = placement.partner
-    result = layout.matrix(c, instance, fused.output if fused else None)
-    full = placement.full_result
+    result = layout.matrix(c, instance, group.result)
+    full = group.result_bits == RESULT_BITS
     return MatmulProblem(
         name=op.name,
         m=op.m,
@@ -121,9 +109,9 @@ def matmul_problem(placement: Placement, layout: Layout, instance: int, input_bi
         a=layout.matrix(a, instance),
         b=layout.matrix(b, instance),
         c=result,
-        bias_address=None if op.bias is None else layout.place(op.bias).address,
+        bias_address=None if op.bias is None else layout.allocation(op.bias).address,
         partial=result if full else partial_matrix(layout.workspace, op.n),
         b_transposed=op.b_transposed,
         c_full=full,
-        activation=kernel_named(fused.kind).activation if fused else IDENTITY.name,
+        activation=group.activation,
     )

@@ -10,6 +10,8 @@ import json
 import math
 from collections.abc import Mapping
 
+from mapper.graph.fusion_group import FusionGroup
+from mapper.graph.placement import Unit
 from mapper.mapping.loop_nest import LoopNest
 from mapper.reports.finalists import finalists_dict
 from mapper.reports.roofline import cycles_by_bound, floors, limit
@@ -43,7 +45,8 @@ def run_dict(result: RunResult, objective: str) -> dict[str, object]:
             "dram_floor_cycles": found.dram_cycles,
             "array_floor_cycles": found.array_cycles,
         },
-        "placements": {name: {"place": at.place, "note": at.note} for name, at in result.placements.items()},
+        "groups": [_group_dict(group) for group in result.groups],
+        "placements": _placements_dict(result),
         "mappings": {name: mapping_dict(mapping) for name, mapping in result.mappings.items()},
         "searches": {name: _search_dict(choice) for name, choice in result.choices.items() if choice.details},
         "estimate": report_dict(result.estimate),
@@ -104,6 +107,25 @@ def mapping_dict(mapping: LoopNest) -> dict[str, object]:
             for level in mapping.levels
         ],
     }
+
+
+PLACES: dict[Unit, str] = {"array": "array", "normaliser": "unit", "accumulator": "accumulator", "host": "host"}
+"""Words of this schema for the unit that runs the leading operator of a group."""
+
+
+def _group_dict(group: FusionGroup) -> dict[str, object]:
+    note = {"note": group.note} if group.note else {}
+    return {"name": group.name, "operators": [op.name for op in group.operators], "unit": group.unit, **note}
+
+
+def _placements_dict(result: RunResult) -> dict[str, object]:
+    """Place and note of each operator, in the order of the graph."""
+    rows: dict[str, object] = {}
+    for group in result.groups:
+        rows[group.name] = {"place": PLACES[group.unit], "note": group.note}
+        for op in group.epilogue:
+            rows[op.name] = {"place": "store path", "note": f"fused into the store of {group.name}"}
+    return {op.name: rows[op.name] for op in result.graph.operators}
 
 
 def _search_dict(choice: Choice) -> dict[str, object]:

@@ -22,17 +22,17 @@ _SHORT = {
 """Names of causes where a column must be narrow."""
 
 
-def run_table(simulation: Report, estimate: Report, blocks: int, absorbed: Mapping[str, str] | None = None) -> str:
+def run_table(simulation: Report, estimate: Report, blocks: int, leads: Mapping[str, str] | None = None) -> str:
     """Operators of one block, then the whole model of ``blocks`` identical blocks.
 
-    ``absorbed`` names, for operators that take no time of their own, the one that does their work.
+    ``leads`` names, for each operator of an epilogue, the one whose stores apply it: it has no costs of its own.
     """
     expected = {part.name: part for part in estimate.by_op}
     cycles = sum(part.cycles for part in simulation.by_op)
     rows = [_row(part, expected[part.name].cycles, cycles) for part in simulation.by_op]
     for row in rows:
-        if absorbed and row[0] in absorbed:
-            row[2:] = ["-"] * 5 + [f"in {absorbed[row[0]]}", "-", "-"]
+        if leads and row[0] in leads:
+            row[2:] = ["-"] * 5 + [f"in {leads[row[0]]}", "-", "-"]
     name = "total" if blocks == 1 else f"total of {blocks} blocks"
     total = _row(simulation, estimate.cycles, simulation.cycles, name)
     total[1] = ""

@@ -24,7 +24,7 @@ from mapper.cost.dma_traffic import REQUESTS
 from mapper.cost.estimate import estimate
 from mapper.cost.model import CostModel
 from mapper.graph.dram_layout import lay_out, matmul_problem
-from mapper.graph.placement import place
+from mapper.graph.fusion_cuts import fusion_groups
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
@@ -220,12 +220,12 @@ def shapes(machines: Sequence[str]) -> Iterator[Shape]:
         seen: set[MatmulProblem] = set()
         for model, seq, context in MODELS:
             phase = "prefill" if context is None else "decode"
-            placements = place(workloads.build(model, seq=seq, phase=phase, context=context), spec)
-            layout = lay_out(placements)
-            for placement in placements.values():
-                if placement.place != "array":
+            groups = fusion_groups(workloads.build(model, seq=seq, phase=phase, context=context), spec)
+            layout = lay_out(groups)
+            for group in groups:
+                if group.unit != "array":
                     continue
-                problem = matmul_problem(placement, layout, 0, spec.array.input_bits)
+                problem = matmul_problem(group, layout, 0, spec.array.input_bits)
                 signature = problem.signature(spec.dma.max_request_bytes)
                 if signature not in seen:
                     seen.add(signature)

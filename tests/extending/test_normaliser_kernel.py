@@ -16,6 +16,6 @@ def test_one_row_puts_an_operator_on_the_normaliser(
     for block in (operator, row, script):
         packages.add(block)
     host, unit = (line.split() for line in packages.run(script.path).splitlines())
-    assert (host[0], unit[0]) == ("host", "unit")
+    assert (host[0], unit[0]) == ("host", "normaliser")
     assert int(unit[1]) < int(host[1]) / 10
     assert (int(host[2]), int(unit[2])) == (0, 64 * 128)

@@ -68,6 +68,9 @@ def test_decode_is_never_below_its_bandwidth_floor(decode: RunResult) -> None:
 
 
 def test_fused_gelu_has_a_row_of_its_own_and_costs_nothing(bert: RunResult) -> None:
+    assert bert.group("ffn_activation") is bert.group("ffn1")
+    with pytest.raises(KeyError, match="no operator 'ffn3'"):
+        bert.group("ffn3")
     (row,) = (part for part in bert.simulation.by_op if part.name == "ffn_activation")
     assert (row.cycles, len(row.counts)) == (0, 0)
     (matmul,) = (part for part in bert.simulation.by_op if part.name == "ffn1")
@@ -125,7 +128,7 @@ def test_resnet_runs_as_im2col_matmuls() -> None:
     small = workloads.OpGraph("conv", [first])
     result = pipeline.run_graph(small, hwconfigs.load("gemmini"))
     assert result.simulation.macs == first.macs
-    assert "im2col" in result.placements[first.name].note
+    assert "im2col" in result.group(first.name).note
 
 
 @pytest.mark.parametrize(
@@ -149,7 +152,7 @@ def test_a_model_runs_on_the_smallest_memories() -> None:
     spec = hwconfigs.load("gemmini", {"scratchpad.capacity": "1 KiB", "accumulator.capacity": "2 KiB"})
     operators = [op for op in workloads.build("bert-base", seq=16).operators if op.name in ("scores", "attention_add")]
     result = pipeline.run_graph(workloads.OpGraph("small", operators), spec)
-    assert {name: at.place for name, at in result.placements.items()}["attention_add"] == "accumulator"
+    assert result.group("attention_add").unit == "accumulator"
     assert all(part.cycles for part in result.simulation.by_op)
 
 

@@ -50,7 +50,7 @@ def test_total_is_that_of_all_blocks() -> None:
 
 
 def test_absorbed_operator_names_the_one_that_does_its_work() -> None:
-    """Two columns of name and count, then five of nothing, the absorbing operator, and nothing again."""
+    """Two columns of name and count, then five of nothing, the leading operator, and nothing again."""
     simulation = whole(part("ffn1", 4000), part("gelu", 0))
     line = run_tables.run_table(simulation, simulation, 1, {"gelu": "ffn1"}).splitlines()[3]
     assert line.split() == ["gelu", "1", "-", "-", "-", "-", "-", "in", "ffn1", "-", "-"]

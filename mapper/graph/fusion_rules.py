@@ -1,0 +1,131 @@
+"""May these operators run as one group on this machine? All rules, and what each says when the answer is no.
+
+Any proposal may be asked about, whoever makes it: the rules know nothing of how a graph is cut. Whether the groups of
+a whole cut can run one after another is asked in `mapper.graph.fusion_cuts`. A rule that a new kind of group would
+break, such as a row-wise epilogue, changes here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+from hwconfigs import HardwareSpec
+from hwconfigs.kernels import Site, kernel_named
+from mapper.errors import Violation
+from mapper.graph.capabilities import OPERAND_BITS
+from mapper.graph.placement import assign
+from workloads import Operator, OpGraph
+
+LONGEST_EPILOGUE = 1
+"""Operators that a store can apply: its command has one activation field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why operators cannot run as one group."""
+
+    rule: str
+    """Short name of the rule, for censuses."""
+    operator: str
+    """The operator that cannot be where it was proposed."""
+    reason: str
+    violation: Violation | None = None
+    """The broken inequality, if the rule is one."""
+
+    def __str__(self) -> str:
+        numbers = f" ({self.violation})" if self.violation else ""
+        return f"{self.operator}: {self.reason}{numbers}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Operators of a graph, in the order in which they would run as one group on a machine."""
+
+    operators: tuple[Operator, ...]
+    graph: OpGraph
+    spec: HardwareSpec
+
+    @property
+    def edges(self) -> Iterator[tuple[Operator, Operator]]:
+        """Neighbours in the order: a producer and its consumer, if they are a chain."""
+        return pairwise(self.operators)
+
+
+Rule: TypeAlias = Callable[[Proposal], Iterator[Obstacle]]
+"""Yields the obstacles that a proposal meets; none if it keeps the rule."""
+
+
+def obstacles(operators: Sequence[Operator], graph: OpGraph, spec: HardwareSpec) -> tuple[Obstacle, ...]:
+    """Say why operators cannot run as one group on a machine; nothing if they can.
+
+    Parameters
+    ----------
+    operators
+        The one that leads, then those that its stores would apply, in order. One alone can always run.
+    graph
+        Where they come from: it knows who else reads their results.
+    spec
+        The machine.
+    """
+    if len(operators) == 1:
+        return ()
+    proposal = Proposal(tuple(operators), graph, spec)
+    return tuple(obstacle for rule in RULES for obstacle in rule(proposal))
+
+
+def _leads(proposal: Proposal) -> Iterator[Obstacle]:
+    """The stores of the leading operator leave the accumulator, and their activation field is still free."""
+    lead = proposal.operators[0]
+    unit = assign(lead, proposal.spec).unit
+    if unit not in ("array", "accumulator"):
+        yield Obstacle("lead", lead.name, f"runs on the {unit}, whose results do not pass the accumulator's stores")
+    elif kernel_named(lead.kind).is_activation:
+        yield Obstacle("lead", lead.name, f"its own stores apply {lead.kind} already")
+
+
+def _chain(proposal: Proposal) -> Iterator[Obstacle]:
+    """Each operator reads the result of the one before and nothing else."""
+    for producer, consumer in proposal.edges:
+        if consumer.inputs != (producer.output,):
+            read = ", ".join(tensor.name for tensor in consumer.inputs)
+            yield Obstacle("chain", consumer.name, f"reads {read}, not {producer.output.name} alone")
+
+
+def _sole_reader(proposal: Proposal) -> Iterator[Obstacle]:
+    """A tensor inside the group has no reader outside: it never reaches DRAM."""
+    for producer, consumer in proposal.edges:
+        readers = proposal.graph.consumers(producer.name)
+        outside = [reader.name for reader in readers if reader.name != consumer.name]
+        if outside:
+            violation = Violation("readers", producer.output.name, len(readers), 1, "operators")
+            yield Obstacle("reader", producer.name, f"{', '.join(outside)} also reads its result", violation)
+
+
+def _epilogue(proposal: Proposal) -> Iterator[Obstacle]:
+    """The stores can apply what follows the leading operator."""
+    lead, *epilogue = proposal.operators
+    if len(epilogue) > LONGEST_EPILOGUE:
+        violation = Violation("epilogue", lead.name, len(epilogue), LONGEST_EPILOGUE, "operators")
+        yield Obstacle("epilogue", epilogue[LONGEST_EPILOGUE].name, "a store applies one activation", violation)
+    for op in epilogue:
+        kernel = kernel_named(op.kind)
+        if kernel.whole_rows:
+            yield Obstacle("whole rows", op.name, f"{op.kind} needs whole rows, and loops store tiles of rows")
+        elif Site.EPILOGUE not in kernel.sites:
+            yield Obstacle("epilogue", op.name, f"no store applies {op.kind}")
+        elif not proposal.spec.evaluates(kernel):
+            yield Obstacle("kernel", op.name, f"{proposal.spec.name} has no unit that evaluates {op.kind}")
+
+
+def _widths(proposal: Proposal) -> Iterator[Obstacle]:
+    """Results leave the accumulator rounded: an activation is applied to what is then stored in a byte."""
+    for op in proposal.operators:
+        if op.output.bits > OPERAND_BITS:
+            violation = Violation("element width", op.output.name, op.output.bits, OPERAND_BITS, "bits")
+            yield Obstacle("width", op.name, "its result is not rounded to the width of operands", violation)
+
+
+RULES: tuple[Rule, ...] = (_leads, _chain, _sole_reader, _epilogue, _widths)

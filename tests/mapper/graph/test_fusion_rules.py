@@ -1,0 +1,81 @@
+"""Who may join whom: every rule names the operator and says why."""
+
+from __future__ import annotations
+
+from mapper.graph.fusion_rules import obstacles
+from tests.mapper.graph.chains import X, addition, after, chain
+from tests.mapper.tiny import machine
+from workloads import Operator, Tensor, matmul
+from workloads.ops import Gelu, LayerNorm, Relu, RmsNorm
+
+
+def told(*operators: Operator, proposed: int = 2, name: str = "gemmini_ibert") -> list[str]:
+    """Reasons against the first ``proposed`` operators of a graph as one group."""
+    return [str(obstacle) for obstacle in obstacles(operators[:proposed], chain(*operators), machine(name))]
+
+
+FIRST = matmul("ffn1", 32, 64, 64, a=X)
+
+
+def test_one_operator_alone_and_a_fused_activation_meet_no_obstacle() -> None:
+    assert told(FIRST, proposed=1) == []
+    assert told(after(RmsNorm, X), proposed=1) == []
+    assert told(FIRST, after(Gelu, FIRST.output)) == []
+
+
+def test_a_machine_without_the_kernel_is_told() -> None:
+    assert told(FIRST, after(Gelu, FIRST.output), name="gemmini") == [
+        "next: gemmini has no unit that evaluates gelu",
+    ]
+    assert told(FIRST, after(Relu, FIRST.output), name="gemmini") == []
+
+
+def test_other_readers_are_named() -> None:
+    assert told(FIRST, after(Gelu, FIRST.output), addition(FIRST.output, X)) == [
+        "ffn1: add also reads its result (ffn1: readers needs 2 operators > 1)",
+    ]
+
+
+def test_an_epilogue_reads_the_result_before_it_and_nothing_else() -> None:
+    assert told(FIRST, addition(FIRST.output, X)) == [
+        "add: reads ffn1, x, not ffn1 alone",
+        "add: no store applies add",
+    ]
+
+
+def test_stores_apply_one_activation() -> None:
+    relu = after(Relu, FIRST.output, "relu")
+    gelu = after(Gelu, relu.output)
+    assert told(FIRST, relu, gelu, proposed=3) == [
+        "next: a store applies one activation (ffn1: epilogue needs 2 operators > 1)",
+    ]
+    assert told(relu, gelu) == ["relu: its own stores apply relu already"]
+
+
+def test_what_leads_must_leave_through_the_accumulator() -> None:
+    norm = after(RmsNorm, X, "norm")
+    assert told(norm, after(Relu, norm.output)) == [
+        "norm: runs on the host, whose results do not pass the accumulator's stores",
+    ]
+
+
+def test_rows_must_be_complete_before_they_are_normalised() -> None:
+    assert told(FIRST, after(LayerNorm, FIRST.output)) == [
+        "next: layernorm needs whole rows, and loops store tiles of rows",
+    ]
+
+
+def test_wide_results_are_not_rounded() -> None:
+    wide = matmul("ffn1", 32, 64, 64, a=X, output_bits=32)
+    assert told(wide, after(Relu, wide.output)) == [
+        "ffn1: its result is not rounded to the width of operands (ffn1: element width needs 32 bits > 8)",
+    ]
+    assert told(FIRST, after(Relu, FIRST.output, bits=16)) == [
+        "next: its result is not rounded to the width of operands (next: element width needs 16 bits > 8)",
+    ]
+
+
+def test_tensors_are_compared_by_what_they_are() -> None:
+    """An operator that only shares a name with a producer's reader is no reader of it."""
+    other = Tensor("y", X.shape, X.dims)
+    assert told(FIRST, after(Relu, other)) == ["next: reads y, not ffn1 alone"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import networkx as nx
 
@@ -170,8 +169,7 @@ def _collect_tensors(operators: tuple[Operator, ...]) -> dict[str, Tensor]:
     """Return all tensors by name; one name must mean one tensor."""
     found: dict[str, Tensor] = {}
     for op in operators:
-        viewed: list[Any] = [view.tensor for view in op.views]
-        for tensor in (*op.inputs, op.output, *viewed):
+        for tensor in (*op.inputs, op.output):
             known = found.setdefault(tensor.name, tensor)
             if known != tensor:
                 raise GraphError(f"operator {op.name}: tensor {tensor.name!r} is {tensor}, elsewhere {known}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -17,6 +17,9 @@ from numpy.lib.stride_tricks import as_strided
 from workloads.errors import GraphError
 
 Role = Literal["weight", "activation", "kv_cache", "bias"]
+
+Extents: TypeAlias = tuple[tuple[str, int], ...]
+"""(dimension, extent), outer to inner."""
 
 MAX_BITS = 64
 """Widest element a tensor may have. [bits]"""
@@ -28,8 +31,9 @@ class Tensor:
 
     name: str
     shape: tuple[int, ...]
-    dims: tuple[str, ...]
-    """One name per axis of ``shape``, for people."""
+    dims: tuple[str | Extents, ...]
+    """Per axis of ``shape`` its dimension, or the dimensions with extents that index it together, outer to inner:
+    ``(("batch", 2), ("query", 128))`` for rows of 256. `workloads.iteration_space` has the table of names."""
     bits: int = 8
     """Width of one element. [bits]"""
     role: Role = "activation"
@@ -41,6 +45,19 @@ class Tensor:
             raise GraphError(f"tensor {self.name}: shape {self.shape} must be positive in every dimension")
         if not 1 <= self.bits <= MAX_BITS:
             raise GraphError(f"tensor {self.name}: bits={self.bits} must lie in 1..{MAX_BITS}")
+        names = [dim for axis in self.axes for dim, _ in axis]
+        if len(set(names)) < len(names):
+            raise GraphError(f"tensor {self.name}: a dimension is named twice in {', '.join(names)}")
+        for size, axis in zip(self.shape, self.axes, strict=True):
+            if math.prod(extent for _, extent in axis) != size:
+                raise GraphError(f"tensor {self.name}: dimensions {axis} do not multiply to an axis of {size}")
+
+    @property
+    def axes(self) -> tuple[Extents, ...]:
+        """Per axis the dimensions that index it with their extents, outer to inner."""
+        return tuple(
+            ((dims, size),) if isinstance(dims, str) else dims for dims, size in zip(self.dims, self.shape, strict=True)
+        )
 
     @property
     def elements(self) -> int:

@@ -104,7 +104,7 @@ def _paper_decode_attention_bytes(op: Matmul) -> int:
     the probabilities are not; 4 head_dim is the query, the context and one new key and value. [bytes]
     """
     cache = op.views[1].distinct_instances * op.k * op.n
-    if op.b_transposed:
+    if op.matrices.axes[1] == ("n", "k"):
         query = op.repeat * op.m * op.k
         new_key = op.views[1].distinct_instances * op.k
         return cache + query + new_key + op.repeat * op.m * op.n

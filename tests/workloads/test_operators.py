@@ -27,7 +27,7 @@ from workloads.ops import (
     Silu,
     Softmax,
 )
-from workloads.ops.operator import Array
+from workloads.ops.matrices import MatrixAxes
 from workloads.ops.pooling import pooled
 
 ROWS, COLS = 6, 8
@@ -79,7 +79,7 @@ def test_one_input_operator(kind: type[Operator], by_row: Callable[[list[float]]
     x = np.random.default_rng(1).normal(0, 3, (ROWS, COLS))
     np.testing.assert_allclose(op.reference(x), [by_row(list(row)) for row in x], rtol=1e-12, atol=1e-12)
     assert (op.macs, op.flops, op.bytes_read, op.bytes_written) == (0, flops * 48, 48, 48)
-    assert op.row_dims == (("cols",) if kind in (Softmax, LayerNorm, RmsNorm) else ())
+    assert op.iteration_space.complete == ({"d1"} if kind in (Softmax, LayerNorm, RmsNorm) else set())
 
 
 @pytest.mark.parametrize(("kind", "sign"), [(Add, "+"), (Mul, "*")])
@@ -125,17 +125,18 @@ def test_rope_turns_each_pair_by_position_times_frequency() -> None:
     assert op.flops == 3 * 48
 
 
-@pytest.mark.parametrize("b_transposed", [False, True])
+@pytest.mark.parametrize("b_order", [("k", "n"), ("n", "k")])
 @pytest.mark.parametrize("repeat", [1, 3])
 @pytest.mark.parametrize("bias", [False, True])
-def test_matmul_is_exact_on_integers(repeat: int, b_transposed: bool, bias: bool) -> None:
-    op = matmul("c", 4, 5, 3, repeat=repeat, b_transposed=b_transposed, bias=bias)
+def test_matmul_is_exact_on_integers(repeat: int, b_order: MatrixAxes, bias: bool) -> None:
+    op = matmul("c", 4, 5, 3, repeat=repeat, b_order=b_order, bias=bias)
+    transposed = b_order == ("n", "k")
     rng = np.random.default_rng(5)
     arrays = [rng.integers(-128, 128, t.shape, dtype=np.int8 if t.bits == 8 else np.int32) for t in op.inputs]
-    a, b = arrays[0].reshape(repeat, 4, 5), arrays[1].reshape(repeat, *((3, 5) if b_transposed else (5, 3)))
+    a, b = arrays[0].reshape(repeat, 4, 5), arrays[1].reshape(repeat, *((3, 5) if transposed else (5, 3)))
     result = op.reference(*arrays).reshape(repeat, 4, 3)
     for r, i, j in itertools.product(range(repeat), range(4), range(3)):
-        products = [int(a[r, i, x]) * int(b[r, j, x] if b_transposed else b[r, x, j]) for x in range(5)]
+        products = [int(a[r, i, x]) * int(b[r, j, x] if transposed else b[r, x, j]) for x in range(5)]
         assert result[r, i, j] == sum(products) + (int(arrays[2][j]) if bias else 0)
     assert (op.macs, op.flops) == (60 * repeat, 120 * repeat)
     assert op.bytes_read == repeat * (20 + 15) + (12 if bias else 0)
@@ -144,14 +145,16 @@ def test_matmul_is_exact_on_integers(repeat: int, b_transposed: bool, bias: bool
 
 def test_matmul_on_strided_views() -> None:
     """Two heads of three channels inside (4 tokens, 6 channels); both share one B, counted once."""
-    q, out, w = activation("q", 4, 6), activation("o", 4, 6), Tensor("w", (3, 3), ("k", "n"), 8, "weight")
-    views = (View(q, 6, ((2, 3),)), View(w, 3, ((2, 0),)), View(out, 6, ((2, 3),)))
-    op = Matmul(name="o", inputs=(q, w), output=out, repeat=2, views=views, m=4, k=3, n=3)
+    q = Tensor("q", (4, 6), ("row", (("head", 2), ("k", 3))))
+    out = Tensor("o", (4, 6), ("row", (("head", 2), ("n", 3))))
+    w = Tensor("w", (3, 3), ("k", "n"), 8, "weight")
+    op = Matmul(name="o", inputs=(q, w), output=out)
+    assert [view.layout for view in op.views] == [(6, 0, ((2, 3),)), (3, 0, ((2, 0),)), (6, 0, ((2, 3),))]
     rng = np.random.default_rng(6)
     a, b = rng.normal(size=(4, 6)), rng.normal(size=(3, 3))
     np.testing.assert_allclose(op.reference(a, b), np.hstack([a[:, :3] @ b, a[:, 3:] @ b]))
     assert (op.bytes_read, op.bytes_written) == (24 + 9, 24)
-    assert [views[0].instance_offset(i) for i in range(2)] == [0, 3]
+    assert [op.views[0].instance_offset(i) for i in range(2)] == [0, 3]
 
 
 def test_instance_offsets_run_outer_to_inner() -> None:
@@ -214,7 +217,7 @@ def test_signature_ignores_names_only() -> None:
     assert first.signature == second.signature
     assert hash(first.signature) == hash(second.signature)
     others = [matmul("a", 8, 8, 9), matmul("a", 8, 8, 8, bias=True), matmul("a", 8, 8, 8, repeat=2)]
-    others += [matmul("a", 8, 8, 8, b_transposed=True), matmul("a", 8, 8, 8, output_bits=32)]
+    others += [matmul("a", 8, 8, 8, b_order=("n", "k")), matmul("a", 8, 8, 8, output_bits=32)]
     assert first.signature not in {op.signature for op in others}
     x = activation("x", 1, 9, 9, 4)
     assert conv2d("y", x, 4, 3, stride=2, pad=1).signature != conv2d("y", x, 4, 3, stride=2, pad=0).signature
@@ -227,11 +230,14 @@ def test_operators_can_be_sent_to_another_process() -> None:
     assert copy.signature == op.signature
 
 
-def wrong_view() -> Array:
-    x = activation("x", 4, 4)
-    views = (View(x, 4), View(x, 4), View(activation("y", 4, 3), 4))
-    Matmul(name="y", inputs=(x, x), output=views[2].tensor, views=views, m=4, k=4, n=4)
-    raise AssertionError
+def product(a: Tensor, b: Tensor, c: Tensor) -> Operator:
+    return Matmul(name=c.name, inputs=(a, b), output=c)
+
+
+M_K, K_N, M_N = (
+    Tensor(name, shape, dims)
+    for name, shape, dims in (("a", (4, 3), ("m", "k")), ("b", (3, 2), ("k", "n")), ("y", (4, 2), ("m", "n")))
+)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +247,18 @@ def wrong_view() -> Array:
         (lambda: Tensor("t", (1, 0), ("a", "b")), "must be positive"),
         (lambda: Tensor("t", (1,), ("a",), bits=0), "bits=0"),
         (lambda: Tensor("t", (1,), ("a", "b")), "2 dimension names"),
-        (wrong_view, "reaches outside tensor y"),
+        (lambda: Tensor("t", (4,), ((("a", 2), ("b", 3)),)), "do not multiply to an axis of 4"),
+        (lambda: Tensor("t", (4, 4), ("a", "a")), "named twice in a, a"),
+        (lambda: product(M_K, Tensor("b", (4, 2), ("k", "n")), M_N), "y: k has extent 3, but 4 in tensor b"),
+        (lambda: product(M_K, Tensor("b", (5, 2), ("j", "n")), M_N), "y: dimension k indexes only one operand"),
+        (lambda: product(Tensor("a", (3, 4), ("k", "m")), K_N, M_N), "y: rows of tensor a are not contiguous"),
+        (
+            lambda: product(
+                Tensor("a", (4, 6), ("m", (("i", 2), ("k", 3)))), Tensor("b", (3, 2, 2), ("k", "i", "n")), M_N
+            ),
+            "y: the reduction over i, k is not contiguous in both operands",
+        ),
+        (lambda: matmul("y", 4, 3, 2, a=Tensor("a", (12,), ("r",))), "cannot be read as"),
         (lambda: rowwise(Rope, head_dim=3, tokens=3), "must be even"),
         (lambda: rowwise(Rope, head_dim=4, tokens=4), "must divide rows=6"),
         (lambda: conv2d("y", activation("x", 1, 2, 2, 1), 1, 3), "larger than the 2x2 input"),

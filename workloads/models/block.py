@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from workloads.models.config import TransformerConfig
 from workloads.ops import Add, Gelu, LayerNorm, Matmul, Mul, Operator, Relu, RmsNorm, Rope, Silu
 from workloads.ops.operator import OpClass
 from workloads.ops.rowwise import RowwiseOperator
-from workloads.tensor import Bits, Role, Tensor, View
+from workloads.tensor import Bits, Extents, Role, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +47,57 @@ class BlockBuilder:
     operators: list[Operator] = field(default_factory=list)
     appends: dict[str, str] = field(default_factory=dict)
 
-    def tensor(self, name: str, shape: tuple[int, ...], dims: tuple[str, ...], role: Role = "activation") -> Tensor:
+    @property
+    def tokens(self) -> Extents:
+        """Dimensions of the rows of an activation."""
+        return ("batch", self.shape.batch), ("query", self.shape.seq)
+
+    @property
+    def heads(self) -> Extents:
+        """Dimensions of the columns of queries."""
+        config = self.config
+        shared = config.heads // config.key_value_heads
+        return ("head", config.key_value_heads), ("query_head", shared), ("head_dim", config.head_size)
+
+    @property
+    def key_heads(self) -> Extents:
+        """Dimensions of the columns of keys and values."""
+        return ("head", self.config.key_value_heads), ("head_dim", self.config.head_size)
+
+    @property
+    def channels(self) -> Extents:
+        """Dimension of the columns of the residual stream."""
+        return (("channel", self.config.d_model),)
+
+    @property
+    def hidden(self) -> Extents:
+        """Dimension of the columns between the feed-forward layers."""
+        return (("hidden", self.config.d_ffn),)
+
+    def tensor(
+        self, name: str, shape: tuple[int, ...], dims: tuple[str | Extents, ...], role: Role = "activation"
+    ) -> Tensor:
         """Return a tensor with the width asked for its name or role."""
         return Tensor(name, shape, dims, self.shape.bits.of(name, role), role)
 
     def block_input(self) -> Tensor:
-        """Return the residual stream that enters the block, (tokens, d)."""
-        return self.tensor("x", (self.shape.tokens, self.config.d_model), ("tokens", "d"))
+        """Return the residual stream that enters the block, (tokens, d_model)."""
+        return self.tensor("x", (self.shape.tokens, self.config.d_model), (self.tokens, self.channels))
 
     def add(self, operator: Operator) -> Tensor:
         """Append ``operator`` and return its output."""
         self.operators.append(operator)
         return operator.output
 
-    def linear(self, name: str, x: Tensor, n: int, op_class: OpClass, *, bias: bool, kv: bool = False) -> Tensor:
-        """Project the rows of ``x`` to ``n`` channels; ``kv`` results have the width of keys and values."""
-        m, k = x.shape
-        weight = self.tensor(f"{name}.weight", (k, n), ("k", "n"), "weight")
-        row_bias = self.tensor(f"{name}.bias", (n,), ("n",), "bias") if bias else None
-        bits = self.shape.bits.of(name, "kv_cache" if kv else "activation")
-        out = Tensor(name, (m, n), ("tokens", "d" if n == self.config.d_model else "channels"), bits)
+    def linear(self, name: str, x: Tensor, to: Extents, op_class: OpClass, *, bias: bool, kv: bool = False) -> Tensor:
+        """Project the rows of ``x`` to channels ``to``; ``kv`` results have the width of keys and values."""
+        rows, inner = x.axes
+        n = math.prod(extent for _, extent in to)
+        weight = self.tensor(f"{name}.weight", (x.shape[1], n), (inner, to), "weight")
+        row_bias = self.tensor(f"{name}.bias", (n,), (to,), "bias") if bias else None
+        out = Tensor(name, (x.shape[0], n), (rows, to), self.shape.bits.of(name, "kv_cache" if kv else "activation"))
         inputs = (x, weight) if row_bias is None else (x, weight, row_bias)
-        views = (View(x, k), View(weight, n), View(out, n))
-        return self.add(
-            Matmul(name=name, inputs=inputs, output=out, op_class=op_class, views=views, bias=row_bias, m=m, k=k, n=n)
-        )
+        return self.add(Matmul(name=name, inputs=inputs, output=out, op_class=op_class, bias=row_bias))
 
     def norm(self, name: str, x: Tensor) -> Tensor:
         """LayerNorm, or RMSNorm in the llama family."""

@@ -18,16 +18,14 @@ def add_block(block: BlockBuilder) -> None:
     config = block.config
     kv = config.is_decoder
     bias = config.attention_bias is not False
-    width = config.heads * config.head_size
-    kv_width = config.key_value_heads * config.head_size
     x = block.block_input()
     normed = block.norm("attention_norm", x)
-    q = block.linear("q", normed, width, "mha_projection", bias=bias)
-    k = block.linear("k", normed, kv_width, "mha_projection", bias=bias, kv=kv)
-    v = block.linear("v", normed, kv_width, "mha_projection", bias=bias, kv=kv)
+    q = block.linear("q", normed, block.heads, "mha_projection", bias=bias)
+    k = block.linear("k", normed, block.key_heads, "mha_projection", bias=bias, kv=kv)
+    v = block.linear("v", normed, block.key_heads, "mha_projection", bias=bias, kv=kv)
     context = attention(block, q, k, v)
-    out = block.linear("out", context, config.d_model, "mha_projection", bias=bias)
+    out = block.linear("out", context, block.channels, "mha_projection", bias=bias)
     attended = block.residual("attention_add", out, x)
-    inner = block.linear("ffn1", block.norm("ffn_norm", attended), config.d_ffn, "ffn_projection", bias=True)
-    ffn = block.linear("ffn2", block.activation("ffn_activation", inner), config.d_model, "ffn_projection", bias=True)
+    inner = block.linear("ffn1", block.norm("ffn_norm", attended), block.hidden, "ffn_projection", bias=True)
+    ffn = block.linear("ffn2", block.activation("ffn_activation", inner), block.channels, "ffn_projection", bias=True)
     block.residual("ffn_add", ffn, attended)

@@ -19,17 +19,16 @@ def add_block(block: BlockBuilder) -> None:
     """Add RMSNorm, attention on turned queries and keys, residual, RMSNorm, gated feed-forward, residual."""
     config = block.config
     bias = config.attention_bias is True
-    kv_width = config.key_value_heads * config.head_size
     x = block.block_input()
     normed = block.norm("attention_norm", x)
-    q = block.linear("q", normed, config.heads * config.head_size, "mha_projection", bias=bias)
-    k = block.linear("k", normed, kv_width, "mha_projection", bias=bias, kv=True)
-    v = block.linear("v", normed, kv_width, "mha_projection", bias=bias, kv=True)
+    q = block.linear("q", normed, block.heads, "mha_projection", bias=bias)
+    k = block.linear("k", normed, block.key_heads, "mha_projection", bias=bias, kv=True)
+    v = block.linear("v", normed, block.key_heads, "mha_projection", bias=bias, kv=True)
     context = attention(block, block.rope("rope_q", q), block.rope("rope_k", k), v)
-    out = block.linear("out", context, config.d_model, "mha_projection", bias=bias)
+    out = block.linear("out", context, block.channels, "mha_projection", bias=bias)
     attended = block.residual("attention_add", out, x)
     normed = block.norm("ffn_norm", attended)
-    gate = block.activation("ffn_activation", block.linear("gate", normed, config.d_ffn, "ffn_projection", bias=False))
-    up = block.linear("up", normed, config.d_ffn, "ffn_projection", bias=False)
-    down = block.linear("down", block.product("ffn_mul", gate, up), config.d_model, "ffn_projection", bias=False)
+    gate = block.activation("ffn_activation", block.linear("gate", normed, block.hidden, "ffn_projection", bias=False))
+    up = block.linear("up", normed, block.hidden, "ffn_projection", bias=False)
+    down = block.linear("down", block.product("ffn_mul", gate, up), block.channels, "ffn_projection", bias=False)
     block.residual("ffn_add", down, attended)

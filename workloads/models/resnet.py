@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 
 from workloads.models.config import ResNetConfig
 from workloads.ops import Add, AvgPool, Matmul, MaxPool, Operator, Relu, conv2d
+from workloads.ops.conv2d import PIXELS
 from workloads.ops.pooling import pooled
-from workloads.tensor import Bits, Tensor, View
+from workloads.tensor import Bits, Tensor
 
 IMAGE_CHANNELS = 3
 
@@ -51,15 +52,12 @@ class NetworkBuilder:
 
     def classifier(self, name: str, x: Tensor, classes: int) -> Tensor:
         """Project the pooled channels to the classes."""
-        m, k = x.shape[0], x.shape[-1]
-        of = self.bits.of
-        weight = Tensor(f"{name}.weight", (k, classes), ("k", "n"), of(f"{name}.weight", "weight"), "weight")
-        bias = Tensor(f"{name}.bias", (classes,), ("n",), of(f"{name}.bias", "bias"), "bias")
-        out = Tensor(name, (m, classes), ("n", "classes"), of(name, "activation"))
-        views = (View(x, k), View(weight, classes), View(out, classes))
-        return self.add(
-            Matmul(name=name, inputs=(x, weight, bias), output=out, views=views, bias=bias, m=m, k=k, n=classes)
-        )
+        k, of = x.shape[-1], self.bits.of
+        weight_bits, bias_bits = of(f"{name}.weight", "weight"), of(f"{name}.bias", "bias")
+        weight = Tensor(f"{name}.weight", (k, classes), (x.dims[-1], "classes"), weight_bits, "weight")
+        bias = Tensor(f"{name}.bias", (classes,), ("classes",), bias_bits, "bias")
+        out = Tensor(name, (x.shape[0], classes), (x.dims[0], "classes"), of(name, "activation"))
+        return self.add(Matmul(name=name, inputs=(x, weight, bias), output=out, bias=bias))
 
     def like(self, x: Tensor, name: str) -> Tensor:
         """Return an activation of the shape of ``x``."""
@@ -70,7 +68,7 @@ def network(config: ResNetConfig, batch: int, bits: Bits) -> tuple[Operator, ...
     """Return all operators: stem, stages of bottleneck blocks, global pooling, classifier."""
     net = NetworkBuilder(bits)
     size = config.image_size
-    image = Tensor("x", (batch, size, size, IMAGE_CHANNELS), ("n", "h", "w", "c"), bits.of("x", "activation"))
+    image = Tensor("x", (batch, size, size, IMAGE_CHANNELS), PIXELS, bits.of("x", "activation"))
     x = net.relu("stem_relu", net.conv("stem", image, config.stem_channels, 7, stride=2))
     width = bits.of("stem_pool", "activation")
     x = net.add(MaxPool(

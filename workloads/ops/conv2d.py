@@ -14,9 +14,16 @@ from typing import ClassVar
 import numpy as np
 
 from workloads.errors import GraphError
+from workloads.iteration_space import Axis, IterationSpace, Operand
 from workloads.ops.matmul import Matmul
 from workloads.ops.operator import Array, OpClass, Operator, exact
-from workloads.tensor import Tensor, View
+from workloads.tensor import Tensor
+
+PIXELS = ("image", "height", "width", "channel")
+"""Dimensions of a tensor of images."""
+
+REDUCED = ("window_height", "window_width", "in_channel")
+"""Dimensions over which a result is summed; the others are those of the output tensor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,25 @@ class Conv2d(Operator):
         self.require(min(p, q) >= 1, f"the {r}x{s} window is larger than the {h}x{w} input")
         self.require(self.output.shape == (n, p, q, k), f"output must be {(n, p, q, k)}, is {self.output.shape}")
         self.require(self.bias is None or self.bias.elements == k, f"the bias must have k={k} values")
+
+    @property
+    def iteration_space(self) -> IterationSpace:
+        out, (r, s, c, _) = Operand.by_name(self.output), self.inputs[1].shape
+        image, height, width, channel = out.axes
+        window = tuple(Axis.fused(((dim, size),)) for dim, size in zip(REDUCED, (r, s, c), strict=True))
+        rows = sliding(height, REDUCED[0], self.stride, self.dilation, self.pad)
+        cols = sliding(width, REDUCED[1], self.stride, self.dilation, self.pad)
+        x = Operand(self.inputs[0], (image, rows, cols, window[2]))
+        operands = [x, Operand(self.inputs[1], (*window, channel))]
+        if self.bias is not None:
+            operands.append(Operand.by_position(self.bias, self.output.axes[3]))
+        return IterationSpace.of(self.name, operands, out)
+
+    @property
+    def loop_dims(self) -> Mapping[str, tuple[str, ...]]:
+        image, height, width, channel = (axis.dims for axis in Operand.by_name(self.output).axes)
+        r, s, c = ((dim,) for dim in REDUCED)
+        return {"n": image, "k": channel, "c": c, "p": height, "q": width, "r": r, "s": s}
 
     @property
     def dims(self) -> Mapping[str, int]:
@@ -83,13 +109,17 @@ class Conv2d(Operator):
         The matrix is a new tensor ``<name>.im2col`` with its true size; producing it is not part of the
         matmul. A pointwise convolution multiplies its input directly.
         """
-        x, weight, out = self.inputs[0], self.inputs[1], self.output
-        n, p, q, n_out = out.shape
-        m, depth = n * p * q, weight.elements // n_out
-        a = x if self.is_pointwise else Tensor(f"{self.name}.im2col", (m, depth), ("pixels", "window"), x.bits)
+        space, x, out = self.iteration_space, self.inputs[0], self.output
+        a, a_axes = x, (*space.output.axes[:3], space.inputs[0].axes[3])
+        if not self.is_pointwise:
+            sizes = space.sizes
+            window = tuple((dim, sizes[dim]) for dim in REDUCED)
+            pixels = (*out.axes[0], *out.axes[1], *out.axes[2])
+            shape = out.elements // out.shape[3], self.inputs[1].elements // out.shape[3]
+            a, a_axes = Tensor(f"{self.name}.im2col", shape, (pixels, window), x.bits), ()
         return Matmul(
             name=self.name, inputs=(a, *self.inputs[1:]), output=out, op_class=self.op_class, bias=self.bias,
-            views=(View(a, depth), View(weight, n_out), View(out, n_out)), m=m, k=depth, n=n_out,
+            a_axes=a_axes, b_axes=space.inputs[1].axes,
         )  # fmt: skip
 
     def im2col(self, x: Array) -> Array:
@@ -101,6 +131,12 @@ class Conv2d(Operator):
         cols = np.arange(q)[:, None] * self.stride + np.arange(s) * self.dilation
         windows = padded[:, rows[:, None, :, None], cols[None, :, None, :], :]
         return windows.reshape(-1, r * s * c)
+
+
+def sliding(pixels: Axis, window: str, stride: int, dilation: int, pad: int) -> Axis:
+    """Return the axis of an input on which a window slides with the ``pixels`` of the result."""
+    steps = tuple((dim, coefficient * stride) for dim, coefficient in pixels.terms)
+    return Axis((*steps, (window, dilation)), -pad, slides=True)
 
 
 def output_size(size: int, window: int, stride: int, pad: int, dilation: int = 1) -> int:
@@ -130,8 +166,8 @@ def conv2d(
     p, q = (output_size(size, window, stride, pad) for size in (h, w))
     if min(p, q) < 1:
         raise GraphError(f"conv2d {name}: the {window}x{window} window is larger than the {h}x{w} input")
-    weight = Tensor(f"{name}.weight", (window, window, c, k), ("r", "s", "c", "k"), bits[0], "weight")
-    row_bias = Tensor(f"{name}.bias", (k,), ("k",), bits[2], "bias") if bias else None
-    out = Tensor(name, (n, p, q, k), ("n", "p", "q", "k"), bits[1])
+    weight = Tensor(f"{name}.weight", (window, window, c, k), (*REDUCED, "channel"), bits[0], "weight")
+    row_bias = Tensor(f"{name}.bias", (k,), ("channel",), bits[2], "bias") if bias else None
+    out = Tensor(name, (n, p, q, k), PIXELS, bits[1])
     inputs = (x, weight) if row_bias is None else (x, weight, row_bias)
     return Conv2d(name=name, inputs=inputs, output=out, op_class=op_class, bias=row_bias, stride=stride, pad=pad)

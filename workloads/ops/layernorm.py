@@ -21,11 +21,14 @@ class LayerNorm(RowwiseOperator):
     """Row r becomes (x - mean) / sqrt(variance + epsilon)."""
 
     kind: ClassVar[str] = "layernorm"
-    row_dims: ClassVar[tuple[str, ...]] = ("cols",)
     flops_per_element: ClassVar[int] = 7
     """Sum, subtract, square, sum, multiply by the inverse deviation, gain, offset."""
 
     epsilon: float = 1e-5
+
+    @property
+    def columns_together(self) -> int:
+        return self.cols
 
     def reference(self, *arrays: Array) -> Array:
         x = self.matrix(arrays[0]).astype(np.float64)

@@ -1,25 +1,28 @@
 """Matrix multiplication C = A B (+ bias), once or for many heads.
 
         n                    A  m x k, rows of activations
-     ┌─────┐                 B  k x n, weights or another activation; stored n x k if ``b_transposed``
+     ┌─────┐                 B  k x n, weights or another activation; stored in either order
    k │  B  │                 C  m x n
      └─────┘                 bias  n values added to every row of C
   k  ┌─────┐
-m ─A─│  C  │                 ``repeat`` such problems run on the matrices the three views describe.
-     └─────┘
+m ─A─│  C  │                 ``repeat`` such products run on the matrices of the three tensors. Which of their
+     └─────┘                 dimensions m, k, n and the instances are follows from the indexing maps of A and B.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
 from workloads.errors import GraphError
+from workloads.iteration_space import Axis, IterationSpace, Operand
+from workloads.ops.matrices import MATRIX_AXES, Matrices, MatrixAxes
 from workloads.ops.operator import Array, OpClass, Operator, exact
-from workloads.tensor import Tensor, View, packed_bytes
+from workloads.tensor import Extents, Role, Tensor, View, packed_bytes
 
 LARGEST = 2**31
 """Largest extent of one dimension, as of a sequence. [elements]"""
@@ -27,25 +30,64 @@ LARGEST = 2**31
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matmul(Operator):
-    """``repeat`` products of an m x k with a k x n matrix."""
+    """``repeat`` products of an m x k with a k x n matrix; inputs are A, B and the bias if there is one."""
 
     kind: ClassVar[str] = "matmul"
 
-    m: int
-    k: int
-    n: int
+    a_axes: tuple[Axis, ...] = ()
+    """Indexing map of A, such as `Operand.by_name` makes; by the tensor's own dimensions if left out."""
+    b_axes: tuple[Axis, ...] = ()
+    matrices: Matrices = field(init=False, repr=False, compare=False)
+    """The operands as matrices; follows from the indexing maps."""
+    _space: IterationSpace = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.require(min(self.m, self.k, self.n, self.repeat) >= 1, "m, k, n and repeat must be at least 1")
-        self.require(len(self.views) == 3, "needs three views (A, B, C)")
-        for label, view, (rows, cols) in zip("ABC", self.views, self.matrix_shapes, strict=True):
-            self.require(view.instances == self.repeat, f"{label} has {view.instances} matrices, not {self.repeat}")
-            inside = view.last_element(rows, cols) < view.tensor.elements
-            self.require(inside, f"{label} ({rows} x {cols}) reaches outside tensor {view.tensor.name}")
-        tensors = (self.views[0].tensor, self.views[1].tensor, *((self.bias,) if self.bias else ()))
-        self.require(self.inputs == tensors, "inputs must be the tensors of A and B and the bias")
-        self.require(self.output == self.views[2].tensor, "output must be the tensor of C")
-        self.require(self.bias is None or self.bias.elements == self.n, f"the bias must have n={self.n} values")
+        needed = 2 if self.bias is None else 3
+        self.require(len(self.inputs) == needed, f"needs {needed} inputs (A, B, and the bias if there is one)")
+        self.require(self.bias is None or self.bias == self.inputs[2], "the third input must be the bias")
+        given = zip(self.inputs, (self.a_axes, self.b_axes), strict=False)
+        a, b = (Operand(tensor, axes) if axes else Operand.by_name(tensor) for tensor, axes in given)
+        space = IterationSpace.of(self.name, (a, b), Operand.by_name(self.output))
+        matrices = Matrices.of(space)
+        if self.bias is not None:
+            n, sizes = matrices.sizes["n"], space.sizes
+            self.require(self.bias.elements == n, f"the bias must have n={n} values")
+            columns = tuple((dim, sizes[dim]) for dim in matrices.fused["n"])
+            space = replace(space, inputs=(a, b, Operand.by_position(self.bias, columns)))
+        object.__setattr__(self, "matrices", matrices)
+        object.__setattr__(self, "_space", space)
+
+    @property
+    def iteration_space(self) -> IterationSpace:
+        return self._space
+
+    @property
+    def loop_dims(self) -> Mapping[str, tuple[str, ...]]:
+        return {"m": self.matrices.fused["m"], "k": self.matrices.fused["k"], "n": self.matrices.fused["n"]}
+
+    @property
+    def m(self) -> int:
+        """Rows of A and C. [elements]"""
+        return self.matrices.sizes["m"]
+
+    @property
+    def k(self) -> int:
+        """Columns of A, the reduction. [elements]"""
+        return self.matrices.sizes["k"]
+
+    @property
+    def n(self) -> int:
+        """Columns of C. [elements]"""
+        return self.matrices.sizes["n"]
+
+    @property
+    def repeat(self) -> int:
+        return self.matrices.repeat
+
+    @property
+    def views(self) -> tuple[View, View, View]:
+        """Where the matrices of A, B and C lie."""
+        return self.matrices.views
 
     @property
     def dims(self) -> Mapping[str, int]:
@@ -54,8 +96,13 @@ class Matmul(Operator):
     @property
     def matrix_shapes(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
         """(rows, cols) of A, B and C as stored."""
-        b = (self.n, self.k) if self.b_transposed else (self.k, self.n)
-        return (self.m, self.k), b, (self.m, self.n)
+        size = self.matrices.sizes
+        a, b, c = ((size[row], size[col]) for row, col in self.matrices.axes)
+        return a, b, c
+
+    @property
+    def details(self) -> tuple[Hashable, ...]:
+        return self.matrices.axes, tuple(view.layout for view in self.views)
 
     @property
     def macs(self) -> int:
@@ -84,7 +131,7 @@ class Matmul(Operator):
             view.matrices(np.ascontiguousarray(exact(array)), *shape)
             for view, array, shape in zip(self.views[:2], arrays[:2], self.matrix_shapes[:2], strict=True)
         )
-        product = a @ (b.swapaxes(-1, -2) if self.b_transposed else b)
+        product = a @ (b if self.matrices.axes[1] == MATRIX_AXES[1] else b.swapaxes(-1, -2))
         if self.bias is not None:
             product = product + exact(arrays[2]).reshape(-1)
         out = np.zeros(self.output.shape, dtype=product.dtype)
@@ -102,20 +149,30 @@ def matmul(
     b: Tensor | None = None,
     bias: Tensor | bool = False,
     repeat: int = 1,
-    b_transposed: bool = False,
+    b_order: MatrixAxes = ("k", "n"),
     op_class: OpClass = "other",
     output_bits: int = 8,
 ) -> Matmul:
     """Return a matmul on contiguous operands, made as needed (int8 activations times int8 weights).
+
+    Its dimensions are ``row``, ``reduction`` and ``column``, and ``instance`` if there are several products; where
+    ``a`` is given, its names are taken.
 
     Parameters
     ----------
     name
         Name of the operator; its output tensor is called the same.
     a, b
-        Tensors with ``repeat * m * k`` and ``repeat * k * n`` elements.
+        Tensors with ``repeat * m * k`` and ``repeat * k * n`` elements, cut nowhere inside one of their dimensions.
     bias
         A tensor of n values, or True for a new int32 one.
+    b_order
+        Axes of B as stored, the contiguous one last: ``("n", "k")`` for the keys of attention.
+
+    Raises
+    ------
+    GraphError
+        For sizes out of range, and for tensors that are no such matrices.
 
     Examples
     --------
@@ -126,16 +183,43 @@ def matmul(
     for label, size in {"m": m, "k": k, "n": n, "repeat": repeat}.items():
         if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
             raise GraphError(f"matmul {name}: {label}={size!r:.40} must be a whole number in 1..{LARGEST}")
-    lead, lead_dims = ((repeat,), ("instance",)) if repeat > 1 else ((), ())
-    b_shape, b_dims = ((n, k), ("n", "k")) if b_transposed else ((k, n), ("k", "n"))
-    a = a or Tensor(f"{name}.a", (*lead, m, k), (*lead_dims, "m", "k"))
-    b = b or Tensor(f"{name}.b", (*lead, *b_shape), (*lead_dims, *b_dims), role="weight")
-    c = Tensor(name, (*lead, m, n), (*lead_dims, "m", "n"), output_bits)
-    row_bias = Tensor(f"{name}.bias", (n,), ("n",), 32, "bias") if bias is True else bias or None
-    count = ((repeat, m * k),), ((repeat, k * n),), ((repeat, m * n),)
-    views = (View(a, k, count[0]), View(b, b_shape[1], count[1]), View(c, n, count[2]))
-    inputs = (a, b) if row_bias is None else (a, b, row_bias)
+    lead: Extents = (("instance", repeat),) if repeat > 1 else ()
+    groups = (lead, (("row", m),), (("reduction", k),)) if a is None else _split_like(name, a, (repeat, m, k))
+    lead, rows, reduction = groups
+    column: Extents = (("column", n),)
+    a = a or _packed(f"{name}.a", groups)
+    of_b = {"k": reduction, "n": column}
+    stored = (lead, of_b[b_order[0]], of_b[b_order[1]])
+    b = b or _packed(f"{name}.b", stored, role="weight")
+    c = _packed(name, (lead, rows, column), output_bits)
+    row_bias = Tensor(f"{name}.bias", (n,), ("column",), 32, "bias") if bias is True else bias or None
     return Matmul(
-        name=name, inputs=inputs, output=c, op_class=op_class, repeat=repeat, views=views,
-        b_transposed=b_transposed, bias=row_bias, m=m, k=k, n=n,
+        name=name, inputs=(a, b) if row_bias is None else (a, b, row_bias), output=c, op_class=op_class, bias=row_bias,
+        a_axes=Operand.by_position(a, (*lead, *rows, *reduction)).axes,
+        b_axes=Operand.by_position(b, (*stored[0], *stored[1], *stored[2])).axes,
     )  # fmt: skip
+
+
+def _packed(name: str, groups: Iterable[Extents], bits: int = 8, role: Role = "activation") -> Tensor:
+    """Return a tensor with one axis per group of dimensions; none for an empty group."""
+    axes = tuple(group for group in groups if group)
+    shape = tuple(math.prod(extent for _, extent in axis) for axis in axes)
+    return Tensor(name, shape, tuple(axis[0][0] if len(axis) == 1 else axis for axis in axes), bits, role)
+
+
+def _split_like(name: str, a: Tensor, sizes: tuple[int, int, int]) -> tuple[Extents, Extents, Extents]:
+    """Return the dimensions of A that count instances, its rows and its reduction.
+
+    A reduction over ``column`` is renamed, since the result has a dimension of this name.
+    """
+    left = [dim for axis in a.axes for dim in axis]
+    groups: list[Extents] = []
+    for size, missing in zip(sizes, ("instance", "row", "reduction"), strict=True):
+        taken: list[tuple[str, int]] = []
+        while left and math.prod(extent for _, extent in taken) < size:
+            taken.append(left.pop(0))
+        if math.prod(extent for _, extent in taken) != size:
+            raise GraphError(f"matmul {name}: tensor {a.name} {a.shape} cannot be read as {sizes} matrices")
+        groups.append(tuple(taken) or ((missing, 1),) * (missing != "instance"))
+    lead, rows, reduction = groups
+    return lead, rows, tuple(("reduction" if dim == "column" else dim, extent) for dim, extent in reduction)

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from workloads.errors import GraphError
-from workloads.tensor import Tensor, View
+from workloads.iteration_space import IterationSpace, OperatorTile, Tile
+from workloads.tensor import Tensor
 
 OpClass = Literal["mha_projection", "act_to_act", "ffn_projection", "conv", "other"]
 """Rows of the paper's workload tables, plus ``conv`` [1]_.
@@ -34,26 +35,35 @@ class Operator(ABC):
     """
 
     kind: ClassVar[str]
-    row_dims: ClassVar[tuple[str, ...]] = ()
-    """Dimensions that must be complete before any result exists, such as the softmax axis."""
 
     name: str
     inputs: tuple[Tensor, ...]
     output: Tensor
     op_class: OpClass = "other"
-    repeat: int = 1
-    """Identical problems in this operator (batch x heads); ``dims`` are those of one."""
-    views: tuple[View, ...] = ()
-    """Where A, B and C of a matmul lie; empty for the other kinds."""
-    b_transposed: bool = False
-    """B is stored n x k (the keys of attention)."""
     bias: Tensor | None = None
     """Row bias of a matmul or convolution; also the last of ``inputs``."""
 
     @property
     @abstractmethod
+    def iteration_space(self) -> IterationSpace:
+        """The dimensions of all instances, and which of them index each operand."""
+
+    def tile_for(self, result: Tile) -> OperatorTile:
+        """Return the tiles of iterations and operands that a tile of the result needs.
+
+        `IterationSpace.tile_for` has the parameters and the errors.
+        """
+        return self.iteration_space.tile_for(result)
+
+    @property
+    @abstractmethod
     def dims(self) -> Mapping[str, int]:
-        """Problem size of one instance by dimension name."""
+        """Problem size of one instance by the short names of reports and loop nests, such as m, k and n."""
+
+    @property
+    def repeat(self) -> int:
+        """Identical problems in this operator (batch x heads); ``dims`` are those of one."""
+        return 1
 
     @property
     @abstractmethod
@@ -91,9 +101,8 @@ class Operator(ABC):
     def signature(self) -> Hashable:
         """Key that is equal for operators of identical cost; names and mathematical constants are left out."""
         tensors = tuple((tensor.shape, tensor.bits, tensor.role) for tensor in (*self.inputs, self.output))
-        layouts = tuple(view.layout for view in self.views)
         dims = tuple(self.dims.items())
-        return self.kind, dims, self.repeat, tensors, layouts, self.b_transposed, self.bias is not None, self.details
+        return self.kind, dims, self.repeat, tensors, self.bias is not None, self.details
 
     def require(self, condition: bool, problem: str) -> None:
         """Raise a `GraphError` naming this operator unless ``condition`` holds."""

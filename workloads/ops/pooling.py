@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.ops.conv2d import output_size
+from workloads.iteration_space import IterationSpace, Operand
+from workloads.ops.conv2d import PIXELS, REDUCED, output_size, sliding
 from workloads.ops.operator import Array, Operator
 from workloads.tensor import Tensor
 
@@ -26,6 +27,17 @@ class Pooling(Operator):
         n, h, w, c = self.inputs[0].shape
         shape = (n, *(output_size(size, self.window, self.stride, self.pad) for size in (h, w)), c)
         self.require(self.output.shape == shape, f"output must be {shape}, is {self.output.shape}")
+
+    @property
+    def iteration_space(self) -> IterationSpace:
+        out = Operand.by_name(self.output)
+        image, height, width, channel = out.axes
+        rows, cols = (
+            sliding(axis, dim, self.stride, 1, self.pad) for axis, dim in zip((height, width), REDUCED[:2], strict=True)
+        )
+        windows = tuple((dim, self.window) for dim in REDUCED[:2])
+        x = Operand(self.inputs[0], (image, rows, cols, channel))
+        return IterationSpace.of(self.name, (x,), out, windows=windows)
 
     @property
     def dims(self) -> Mapping[str, int]:
@@ -52,4 +64,4 @@ def pooled(x: Tensor, name: str, window: int, stride: int, pad: int = 0, bits: i
     """Return the output tensor of a pooling of ``x``."""
     n, h, w, c = x.shape
     p, q = (output_size(size, window, stride, pad) for size in (h, w))
-    return Tensor(name, (n, p, q, c), ("n", "p", "q", "c"), bits or x.bits)
+    return Tensor(name, (n, p, q, c), PIXELS, bits or x.bits)

@@ -16,11 +16,14 @@ class RmsNorm(RowwiseOperator):
     """Row r becomes x / sqrt(mean(x^2) + epsilon)."""
 
     kind: ClassVar[str] = "rmsnorm"
-    row_dims: ClassVar[tuple[str, ...]] = ("cols",)
     flops_per_element: ClassVar[int] = 4
     """Square, sum, multiply by the inverse root, gain."""
 
     epsilon: float = 1e-5
+
+    @property
+    def columns_together(self) -> int:
+        return self.cols
 
     def reference(self, *arrays: Array) -> Array:
         x = self.matrix(arrays[0]).astype(np.float64)

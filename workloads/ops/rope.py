@@ -41,6 +41,11 @@ class Rope(RowwiseOperator):
         self.require(self.rows % self.tokens == 0, f"tokens={self.tokens} must divide rows={self.rows}")
         RowwiseOperator.__post_init__(self)
 
+    @property
+    def columns_together(self) -> int:
+        """A channel's partner lies half a head away, so a head is the least range that holds both."""
+        return self.head_dim
+
     def reference(self, *arrays: Array) -> Array:
         half = self.head_dim // 2
         x = self.matrix(arrays[0]).astype(np.float64).reshape(self.rows, -1, self.head_dim)

@@ -16,7 +16,6 @@ class Softmax(RowwiseOperator):
     """Row r becomes exp(scale x - max) / sum of the same."""
 
     kind: ClassVar[str] = "softmax"
-    row_dims: ClassVar[tuple[str, ...]] = ("cols",)
     flops_per_element: ClassVar[int] = 5
     """Compare, subtract, exponential, add, divide; the scale is folded into the exponent."""
 
@@ -24,6 +23,10 @@ class Softmax(RowwiseOperator):
     """Factor on the scores, 1/sqrt(head_dim) in attention."""
     causal_tokens: int | None = None
     """New tokens per sequence if later positions are masked; the mask saves no work in this model."""
+
+    @property
+    def columns_together(self) -> int:
+        return self.cols
 
     def reference(self, *arrays: Array) -> Array:
         scores = self.matrix(arrays[0]).astype(np.float64) * self.scale

@@ -22,6 +22,8 @@ use the names of this table:
     hidden         channels between the feed-forward     classes         results of a classifier
                    layers
 
+`workloads.matmul` alone has ``row``, ``column``, ``reduction`` and ``instance``.
+
 An operator may have to run over two dimensions that a tensor calls by one name. Self-attention reads the rows of the
 new keys as ``attended``, which their projection made as ``query``; a convolution reads ``channel`` as ``in_channel``.
 `Operand.renamed` lists these pairs, and `OperandTile.result_tile` translates a tile back into the producer's names.

@@ -11,13 +11,13 @@ from hwconfigs.errors import SpecError, suggestion
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class SourceFile:
     """A YAML file as read."""
 
     name: str
     """File name without its suffix."""
     label: str
-    """How messages call it."""
+    """Its name in messages."""
     content: str
     directory: Path | None
     """Where relative paths in it start; None for shipped files."""
@@ -25,15 +25,15 @@ class Text:
 
 def folder(*parts: str) -> Traversable:
     """A folder of shipped YAML files."""
-    place = files("hwconfigs")
+    path = files("hwconfigs")
     for part in parts:
-        place = place / part
-    return place
+        path = path / part
+    return path
 
 
-def names(place: Traversable) -> tuple[str, ...]:
+def names(shipped_in: Traversable) -> tuple[str, ...]:
     """Shipped files of a folder, sorted, without suffix."""
-    return tuple(sorted(entry.name[:-5] for entry in place.iterdir() if entry.name.endswith(".yaml")))
+    return tuple(sorted(entry.name[:-5] for entry in shipped_in.iterdir() if entry.name.endswith(".yaml")))
 
 
 def is_path(name_or_path: str | Path) -> bool:
@@ -42,8 +42,19 @@ def is_path(name_or_path: str | Path) -> bool:
     return isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or "\\" in text
 
 
-def find(name_or_path: str | Path, place: Traversable, what: str, start: Path | None = None) -> Text:
-    """Read a shipped file by name or any file by path (relative to ``start``).
+def find(name_or_path: str | Path, shipped_in: Traversable, kind: str, start: Path | None = None) -> SourceFile:
+    """Read a shipped file by name or any file by path.
+
+    Parameters
+    ----------
+    name_or_path
+        Name of a shipped file without its suffix, or a path.
+    shipped_in
+        Folder of the shipped files of this kind.
+    kind
+        The word for such a file in messages: machine, energy table.
+    start
+        Folder that relative paths start from; None: the current one.
 
     Raises
     ------
@@ -52,10 +63,10 @@ def find(name_or_path: str | Path, place: Traversable, what: str, start: Path | 
     """
     if not is_path(name_or_path):
         name = str(name_or_path)
-        shipped = names(place)
+        shipped = names(shipped_in)
         if name not in shipped:
-            raise SpecError(f"{name or repr(name)}: no such {what}{suggestion(name, shipped)}")
-        return Text(name, f"{name}.yaml", (place / f"{name}.yaml").read_text(encoding="utf-8"), None)
+            raise SpecError(f"{name or repr(name)}: no such {kind}{suggestion(name, shipped)}")
+        return SourceFile(name, f"{name}.yaml", (shipped_in / f"{name}.yaml").read_text(encoding="utf-8"), None)
     path = Path(name_or_path)
     if start is not None and not path.is_absolute():
         path = start / path
@@ -66,4 +77,4 @@ def find(name_or_path: str | Path, place: Traversable, what: str, start: Path | 
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SpecError(f"{path}: cannot be read: {reason}") from error
-    return Text(path.stem, str(path), content, path.parent)
+    return SourceFile(path.stem, str(path), content, path.parent)

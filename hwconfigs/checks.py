@@ -20,12 +20,12 @@ MOST_LINES = 2**26
 
 def cross_problems(sections: Mapping[str, BaseModel | None]) -> list[Problem]:
     """Contradictions between the given sections (absent ones are not looked at)."""
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for needs, check in _CHECKS:
         parts = [sections.get(name) for name in needs]
         if all(part is not None for part in parts):
-            found.extend(check(*parts))
-    return found
+            problems.extend(check(*parts))
+    return problems
 
 
 def _array(array: ArraySpec) -> Iterator[Problem]:
@@ -68,10 +68,10 @@ def _accumulator(accumulator: SramSpec, array: ArraySpec) -> Iterator[Problem]:
     yield from _row("accumulator", accumulator, array, array.accumulator_bits, meaning)
 
 
-def _smallest_tile(name: str, sram: SramSpec, rows: int, loops: int, what: str) -> Iterator[Problem]:
+def _smallest_tile(name: str, sram: SramSpec, rows: int, loops: int, contents: str) -> Iterator[Problem]:
     needed = loops * rows * sram.row_bytes
     if sram.capacity_bytes < needed:
-        demand = f"{what}, {rows} rows x {sram.row_bytes} B, for each of {loops} loops in flight"
+        demand = f"{contents}, {rows} rows x {sram.row_bytes} B, for each of {loops} loops in flight"
         text = f"needs {needed:,} bytes ({demand}) > {sram.capacity_bytes:,}; enlarge it or shrink the array"
         yield f"{name}.capacity_bytes", text
 

@@ -20,7 +20,7 @@ from hwconfigs.energy_table import REQUANTISE, Factor, OperationCount, SramTable
 from hwconfigs.errors import SpecError, suggestion
 from hwconfigs.kernels import KERNELS
 from hwconfigs.key_names import Renamer, location, wording
-from hwconfigs.layers import Draft
+from hwconfigs.layers import LayeredValues
 from hwconfigs.spec import HardwareSpec
 from hwconfigs.sram_energy import access_pj
 
@@ -168,49 +168,51 @@ def load_energy(name_or_path: str | Path) -> EnergyTable:
     SpecError
         With all problems of the file; an entry without ``source`` and ``evidence`` is one.
     """
-    draft = _read(name_or_path, None, ())
+    layered = _read(name_or_path, None, ())
     try:
-        table = EnergyTable.model_validate(draft.values)
+        table = EnergyTable.model_validate(layered.values)
     except ValidationError as error:
         for detail in error.errors():
-            draft.complain(location(detail), _why(wording(detail), detail["loc"]))
-        raise SpecError(draft.problems) from None
-    _check_complete(table, draft)
-    if draft.problems:
-        raise SpecError(draft.problems)
+            layered.complain(location(detail), _why(wording(detail), detail["loc"]))
+        raise SpecError(layered.problems) from None
+    _check_complete(table, layered)
+    if layered.problems:
+        raise SpecError(layered.problems)
     return table
 
 
-def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) -> Draft:
-    """The draft of a table on top of those it extends."""
-    text = catalogue.find(name_or_path, catalogue.folder("energy"), "energy table", start)
-    if text.label in chain:
-        raise SpecError(f"{text.label}: extends itself: {' -> '.join((*chain, text.label))}")
-    document = strict_yaml.parse(text.content, text.label)
+def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) -> LayeredValues:
+    """The values of a table on top of those it extends."""
+    file = catalogue.find(name_or_path, catalogue.folder("energy"), "energy table", start)
+    if file.label in chain:
+        raise SpecError(f"{file.label}: extends itself: {' -> '.join((*chain, file.label))}")
+    document = strict_yaml.parse(file.content, file.label)
     data = document.data
     if not isinstance(data, dict):
-        raise SpecError(document.problems or f"{text.label}: must consist of 'key: value' lines")
+        raise SpecError(document.problems or f"{file.label}: must consist of 'key: value' lines")
     parent = data.pop("extends", None)
-    draft = Draft(text.label, {}, problems=list(document.problems))
-    renamer = Renamer(lambda path, what: draft.problems.append(f"{document.where(path)}: {path}: {what}"))
+    layered = LayeredValues(file.label, {}, problems=list(document.problems))
+    renamer = Renamer(lambda path, text: layered.problems.append(f"{document.where(path)}: {path}: {text}"))
     values: Any = renamer.canonical(TableBody, data)
-    draft.values = values
-    draft.values.setdefault("name", text.name)
-    draft.places = {path: document.where(written) for path, written in renamer.written.items()}
+    layered.values = values
+    layered.values.setdefault("name", file.name)
+    layered.places = {path: document.where(written) for path, written in renamer.written.items()}
     if parent is None:
-        return draft
+        return layered
     for key in ("description", "source"):
         if key not in values:
-            draft.problems.append(f"{text.label}: {key}: missing; every table says it for itself")
+            layered.problems.append(f"{file.label}: {key}: missing; every table says it for itself")
     if not isinstance(parent, str):
-        raise SpecError([*draft.problems, f"{document.where('extends')}: extends: must be the name or path of a table"])
-    below = _read(parent, text.directory, (*chain, text.label))
-    draft.values = _over(below.values, draft.values)
-    replaced = {_entry(path) for path in draft.places}
+        raise SpecError(
+            [*layered.problems, f"{document.where('extends')}: extends: must be the name or path of a table"]
+        )
+    below = _read(parent, file.directory, (*chain, file.label))
+    layered.values = _over(below.values, layered.values)
+    replaced = {_entry(path) for path in layered.places}
     kept = {path: place for path, place in below.places.items() if _entry(path) not in replaced}
-    draft.places = {**kept, **draft.places}
-    draft.problems = below.problems + draft.problems
-    return draft
+    layered.places = {**kept, **layered.places}
+    layered.problems = below.problems + layered.problems
+    return layered
 
 
 def _entry(path: str) -> str:
@@ -230,16 +232,16 @@ def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _check_complete(table: EnergyTable, draft: Draft) -> None:
+def _check_complete(table: EnergyTable, layered: LayeredValues) -> None:
     wanted = [*(kernel.name for kernel in KERNELS if kernel.needs_unit and kernel.operations is None), REQUANTISE]
     missing = [name for name in wanted if name not in table.vector]
     if missing:
-        draft.complain("vector", f"missing: {', '.join(missing)}")
+        layered.complain("vector", f"missing: {', '.join(missing)}")
     if "default" not in table.sram:
-        draft.complain("sram", "missing: default")
+        layered.complain("sram", "missing: default")
     for name, sram in table.sram.items():
         if (sram.points is None) == (sram.per_byte is None):
-            draft.complain(f"sram.{name}", "give either points or per_byte")
+            layered.complain(f"sram.{name}", "give either points or per_byte")
 
 
 def _why(text: str, steps: tuple[int | str, ...]) -> str:

@@ -46,11 +46,11 @@ def _nested(annotation: Any) -> tuple[str, type[BaseModel]] | None:
     if origin is Annotated:
         return _nested(arguments[0])
     if origin in (Union, types.UnionType):
-        return next((found for argument in arguments if (found := _nested(argument))), None)
-    if origin is tuple and arguments and (found := _nested(arguments[0])):
-        return "list", found[1]
-    if isinstance(origin, type) and issubclass(origin, Mapping) and (found := _nested(arguments[1])):
-        return "mapping", found[1]
+        return next((inner for argument in arguments if (inner := _nested(argument))), None)
+    if origin is tuple and arguments and (inner := _nested(arguments[0])):
+        return "list", inner[1]
+    if isinstance(origin, type) and issubclass(origin, Mapping) and (inner := _nested(arguments[1])):
+        return "mapping", inner[1]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "one", annotation
     return None
@@ -64,8 +64,8 @@ class Renamer:
         self.written: dict[str, str] = {}
         """Field path to the path as written."""
 
-    def canonical(self, model: type[BaseModel], data: object, written: str = "", here: str = "") -> object:
-        """``data`` by field names; ``written`` and ``here`` are its path as written and by field names."""
+    def canonical(self, model: type[BaseModel], data: object, written: str = "", path: str = "") -> object:
+        """``data`` by field names; ``written`` and ``path`` are its path as written and by field names."""
         if not isinstance(data, Mapping):
             return data
         accepted = spellings(model)
@@ -76,21 +76,21 @@ class Renamer:
             if name is None:
                 self.complain(spelt, f"unknown key{suggestion(str(key), accepted)}")
             elif name in result:
-                self.complain(spelt, f"given twice, also as {self.written[join(here, name)]}")
+                self.complain(spelt, f"given twice, also as {self.written[join(path, name)]}")
             else:
-                result[name] = self._field(nested(model, name), value, spelt, join(here, name))
+                result[name] = self._field(nested(model, name), value, spelt, join(path, name))
         return result
 
-    def _field(self, inner: tuple[str, type[BaseModel]] | None, value: object, written: str, here: str) -> object:
-        self.written[here] = written
+    def _field(self, inner: tuple[str, type[BaseModel]] | None, value: object, written: str, path: str) -> object:
+        self.written[path] = written
         kind, model = inner or ("plain", None)
         if kind == "one" and model is not None:
-            return self.canonical(model, value, written, here)
+            return self.canonical(model, value, written, path)
         deeper = ("one", model) if model is not None else None
         if isinstance(value, Mapping) and kind in ("mapping", "plain"):
-            return {key: self._field(deeper, item, f"{written}.{key}", f"{here}.{key}") for key, item in value.items()}
+            return {key: self._field(deeper, item, f"{written}.{key}", f"{path}.{key}") for key, item in value.items()}
         if isinstance(value, list) and kind == "list":
-            return [self._field(deeper, item, f"{written}[{i}]", f"{here}[{i}]") for i, item in enumerate(value)]
+            return [self._field(deeper, item, f"{written}[{i}]", f"{path}[{i}]") for i, item in enumerate(value)]
         return value
 
 
@@ -102,11 +102,11 @@ def join(path: str, key: str) -> str:
 def leaves(values: Mapping[str, object], path: str = "") -> Iterator[str]:
     """Dotted paths of everything that is not a mapping itself; an empty mapping has none."""
     for key, value in values.items():
-        here = join(path, key)
+        inner = join(path, key)
         if isinstance(value, Mapping):
-            yield from leaves(value, here)
+            yield from leaves(value, inner)
         else:
-            yield here
+            yield inner
 
 
 def location(error: ErrorDetails) -> str:

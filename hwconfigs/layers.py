@@ -24,7 +24,7 @@ _REST = "rest"
 
 
 @dataclass(slots=True)
-class Draft:
+class LayeredValues:
     """Nested values plus, per dotted path, source and place in a file."""
 
     label: str
@@ -69,11 +69,11 @@ class Draft:
         """
         path = line.partition("=")[0].partition(":")[0]
         places = (self.places.get(path, ""), self.places.get(path.partition(".")[0], ""))
-        ours = (place for mine in (OVERRIDE, self.label) for place in places if place.startswith(mine))
-        self.problems.append(f"{next(ours, OVERRIDE if self.overridden else self.label)}: {line}")
+        outermost = (place for label in (OVERRIDE, self.label) for place in places if place.startswith(label))
+        self.problems.append(f"{next(outermost, OVERRIDE if self.overridden else self.label)}: {line}")
 
-    def put_on_top(self, layer: Draft) -> None:
-        """Let ``layer`` win over what is here."""
+    def put_on_top(self, layer: LayeredValues) -> None:
+        """Let the values of ``layer`` win over those of this one."""
         _merge(self, layer.values, layer.sources, "")
         if isinstance(layer.values.get("array"), Mapping) and not layer.values["array"].keys().isdisjoint(_ROWS_COLS):
             self.sized = layer.sized
@@ -82,16 +82,16 @@ class Draft:
         self.problems.extend(layer.problems)
 
 
-def _merge(below: Draft, values: Mapping[str, Any], sources: Mapping[str, str], path: str) -> None:
+def _merge(below: LayeredValues, values: Mapping[str, Any], sources: Mapping[str, str], path: str) -> None:
     target = below.values
     for step in path.split(".") if path else ():
         target = target[step]
     for key, value in values.items():
-        here = join(path, key)
+        inner = join(path, key)
         if isinstance(value, Mapping) and isinstance(target.get(key), dict):
-            _merge(below, value, sources, here)
+            _merge(below, value, sources, inner)
             continue
-        for stale in [known for known in below.sources if known == here or known.startswith(here + ".")]:
+        for stale in [known for known in below.sources if known == inner or known.startswith(inner + ".")]:
             del below.sources[stale]
         target[key] = value
         for leaf in leaves({key: value}, path):
@@ -99,40 +99,40 @@ def _merge(below: Draft, values: Mapping[str, Any], sources: Mapping[str, str], 
                 below.sources[leaf] = sources[leaf]
 
 
-def read_layer(text: catalogue.Text) -> tuple[Draft, str | None]:
-    """One file as a draft, and the name of the machine it extends."""
-    document = strict_yaml.parse(text.content, text.label)
-    draft = Draft(text.label, {}, problems=list(document.problems))
+def read_layer(file: catalogue.SourceFile) -> tuple[LayeredValues, str | None]:
+    """The values of one file, and the name of the machine it extends."""
+    document = strict_yaml.parse(file.content, file.label)
+    layered = LayeredValues(file.label, {}, problems=list(document.problems))
     data = document.data
     if not isinstance(data, dict):
-        if not draft.problems:
-            draft.problems.append(f"{text.label}: must consist of 'key: value' lines")
-        raise SpecError(draft.problems)
+        if not layered.problems:
+            layered.problems.append(f"{file.label}: must consist of 'key: value' lines")
+        raise SpecError(layered.problems)
     parent = data.pop("extends", None)
     if parent is None:
         _refuse_other_words_for_extends(data, document)
     if parent is not None and not isinstance(parent, str):
-        draft.problems.append(f"{document.where('extends')}: extends: must be the name or path of a machine")
+        layered.problems.append(f"{document.where('extends')}: extends: must be the name or path of a machine")
         parent = None
     notes = {name: data[name].pop("source") for name in SECTIONS if _has_source(data.get(name))}
-    _expand_size(data, document, draft)
+    _expand_size(data, document, layered)
 
-    def complain(path: str, what: str) -> None:
-        draft.problems.append(f"{document.where(path)}: {path}: {what}")
+    def complain(path: str, text: str) -> None:
+        layered.problems.append(f"{document.where(path)}: {path}: {text}")
 
     renamer = Renamer(complain)
     values = renamer.canonical(HardwareSpec, data)
     assert isinstance(values, dict)
-    draft.values = values
-    draft.values.setdefault("name", text.name)
-    draft.places = {path: document.where(written) for path, written in renamer.written.items()}
+    layered.values = values
+    layered.values.setdefault("name", file.name)
+    layered.places = {path: document.where(written) for path, written in renamer.written.items()}
     for key in ("description", "source"):
-        if key not in draft.values and not document.problems:
-            draft.problems.append(f"{text.label}: {key}: missing; every machine says it for itself")
-            draft.values[key] = "-"
-    _resolve_energy(draft, text)
-    _cover(draft, notes)
-    return draft, parent
+        if key not in layered.values and not document.problems:
+            layered.problems.append(f"{file.label}: {key}: missing; every machine says it for itself")
+            layered.values[key] = "-"
+    _resolve_energy(layered, file)
+    _cover(layered, notes)
+    return layered, parent
 
 
 def _refuse_other_words_for_extends(data: Mapping[str, object], document: strict_yaml.Document) -> None:
@@ -147,49 +147,49 @@ def _has_source(section: object) -> bool:
     return isinstance(section, dict) and "source" in section
 
 
-def _expand_size(data: dict[str, Any], document: strict_yaml.Document, draft: Draft) -> None:
+def _expand_size(data: dict[str, Any], document: strict_yaml.Document, layered: LayeredValues) -> None:
     """``array.size`` means rows and columns."""
     array = data.get("array")
     if not isinstance(array, dict) or "size" not in array:
         return
     size = array.pop("size")
-    draft.sized = True
+    layered.sized = True
     for name in _ROWS_COLS:
         if name in array:
-            draft.problems.append(f"{document.where('array.size')}: array.size: give either size or {name}, not both")
+            layered.problems.append(f"{document.where('array.size')}: array.size: give either size or {name}, not both")
         array[name] = size
         document.lines[f"array.{name}"] = document.lines["array.size"]
 
 
-def _resolve_energy(draft: Draft, text: catalogue.Text) -> None:
-    name = draft.values.get("energy")
-    if isinstance(name, str) and catalogue.is_path(name) and text.directory is not None:
-        draft.values["energy"] = str(text.directory / name)
+def _resolve_energy(layered: LayeredValues, file: catalogue.SourceFile) -> None:
+    name = layered.values.get("energy")
+    if isinstance(name, str) and catalogue.is_path(name) and file.directory is not None:
+        layered.values["energy"] = str(file.directory / name)
 
 
-def _cover(draft: Draft, notes: Mapping[str, object]) -> None:
+def _cover(layered: LayeredValues, notes: Mapping[str, object]) -> None:
     """Give every leaf its source; complain about those without one."""
-    top = draft.values.get("source")
-    for name, value in draft.values.items():
+    top = layered.values.get("source")
+    for name, value in layered.values.items():
         if not isinstance(value, Mapping):
-            draft.sources[name] = top if isinstance(top, str) else "-"
+            layered.sources[name] = top if isinstance(top, str) else "-"
             continue
         note = notes.get(name)
-        bare = [leaf for leaf in leaves({name: value}) if not _covered(draft, name, note, leaf)]
+        bare = [leaf for leaf in leaves({name: value}) if not _covered(layered, name, note, leaf)]
         if bare:
             listed = ", ".join(leaf.removeprefix(name + ".") for leaf in bare)
-            draft.complain(name, f"no source for {listed}; add 'source:' to the section")
+            layered.complain(name, f"no source for {listed}; add 'source:' to the section")
         if isinstance(note, Mapping):
-            _check_note_keys(draft, name, note)
+            _check_note_keys(layered, name, note)
 
 
-def _covered(draft: Draft, section: str, note: object, leaf: str) -> bool:
+def _covered(layered: LayeredValues, section: str, note: object, leaf: str) -> bool:
     text: object = note
     if isinstance(note, Mapping):
         text = next((note[key] for key in _note_keys(section, leaf) if key in note), None)
     if not isinstance(text, str) or not text.strip():
         return False
-    draft.sources[leaf] = text
+    layered.sources[leaf] = text
     return True
 
 
@@ -208,33 +208,33 @@ def _note_keys(section: str, leaf: str) -> Iterator[str]:
     yield _REST
 
 
-def _check_note_keys(draft: Draft, section: str, note: Mapping[str, object]) -> None:
+def _check_note_keys(layered: LayeredValues, section: str, note: Mapping[str, object]) -> None:
     model = nested(HardwareSpec, section)
     assert model is not None
     accepted = {*spellings(model[1]), _REST, *(["size"] if section == "array" else [])}
     for key in note:
         if key.partition(".")[0] not in accepted:
-            draft.complain(f"{section}.source.{key}", f"unknown key{suggestion(key, accepted)}")
+            layered.complain(f"{section}.source.{key}", f"unknown key{suggestion(key, accepted)}")
 
 
-def apply_override(draft: Draft, path: str, value: object) -> None:
+def apply_override(layered: LayeredValues, path: str, value: object) -> None:
     """Set one dotted path; text is read as a YAML value."""
     value = _override_value(value)
     if path == "array.size":
         for name in _ROWS_COLS:
-            _apply_one(draft, f"array.{name}", value, path)
-        draft.sized = True
+            _apply_one(layered, f"array.{name}", value, path)
+        layered.sized = True
     else:
-        _apply_one(draft, path, value, path)
+        _apply_one(layered, path, value, path)
 
 
-def _apply_one(draft: Draft, path: str, value: object, written: str) -> None:
+def _apply_one(layered: LayeredValues, path: str, value: object, written: str) -> None:
     """Set one field, which the user calls ``written``."""
 
-    def complain(where: str, what: str) -> None:
-        draft.problems.append(f"{OVERRIDE}: {where}: {what}")
+    def complain(path: str, text: str) -> None:
+        layered.problems.append(f"{OVERRIDE}: {path}: {text}")
 
-    section = _override_section(draft, path, complain)
+    section = _override_section(layered, path, complain)
     if section is None:
         return
     steps = [*section.split("."), path.rpartition(".")[2]] if section else [path]
@@ -242,15 +242,15 @@ def _apply_one(draft: Draft, path: str, value: object, written: str) -> None:
     for step in reversed(steps):
         wrapped = {step: wrapped}
     wrapped = Renamer(complain).canonical(HardwareSpec, wrapped)
-    layer = Draft(draft.label, wrapped, dict.fromkeys(leaves(wrapped), OVERRIDE))
-    twice = next((leaf for leaf in layer.sources if leaf in draft.changed), None)
+    layer = LayeredValues(layered.label, wrapped, dict.fromkeys(leaves(wrapped), OVERRIDE))
+    twice = next((leaf for leaf in layer.sources if leaf in layered.changed), None)
     if twice is not None:
-        complain(written, f"given twice, also as {draft.changed[twice]}")
+        complain(written, f"given twice, also as {layered.changed[twice]}")
         return
-    draft.changed.update(dict.fromkeys(layer.sources, written))
+    layered.changed.update(dict.fromkeys(layer.sources, written))
     layer.places = dict.fromkeys([*layer.sources, section.partition(".")[0]], OVERRIDE)
-    draft.put_on_top(layer)
-    draft.overridden = True
+    layered.put_on_top(layer)
+    layered.overridden = True
 
 
 def _override_value(value: object) -> object:
@@ -265,8 +265,11 @@ def _override_value(value: object) -> object:
     return value if document.problems else document.data
 
 
-def _override_section(draft: Draft, path: str, complain: Complain) -> str | None:
-    """Field path of what the last step lies in (``""``: the machine itself), or None after a complaint."""
+def _override_section(layered: LayeredValues, path: str, complain: Complain) -> str | None:
+    """Field path of the section or mapping that the last step names a part of; None after a complaint.
+
+    ``""`` is the machine itself.
+    """
     model: type[BaseModel] = HardwareSpec
     section = ""
     steps = path.split(".")
@@ -283,8 +286,10 @@ def _override_section(draft: Draft, path: str, complain: Complain) -> str | None
         if inner is None:
             complain(path, f"'{step}' has no parts; set it as a whole")
             return None
-        if draft.get(section, 0) is None:
-            complain(path, f"{section} is null on {draft.label}; set it as a whole or start from a machine that has it")
+        if layered.get(section, 0) is None:
+            complain(
+                path, f"{section} is null on {layered.label}; set it as a whole or start from a machine that has it"
+            )
             return None
         model = inner[1]
     return _known(path, steps[-1], spellings(model), section, complain)

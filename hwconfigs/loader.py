@@ -2,8 +2,8 @@
 
     machine.yaml ── strict_yaml ──► keys by field name ── extends ──► + overrides ──► + derived values ──► HardwareSpec
 
-Each file's values stay together with their sources and line numbers in a draft until the end, so a message about an
-inherited value names the file it came from.
+Each file's values are kept together with their sources and line numbers until the end (`LayeredValues`), so a message
+about an inherited value names its file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hwconfigs import catalogue, quantity
 from hwconfigs.checks import cross_problems
 from hwconfigs.errors import SpecError, suggestion
 from hwconfigs.key_names import leaves, location, wording
-from hwconfigs.layers import Draft, apply_override, read_layer
+from hwconfigs.layers import LayeredValues, apply_override, read_layer
 from hwconfigs.limits import CLOCK_MHZ, shortened
 from hwconfigs.spec import SECTIONS, HardwareSpec
 
@@ -51,9 +51,9 @@ def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None
     SpecError
         With all problems of the file and of the overrides, one line each.
     """
-    draft = _read(name_or_path, None, ())
-    _apply(draft, {} if overrides is None else overrides)
-    return _finish(draft)
+    layered = _read(name_or_path, None, ())
+    _apply(layered, {} if overrides is None else overrides)
+    return _finish(layered)
 
 
 def override(spec: HardwareSpec, changes: Mapping[str, object]) -> HardwareSpec:
@@ -62,7 +62,7 @@ def override(spec: HardwareSpec, changes: Mapping[str, object]) -> HardwareSpec:
     Parameters
     ----------
     spec
-        The machine to start from; it stays as it is.
+        The machine to start from; it is not changed.
     changes
         Dotted path to value, as in ``{"scratchpad.capacity": "64 KiB", "l2": None, "array.size": 8}``.
 
@@ -77,12 +77,12 @@ def override(spec: HardwareSpec, changes: Mapping[str, object]) -> HardwareSpec:
         section, key = path.split(".")
         del values[section][key]
         del sources[path]
-    draft = Draft(spec.name, values, sources)
-    _apply(draft, changes)
-    return _finish(draft)
+    layered = LayeredValues(spec.name, values, sources)
+    _apply(layered, changes)
+    return _finish(layered)
 
 
-def _apply(draft: Draft, overrides: object) -> None:
+def _apply(layered: LayeredValues, overrides: object) -> None:
     """Override what is asked for.
 
     Raises
@@ -95,10 +95,12 @@ def _apply(draft: Draft, overrides: object) -> None:
     for path, value in overrides.items():
         if not isinstance(path, str):
             raise SpecError(f"overrides: {shortened(repr(path))} is no dotted path; write e.g. 'scratchpad.capacity'")
-        apply_override(draft, path, value)
-    name = draft.values.get("name")
+        apply_override(layered, path, value)
+    name = layered.values.get("name")
     if overrides and "name" not in overrides and isinstance(name, str):
-        draft.values["name"] = f"{name} + " + ", ".join(f"{path}={_shown(value)}" for path, value in overrides.items())
+        layered.values["name"] = f"{name} + " + ", ".join(
+            f"{path}={_shown(value)}" for path, value in overrides.items()
+        )
 
 
 def _shown(value: object) -> str:
@@ -109,36 +111,36 @@ def _shown(value: object) -> str:
     return shortened(str(value).strip())
 
 
-def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) -> Draft:
-    """The draft of a machine, on top of those it extends."""
-    text = catalogue.find(name_or_path, catalogue.folder(), "machine", start)
-    if text.label in chain:
-        raise SpecError(f"{text.label}: extends itself: {' -> '.join((*chain, text.label))}")
-    layer, parent = read_layer(text)
+def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) -> LayeredValues:
+    """The values of a machine, on top of those it extends."""
+    file = catalogue.find(name_or_path, catalogue.folder(), "machine", start)
+    if file.label in chain:
+        raise SpecError(f"{file.label}: extends itself: {' -> '.join((*chain, file.label))}")
+    layer, parent = read_layer(file)
     if parent is None:
         return layer
     try:
-        below = _read(parent, text.directory, (*chain, text.label))
+        below = _read(parent, file.directory, (*chain, file.label))
     except SpecError as error:
-        raise SpecError((*layer.problems, *(f"{text.label}: extends: {line}" for line in error.problems))) from error
+        raise SpecError((*layer.problems, *(f"{file.label}: extends: {line}" for line in error.problems))) from error
     below.put_on_top(layer)
     return below
 
 
-def _finish(draft: Draft) -> HardwareSpec:
-    clock = _clock(draft.values.get("clock_mhz", 1000.0))
-    unknown = _derive(draft)
-    _check_energy(draft)
+def _finish(layered: LayeredValues) -> HardwareSpec:
+    clock = _clock(layered.values.get("clock_mhz", 1000.0))
+    unknown = _derive(layered)
+    _check_energy(layered)
     try:
-        spec = HardwareSpec.model_validate(draft.values, context={"clock_mhz": clock})
+        spec = HardwareSpec.model_validate(layered.values, context={"clock_mhz": clock})
     except ValidationError as error:
-        _collect(draft, error, clock, unknown)
-        raise SpecError(draft.problems) from None
-    if draft.problems:
-        raise SpecError(draft.problems)
+        _collect(layered, error, clock, unknown)
+        raise SpecError(layered.problems) from None
+    if layered.problems:
+        raise SpecError(layered.problems)
     values = spec.model_dump(exclude={"sources"})
     default = "default of hwconfigs.parts, see the text of the field there"
-    return spec.model_copy(update={"sources": {path: draft.sources.get(path, default) for path in leaves(values)}})
+    return spec.model_copy(update={"sources": {path: layered.sources.get(path, default) for path in leaves(values)}})
 
 
 def _clock(value: object) -> float | None:
@@ -151,7 +153,7 @@ def _clock(value: object) -> float | None:
     return float(number) if isinstance(number, int | float) and slowest <= number <= fastest else None
 
 
-def _derive(draft: Draft) -> set[str]:
+def _derive(layered: LayeredValues) -> set[str]:
     """Fill in what follows from other values; returns the paths for which those are unusable."""
     rules = (
         ("scratchpad.row_bytes", ("array.cols", "array.input_bits"), "array.cols x array.input_bits / 8"),
@@ -166,15 +168,15 @@ def _derive(draft: Draft) -> set[str]:
     unknown: set[str] = set()
     for path, needs, formula in rules:
         section, key = path.split(".")
-        place = draft.values.get(section)
-        if not isinstance(place, dict) or key in place:
+        values = layered.values.get(section)
+        if not isinstance(values, dict) or key in values:
             continue
-        first, second = (_positive(draft.get(need, defaults.get(need))) for need in needs)
+        first, second = (_positive(layered.get(need, defaults.get(need))) for need in needs)
         if first is None or second is None:
             unknown.add(path)
             continue
-        place[key] = first // second + 1 if section == "dma" else -(-first * second // 8)
-        draft.sources[path] = _DERIVED + formula
+        values[key] = first // second + 1 if section == "dma" else -(-first * second // 8)
+        layered.sources[path] = _DERIVED + formula
     return unknown
 
 
@@ -186,32 +188,32 @@ def _positive(value: object) -> int | None:
     return number if isinstance(number, int) and not isinstance(number, bool) and 0 < number <= 65536 else None
 
 
-def _check_energy(draft: Draft) -> None:
-    name = draft.values.get("energy")
+def _check_energy(layered: LayeredValues) -> None:
+    name = layered.values.get("energy")
     if isinstance(name, str) and not catalogue.is_path(name) and name not in available_energy():
-        draft.complain("energy", f"no such energy table: {name!r}{suggestion(name, available_energy())}")
+        layered.complain("energy", f"no such energy table: {name!r}{suggestion(name, available_energy())}")
 
 
-def _collect(draft: Draft, error: ValidationError, clock: float | None, unknown: set[str]) -> None:
+def _collect(layered: LayeredValues, error: ValidationError, clock: float | None, unknown: set[str]) -> None:
     """Turn pydantic's errors into our lines, and look for contradictions between the sections that are fine."""
-    contradictions_seen = False
+    has_contradictions = False
     for detail in error.errors():
         path = location(detail)
         if not path:
-            contradictions_seen = True
+            has_contradictions = True
             for line in wording(detail).split("\n"):
-                draft.complain_line(line)
+                layered.complain_line(line)
         elif not (path in unknown and detail["type"] == "missing"):
-            draft.complain(path, wording(detail))
-    if not contradictions_seen:
+            layered.complain(path, wording(detail))
+    if not has_contradictions:
         sections: dict[str, BaseModel] = {}
         for name in SECTIONS:
             annotation: Any = HardwareSpec.model_fields[name].annotation
             try:
-                part = TypeAdapter(annotation).validate_python(draft.values.get(name), context={"clock_mhz": clock})
+                part = TypeAdapter(annotation).validate_python(layered.values.get(name), context={"clock_mhz": clock})
             except ValidationError:
                 continue
             if isinstance(part, BaseModel):
                 sections[name] = part
         for path, text in cross_problems(sections):
-            draft.complain_line(f"{path}{text if text[0] == '=' else ': ' + text}")
+            layered.complain_line(f"{path}{text if text[0] == '=' else ': ' + text}")

@@ -219,7 +219,7 @@ class CacheSpec(Part):
     release_ack_cycles: Cycles = 0
     """How long requests that wait for a line wait on after it arrived, if it evicts another and queued for the bus.
 
-    An entry serves them when the release of the evicted line is acknowledged, too, and that comes behind the data.
+    An entry serves them only when the release of the evicted line is acknowledged, which happens after the data.
     """
 
     multi_beat_hit_cycles: Cycles = 0
@@ -247,8 +247,10 @@ class DramSpec(Part):
     write_miss_cycles: FractionalCycles = 6.0
     """Mean time of a full-line write that misses, with every miss entry busy. [cycles]"""
     write_back_cycles: FractionalCycles = 0.0
-    """Time in which an evicted dirty line leaves before its successor is written; charged by the share of dirty lines.
-    [cycles]"""
+    """Time in which an evicted dirty line is written back before its successor is written. [cycles]
+
+    It is charged by the share of dirty lines.
+    """
     write_back_hold_cycles: FractionalCycles = 0.0
     """Time by which the write-back keeps the miss entry longer. [cycles]"""
 

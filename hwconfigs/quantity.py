@@ -1,8 +1,8 @@
 """Text with a unit becomes a number here and nowhere else: ``"256 KiB"``, ``"1 GHz"``, ``"16 GB/s"``, ``"40 ns"``.
 
-Arithmetic is exact (fractions), so ``"0.5 KiB"`` is 512 and ``"0.3 B"`` is refused. A value that is not
-text passes through untouched: the type check behind it decides. Capacities need binary units; ``KB`` means 1000 to some
-and 1024 to others, so it is refused instead of guessed.
+Arithmetic is exact (fractions), so ``"0.5 KiB"`` is 512 and ``"0.3 B"`` is refused. A value that is not text passes
+through unchanged: the type check behind it decides. Capacities need binary units; ``KB`` means 1000 to some and 1024 to
+others, so it is refused instead of guessed.
 """
 
 from __future__ import annotations

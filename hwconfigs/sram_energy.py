@@ -50,14 +50,14 @@ def access_pj(series: Sequence[SramSeries], capacity_bytes: int, row_bytes: int,
         if fits or candidate.row_bytes not in chosen:
             chosen[candidate.row_bytes] = candidate
     widths = sorted(chosen)
-    reads = [_at(capacity_bytes, [(p.capacity_bytes, p.read_pj) for p in chosen[w].points]) for w in widths]
-    writes = [_at(capacity_bytes, [(p.capacity_bytes, p.write_pj) for p in chosen[w].points]) for w in widths]
-    read = _at(row_bytes, list(zip(widths, reads, strict=True)), bounded=True)
-    write = _at(row_bytes, list(zip(widths, writes, strict=True)), bounded=True)
+    reads = [_interpolated(capacity_bytes, [(p.capacity_bytes, p.read_pj) for p in chosen[w].points]) for w in widths]
+    writes = [_interpolated(capacity_bytes, [(p.capacity_bytes, p.write_pj) for p in chosen[w].points]) for w in widths]
+    read = _interpolated(row_bytes, list(zip(widths, reads, strict=True)), bounded=True)
+    write = _interpolated(row_bytes, list(zip(widths, writes, strict=True)), bounded=True)
     return read, write
 
 
-def _at(x: float, points: Sequence[tuple[float, float]], *, bounded: bool = False) -> float:
+def _interpolated(x: float, points: Sequence[tuple[float, float]], *, bounded: bool = False) -> float:
     """Log-log interpolation through ``points`` (rising x); outside them, their overall slope from the nearest one."""
     first, last = points[0], points[-1]
     if len(points) == 1:

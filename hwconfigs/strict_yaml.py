@@ -1,8 +1,11 @@
-"""YAML as data only: a strict reader that knows on which line everything stood.
+"""YAML as data only: a strict reader that tells the line of every value.
 
 PyYAML reads YAML 1.1, where ``no`` is False, ``12:30`` is 750, ``1e3`` is text and a repeated key silently wins.
 Here a plain scalar follows the YAML 1.2 core schema, narrowed: only ``true``/``false`` are booleans. Repeated keys,
 anchors, aliases, merge keys and explicit tags are refused. Problems are collected, not raised one by one.
+
+`workloads.reading` is a second strict reader, because `hwconfigs` and `workloads` import nothing of each other and no
+package stands below both. It stops at the first problem, and also reads JSON; a rule that changes here changes there.
 """
 
 from __future__ import annotations
@@ -77,21 +80,21 @@ def parse(text: str, file: str) -> Document:
 class _Reader:
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.seen: set[int] = set()
+        self._visited: set[int] = set()
 
     def read(self, node: yaml.Node) -> None:
         self.document.data = self._value(node, "")
 
-    def _complain(self, node: yaml.Node, path: str, what: str) -> None:
+    def _complain(self, node: yaml.Node, path: str, problem: str) -> None:
         place = f"{self.document.file}:{node.start_mark.line + 1}"
-        self.document.problems.append(f"{place}: {path}: {what}" if path else f"{place}: {what}")
+        self.document.problems.append(f"{place}: {path}: {problem}" if path else f"{place}: {problem}")
 
     def _value(self, node: yaml.Node, path: str) -> object:
         self.document.lines.setdefault(path, node.start_mark.line + 1)
-        if id(node) in self.seen:
+        if id(node) in self._visited:
             self._complain(node, path, "anchors and aliases are not allowed; write the value out or use 'extends'")
             return None
-        self.seen.add(id(node))
+        self._visited.add(id(node))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

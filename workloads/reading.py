@@ -2,6 +2,9 @@
 
 Repeated keys, and in YAML anchors, aliases, merge keys and tags are errors; only ``true`` and ``false`` are booleans,
 so that ``no``, ``12:30`` and ``2024-01-01`` stay text, and ``1e3`` is a number.
+
+`hwconfigs.strict_yaml` is a second strict reader, because `workloads` and `hwconfigs` import nothing of each other and
+no package stands below both. It collects all problems of a file; a rule that changes here changes there.
 """
 
 from __future__ import annotations

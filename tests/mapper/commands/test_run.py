@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import hwconfigs
 import workloads
 from mapper import cli, pipeline
 from mapper.commands.progress import Progress
@@ -61,6 +62,28 @@ def test_table_has_every_operator_and_the_total(capsys: pytest.CaptureFixture[st
         assert any(line.startswith(name) for line in text.splitlines())
     assert "latency" in text and "energy by unit" in text and "EDP" in text
     assert max(map(len, text.splitlines())) <= 120
+
+
+def test_a_host_kernel_without_a_cost_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A machine file without GELU's line takes 125 cycles per element and says so, in the text and in JSON."""
+    shipped = (Path(hwconfigs.__file__).parent / "gemmini.yaml").read_text(encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(shipped.replace("    gelu: 160\n", ""), encoding="utf-8")
+    reports = []
+    for name in (str(tmp_path / "mine.yaml"), "gemmini"):
+        file = tmp_path / "r.json"
+        text = printed(["run", "bert-base", "--hw", name, "--seq", "16", "--json", str(file)], capsys)
+        reports.append((text, json.loads(file.read_text())))
+    (told, default), (silent, named) = reports
+    note = "mine names no host.kernel_cycles.gelu: 125 per element, an estimate"
+    assert f"ffn_activation: {note}" in told
+    assert default["placements"]["ffn_activation"]["note"] == note
+    assert "an estimate" not in silent
+    assert named["placements"]["ffn_activation"]["note"] == ""
+    cycles = [
+        next(part["cycles"] for part in report["simulation"]["operators"] if part["name"] == "ffn_activation")
+        for report in (default, named)
+    ]
+    assert cycles[1] - cycles[0] == 16 * 3072 * (160 - 125)
 
 
 def test_decode_is_memory_bound_and_never_below_the_dram_floor(

@@ -1,12 +1,20 @@
-"""Time account of one unit: every cycle is busy, stalled for a named cause, or idle."""
+"""Cycle account of one unit: every cycle is busy, stalled for a named cause, or idle."""
 
 from __future__ import annotations
 
 from simulator.report import Span, UnitTime
 
 
-class Meter:
-    """Adds up busy and stalled cycles; what is left at the end is idle."""
+class CycleAccount:
+    """Adds up the busy and stalled cycles of a unit; what is left at the end is idle.
+
+    Parameters
+    ----------
+    unit
+        Name of the unit.
+    spans
+        Where the unit's stretches of activity are recorded, for traces; None: nowhere.
+    """
 
     __slots__ = ("busy", "spans", "stalls", "unit")
 
@@ -17,15 +25,17 @@ class Meter:
         self.spans = spans
 
     def stall(self, cause: str, cycles: int) -> None:
+        """Book a wait; one of no cycles leaves no trace."""
         if cycles > 0:
             self.stalls[cause] = self.stalls.get(cause, 0) + cycles
 
     def span(self, name: str, start: int, end: int) -> None:
+        """Record a stretch of activity."""
         if self.spans is not None and end > start:
             self.spans.append(Span(self.unit, name, start, end))
 
-    def account(self, cycles: int) -> UnitTime:
-        """The account over a run of ``cycles``; stalls that outlast the run are cut off, busy time never is."""
+    def total(self, cycles: int) -> UnitTime:
+        """Close the account over a run of ``cycles``; stalls that outlast the run are cut off, busy time never is."""
         left = cycles - self.busy
         stalls: dict[str, int] = {}
         for cause in sorted(self.stalls):

@@ -21,8 +21,8 @@ from hwconfigs.kernels import kernel_named
 from simulator.arrays import Bytes, Floats, Ints
 from simulator.checks.validate import check
 from simulator.frontend import loop_unroller
+from simulator.frontend.command_queues import Loads, Pairs
 from simulator.frontend.expand import LoopExpander
-from simulator.frontend.work import Loads, Pairs
 from simulator.program import (
     Compute,
     HostTask,
@@ -35,6 +35,7 @@ from simulator.program import (
     Program,
     ProgramError,
 )
+from simulator.units import readout_passes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +157,7 @@ class _Executor:
         self._spec = spec
         self._scaling = scaling
         self._host = host
-        self._expander = LoopExpander(spec)
+        self._expander = LoopExpander(spec, readout_passes(spec))
         self._memories = {
             "scratchpad": _LocalMemory(spec.scratchpad.rows, spec.array.cols),
             "accumulator": _LocalMemory(spec.accumulator.rows, spec.array.cols),

@@ -1,39 +1,28 @@
-"""The machine: wires the units of a HardwareSpec together, runs a program, accounts for every cycle.
-
-host ──► unroller ──► load  ──► memory path ──► scratchpad, accumulator
-                ├───► execute ─► array ───────► accumulator
-                └───► store ──► normaliser ───► memory path
-"""
+"""The machine: makes the units of a HardwareSpec, runs a program on them, and accounts for every cycle."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
 from hwconfigs import HardwareSpec
-from simulator.bottleneck import bound_of
+from simulator.bottleneck import bound_of_simulation
 from simulator.checks.validate import check
 from simulator.clock import Clock
-from simulator.cycle_account import Meter
-from simulator.fast_forward.steady_state import Course, Step
+from simulator.cycle_account import CycleAccount
+from simulator.fast_forward.steady_state import FastForward, Step
+from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.expand import LoopExpander, expand_commands, relocated
-from simulator.frontend.work import Work
-from simulator.memory.accumulator import AccumulatorBanks
-from simulator.memory.path import MemoryPath, expected_memory_cycles
+from simulator.memory.path import expected_memory_cycles
 from simulator.memory.request_stream import MemoryState, Traffic, trace
-from simulator.memory.scratchpad import ScratchpadBanks
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
 from simulator.report import Counts, Report, Span
-from simulator.units.execute import ExecuteController
-from simulator.units.host import Host
-from simulator.units.in_flight import Running
-from simulator.units.load import LoadController
-from simulator.units.normaliser import Normaliser
-from simulator.units.store import StoreController
-from simulator.units.systolic_array import result_delay
+from simulator.units import UNITS, readout_passes
+from simulator.units.in_flight import WorksInFlight
+from simulator.units.unit import Chip
 
-LOOPS_REMEMBERED = 4
-"""Loops that may still be at work when another is configured: those in flight and one finishing behind each."""
+SHOWN = 5
+"""Stuck commands that the message of a deadlock names."""
 
 
 class DeadlockError(ProgramError):
@@ -49,15 +38,16 @@ def program_steps(program: Program, spec: HardwareSpec, like: Sequence[Step] | N
 
 
 def _steps(program: Program, spec: HardwareSpec, like: Iterator[Step] | None) -> Iterator[Step]:
-    loops = LoopExpander(spec)
+    passes = readout_passes(spec)
+    loops = LoopExpander(spec, passes)
     for single, group in groupby(program.items, lambda item: not isinstance(item, (MatmulLoop, Fence, HostTask))):
         if single:
             commands = [item for item in group if not isinstance(item, (MatmulLoop, Fence, HostTask))]
             twin = next(like) if like is not None else None
-            if isinstance(twin, Work):
+            if isinstance(twin, CommandQueues):
                 yield relocated(twin, commands)
             else:
-                yield expand_commands(commands, spec, f"{len(commands)} commands")
+                yield expand_commands(commands, spec, f"{len(commands)} commands", passes)
             continue
         for item in group:
             if like is not None:
@@ -94,7 +84,7 @@ def count_like(
 def _counts(steps: Sequence[Step], traffic: Traffic) -> Counts:
     total = dict(traffic.counts)
     for step in steps:
-        if isinstance(step, Work):
+        if isinstance(step, CommandQueues):
             for key, number in step.counts.items():
                 total[key] = total.get(key, 0) + number
         elif isinstance(step, HostTask):
@@ -134,9 +124,10 @@ def simulate(
     check(program, spec)
     steps = program_steps(program, spec)
     traffic = trace(steps, spec, memory if memory is not None else MemoryState(spec))
-    machine = Machine(spec, steps, traffic, record_spans=spans, exact=exact or spans)
+    recorded: list[Span] = []
+    machine = Machine(spec, steps, traffic, spans=recorded if spans else None, exact=exact or spans)
     cycles = machine.run()
-    units = {name: meter.account(cycles) for name, meter in machine.meters.items()}
+    units = {name: account.total(cycles) for name, account in machine.accounts.items()}
     return Report(
         name=program.name,
         source="simulate",
@@ -146,82 +137,49 @@ def simulate(
         counts=_counts(steps, traffic),
         units=units,
         peak_macs_per_cycle=spec.array.rows * spec.array.cols,
-        bound=bound_of(units),
+        bound=bound_of_simulation(units),
         memory_cycles=float(expected_memory_cycles(traffic.table, spec).sum()),
-        spans=tuple(sorted(machine.spans or (), key=lambda span: (span.start, span.unit, span.end))),
+        spans=tuple(sorted(recorded, key=lambda span: (span.start, span.unit, span.end))),
     )
 
 
 class Machine:
-    """One run: units, their processes, and the work in flight."""
+    """One run: the units of one chip, and the processes they start.
+
+    Parameters
+    ----------
+    spec
+        The machine.
+    steps, traffic
+        The program, and its requests with their outcome in the caches.
+    spans
+        Where stretches of activity are recorded; None: nowhere.
+    exact
+        Simulate every loop, also those of a steady sequence.
+    """
 
     def __init__(
-        self, spec: HardwareSpec, steps: Sequence[Step], traffic: Traffic, *, record_spans: bool, exact: bool
+        self, spec: HardwareSpec, steps: Sequence[Step], traffic: Traffic, *, spans: list[Span] | None, exact: bool
     ) -> None:
-        self.env = Clock()
-        self.spec = spec
-        self.spans: list[Span] | None = [] if record_spans else None
-        self.meters = {name: Meter(name, self.spans) for name in ("host", "load", "execute", "store", "normaliser")}
-        self._traffic = traffic
+        clock = Clock()
+        self.accounts = {unit.name: CycleAccount(unit.name, spans) for unit in UNITS}
         memory_cycles = expected_memory_cycles(traffic.table, spec)
-        self._course = Course(steps, traffic, memory_cycles, tuple(self.meters.values()), exact=exact)
-        self._works: list[Running] = []
-        path, scratchpad = MemoryPath(spec), ScratchpadBanks(spec.scratchpad)
-        accumulator = AccumulatorBanks(spec.accumulator)
-        normaliser = Normaliser(spec, self.meters["normaliser"]) if spec.vector is not None else None
-        self._load = LoadController(self.env, spec, path, scratchpad, self.meters["load"])
-        self._execute = ExecuteController(self.env, spec, scratchpad, accumulator, self.meters["execute"])
-        self._store = StoreController(
-            self.env, spec, path, accumulator, normaliser, self.meters["store"], result_delay(spec.array)
-        )
-        self._host = Host(
-            self.env,
-            spec,
-            self._course,
-            self._configure,
-            self._dispatch,
-            lambda: self._store.acknowledged,
-            self.meters["host"],
-        )
+        self._steps = FastForward(steps, traffic, memory_cycles, tuple(self.accounts.values()), exact=exact)
+        self._chip = Chip(spec, clock, self._steps, WorksInFlight(clock, traffic))
+        for unit in UNITS:
+            if unit.is_part_of(spec):
+                self._chip.add(unit(self._chip, self.accounts[unit.name]))
 
     def run(self) -> int:
         """Run to the end. [cycles]"""
-        for unit in (self._host, self._load, self._execute, self._store):
-            self.env.process(unit.run())
-        self.env.run()
-        if not self._host.finished:
+        for unit in self._chip.units:
+            unit.start()
+        self._chip.clock.run()
+        if not all(unit.idle for unit in self._chip.units):
             raise DeadlockError(self._deadlock())
-        return self.env.now + self._course.cycles_passed_over
-
-    def _configure(self, index: int, work: Work, start: int) -> Running:
-        """A work enters the machine: find the earlier works that share its on-chip rows."""
-        running = Running(self.env, index, work, self._traffic.loads[index], self._traffic.stores[index], start)
-        if work.is_loop:
-            loops = [earlier for earlier in self._works[-LOOPS_REMEMBERED:] if earlier.work.is_loop]
-            mine = set(work.halves[:2])
-            running.before_operands = tuple(earlier for earlier in loops if mine & set(earlier.work.halves[:2]))
-            for earlier in loops:
-                if work.halves[2] == earlier.work.halves[2] and len(earlier.work.stores):
-                    running.before_accumulator = earlier
-        self._works.append(running)
-        return running
-
-    def _dispatch(self, running: Running) -> None:
-        """Hand a configured work to the three controllers."""
-        self._load.inbox.put(running)
-        self._store.inbox.put(running)
-        self._execute.inbox.put(running)
-        self._execute.announce(running)
+        return self._chip.clock.now + self._steps.cycles_passed_over
 
     def _deadlock(self) -> str:
-        stuck = [text for running in self._works for text in running.stuck()][:5]
-        waits = [
-            f"{name} waits for {unit.waiting_for}"
-            for name, unit in (
-                ("host", self._host),
-                ("load", self._load),
-                ("execute", self._execute),
-                ("store", self._store),
-            )
-        ]
-        return f"deadlock at cycle {self.env.now}: stuck {'; '.join(stuck) or 'nothing issued'}; {'; '.join(waits)}"
+        stuck = "; ".join(islice(self._chip.works.stuck(), SHOWN)) or "nothing issued"
+        waits = [f"{unit.name} waits for {unit.waiting_for}" for unit in self._chip.units if unit.waiting_for]
+        return f"deadlock at cycle {self._chip.clock.now}: stuck {stuck}; {'; '.join(waits)}"

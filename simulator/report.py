@@ -11,12 +11,6 @@ from typing import Literal
 Action = tuple[str, str]
 """(unit, action), e.g. ("scratchpad", "read_row")."""
 
-UNITS = ("host", "load", "execute", "store", "normaliser")
-"""Units whose time is accounted cycle by cycle."""
-
-BOUNDS = ("compute", "load", "store", "normaliser", "host")
-"""What can bound an operator."""
-
 
 class Counts(Mapping[Action, int]):
     """How often each (unit, action) happened. Immutable; adds, and scales by a repeat count."""
@@ -105,6 +99,7 @@ class Report:
     units: Mapping[str, UnitTime]
     peak_macs_per_cycle: int
     bound: str = "compute"
+    """Which unit, by what it stands for, the time was lost to; see ``simulator.bottleneck``."""
     energy_pj_by_action: Mapping[Action, float] = field(default_factory=dict)
     peak_bytes: Mapping[str, int] = field(default_factory=dict)
     by_op: tuple[Report, ...] = ()

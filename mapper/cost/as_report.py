@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.energy import energy_of
+from simulator.bottleneck import bound_of_estimate
 from simulator.report import Counts, Report, UnitTime
+from simulator.units import UNITS
+from simulator.units.unit import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,14 +18,10 @@ class Times:
     """Estimated cycles of one program, whole and by unit."""
 
     cycles: int
-    host: int
-    load: int
-    """With waiting for the memory."""
-    load_beats: int
-    """Cycles in which the load unit moves data."""
-    execute: int = 0
-    store: int = 0
-    normaliser: int = 0
+    work: Mapping[type[Unit], int]
+    """Cycles in which each unit works or waits for the memory; a unit that is missing does nothing."""
+    moving: Mapping[type[Unit], int] = field(default_factory=dict)
+    """Of those, cycles in which data move, for units that wait for the memory too."""
 
 
 def report_of(
@@ -42,36 +42,19 @@ def report_of(
         counts=counts,
         units=unit_times(times),
         peak_macs_per_cycle=spec.array.rows * spec.array.cols,
-        bound=busiest(times),
+        bound=bound_of_estimate(times.work),
         energy_pj_by_action=energy_of(counts, energy),
         peak_bytes=peak_bytes or {},
     )
 
 
 def unit_times(times: Times) -> dict[str, UnitTime]:
-    """Return where each unit's cycles go; the only stall that is estimated is a load unit's wait for the memory."""
-    load = min(times.load, times.cycles)
-    beats = min(times.load_beats, load)
-    return {
-        "host": _busy(times.host, times.cycles),
-        "load": UnitTime(beats, {"load latency": load - beats} if load > beats else {}, times.cycles - load),
-        "execute": _busy(times.execute, times.cycles),
-        "store": _busy(times.store, times.cycles),
-        "normaliser": _busy(times.normaliser, times.cycles),
-    }
+    """Return where each unit's cycles go; the only stalls that are estimated are waits for the memory."""
+    return {unit.name: _unit_time(unit, times) for unit in UNITS}
 
 
-def _busy(busy: int, cycles: int) -> UnitTime:
-    return UnitTime(min(busy, cycles), {}, max(0, cycles - busy))
-
-
-def busiest(times: Times) -> str:
-    """Name what the unit stands for that works, or waits for the memory, longest."""
-    numbers = {
-        "host": times.host,
-        "load": times.load,
-        "compute": times.execute,
-        "store": times.store,
-        "normaliser": times.normaliser,
-    }
-    return max(numbers, key=lambda name: numbers[name])
+def _unit_time(unit: type[Unit], times: Times) -> UnitTime:
+    work = min(times.work.get(unit, 0), times.cycles)
+    busy = min(times.moving.get(unit, work), work)
+    waits = [stall.cause for stall in unit.stalls if stall.counts_as_work]
+    return UnitTime(busy, {waits[0]: work - busy} if work > busy else {}, times.cycles - work)

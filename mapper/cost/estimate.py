@@ -24,6 +24,10 @@ from mapper.mapspace.batch import batch_of
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
 from simulator.report import Counts, Report
+from simulator.units.execute import ExecuteController
+from simulator.units.host import Host
+from simulator.units.load import LoadController
+from simulator.units.store import StoreController
 
 
 def estimate(
@@ -69,11 +73,13 @@ def estimate(
     cycles = round(float(found.cycles[0]))
     times = Times(
         cycles=cycles,
-        host=min(round(spec.host.call_cycles + float(seen.loops[0]) * spec.host.loop_cycles), cycles),
-        load=round(float(found.load[0])),
-        load_beats=numbers["dma", "read_beat"],
-        execute=round(float(found.compute[0])),
-        store=round(float(found.store[0])),
+        work={
+            Host: min(round(spec.host.call_cycles + float(seen.loops[0]) * spec.host.loop_cycles), cycles),
+            LoadController: round(float(found.load[0])),
+            ExecuteController: round(float(found.compute[0])),
+            StoreController: round(float(found.store[0])),
+        },
+        moving={LoadController: numbers["dma", "read_beat"]},
     )
     scratchpad, accumulator = occupied_bytes(batch, spec)
     peak = {"scratchpad": int(scratchpad[0]), "accumulator": int(accumulator[0])}

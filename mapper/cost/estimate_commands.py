@@ -24,8 +24,11 @@ from simulator.frontend.dma_requests import split_row
 from simulator.memory.request_stream import MemoryState
 from simulator.program import HostTask, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
 from simulator.report import Action, Counts, Report
-from simulator.units.normaliser import readout_cycles
-from simulator.units.store import row_period
+from simulator.units import readout_unit
+from simulator.units.host import Host
+from simulator.units.load import LoadController
+from simulator.units.store import StoreController, row_period
+from simulator.units.unit import Unit
 
 
 @dataclass(slots=True)
@@ -53,7 +56,8 @@ class Tally:
     counts: Counter[Action] = field(default_factory=Counter)
     tiles: list[Tile] = field(default_factory=list)
     host_cycles: int = 0
-    normaliser_cycles: int = 0
+    readout: Counter[type[Unit]] = field(default_factory=Counter)
+    """Cycles of the units that read results out in the store controller's place."""
 
 
 def estimate_commands(
@@ -115,7 +119,9 @@ def _add_store(tally: Tally, tile: Tile, mvout: Mvout, spec: HardwareSpec) -> No
     blocks = -(-mvout.cols // spec.array.cols)
     elements = mvout.rows * mvout.cols
     kernel = kernel_named(mvout.activation)
-    tally.counts[mvout.memory, "read_row"] += blocks * mvout.rows * kernel.passes
+    reader = readout_unit(kernel.name, spec)
+    passes = 1 if reader is None else reader.passes(kernel.name)
+    tally.counts[mvout.memory, "read_row"] += blocks * mvout.rows * passes
     if mvout.element_bits <= 8 and mvout.memory == "accumulator":
         tally.counts["vector", "requantise"] += elements
     if kernel.needs_unit:
@@ -125,9 +131,9 @@ def _add_store(tally: Tally, tile: Tile, mvout: Mvout, spec: HardwareSpec) -> No
     tally.counts["dma", "write_beat"] += beats
     if spec.l2 is None:
         tally.counts["dram", "write_byte"] += size
-    if kernel.whole_rows:
-        cycles = float(readout_cycles(mvout.rows, blocks, kernel, spec))
-        tally.normaliser_cycles += int(cycles)
+    if reader is not None:
+        cycles = float(reader.cycles(mvout.rows, blocks, kernel.name, spec, issued=True))
+        tally.readout[reader] += int(cycles)
     else:
         cycles = mvout.rows * row_period(blocks, mvout.element_bits > 8, mvout.memory == "scratchpad", spec.dma)
     tile.store = max(cycles, float(spec.dma.store_command_cycles))
@@ -178,11 +184,13 @@ def _times(tally: Tally, cycles: int, spec: HardwareSpec) -> Times:
     commands = sum(tile.commands for tile in tally.tiles)
     return Times(
         cycles=cycles,
-        host=tally.host_cycles + round(commands * spec.host.command_cycles),
-        load=round(sum(tile.load for tile in tally.tiles)),
-        load_beats=round(sum(sum(tile.ports) for tile in tally.tiles)),
-        store=round(sum(tile.store for tile in tally.tiles)) - tally.normaliser_cycles,
-        normaliser=tally.normaliser_cycles,
+        work={
+            Host: tally.host_cycles + round(commands * spec.host.command_cycles),
+            LoadController: round(sum(tile.load for tile in tally.tiles)),
+            StoreController: round(sum(tile.store for tile in tally.tiles)) - tally.readout.total(),
+            **tally.readout,
+        },
+        moving={LoadController: round(sum(sum(tile.ports) for tile in tally.tiles))},
     )
 
 

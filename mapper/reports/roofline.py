@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from hwconfigs import HardwareSpec
 from mapper.graph.dram_layout import stored_bytes
 from simulator.report import Report
+from simulator.units import ARRAY, UNITS
+from simulator.units.unit import Role
 from workloads import OpGraph
 
 NEAR = 0.4
@@ -15,6 +17,12 @@ NEAR = 0.4
 
 FEW_ROWS = 0.1
 """Utilisation below which an array that is busy works on nearly empty steps."""
+
+WORKERS = tuple(dict.fromkeys(unit.bound for unit in UNITS if unit.role in (Role.CORE, Role.OPERATORS)))
+"""Bounds of the units that carry out operators of their own."""
+
+MOVERS = tuple(dict.fromkeys(unit.bound for unit in UNITS if unit.role is Role.DATA))
+"""Bounds of the units that move data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +55,26 @@ def cycles_by_bound(report: Report) -> dict[str, int]:
 
 
 def limit(found: Floors, report: Report) -> str:
-    """What limits the whole run: ``"host"``, ``"normaliser"``, ``"memory"`` or ``"compute"``.
+    """What limits the whole run: ``"memory"``, ``"compute"``, or one of ``WORKERS``.
 
-    The first two if operators bound by them take more than half of the cycles. Otherwise the higher floor names the
-    limit if the run comes near it, and the simulated bounds name it if not.
+    A worker if operators bound by it take more than half of the cycles. Otherwise the higher floor names the limit if
+    the run comes near it, and the simulated bounds name it if not.
     """
     cycles = cycles_by_bound(report)
-    for unit in ("host", "normaliser"):
-        if 2 * cycles.get(unit, 0) > sum(cycles.values()):
-            return unit
+    for worker in WORKERS:
+        if 2 * cycles.get(worker, 0) > sum(cycles.values()):
+            return worker
     if max(found.dram_cycles, found.array_cycles) >= NEAR * report.cycles:
         return "memory" if found.dram_cycles > found.array_cycles else "compute"
-    moving = cycles.get("load", 0) + cycles.get("store", 0)
-    return "memory" if moving > cycles.get("compute", 0) else "compute"
+    moving = sum(cycles.get(bound, 0) for bound in MOVERS)
+    return "memory" if moving > cycles.get(ARRAY.bound, 0) else "compute"
 
 
 def sentence(graph: OpGraph, spec: HardwareSpec, report: Report) -> str:
     """One sentence on what bounds the model, with the floors and the distance to them."""
     found = floors(graph, spec)
     kind = limit(found, report)
-    if kind in ("host", "normaliser"):
+    if kind in WORKERS:
         cycles = cycles_by_bound(report)
         share = cycles[kind] / sum(cycles.values())
         names = ", ".join(part.name for part in _longest(report, kind))

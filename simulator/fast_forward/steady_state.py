@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.arrays import Floats
-from simulator.cycle_account import Meter
+from simulator.cycle_account import CycleAccount
 from simulator.fast_forward.periods import Period, periods
-from simulator.frontend.work import Work
+from simulator.frontend.command_queues import CommandQueues
 from simulator.memory.recurrences import BEATS
 from simulator.memory.request_stream import Traffic
 from simulator.program import HostTask
 
-Step = Work | HostTask | None
+Step = CommandQueues | HostTask | None
 """What the host does next; None is a fence."""
 
 WINDOW_LOOPS = 4
@@ -59,7 +59,7 @@ class _Seen:
     accounts: list[tuple[int, dict[str, int]]]
 
 
-class Course:
+class FastForward:
     """Hands out steps in order; passes over loops once their pace is certain.
 
     Parameters
@@ -81,7 +81,7 @@ class Course:
         steps: Sequence[Step],
         traffic: Traffic,
         memory_cycles: Floats,
-        meters: Sequence[Meter],
+        meters: Sequence[CycleAccount],
         *,
         exact: bool,
     ) -> None:
@@ -103,7 +103,7 @@ class Course:
 
     def _learn(self, traffic: Traffic, memory_cycles: Floats) -> None:
         """Shape of each work, as a number; time in memory and bus beats of all works before it."""
-        works = [step for step in self._steps if isinstance(step, Work)]
+        works = [step for step in self._steps if isinstance(step, CommandQueues)]
         known: dict[tuple[int, ...], int] = {}
         for work in works:
             parts = (work.is_loop, work.macs, len(work.loads), len(work.pairs), len(work.stores))
@@ -122,15 +122,15 @@ class Course:
         if self._next == len(self._steps):
             return None
         step = self._steps[self._next]
-        if isinstance(step, Work) and step.is_loop and not self._exact:
+        if isinstance(step, CommandQueues) and step.is_loop and not self._exact:
             self._note(now)
             self._pass_over()
             step = self._steps[self._next]
-        elif not isinstance(step, Work):
+        elif not isinstance(step, CommandQueues):
             self._seen.clear()
             self._filling = FILLING_LOOPS
         self._next += 1
-        if isinstance(step, Work):
+        if isinstance(step, CommandQueues):
             self._works += 1
             return self._works - 1, step
         return -1, step

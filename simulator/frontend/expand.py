@@ -1,8 +1,8 @@
-"""From program items to work orders: macro loops through the unroller, single commands one by one."""
+"""From program items to command queues: macro loops through the unroller, single commands one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,8 +11,8 @@ from hwconfigs import HardwareSpec
 from hwconfigs.kernels import kernel_named
 from simulator.arrays import Ints
 from simulator.frontend import loop_unroller
+from simulator.frontend.command_queues import CommandQueues, Loads, Pairs, Stores
 from simulator.frontend.reservation_station import Footprint, last_conflict
-from simulator.frontend.work import Loads, Pairs, Stores, Work
 from simulator.program import Command, Compute, Config, MatmulLoop, Matrix, Mvin, Mvout, Preload
 
 SCRATCHPAD_RESULT = -1
@@ -23,7 +23,7 @@ SCRATCHPAD_RESULT = -1
 class _Layout:
     """What loops have in common that differ by the addresses of their matrices alone."""
 
-    work: Work
+    queues: CommandQueues
     """Of a loop whose matrices all start at address 0."""
     load_kind: Ints
     """Matrix of each load: INPUT, WEIGHT or BIAS."""
@@ -31,15 +31,17 @@ class _Layout:
 
 @dataclass(slots=True)
 class LoopExpander:
-    """Turns macro loops into work; remembers which halves the next loop uses and the parts that equal loops share."""
+    """Unrolls macro loops; remembers which halves the next loop uses, and the parts that equal loops share."""
 
     spec: HardwareSpec
+    passes: Mapping[str, int]
+    """How often a row is read, for activations that a readout unit handles; once for all others."""
     loops: int = 0
     stored: int = 0
     _layouts: dict[tuple[object, ...], _Layout] = field(default_factory=dict)
 
-    def expand(self, loop: MatmulLoop) -> Work:
-        """Work of the next loop."""
+    def expand(self, loop: MatmulLoop) -> CommandQueues:
+        """Return the command queues of the next loop."""
         halves = loop_unroller.halves(loop, self.loops, self.stored)
         self.loops += 1
         self.stored += loop.c is not None
@@ -51,9 +53,9 @@ class LoopExpander:
             self._layouts[key] = self._lay_out(loop, halves)
         layout = self._layouts[key]
         a, b, d, c = (0 if matrix is None else matrix.address for matrix in matrices)
-        work = layout.work
-        loads = replace(work.loads, base=work.loads.base + np.array((a, b, d), dtype=np.int64)[layout.load_kind])
-        return replace(work, loads=loads, stores=replace(work.stores, base=work.stores.base + c))
+        queues = layout.queues
+        loads = replace(queues.loads, base=queues.loads.base + np.array((a, b, d), dtype=np.int64)[layout.load_kind])
+        return replace(queues, loads=loads, stores=replace(queues.stores, base=queues.stores.base + c))
 
     def _lay_out(self, loop: MatmulLoop, halves: tuple[int, int, int]) -> _Layout:
         spec = self.spec
@@ -65,8 +67,8 @@ class LoopExpander:
         loads = self._loads(loop, shape, where)
         stores = self._stores(loop, shape, where)
         pairs, counts = _loop_pairs(loop, shape, where, spec)
-        _count_transfers(counts, loads, stores, spec.array.cols)
-        work = Work(
+        _count_transfers(counts, loads, stores, spec.array.cols, self.passes)
+        queues = CommandQueues(
             name=f"{loop.m}x{loop.k}x{loop.n}",
             is_loop=True,
             loads=loads,
@@ -79,7 +81,7 @@ class LoopExpander:
             halves=halves,
             batchable=not loop.whole_memory and spec.scratchpad.banks % 2 == 0 and halves[0] == halves[1],
         )
-        return _Layout(work, loop_unroller.plan(shape).kind)
+        return _Layout(queues, loop_unroller.plan(shape).kind)
 
     def _loads(self, loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement) -> Loads:
         columns = loop_unroller.load_columns(loop, shape, self.spec, where)
@@ -158,7 +160,9 @@ def _loop_pairs(
     return pairs, counts
 
 
-def _count_transfers(counts: dict[tuple[str, str], int], loads: Loads, stores: Stores, cols: int) -> None:
+def _count_transfers(
+    counts: dict[tuple[str, str], int], loads: Loads, stores: Stores, cols: int, passes: Mapping[str, int]
+) -> None:
     """Rows that DMA writes and reads on chip, and elements through the store pipeline."""
     written = np.array(loads.local_rows, dtype=np.int64) // cols * loads.rows
     to_accumulator = np.array(loads.to_accumulator, dtype=bool)
@@ -167,9 +171,8 @@ def _count_transfers(counts: dict[tuple[str, str], int], loads: Loads, stores: S
     _add(counts, "accumulator", "write_row", int(written[to_accumulator].sum()))
     _add(counts, "accumulator", "read_row", int(written[accumulate].sum()))
     blocks = np.array(stores.blocks, dtype=np.int64)
-    passes = np.array([kernel_named(activation).passes for activation in stores.activation], dtype=np.int64)
     from_scratchpad = np.array(stores.bank, dtype=np.int64) == SCRATCHPAD_RESULT
-    read = blocks * stores.rows * passes
+    read = blocks * stores.rows * np.array([passes.get(name, 1) for name in stores.activation], dtype=np.int64)
     _add(counts, "accumulator", "read_row", int(read[~from_scratchpad].sum()))
     _add(counts, "scratchpad", "read_row", int(read[from_scratchpad].sum()))
     full = np.array(stores.full, dtype=bool)
@@ -185,19 +188,24 @@ def _add(counts: dict[tuple[str, str], int], unit: str, action: str, number: int
     counts[unit, action] = counts.get((unit, action), 0) + number
 
 
-def expand_commands(commands: Sequence[Command], spec: HardwareSpec, name: str) -> Work:
-    """Work of a run of single commands, with the reservation station's dependencies."""
+def expand_commands(
+    commands: Sequence[Command], spec: HardwareSpec, name: str, passes: Mapping[str, int]
+) -> CommandQueues:
+    """Return the queues of a run of single commands, with the reservation station's dependencies.
+
+    ``passes`` tells how often a row is read, for activations that a readout unit handles.
+    """
     builder = _CommandRun(spec)
     for command in commands:
         builder.add(command)
-    return builder.finish(name)
+    return builder.finish(name, passes)
 
 
-def relocated(work: Work, commands: Sequence[Command]) -> Work:
-    """``work``, the expansion of commands that differ from ``commands`` only in their DRAM addresses, moved there."""
+def relocated(queues: CommandQueues, commands: Sequence[Command]) -> CommandQueues:
+    """Move ``queues``, made from commands that differ from ``commands`` only in their DRAM addresses, to theirs."""
     sources = _column([command.source.address for command in commands if isinstance(command, Mvin)])
     targets = _column([command.target.address for command in commands if isinstance(command, Mvout)])
-    return replace(work, loads=replace(work.loads, base=sources), stores=replace(work.stores, base=targets))
+    return replace(queues, loads=replace(queues.loads, base=sources), stores=replace(queues.stores, base=targets))
 
 
 class _CommandRun:
@@ -293,10 +301,10 @@ class _CommandRun:
         if preload.accumulate:
             _add(counts, "accumulator", "read_row", compute.m)
 
-    def finish(self, name: str) -> Work:
+    def finish(self, name: str, passes: Mapping[str, int]) -> CommandQueues:
         loads, stores = self._finish_loads(), self._finish_stores()
-        _count_transfers(self.counts, loads, stores, self.spec.array.cols)
-        return Work(
+        _count_transfers(self.counts, loads, stores, self.spec.array.cols, passes)
+        return CommandQueues(
             name=name,
             is_loop=False,
             loads=loads,

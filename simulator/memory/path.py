@@ -49,6 +49,8 @@ class MemoryPath:
         self._limits = limits_of(spec)
         self._ports = idle_ports(spec, self._limits)
         self._log = np.empty((2, 64), dtype=np.int64)
+        self.acknowledged = 0
+        """When the last write so far is acknowledged [cycles]."""
 
     def read(self, start: int, traffic: CommandTraffic, command: int, cycles_per_row: int) -> Loaded:
         """Handle all requests of one mvin.
@@ -85,7 +87,7 @@ class MemoryPath:
         )
         return Loaded(int(last), int(busy), int(by_bus), int(by_slots), self._log[:, : high - low])
 
-    def write(self, start: int, traffic: CommandTraffic, command: int, duration: int) -> tuple[int, int]:
+    def write(self, start: int, traffic: CommandTraffic, command: int, duration: int) -> int:
         """Handle all writes of one mvout whose data leave between ``start`` and ``start + duration``.
 
         A write that covers its line needs no fetch; its eviction takes DRAM bus time. A narrower one that misses
@@ -93,13 +95,15 @@ class MemoryPath:
 
         Returns
         -------
-        When the last data left the DMA and when the last write is acknowledged. [cycles]
+        When the last data left the DMA; ``acknowledged`` then covers these writes. [cycles]
         """
         low, high = traffic.first[command], traffic.first[command + 1]
         if low == high:
-            return start + duration, start + duration
+            self.acknowledged = max(self.acknowledged, start + duration)
+            return start + duration
         now, acknowledged = recurrences.write(self._limits, self._ports, traffic.table, low, high, start, duration)
-        return int(now), int(acknowledged)
+        self.acknowledged = max(self.acknowledged, int(acknowledged))
+        return int(now)
 
 
 def limits_of(spec: HardwareSpec) -> Limits:

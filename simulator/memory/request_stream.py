@@ -17,8 +17,8 @@ import numpy as np
 
 from hwconfigs import HardwareSpec
 from simulator.arrays import Bools, Ints
+from simulator.frontend.command_queues import CommandQueues, Loads, Stores
 from simulator.frontend.dma_requests import request_patterns
-from simulator.frontend.work import Loads, Stores, Work
 from simulator.memory import cache_replay, recurrences
 from simulator.memory.cache import CacheState
 from simulator.memory.compiled import use
@@ -121,7 +121,7 @@ class _Piece:
     """Else the host core's."""
 
 
-def trace(steps: Iterable[Work | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
+def trace(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
     """List all requests of a program and replay them through the caches of ``memory``, which is advanced.
 
     Parameters
@@ -132,7 +132,7 @@ def trace(steps: Iterable[Work | HostTask | None], spec: HardwareSpec, memory: M
     pieces: list[_Piece] = []
     waiting: _Piece | None = None
     for step in steps:
-        if isinstance(step, Work):
+        if isinstance(step, CommandQueues):
             pieces.append(_command_piece(step.loads, spec, write=False))
             if waiting is not None:
                 pieces.append(waiting)

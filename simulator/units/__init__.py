@@ -1,0 +1,53 @@
+"""The units of the machine: one file each, and the table that reports, traces and the cost model read.
+
+host ──► load  ──► memory path ──► scratchpad, accumulator
+    ├──► execute ─► array ───────► accumulator
+    └──► store ──► normaliser ───► memory path
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from hwconfigs import HardwareSpec
+from simulator.units.execute import ExecuteController
+from simulator.units.host import Host
+from simulator.units.load import LoadController
+from simulator.units.normaliser import Normaliser
+from simulator.units.store import StoreController
+from simulator.units.unit import ReadoutUnit, Role, Unit
+
+UNITS: tuple[type[Unit], ...] = (
+    Host,
+    LoadController,
+    ExecuteController,
+    StoreController,
+    Normaliser,
+)
+"""All units, in the order in which reports list them and in which processes of one cycle run."""
+
+UNIT_NAMES: tuple[str, ...] = tuple(unit.name for unit in UNITS)
+
+BY_NAME: Mapping[str, type[Unit]] = MappingProxyType({unit.name: unit for unit in UNITS})
+
+ARRAY: type[Unit] = next(unit for unit in UNITS if unit.role is Role.ARRAY)
+"""The unit whose time reports divide."""
+
+BOUNDS: tuple[str, ...] = tuple(dict.fromkeys(unit.bound for unit in sorted(UNITS, key=lambda unit: unit.role)))
+"""What can bound an operator; of two that take equally long, a report names the first."""
+
+
+def readout_unit(kernel: str, spec: HardwareSpec) -> type[ReadoutUnit] | None:
+    """Return the unit of a machine that reads out the results of ``kernel``; None if the store controller does."""
+    for unit in UNITS:
+        if issubclass(unit, ReadoutUnit) and kernel in unit.kernels and unit.is_part_of(spec):
+            return unit
+    return None
+
+
+def readout_passes(spec: HardwareSpec) -> dict[str, int]:
+    """Return how often a row is read for each kernel that has a readout unit on this machine; once for all others."""
+    kernels = {kernel for unit in UNITS if issubclass(unit, ReadoutUnit) for kernel in unit.kernels}
+    units = {kernel: readout_unit(kernel, spec) for kernel in sorted(kernels)}
+    return {kernel: unit.passes(kernel) for kernel, unit in units.items() if unit is not None}

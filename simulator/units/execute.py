@@ -1,28 +1,26 @@
 """Execute controller: feeds pairs to the array in order, and tells the front end how far its queue has drained.
 
-Per step while the tile's loads are still arriving (they contend for its banks); in one jump once they are all there,
-up to
-the last few pairs: no load of another loop can reach this half of the scratchpad before those are emitted.
+The controller goes step by step while the tile's loads are still arriving, as they contend for its banks. Once they are
+all there it takes all pairs in one jump, up to the last few: no load of another loop can reach this half of the
+scratchpad before those are emitted.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import simpy
 
+import simulator.units.systolic_array as array
 from hwconfigs import HardwareSpec
-from simulator.clock import Clock
-from simulator.cycle_account import Meter
+from simulator.arrays import Ints
+from simulator.cycle_account import CycleAccount
+from simulator.frontend.command_queues import Pairs
 from simulator.frontend.reservation_station import pair_emission
-from simulator.frontend.work import Pairs
-from simulator.memory.accumulator import AccumulatorBanks
-from simulator.memory.scratchpad import ScratchpadBanks
-from simulator.units import systolic_array as array
-from simulator.units.in_flight import Process, Running
+from simulator.units.in_flight import Process, WorkInFlight
+from simulator.units.unit import Chip, Controller, Role, Stall
 
 
 class Steps:
@@ -42,7 +40,7 @@ class Steps:
         if pairs.output_stationary:
             overlapped = np.full(len(rows), spec.array.rows, dtype=np.int64)
         self.overlapped: list[int] = overlapped.tolist()
-        self.cumulative: np.ndarray[Any, np.dtype[np.int64]] = np.cumsum(overlapped)
+        self.cumulative: Ints = np.cumsum(overlapped)
         self.alone: list[int] = array.compute_cycles(rows, spec.array, transposed).tolist()
         loaded = array.preload_cycles(spec.array, transposed)
         self.preload: list[int] = np.where(new == 1, loaded, array.keep_cycles(spec.array)).tolist()
@@ -56,78 +54,97 @@ def _accumulating_runs(pairs: Pairs) -> list[tuple[int, int, int]]:
     return [(first, end, bank[first]) for first, end in pairwise(edges) if end > first and bank[first] >= 0]
 
 
-class ExecuteController:
-    """SimPy process of the execute queue."""
+@dataclass(slots=True)
+class _State:
+    """What the pairs so far leave to the next one."""
 
-    def __init__(
-        self,
-        env: Clock,
-        spec: HardwareSpec,
-        scratchpad: ScratchpadBanks,
-        accumulator: AccumulatorBanks,
-        meter: Meter,
-    ) -> None:
-        self.env = env
-        self.inbox = simpy.Store(env)
-        self.waiting_for = ""
+    preloaded: bool = False
+    """The weights of the next pair are in the array."""
+    fed: list[int] = field(default_factory=list)
+    """When the inputs of each pair of the program were, or will be, fed [cycles]."""
+    written: list[int] = field(default_factory=list)
+    """When the result of each pair was, or will be, written [cycles]."""
+    announced: int = 0
+    """Pairs of all works that were configured."""
+    unemitted: list[WorkInFlight] = field(default_factory=list)
+    """Works whose last pair has not entered the queue."""
+
+
+class ExecuteController(Controller):
+    """Takes the preload and compute pairs of every work in order."""
+
+    name = "execute"
+    bound = "compute"
+    role = Role.ARRAY
+    stalls = (
+        Stall("load", "an operand of the pair has not arrived", charged_to="load"),
+        Stall(
+            "bank conflict", "DMA writes take the scratchpad bank that is read", charged_to="load",
+            shown_as="bank conflict",
+        ),
+        Stall(
+            "exposed preload", "weights that came too late to be preloaded under a step", charged_to="load",
+            shown_as="array fill",
+        ),
+        Stall("result", "the pair reads a result that is still in the array", shown_as="array fill"),
+        Stall("store", "a mvout still reads the rows that the result overwrites", charged_to="store", shown_as="store"),
+        Stall("issue", "the core has not issued the command yet", charged_to="host", shown_as="issue"),
+    )  # fmt: skip
+    actions = (
+        ("array", "mac"), ("array", "weight_load"), ("scratchpad", "read_row"), ("scratchpad", "write_row"),
+        ("accumulator", "write_row"), ("accumulator", "read_row"),
+    )  # fmt: skip
+
+    def __init__(self, chip: Chip, account: CycleAccount) -> None:
+        super().__init__(chip, account)
+        spec = chip.spec
         self._spec = spec
         self._load_to_use = spec.front_end.load_to_use_cycles
-        self._scratchpad = scratchpad
-        self._accumulator = accumulator
-        self._meter = meter
-        self._preloaded = False
+        self._scratchpad = chip.scratchpad
+        self._accumulator = chip.accumulator
         self._result = array.result_delay(spec.array)
         self._completion = array.completion_delay(spec.array)
         self._entries = spec.front_end.execute_entries
         self._tail = spec.front_end.execute_entries // 2 + 2
         self._steps: dict[int, tuple[Pairs, Steps]] = {}
-        self._fed: list[int] = []
-        self._written: list[int] = []
-        self._announced = 0
-        self._unemitted: list[Running] = []
+        self._state = _State()
 
-    def announce(self, running: Running) -> None:
-        """A configured work: number its pairs and watch when the last of them enters the queue."""
-        running.first_pair = self._announced
-        self._announced += len(running.work.pairs)
-        self._unemitted.append(running)
+    def announced(self, work: WorkInFlight) -> None:
+        """Number the pairs of a configured work, and watch when the last of them enters the queue."""
+        state = self._state
+        work.first_pair = state.announced
+        state.announced += len(work.queues.pairs)
+        state.unemitted.append(work)
         self._check_emission()
 
-    def run(self) -> Process:
-        """Execute work after work."""
-        while True:
-            self.waiting_for = "a hardware loop"
-            running = yield self.inbox.get()
-            yield from self._execute(running)
-
-    def _execute(self, running: Running) -> Process:
-        pairs = running.work.pairs
+    def execute(self, work: WorkInFlight) -> Process:
+        """Feed the pairs of one work to the array."""
+        pairs = work.queues.pairs
         if not len(pairs):
             return
-        if running.start > self.env.now:
-            yield self.env.timeout(running.start - self.env.now)
-        before = running.before_accumulator
+        yield from self.until_start(work)
+        before = work.before_accumulator
         if before is not None:
-            self.waiting_for = f"mvouts of {before.work.name} that share its accumulator half"
+            self.waiting_for = f"mvouts of {before.queues.name} that share its accumulator half"
             waited = self.env.now
-            yield from before.stored.until(len(before.work.stores))
-            self._meter.stall("store", self.env.now - waited)
+            yield from before.stored.until(len(before.queues.stores))
+            self.account.stall("store", self.env.now - waited)
         steps = self._steps_of(pairs)
         began, pair = self.env.now, 0
         while pair < len(pairs):
-            yield from self._operands(running, pair)
-            if not self._preloaded:
+            yield from self._operands(work, pair)
+            if not self._state.preloaded:
                 yield from self._preload_alone(
                     steps.preload[pair], pairs.weights_bank[pair] if pairs.new_weights[pair] else -1
                 )
-            jump = self._jump(running, pair)
+            jump = self._jump(work, pair)
             if jump > pair:
-                yield from self._run_batch(running, steps, pair, jump)
+                yield from self._run_batch(work, steps, pair, jump)
                 pair = jump
             else:
-                yield from self._step(running, steps, pair)
+                yield from self._step(work, steps, pair)
                 pair += 1
-        self._meter.span(running.work.name, began, self.env.now)
+        self.account.span(work.queues.name, began, self.env.now)
 
     def _steps_of(self, pairs: Pairs) -> Steps:
         """Costs of ``pairs``; loops of one shape share the object, so its identity is the key."""
@@ -136,42 +153,42 @@ class ExecuteController:
             self._steps[key] = (pairs, Steps(pairs, self._spec))
         return self._steps[key][1]
 
-    def _operands(self, running: Running, pair: int) -> Process:
+    def _operands(self, work: WorkInFlight, pair: int) -> Process:
         """Wait until pair's operands are on chip and its result may be overwritten."""
-        env, pairs = self.env, running.work.pairs
+        env, pairs = self.env, work.queues.pairs
         waited = env.now
         need = pairs.after_load[pair]
-        loaded = running.loaded.times
+        loaded = work.loaded.times
         if need and (need > len(loaded) or loaded[need - 1] + self._load_to_use > env.now):
-            self.waiting_for = f"mvin {need} of {running.work.name}"
+            self.waiting_for = f"mvin {need} of {work.queues.name}"
             if need > len(loaded):
-                yield from running.loaded.until(need)
+                yield from work.loaded.until(need)
             ready = loaded[need - 1] + self._load_to_use
             if ready > env.now:
                 yield env.timeout(ready - env.now)
-            self._meter.stall("load", env.now - waited)
+            self.account.stall("load", env.now - waited)
         if pairs.after_store[pair]:
-            self.waiting_for = f"mvout {pairs.after_store[pair]} of {running.work.name}"
+            self.waiting_for = f"mvout {pairs.after_store[pair]} of {work.queues.name}"
             waited = env.now
-            yield from running.stored.until(pairs.after_store[pair])
-            self._meter.stall("store", env.now - waited)
+            yield from work.stored.until(pairs.after_store[pair])
+            self.account.stall("store", env.now - waited)
         if pairs.after_pair is not None and pairs.after_pair[pair]:
-            self.waiting_for = f"compute {pairs.after_pair[pair]} of {running.work.name}"
+            self.waiting_for = f"compute {pairs.after_pair[pair]} of {work.queues.name}"
             waited = env.now
-            yield from running.written.until(pairs.after_pair[pair])
-            self._meter.stall("result", env.now - waited)
+            yield from work.written.until(pairs.after_pair[pair])
+            self.account.stall("result", env.now - waited)
         if pairs.issue is not None:
-            issued = running.start + pairs.issue[pair]
-            if not self._preloaded:
+            issued = work.start + pairs.issue[pair]
+            if not self._state.preloaded:
                 issued -= round(self._spec.host.command_cycles)
             if issued > env.now:
-                self._meter.stall("issue", issued - env.now)
+                self.account.stall("issue", issued - env.now)
                 yield env.timeout(issued - env.now)
 
     def _preload_alone(self, cycles: int, bank: int) -> Process:
         """A preload that nothing overlaps, of new weights in ``bank``: the array was starved of its operands."""
         env, now = self.env, self.env.now
-        self._meter.stall("exposed preload", cycles)
+        self.account.stall("exposed preload", cycles)
         yield env.timeout(cycles)
         if bank >= 0:
             yield from self._held_up(bank, -1, now)
@@ -180,114 +197,121 @@ class ExecuteController:
         """Wait for the reads of two banks that DMA writes took the place of since then, and while waiting."""
         delay = self._scratchpad.delay(first, second, since, self.env.now)
         while delay:
-            self._meter.stall("bank conflict", delay)
+            self.account.stall("bank conflict", delay)
             since = self.env.now
             yield self.env.timeout(delay)
             delay = self._scratchpad.delay(first, second, since, self.env.now)
 
-    def _jump(self, running: Running, pair: int) -> int:
+    def _jump(self, work: WorkInFlight, pair: int) -> int:
         """First pair that must be stepped singly, if everything before it is certain; else ``pair``."""
-        work = running.work
-        last = len(work.pairs) - self._tail
-        if not work.batchable or last <= pair or len(running.loaded.times) < len(work.loads):
+        queues = work.queues
+        last = len(queues.pairs) - self._tail
+        if not queues.batchable or last <= pair or len(work.loaded.times) < len(queues.loads):
             return pair
-        if len(work.loads) and running.loaded.times[-1] + self._load_to_use > self.env.now:
+        if len(queues.loads) and work.loaded.times[-1] + self._load_to_use > self.env.now:
             return pair
         return last
 
-    def _run_batch(self, running: Running, steps: Steps, first: int, end: int) -> Process:
+    def _run_batch(self, work: WorkInFlight, steps: Steps, first: int, end: int) -> Process:
         """Pairs ``[first, end)`` back to back."""
         now = self.env.now
         offset = int(steps.cumulative[first - 1]) if first else 0
         fed = (steps.cumulative[first:end] + (now - offset)).tolist()
-        self._meter.busy += fed[-1] - now
-        self._record(running, fed)
+        self.account.busy += fed[-1] - now
+        self._record(work, fed)
         for run_first, run_end, bank in steps.runs:
             low, high = max(run_first, first), min(run_end, end)
             if low < high:
                 start = fed[low - first - 1] if low > first else now
                 self._accumulator.accumulate(bank, start + self._result, fed[high - first - 1] + self._result)
-        self._preloaded = True
+        self._state.preloaded = True
         yield self.env.timeout(fed[-1] - now)
         self._check_emission()
 
-    def _step(self, running: Running, steps: Steps, pair: int) -> Process:
+    def _step(self, work: WorkInFlight, steps: Steps, pair: int) -> Process:
         """One compute, overlapped with the next preload if its operands are there."""
-        env, pairs = self.env, running.work.pairs
-        overlapped = self._next_ready(running, pair)
+        env, pairs = self.env, work.queues.pairs
+        overlapped = self._next_ready(work, pair)
         cycles = steps.overlapped[pair] if overlapped else steps.alone[pair]
         following = pair + 1
         reads_weights = overlapped and following < len(pairs) and pairs.new_weights[following]
         second = pairs.weights_bank[following] if reads_weights else -1
         bank = pairs.inputs_bank[pair]
         start = env.now
-        self._meter.busy += cycles
+        self.account.busy += cycles
         yield env.timeout(cycles)
         yield from self._held_up(bank, second, start)
         if pairs.accumulates[pair] and pairs.result_bank[pair] >= 0:
             self._accumulator.accumulate(pairs.result_bank[pair], start + self._result, env.now + self._result)
-        self._preloaded = overlapped
-        self._record(running, [env.now])
+        self._state.preloaded = overlapped
+        self._record(work, [env.now])
         self._check_emission()
 
-    def _next_ready(self, running: Running, pair: int) -> bool:
+    def _next_ready(self, work: WorkInFlight, pair: int) -> bool:
         """The next pair's operands are on chip and its commands are in the queue."""
         following = pair + 1
-        if following == len(running.work.pairs):
+        if following == len(work.queues.pairs):
             if not self.inbox.items:
                 return False
-            running, following = self.inbox.items[0], 0
-            if not len(running.work.pairs) or running.start > self.env.now:
+            work, following = self.inbox.items[0], 0
+            if not len(work.queues.pairs) or work.start > self.env.now:
                 return False
-            before = running.before_accumulator
+            before = work.before_accumulator
             if before is not None and (
-                len(before.stored.times) < len(before.work.stores)
+                len(before.stored.times) < len(before.queues.stores)
                 or (before.stored.times and before.stored.times[-1] > self.env.now)
             ):
                 return False
-        pairs, loaded = running.work.pairs, running.loaded.times
+        pairs, loaded = work.queues.pairs, work.loaded.times
         need = pairs.after_load[following]
         if need and (need > len(loaded) or loaded[need - 1] + self._load_to_use > self.env.now):
             return False
-        if pairs.after_store[following] > len(running.stored.times):
+        if pairs.after_store[following] > len(work.stored.times):
             return False
         if pairs.after_pair is not None and pairs.after_pair[following]:
-            wanted, written = pairs.after_pair[following], running.written.times
+            wanted, written = pairs.after_pair[following], work.written.times
             if wanted > len(written) or written[wanted - 1] > self.env.now:
                 return False
-        return pairs.issue is None or running.start + pairs.issue[following] <= self.env.now
+        return pairs.issue is None or work.start + pairs.issue[following] <= self.env.now
 
-    def _record(self, running: Running, fed: list[int]) -> None:
-        flush = self._spec.array.rows if running.work.pairs.output_stationary else 0
-        written = [time + self._completion + flush for time in fed]
-        self._fed.extend(fed)
-        self._written.extend(written)
-        running.fed.extend(fed)
-        running.written.extend(written)
+    def _record(self, work: WorkInFlight, fed: list[int]) -> None:
+        """Note when pairs were, or will be, fed, and when their results are written."""
+        delay = self._completion + (self._spec.array.rows if work.queues.pairs.output_stationary else 0)
+        written = [time + delay for time in fed]
+        state = self._state
+        state.fed.extend(fed)
+        state.written.extend(written)
+        work.fed.extend(fed)
+        work.written.extend(written)
 
     def _check_emission(self) -> None:
         """Find works whose last pair has entered the queue; an estimate in the future is checked again then."""
-        while self._unemitted:
-            running = self._unemitted[0]
-            count = len(running.work.pairs)
+        unemitted = self._state.unemitted
+        while unemitted:
+            work = unemitted[0]
+            count = len(work.queues.pairs)
             if count == 0:
-                running.emitted("execute", running.start)
-                self._unemitted.pop(0)
+                work.emitted("execute", work.start)
+                unemitted.pop(0)
                 continue
-            time = self._emission(running.first_pair + count - 1)
+            time = self._emission(work.first_pair + count - 1)
             if time is None:
                 return
-            time = max(time, running.start + count)
+            time = max(time, work.start + count)
             if time > self.env.now:
                 event = self.env.timeout(time - self.env.now)
                 event.callbacks.append(lambda _: self._check_emission())
                 return
-            running.emitted("execute", self.env.now)
-            self._unemitted.pop(0)
+            work.emitted("execute", self.env.now)
+            unemitted.pop(0)
 
     def _emission(self, pair: int) -> int | None:
-        """Emission of a pair given what has been fed by now (batches record feeds that lie ahead)."""
-        window = 2 * self._entries
-        base = max(0, len(self._fed) - window)
-        fed = self._fed[base : max(base, bisect_right(self._fed, self.env.now, base))]
-        return pair_emission(pair - base, fed, self._written[base:], self._entries)
+        """Return when a pair enters the queue, given what has been fed by now; None if that is not decided yet."""
+        fed, entries = self._state.fed, self._entries
+        # Asked after every step: most pairs are far behind what was fed, so they are told apart first.
+        if entries - 2 < 2 * (pair - len(fed)):
+            return None
+        base = max(0, len(fed) - 2 * entries)
+        # A batch records feeds that lie ahead; those do not count yet.
+        fed = fed[base : max(base, bisect_right(fed, self.env.now, base))]
+        return pair_emission(pair - base, fed, self._state.written[base:], entries)

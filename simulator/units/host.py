@@ -3,123 +3,135 @@ fences."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import simpy
 
-from hwconfigs import HardwareSpec
-from simulator.clock import Clock
-from simulator.cycle_account import Meter
-from simulator.fast_forward.steady_state import Course
-from simulator.frontend.work import Work
+from simulator.cycle_account import CycleAccount
+from simulator.frontend.command_queues import CommandQueues
 from simulator.program import HostTask
-from simulator.units.in_flight import Process, Running
+from simulator.units.in_flight import Process, WorkInFlight
+from simulator.units.unit import Chip, Role, Stall, Unit
 
 
-class Host:
-    """SimPy process of the command source."""
+@dataclass(slots=True)
+class _State:
+    """What the host remembers of the program so far."""
 
-    def __init__(
-        self,
-        env: Clock,
-        spec: HardwareSpec,
-        course: Course,
-        configure: Callable[[int, Work, int], Running],
-        dispatch: Callable[[Running], None],
-        acknowledged: Callable[[], int],
-        meter: Meter,
-    ) -> None:
-        self.env = env
-        self.waiting_for = ""
-        self.finished = False
-        self._spec = spec
-        self._course = course
-        self._configure = configure
-        self._dispatch = dispatch
-        self._acknowledged = acknowledged
-        self._meter = meter
-        self._in_flight: list[Running] = []
-        self._release_events: dict[int, simpy.Event] = {}
-        self._next_loop = 0
-        self._array_idle = 0
+    in_flight: list[WorkInFlight] = field(default_factory=list)
+    """Works that are not known to be complete, in order."""
+    release_events: dict[int, simpy.Event] = field(default_factory=dict)
+    next_loop: int = 0
+    """When the core can issue the next hardware loop [cycles]."""
+    array_idle: int = 0
+    """When the array reports idle to a fence [cycles]."""
 
-    def run(self) -> Process:
+
+class Host(Unit):
+    """The command source: it takes the steps of the program in order and hands works to the controllers."""
+
+    name = "host"
+    bound = "host"
+    role = Role.CORE
+    stalls = (
+        Stall("fence", "commands before a fence, or before single commands, are not complete"),
+        Stall("loop slot", "as many hardware loops are configured as the front end holds"),
+    )
+    actions = (("host", "cycle"),)
+
+    def __init__(self, chip: Chip, account: CycleAccount) -> None:
+        super().__init__(chip, account)
+        self._chip = chip
+        self._spec = chip.spec
+        self._state = _State()
+
+    def start(self) -> None:
+        """Start the program; the host is idle when it is over."""
+        self.idle = False
+        self.env.process(self._run())
+
+    def _run(self) -> Process:
         """Go through the program."""
-        while (ahead := self._course.next(self.env.now)) is not None:
+        env, steps, account = self.env, self._chip.steps, self.account
+        while (ahead := steps.next(env.now)) is not None:
             index, step = ahead
             if step is None:
                 yield from self._fence()
             elif isinstance(step, HostTask):
-                self._meter.busy += step.cycles
-                self._meter.span(step.kernel, self.env.now, self.env.now + step.cycles)
-                yield self.env.timeout(step.cycles)
+                account.busy += step.cycles
+                account.span(step.kernel, env.now, env.now + step.cycles)
+                yield env.timeout(step.cycles)
             elif step.is_loop:
                 yield from self._loop(index, step)
             else:
                 yield from self._commands(index, step)
         yield from self._drain()
-        self.finished = True
+        self.idle = True
 
-    def _loop(self, index: int, work: Work) -> Process:
+    def _loop(self, index: int, queues: CommandQueues) -> Process:
         """Configure a hardware loop as soon as a slot is free."""
-        env, front_end = self.env, self._spec.front_end
-        if self._next_loop > env.now:
-            self._meter.busy += self._next_loop - env.now
-            yield env.timeout(self._next_loop - env.now)
-        alone = [running for running in self._in_flight if not running.work.is_loop]
-        if work.whole_memory or alone or (self._in_flight and self._in_flight[-1].work.whole_memory):
+        env, front_end, state = self.env, self._spec.front_end, self._state
+        if state.next_loop > env.now:
+            self.account.busy += state.next_loop - env.now
+            yield env.timeout(state.next_loop - env.now)
+        in_flight = state.in_flight
+        # A loop runs beside other loops only: single commands and whole-memory tiles use the rows of both halves.
+        alone = [work for work in in_flight if not work.queues.is_loop]
+        if queues.whole_memory or alone or (in_flight and in_flight[-1].queues.whole_memory):
             yield from self._drain()
         waited = env.now
-        while sum(not running.released for running in self._in_flight) >= front_end.loops_in_flight:
-            oldest = next(running for running in self._in_flight if not running.released)
-            self.waiting_for = f"the release of {oldest.work.name}"
-            released_at = yield self._release_events[oldest.index]
+        while sum(not work.released for work in state.in_flight) >= front_end.loops_in_flight:
+            oldest = next(work for work in state.in_flight if not work.released)
+            self.waiting_for = f"the release of {oldest.queues.name}"
+            released_at = yield state.release_events[oldest.index]
             oldest.released = True
             if released_at + front_end.loop_config_cycles > env.now:
                 yield env.timeout(released_at + front_end.loop_config_cycles - env.now)
-        self._meter.stall("loop slot", env.now - waited)
-        self._start(index, work, env.now + front_end.first_command_cycles)
-        self._next_loop = env.now + round(self._spec.host.loop_cycles)
+        self.account.stall("loop slot", env.now - waited)
+        self._configure(index, queues, env.now + front_end.first_command_cycles)
+        state.next_loop = env.now + round(self._spec.host.loop_cycles)
 
-    def _commands(self, index: int, work: Work) -> Process:
+    def _commands(self, index: int, queues: CommandQueues) -> Process:
         """Issue a run of single commands; hardware loops before it must be complete."""
         yield from self._drain()
-        self._start(index, work, self.env.now + self._spec.front_end.command_path_cycles)
-        cycles = work.host_cycles
-        self._meter.busy += cycles
-        yield self.env.timeout(cycles)
+        self._configure(index, queues, self.env.now + self._spec.front_end.command_path_cycles)
+        self.account.busy += queues.host_cycles
+        yield self.env.timeout(queues.host_cycles)
 
-    def _start(self, index: int, work: Work, start: int) -> None:
-        running = self._configure(index, work, start)
-        self._release_events[running.index] = self.env.event()
-        running.on_release = self._released
-        self._in_flight = [other for other in self._in_flight if not (other.released and other.complete)]
-        self._in_flight.append(running)
-        self._dispatch(running)
+    def _configure(self, index: int, queues: CommandQueues, start: int) -> None:
+        """Hand a work to all controllers."""
+        work = self._chip.works.configure(index, queues, start)
+        state = self._state
+        state.release_events[work.index] = self.env.event()
+        work.on_release = self._released
+        state.in_flight = [earlier for earlier in state.in_flight if not (earlier.released and earlier.complete)]
+        state.in_flight.append(work)
+        for controller in self._chip.controllers:
+            controller.accept(work)
 
-    def _released(self, running: Running, time: int) -> None:
+    def _released(self, work: WorkInFlight, time: int) -> None:
         """All commands of a work are in the queues: its slot is free from ``time`` on."""
-        self._release_events[running.index].succeed(time)
+        self._state.release_events[work.index].succeed(time)
 
     def _drain(self) -> Process:
         """Wait until every command so far is complete."""
         waited = self.env.now
-        for running in self._in_flight:
-            work = running.work
-            self.waiting_for = f"the completion of {work.name}"
-            yield from running.loaded.until(len(work.loads))
-            yield from running.written.until(len(work.pairs))
-            yield from running.stored.until(len(work.stores))
-            if len(work.pairs):
-                fed = work.pairs.rows[-1] - self._spec.array.feed_to_idle_cycles
-                self._array_idle = running.written.times[-1] + fed
-        self._in_flight = []
-        self._meter.stall("fence", self.env.now - waited)
+        for work in self._state.in_flight:
+            queues = work.queues
+            self.waiting_for = f"the completion of {queues.name}"
+            yield from work.loaded.until(len(queues.loads))
+            yield from work.written.until(len(queues.pairs))
+            yield from work.stored.until(len(queues.stores))
+            if len(queues.pairs):
+                fed = queues.pairs.rows[-1] - self._spec.array.feed_to_idle_cycles
+                self._state.array_idle = work.written.times[-1] + fed
+        self._state.in_flight = []
+        self.account.stall("fence", self.env.now - waited)
 
     def _fence(self) -> Process:
         """Wait until the accelerator is idle and every write is acknowledged."""
         yield from self._drain()
         waited = self.env.now
-        end = max(self.env.now, self._acknowledged(), self._array_idle) + self._spec.front_end.fence_cycles
-        yield self.env.timeout(end - self.env.now)
-        self._meter.stall("fence", self.env.now - waited)
+        end = max(self.env.now, self._chip.path.acknowledged, self._state.array_idle)
+        yield self.env.timeout(end + self._spec.front_end.fence_cycles - self.env.now)
+        self.account.stall("fence", self.env.now - waited)

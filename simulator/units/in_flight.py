@@ -1,15 +1,15 @@
-"""A work order in flight: when each of its commands was, or will be, done; and who waits for that."""
+"""Works in flight: when each of their commands was, or will be, complete; and who waits for that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import simpy
 
 from simulator.clock import Clock
-from simulator.frontend.work import Work
-from simulator.memory.request_stream import CommandTraffic
+from simulator.frontend.command_queues import CommandQueues
+from simulator.memory.request_stream import CommandTraffic, Traffic
 
 Process = Generator[simpy.Event, Any, None]
 """What a unit's SimPy process yields."""
@@ -17,15 +17,21 @@ Process = Generator[simpy.Event, Any, None]
 TimedProcess = Generator[simpy.Event, Any, int]
 """A part of a process that returns a time [cycles]."""
 
+QUEUES = ("load", "execute", "store")
+"""Queues of the reservation station; a work is released when all its commands have entered them."""
+
+LOOPS_REMEMBERED = 4
+"""Loops that may still be executed when another one is configured: those in flight and one that finishes behind
+each."""
+
 
 class Progress:
     """Times of completed commands of one queue, in order. A time may lie in the future once it is certain."""
 
-    __slots__ = ("_env", "_waiting", "times", "what")
+    __slots__ = ("_env", "_waiting", "times")
 
-    def __init__(self, env: Clock, what: str) -> None:
+    def __init__(self, env: Clock) -> None:
         self._env = env
-        self.what = what
         self.times: list[int] = []
         self._waiting: list[tuple[int, simpy.Event]] = []
 
@@ -57,8 +63,8 @@ class Progress:
             yield self._env.timeout(self.times[count - 1] - self._env.now)
 
 
-class Running:
-    """One ``Work`` from its configuration to its last acknowledged write."""
+class WorkInFlight:
+    """The command queues of one work from its configuration to its last acknowledged write."""
 
     __slots__ = (
         "_emitted",
@@ -70,62 +76,100 @@ class Running:
         "load_traffic",
         "loaded",
         "on_release",
+        "queues",
         "released",
         "start",
         "store_traffic",
         "stored",
-        "work",
         "written",
     )
 
     def __init__(
-        self, env: Clock, index: int, work: Work, loads: CommandTraffic, stores: CommandTraffic, start: int
+        self, env: Clock, index: int, queues: CommandQueues, loads: CommandTraffic, stores: CommandTraffic, start: int
     ) -> None:
         self.index = index
-        self.work = work
+        self.queues = queues
         self.load_traffic = loads
         self.store_traffic = stores
         self.start = start
-        self.loaded = Progress(env, f"mvins of {work.name}")
-        self.fed = Progress(env, f"computes of {work.name}")
-        self.written = Progress(env, f"results of {work.name}")
-        self.stored = Progress(env, f"mvouts of {work.name}")
-        self.before_operands: tuple[Running, ...] = ()
+        self.loaded = Progress(env)
+        self.fed = Progress(env)
+        self.written = Progress(env)
+        self.stored = Progress(env)
+        self.before_operands: tuple[WorkInFlight, ...] = ()
         """Earlier works whose A or B lies in a scratchpad half that this one loads into."""
-        self.before_accumulator: Running | None = None
+        self.before_accumulator: WorkInFlight | None = None
+        """The last earlier work that stores from the accumulator half of this one."""
         self.first_pair = 0
         """Number of this work's first pair in the execute queue."""
         self._emitted: dict[str, int] = {}
         self.released = False
-        self.on_release: Callable[[Running, int], None] | None = None
+        self.on_release: Callable[[WorkInFlight, int], None] | None = None
 
     def emitted(self, queue: str, time: int) -> None:
-        """All commands of ``queue`` have entered the reservation station; the last queue to say so releases the
-        work."""
+        """All commands of ``queue`` have entered the reservation station; the last of ``QUEUES`` releases the work."""
         if queue in self._emitted:
             return
         self._emitted[queue] = time
-        if len(self._emitted) == 3 and self.on_release is not None:
+        if len(self._emitted) == len(QUEUES) and self.on_release is not None:
             self.on_release(self, max(self._emitted.values()))
-
-    def emission(self, queue: str) -> int | None:
-        return self._emitted.get(queue)
 
     @property
     def complete(self) -> bool:
-        work = self.work
+        """Whether every command is complete."""
+        queues = self.queues
         return (
-            len(self.loaded.times) == len(work.loads)
-            and len(self.written.times) == len(work.pairs)
-            and len(self.stored.times) == len(work.stores)
+            len(self.loaded.times) == len(queues.loads)
+            and len(self.written.times) == len(queues.pairs)
+            and len(self.stored.times) == len(queues.stores)
         )
 
     def stuck(self) -> list[str]:
         """Commands that have not completed, per queue, with how far each queue came."""
-        work = self.work
-        queues = (
-            ("mvin", self.loaded.times, len(work.loads)),
-            ("preload/compute", self.written.times, len(work.pairs)),
-            ("mvout", self.stored.times, len(work.stores)),
+        queues = self.queues
+        progress = (
+            ("mvin", self.loaded.times, len(queues.loads)),
+            ("preload/compute", self.written.times, len(queues.pairs)),
+            ("mvout", self.stored.times, len(queues.stores)),
         )
-        return [f"{name} {len(done)} of {total} in {work.name}" for name, done, total in queues if len(done) < total]
+        return [
+            f"{name} {len(done)} of {total} in {queues.name}" for name, done, total in progress if len(done) < total
+        ]
+
+
+class WorksInFlight:
+    """All works that were configured so far, in order."""
+
+    def __init__(self, env: Clock, traffic: Traffic) -> None:
+        self._env = env
+        self._traffic = traffic
+        self._works: list[WorkInFlight] = []
+
+    def configure(self, index: int, queues: CommandQueues, start: int) -> WorkInFlight:
+        """Enter work number ``index`` and find the earlier works that share its on-chip rows.
+
+        Parameters
+        ----------
+        index
+            Number of the work in the program, works that are passed over included.
+        queues
+            Its commands.
+        start
+            When the first of them may enter the queues [cycles].
+        """
+        traffic = self._traffic
+        work = WorkInFlight(self._env, index, queues, traffic.loads[index], traffic.stores[index], start)
+        if queues.is_loop:
+            loops = [earlier for earlier in self._works[-LOOPS_REMEMBERED:] if earlier.queues.is_loop]
+            operand_halves = set(queues.halves[:2])
+            work.before_operands = tuple(loop for loop in loops if operand_halves & set(loop.queues.halves[:2]))
+            for earlier in loops:
+                if queues.halves[2] == earlier.queues.halves[2] and len(earlier.queues.stores):
+                    work.before_accumulator = earlier
+        self._works.append(work)
+        return work
+
+    def stuck(self) -> Iterator[str]:
+        """Commands that have not completed, the oldest work first."""
+        for work in self._works:
+            yield from work.stuck()

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from hwconfigs import HardwareSpec, VectorSpec
-from hwconfigs.kernels import Kernel, Statistic, kernel_named
-from simulator.cycle_account import Meter
+from hwconfigs.kernels import KERNELS, Kernel, Site, Statistic, kernel_named
+from simulator.report import Action
+from simulator.units.unit import ReadoutUnit
 
 BLOCKS_PER_COMMAND = 4
 """Blocks read by one one-row mvout."""
@@ -135,37 +136,25 @@ def _vector(spec: HardwareSpec) -> VectorSpec:
     return spec.vector
 
 
-class Normaliser:
-    """The unit of one machine: time account and memo of equal tiles."""
+class Normaliser(ReadoutUnit):
+    """Kernels that need whole rows: it passes over a row once for each statistic, and once for the results."""
 
-    def __init__(self, spec: HardwareSpec, meter: Meter) -> None:
-        self._spec = spec
-        self._meter = meter
-        self._known: dict[tuple[int, int, str, bool], int] = {}
+    name = "normaliser"
+    bound = "normaliser"
+    kernels = tuple(kernel.name for kernel in KERNELS if Site.NORMALISER in kernel.sites)
+    actions: ClassVar[tuple[Action, ...]] = (("accumulator", "read_row"), *(("vector", kernel) for kernel in kernels))
 
-    def readout(self, tile: tuple[int, int], kernel: str, name: str, now: int, part: tuple[int, int] = (0, 0)) -> int:
-        """Cycles of one part of a tile; books them. [cycles]
+    @classmethod
+    def is_part_of(cls, spec: HardwareSpec) -> bool:
+        """Whether the machine has normalisation units."""
+        return spec.vector is not None
 
-        Parameters
-        ----------
-        tile
-            Rows, and array blocks per row.
-        kernel, name
-            A kernel that runs on the normaliser; what it belongs to.
-        now
-            When it begins.
-        part
-            Number of the part and how many equal ones there are: the mvouts of a hardware loop; 0: none, issued alone.
-        """
-        total, (number, parts) = self._cycles(*tile, kernel, part[1] == 0), part
-        parts = max(parts, 1)
-        cycles = total * (number + 1) // parts - total * number // parts
-        self._meter.busy += cycles
-        self._meter.span(f"{kernel} {name}", now, now + cycles)
-        return cycles
+    @classmethod
+    def passes(cls, kernel: str) -> int:
+        """Return how often each row is read."""
+        return kernel_named(kernel).passes
 
-    def _cycles(self, rows: int, blocks: int, kernel: str, issued: bool) -> int:
-        key = (rows, blocks, kernel, issued)
-        if key not in self._known:
-            self._known[key] = readout_cycles(rows, blocks, kernel_named(kernel), self._spec, issued=issued)
-        return self._known[key]
+    @classmethod
+    def cycles(cls, rows: int, blocks: int, kernel: str, spec: HardwareSpec, *, issued: bool) -> int:
+        """Return the time to normalise and store a tile. [cycles]"""
+        return readout_cycles(rows, blocks, kernel_named(kernel), spec, issued=issued)

@@ -6,19 +6,17 @@ from __future__ import annotations
 import math
 from collections import deque
 from functools import lru_cache
+from typing import ClassVar
 
-import simpy
-
-from hwconfigs import DmaSpec, HardwareSpec
-from hwconfigs.kernels import kernel_named
-from simulator.clock import Clock
-from simulator.cycle_account import Meter
+from hwconfigs import DmaSpec
+from hwconfigs.kernels import KERNELS, Site
+from simulator.cycle_account import CycleAccount
+from simulator.frontend.command_queues import Stores
 from simulator.frontend.dma_requests import split_row
-from simulator.frontend.work import Stores
-from simulator.memory.accumulator import AccumulatorBanks
-from simulator.memory.path import MemoryPath
-from simulator.units.in_flight import Process, Running, TimedProcess
-from simulator.units.normaliser import Normaliser
+from simulator.report import Action
+from simulator.units.in_flight import Process, TimedProcess, WorkInFlight
+from simulator.units.systolic_array import result_delay
+from simulator.units.unit import Chip, Controller, ReadoutUnit, Role, Stall
 
 
 def writer_cycles(blocks: int, full: bool, from_scratchpad: bool, dma: DmaSpec) -> float:
@@ -81,108 +79,103 @@ class ScalePipeline:
         return at + writer - blocks
 
 
-class StoreController:
-    """SimPy process of the store queue."""
+EPILOGUES = tuple(kernel.name for kernel in KERNELS if kernel.needs_unit and Site.EPILOGUE in kernel.sites)
+"""Kernels of a vector unit in the store pipeline, which take no time of their own."""
 
-    def __init__(
-        self,
-        env: Clock,
-        spec: HardwareSpec,
-        path: MemoryPath,
-        accumulator: AccumulatorBanks,
-        normaliser: Normaliser | None,
-        meter: Meter,
-        lookahead: int,
-    ) -> None:
-        self.env = env
-        self.inbox = simpy.Store(env)
-        self.waiting_for = ""
-        self.acknowledged = 0
-        """When the last write so far is acknowledged by the memory [cycles]."""
+
+class StoreController(Controller):
+    """Takes the mvouts of every work in order; rows are read as the accumulator permits, or by a readout unit."""
+
+    name = "store"
+    bound = "store"
+    role = Role.DATA
+    stalls = (
+        Stall("results", "the rows to be stored are not written yet"),
+        Stall("accumulator busy", "the array accumulates into the bank that is read"),
+        Stall("memory", "writes leave more slowly than rows are read"),
+    )
+    actions: ClassVar[tuple[Action, ...]] = (
+        ("dma", "write_request"), ("dma", "write_beat"), ("scratchpad", "read_row"), ("accumulator", "read_row"),
+        ("vector", "requantise"), *(("vector", kernel) for kernel in EPILOGUES),
+    )  # fmt: skip
+
+    def __init__(self, chip: Chip, account: CycleAccount) -> None:
+        super().__init__(chip, account)
+        spec, dma = chip.spec, chip.spec.dma
         self._spec = spec
-        self._path = path
-        self._accumulator = accumulator
-        self._normaliser = normaliser
-        self._meter = meter
-        self._lookahead = lookahead
-        self._in_flight = spec.dma.max_commands_in_flight
-        dma = spec.dma
+        self._path = chip.path
+        self._accumulator = chip.accumulator
+        self._readers = chip.readers
+        self._lookahead = result_delay(spec.array)
+        self._in_flight = dma.max_commands_in_flight
         self._scale = ScalePipeline(dma.scale_entries, dma.scale_cycles) if dma.scale_entries else None
         self._spad_first = _either(dma.scratchpad_store_first_cycles, dma.store_first_cycles)
         self._spad_completion = _either(dma.scratchpad_store_completion_cycles, dma.store_completion_cycles)
         self._done: list[int] = [0] * max(self._in_flight, spec.front_end.store_entries + 1)
+        """When each mvout was, or will be, complete [cycles]."""
 
-    def run(self) -> Process:
-        """Store work after work."""
-        while True:
-            self.waiting_for = "a hardware loop"
-            running = yield self.inbox.get()
-            yield from self._execute(running)
-
-    def _execute(self, running: Running) -> Process:
-        env, stores = self.env, running.work.stores
-        if running.start > env.now:
-            yield env.timeout(running.start - env.now)
+    def execute(self, work: WorkInFlight) -> Process:
+        """Carry out the mvouts of one work."""
+        env, stores, done = self.env, work.queues.stores, self._done
+        yield from self.until_start(work)
         count, entries = len(stores), self._spec.front_end.store_entries
         began = -1
         if count <= entries:
-            running.emitted("store", max(running.start, self._done[count - entries - 1]))
+            work.emitted("store", max(work.start, done[count - entries - 1]))
         for index in range(count):
             if index == count - entries and index > 0:
-                running.emitted("store", self._done[-1])
-            yield from self._operands(running, index)
-            start = self._done[-self._in_flight]
+                work.emitted("store", done[-1])
+            yield from self._operands(work, index)
+            start = done[-self._in_flight]
             if start > env.now:
                 yield env.timeout(start - env.now)
             began = env.now if began < 0 else began
-            yield from self._store(running, index)
+            yield from self._store(work, index)
         if count:
-            self._meter.span(running.work.name, began, env.now)
+            self.account.span(work.queues.name, began, env.now)
 
-    def _operands(self, running: Running, index: int) -> Process:
-        env, stores = self.env, running.work.stores
-        if stores.issue is not None and running.start + stores.issue[index] > env.now:
-            yield env.timeout(running.start + stores.issue[index] - env.now)
+    def _operands(self, work: WorkInFlight, index: int) -> Process:
+        env, stores = self.env, work.queues.stores
+        if stores.issue is not None and work.start + stores.issue[index] > env.now:
+            yield env.timeout(work.start + stores.issue[index] - env.now)
         waited = env.now
         if stores.after_load[index]:
-            self.waiting_for = f"mvin {stores.after_load[index]} of {running.work.name}"
-            yield from running.loaded.until(stores.after_load[index])
+            self.waiting_for = f"mvin {stores.after_load[index]} of {work.queues.name}"
+            yield from work.loaded.until(stores.after_load[index])
         if stores.after_pair[index]:
-            self.waiting_for = f"compute {stores.after_pair[index]} of {running.work.name}"
-            yield from running.written.until(stores.after_pair[index])
-        self._meter.stall("results", env.now - waited)
+            self.waiting_for = f"compute {stores.after_pair[index]} of {work.queues.name}"
+            yield from work.written.until(stores.after_pair[index])
+        self.account.stall("results", env.now - waited)
 
-    def _store(self, running: Running, index: int) -> Process:
+    def _store(self, work: WorkInFlight, index: int) -> Process:
         """Read the rows out, as the accumulator permits, and hand them to memory."""
-        env, stores, dma = self.env, running.work.stores, self._spec.dma
+        env, stores, dma = self.env, work.queues.stores, self._spec.dma
         began, rows, blocks, bank = env.now, int(stores.rows[index]), stores.blocks[index], stores.bank[index]
         first, completion = dma.store_first_cycles, dma.store_completion_cycles
         if bank < 0:
             first, completion = self._spad_first, self._spad_completion
-        if kernel_named(stores.activation[index]).whole_rows:
-            last_row = yield from self._normalise(running, index)
+        reader = self._readers.get(stores.activation[index])
+        if reader is not None:
+            last_row = yield from self._read_by(reader, work, index)
             writer, ahead = float(blocks), 0
         else:
-            writer = self._writer_cycles(running, index, rows)
+            writer = self._writer_cycles(work, index, rows)
             last_row = yield from self._read_rows(bank, rows, blocks, writer, stores.full[index])
             ahead = math.ceil(dma.store_buffer_blocks * writer / blocks)
         width = math.ceil(writer) if stores.full[index] else blocks
-        sent, acknowledged = self._path.write(
-            began + first, running.store_traffic, index, max(last_row - began + width, 1)
-        )
+        sent = self._path.write(began + first, work.store_traffic, index, max(last_row - began + width, 1))
         late = sent - first - env.now
         if late > 0:
-            self._meter.stall("memory", late)
+            self.account.stall("memory", late)
             yield env.timeout(late)
-        self.acknowledged = max(self.acknowledged, acknowledged)
         last_read = max(last_row - ahead, began + (rows - 1) * blocks)
         done = max(min(last_read, last_row) + completion, env.now)
         self._done.append(done)
-        running.stored.append(done)
+        work.stored.append(done)
 
-    def _writer_cycles(self, running: Running, index: int, rows: int) -> float:
+    def _writer_cycles(self, work: WorkInFlight, index: int, rows: int) -> float:
         """Mean cycles of the writer per row of an mvout: more than of an aligned row by its additional beats."""
-        stores, traffic, dma = running.work.stores, running.store_traffic, self._spec.dma
+        stores, traffic, dma = work.queues.stores, work.store_traffic, self._spec.dma
         blocks, full = stores.blocks[index], stores.full[index]
         size = int(stores.size_bytes[index])
         aligned = split_row(0, size, dma.min_request_bytes, dma.max_request_bytes)
@@ -191,19 +184,15 @@ class StoreController:
         extra = beats / rows - wanted if beats else 0.0
         return writer_cycles(blocks, full, stores.bank[index] < 0, dma) + extra
 
-    def _normalise(self, running: Running, index: int) -> TimedProcess:
-        """All passes of the normaliser over the rows; those of a hardware loop are read as whole rows of its tile."""
-        stores = running.work.stores
-        if self._normaliser is None:
-            raise AssertionError("validated programs normalise only on machines with the unit")
+    def _read_by(self, reader: ReadoutUnit, work: WorkInFlight, index: int) -> TimedProcess:
+        """Let a readout unit read the rows; the mvouts of a hardware loop are parts of the whole rows of its tile."""
+        stores = work.queues.stores
         rows, blocks, parts = int(stores.rows[index]), stores.blocks[index], 0
-        if running.work.is_loop:
+        if work.queues.is_loop:
             high, parts = _blocks_high(stores, self._spec.array.rows), len(stores)
             rows, blocks = int(stores.rows[:high].sum()), sum(stores.blocks) // high
-        cycles = self._normaliser.readout(
-            (rows, blocks), stores.activation[index], running.work.name, self.env.now, (index, parts)
-        )
-        self._meter.busy += cycles
+        cycles = reader.read((rows, blocks), stores.activation[index], work.queues.name, (index, parts))
+        self.account.busy += cycles
         yield self.env.timeout(cycles)
         return self.env.now
 
@@ -216,7 +205,7 @@ class StoreController:
         while left:
             free, end = (env.now, None) if bank < 0 else self._accumulator.window(bank, env.now)
             if free > env.now:
-                self._meter.stall("accumulator busy", free - env.now)
+                self.account.stall("accumulator busy", free - env.now)
                 yield env.timeout(free - env.now)
                 position = float(env.now)
                 continue
@@ -230,7 +219,7 @@ class StoreController:
                 if position >= horizon:
                     break
             cycles = math.ceil(position) - env.now
-            self._meter.busy += cycles
+            self.account.busy += cycles
             yield env.timeout(cycles)
         return last
 

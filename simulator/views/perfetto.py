@@ -18,7 +18,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
 
-from simulator.report import UNITS, Report, Span
+from simulator.report import Report, Span
+from simulator.units import UNIT_NAMES
 
 Event: TypeAlias = dict[str, object]
 Lane: TypeAlias = tuple[str, int]
@@ -106,12 +107,12 @@ def _lanes(spans: Sequence[Span]) -> list[int]:
 
 def _lane_names(spans: Sequence[Span], lanes: Sequence[int]) -> dict[Lane, str]:
     """Names of the lanes in use: units in pipeline order, then any other by name; ``load``, ``load 2``, ..."""
-    found = {(span.unit, lane) for span, lane in zip(spans, lanes, strict=True)}
-    units = {unit for unit, _ in found}
-    order = [unit for unit in UNITS if unit in units] + sorted(units.difference(UNITS))
+    used = {(span.unit, lane) for span, lane in zip(spans, lanes, strict=True)}
+    units = {unit for unit, _ in used}
+    order = [unit for unit in UNIT_NAMES if unit in units] + sorted(units.difference(UNIT_NAMES))
     return {
         (unit, lane): unit if lane == 0 else f"{unit} {lane + 1}"
-        for unit, lane in sorted(found, key=lambda one: (order.index(one[0]), one[1]))
+        for unit, lane in sorted(used, key=lambda row: (order.index(row[0]), row[1]))
     }
 
 

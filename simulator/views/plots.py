@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from simulator.report import BOUNDS, UNITS, Report
+from simulator.report import Report
+from simulator.units import BOUNDS, UNIT_NAMES
+from simulator.units.host import Host
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BOUND_COLOURS = dict(zip(BOUNDS, ("#4477aa", "#ee6677", "#ccbb44", "#aa3377", "#222222"), strict=True))
+_ACCELERATOR = ("#4477aa", "#ee6677", "#ccbb44", "#aa3377", "#228833", "#66ccee", "#ee7733")
+BOUND_COLOURS = dict(zip(BOUNDS, cycle(_ACCELERATOR), strict=False)) | {Host.bound: "#222222"}
 ENERGY_COLOURS = {
     "array": "#4477aa", "scratchpad": "#66ccee", "accumulator": "#228833", "dma": "#bbbbbb", "l2": "#44bb99",
     "llc": "#999933", "dram": "#ee6677", "vector": "#aa3377", "requantise": "#aa3377", "host": "#222222",
@@ -86,8 +90,8 @@ def energy_by_unit(report: Report, among: Sequence[Report] = ()) -> dict[str, fl
 
 def timeline(report: Report) -> Timeline:
     """Busy stretches of each unit in ``report.spans``, neighbours joined."""
-    found = {span.unit for span in report.spans}
-    units = tuple(unit for unit in UNITS if unit in found) + tuple(sorted(found.difference(UNITS)))
+    active = {span.unit for span in report.spans}
+    units = tuple(unit for unit in UNIT_NAMES if unit in active) + tuple(sorted(active.difference(UNIT_NAMES)))
     busy = {
         unit: tuple(
             (start / report.clock_mhz, (end - start) / report.clock_mhz)

@@ -12,7 +12,7 @@ from simulator.functional import execute
 from simulator.machine import Machine, count, program_steps, simulate
 from simulator.memory.request_stream import MemoryState, trace
 from simulator.program import ProgramError
-from simulator.report import UNITS
+from simulator.units import UNIT_NAMES
 
 MACHINES = ("tiny_4x4", "gemmini", "gemmini_chip", "firesim_dosa/8")
 
@@ -67,7 +67,7 @@ def test_time_and_traffic_are_conserved(tools, name: str, data: st.DataObject) -
 
     assert program.macs == report.macs == p.m * p.k * p.n
     assert report.counts == count(program, spec)
-    assert set(report.units) == set(UNITS)
+    assert set(report.units) == set(UNIT_NAMES)
     for unit, time in report.units.items():
         assert time.total_cycles == report.cycles, unit
         assert 0 <= time.busy_cycles <= report.cycles, unit
@@ -122,12 +122,12 @@ def test_two_runs_in_one_process_agree(tools, tiny, data: st.DataObject) -> None
 @given(data=st.data())
 @LIMITS
 def test_no_cycle_is_booked_twice(tools, tiny, data: st.DataObject) -> None:  # type: ignore[no-untyped-def]
-    """Busy and stall cycles as the units book them fit the run, before ``Meter.account`` cuts them to it."""
+    """Busy and stall cycles as the units book them fit the run, before ``CycleAccount.total`` cuts them to it."""
     p = tools.problem(**arguments(data, tiny))
     program = tools.tiled(p, tiny.array.rows)
     assume(fits(program, tiny))
     steps = program_steps(program, tiny)
-    machine = Machine(tiny, steps, trace(steps, tiny, MemoryState(tiny)), record_spans=False, exact=True)
+    machine = Machine(tiny, steps, trace(steps, tiny, MemoryState(tiny)), spans=None, exact=True)
     cycles = machine.run()
-    for unit, meter in machine.meters.items():
-        assert meter.busy + sum(meter.stalls.values()) <= cycles, unit
+    for unit, account in machine.accounts.items():
+        assert account.busy + sum(account.stalls.values()) <= cycles, unit

@@ -8,16 +8,17 @@ from hwconfigs import HardwareSpec
 from simulator.machine import DeadlockError, simulate
 from simulator.program import MatmulLoop, Matrix, Mvin, Program, ProgramError
 from simulator.units.execute import ExecuteController
-from simulator.units.in_flight import Process, Running
+from simulator.units.in_flight import Process, WorkInFlight
 from simulator.units.load import LoadController
 from simulator.units.store import StoreController
+from simulator.units.unit import Controller
 
 PROGRAM = Program(
     "stuck", tuple(MatmulLoop(4, 8, 4, Matrix(0, 8), Matrix(64, 4), Matrix(128 + 16 * i, 4)) for i in range(4))
 )
 
 
-def never(self: LoadController | ExecuteController | StoreController, running: Running) -> Process:
+def never(self: Controller, work: WorkInFlight) -> Process:
     """A broken controller: it takes the work and never does it."""
     self.waiting_for = "Godot"
     yield self.env.event()
@@ -35,7 +36,7 @@ def test_a_unit_that_never_completes(
     monkeypatch: pytest.MonkeyPatch, tiny: HardwareSpec, controller: type, stuck: str, waits: str
 ) -> None:
     """The loops behind it stop one after another; the simulation ends, and tells where."""
-    monkeypatch.setattr(controller, "_execute", never)
+    monkeypatch.setattr(controller, "execute", never)
     with pytest.raises(DeadlockError) as caught:
         simulate(PROGRAM, tiny)
     message = str(caught.value)
@@ -46,7 +47,7 @@ def test_a_unit_that_never_completes(
 
 
 def test_single_commands_too(monkeypatch: pytest.MonkeyPatch, tiny: HardwareSpec) -> None:
-    monkeypatch.setattr(LoadController, "_execute", never)
+    monkeypatch.setattr(LoadController, "execute", never)
     program = Program("stuck", (Mvin(Matrix(0, 4), 4, 4, "scratchpad", 0),) * 2)
     with pytest.raises(DeadlockError, match=r"mvin 0 of 2 in 2 commands; host waits for the completion of 2 commands"):
         simulate(program, tiny)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mapper import pipeline
-from mapper.reports.cycle_breakdown import ARRAY, CAUSES, explain
+from mapper.reports.cycle_breakdown import CAUSES, FULL_RATE, explain
 from mapper.result import RunResult
 
 
@@ -32,13 +32,13 @@ def test_the_array_s_share_is_its_utilisation(runs: tuple[RunResult, ...]) -> No
     for result in runs:
         for report in result.simulation.by_op:
             if report.macs:
-                assert explain(report)[ARRAY] / report.cycles == pytest.approx(report.utilisation, abs=1e-3)
+                assert explain(report)[FULL_RATE] / report.cycles == pytest.approx(report.utilisation, abs=1e-3)
 
 
 def test_what_dominates_is_found(runs: tuple[RunResult, ...]) -> None:
     encoder, baseline, decode, _ = ({part.name: explain(part) for part in run.simulation.by_op} for run in runs)
-    assert max(encoder["ffn1"], key=lambda cause: encoder["ffn1"][cause]) == ARRAY
+    assert max(encoder["ffn1"], key=lambda cause: encoder["ffn1"][cause]) == FULL_RATE
     assert max(baseline["softmax"], key=lambda cause: baseline["softmax"][cause]) == "host"
     waiting = sum(decode["ffn1"][cause] for cause in ("load latency", "DRAM bandwidth", "request slots"))
-    assert waiting > decode["ffn1"][ARRAY]
+    assert waiting > decode["ffn1"][FULL_RATE]
     assert decode["ffn1"]["DRAM bandwidth"] > 0

@@ -238,7 +238,7 @@ class _ByElement:
     """The same question element by element, from the machine's own work orders: an oracle."""
 
     def __init__(self, spec: HardwareSpec) -> None:
-        self.spec, self.expander = spec, LoopExpander(spec)
+        self.spec, self.expander = spec, LoopExpander(spec, {})
         self.written = {
             "scratchpad": np.zeros((spec.scratchpad.rows, spec.array.cols), dtype=bool),
             "accumulator": np.zeros((spec.accumulator.rows, spec.array.cols), dtype=bool),

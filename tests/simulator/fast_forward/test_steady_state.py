@@ -10,7 +10,7 @@ import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.lowering.gemmini_library import Product, Tiling, tiled
 from simulator import machine
-from simulator.fast_forward.steady_state import Course
+from simulator.fast_forward.steady_state import FastForward
 from simulator.machine import simulate
 from simulator.program import Fence, MatmulLoop, Matrix, Program
 
@@ -55,16 +55,16 @@ def test_time_is_kept_and_counts_are_equal(m: int, k: int, n: int, tiling: Tilin
 
 def simulated_loops(steady: Program, spec: HardwareSpec, monkeypatch: pytest.MonkeyPatch) -> int:
     """Loops that are simulated in the default mode."""
-    courses: list[Course] = []
+    runs: list[FastForward] = []
 
-    class Recorded(Course):
+    class Recorded(FastForward):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            courses.append(self)
+            runs.append(self)
 
-    monkeypatch.setattr(machine, "Course", Recorded)
+    monkeypatch.setattr(machine, "FastForward", Recorded)
     simulate(steady, spec)
-    return sum(isinstance(item, MatmulLoop) for item in steady.items) - courses[0].loops_passed_over
+    return sum(isinstance(item, MatmulLoop) for item in steady.items) - runs[0].loops_passed_over
 
 
 @pytest.mark.parametrize("m", [512, 1024, 2048])

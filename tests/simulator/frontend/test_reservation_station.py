@@ -78,5 +78,5 @@ def test_a_load_waits_for_the_weights_that_it_overwrites(tiny: HardwareSpec) -> 
     """The work of single commands: weights in rows 64 to 67 of the first pair, 68 to 71 of the second."""
     commands = [item for item in chain(0, 4, 68).items if isinstance(item, (Preload, Compute))]
     for row, pair in ((66, 1), (70, 2), (128, 0)):
-        work = expand_commands([*commands, Mvin(Matrix(0, 4), 1, 4, "scratchpad", row)], tiny, "pairs")
+        work = expand_commands([*commands, Mvin(Matrix(0, 4), 1, 4, "scratchpad", row)], tiny, "pairs", {})
         assert work.loads.after_pair == [pair]

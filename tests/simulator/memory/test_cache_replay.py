@@ -47,7 +47,7 @@ def expected(mvin: Mvin, spec: HardwareSpec) -> list[tuple[int, ...]]:
 def test_every_command_has_its_requests(form: str, commands: list[tuple[int, int, int, int]]) -> None:
     spec = load("gemmini")
     program = [Mvin(Matrix(base, stride), rows, cols, "scratchpad", 0) for base, rows, cols, stride in commands]
-    (loads,) = trace([expand_commands(program, spec, "mvins")], spec, MemoryState(spec)).loads
+    (loads,) = trace([expand_commands(program, spec, "mvins", {})], spec, MemoryState(spec)).loads
     for index, mvin in enumerate(program):
         mine = loads.table[:, loads.first[index] : loads.first[index + 1]]
         assert list(zip(*mine[[LINE, BEATS, SIZE, ROWS, PORT]].tolist(), strict=True)) == expected(mvin, spec)

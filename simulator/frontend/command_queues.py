@@ -1,9 +1,8 @@
-"""Work orders: what the three controllers execute for one hardware loop or one run of single commands.
+"""Command queues: what the three controllers execute for one work, a hardware loop or a run of single commands.
 
-A ``Work`` is static: command order, rows, banks, and for every command the earlier commands it must wait for. In an
-in-order
-queue "wait for all conflicting entries" is "wait for the last conflicting one", so the reservation station's rules
-become one index per queue.
+The queues of a work are static: command order, rows, banks, and for every command the earlier commands that it must
+wait for. In an in-order queue "wait for all conflicting entries" is "wait for the last conflicting one", so the
+reservation station's rules become one index per queue.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from simulator.arrays import Ints
-
-NEW_WEIGHTS, KEPT_WEIGHTS = True, False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,8 +90,8 @@ class Stores:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Work:
-    """One hardware loop, or one run of single commands."""
+class CommandQueues:
+    """The commands of one work, by queue, and what they do to array and memories."""
 
     name: str
     is_loop: bool

@@ -20,17 +20,22 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from workloads.errors import GraphError
+from workloads.ops.add import Add
+from workloads.ops.gelu import Gelu
+from workloads.ops.layernorm import LayerNorm
 from workloads.ops.matmul import Matmul
 from workloads.ops.operator import OP_CLASSES, OpClass, Operator
+from workloads.ops.softmax import Softmax
 
 Convention = Literal["natural", "paper"]
 
-PAPER_FLOPS_PER_ELEMENT = {"softmax": 4, "gelu": 11, "layernorm": 6, "add": 1}
+PAPER_FLOPS_PER_ELEMENT: Mapping[type[Operator], int] = MappingProxyType({Softmax: 4, Gelu: 11, LayerNorm: 6, Add: 1})
 """Fitted: 4 per score; 4 * 11 + 2 * 6 + 2 * 1 = 58 per token and channel."""
 
 PAPER_LAYERNORM_BYTES = (3, 5, 2)
@@ -78,13 +83,14 @@ def total(op: Operator, convention: Convention, phase: str) -> Total:
         return Total(op.macs, *_paper_matmul(op, phase))
     tensors = (*dict.fromkeys(tensor for tensor in op.inputs if tensor.role != "bias"), op.output)
     moved = sum(tensor.elements for tensor in tensors)
-    if op.kind not in PAPER_FLOPS_PER_ELEMENT:
+    flops = PAPER_FLOPS_PER_ELEMENT.get(type(op))
+    if flops is None:
         return Total(op.macs, op.flops, moved)
     rows, cols = op.dims["rows"], op.dims["cols"]
-    if op.kind == "layernorm":
+    if isinstance(op, LayerNorm):
         per_element, per_column, divisor = PAPER_LAYERNORM_BYTES
         moved = (per_element * rows * cols + per_column * cols) // divisor
-    return Total(0, PAPER_FLOPS_PER_ELEMENT[op.kind] * rows * cols, moved)
+    return Total(0, flops * rows * cols, moved)
 
 
 def _paper_matmul(op: Matmul, phase: str) -> tuple[int, int]:

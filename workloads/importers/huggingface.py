@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from workloads.errors import GraphError, nearest
+from workloads.models.config import ACTIVATIONS
+from workloads.ops import Gelu, Silu
 
 Raw = Mapping[str, object]
 
@@ -66,9 +68,10 @@ def _activation(raw: Raw, origin: str, key: str) -> str | None:
     name = raw.get(key)
     if name is None:
         return None
-    kind = ACTIVATIONS.get(name) if isinstance(name, str) else None
-    if kind is None:
-        raise GraphError(f"{origin}: {key}={name!r:.60} is not supported ({', '.join(ACTIVATIONS)})")
+    kind = SYNONYMS.get(name, name) if isinstance(name, str) else None
+    if kind not in ACTIVATIONS:
+        supported = ", ".join(sorted((*ACTIVATIONS, *SYNONYMS)))
+        raise GraphError(f"{origin}: {key}={name!r:.60} is not supported ({supported})")
     return kind
 
 
@@ -118,10 +121,10 @@ def _llama(raw: Raw, origin: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-ACTIVATIONS: Mapping[str, str] = MappingProxyType(
-    {"gelu": "gelu", "gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "relu": "relu", "silu": "silu", "swish": "silu"}
+SYNONYMS: Mapping[str, str] = MappingProxyType(
+    {"gelu_new": Gelu.kind, "gelu_pytorch_tanh": Gelu.kind, "swish": Silu.kind}
 )
-"""Their name -> ours; the approximations of GELU count as GELU."""
+"""Their name -> ours, where they differ; the approximations of GELU count as GELU."""
 
 READERS: Mapping[str, Callable[[Raw, str], dict[str, object]]] = MappingProxyType(
     {"bert": _bert, "gpt2": _gpt2, "llama": _llama, "mistral": _llama, "vit": _vit}

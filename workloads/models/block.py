@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from workloads.models.config import TransformerConfig
-from workloads.ops import Add, Gelu, LayerNorm, Matmul, Mul, Operator, Relu, RmsNorm, Rope, Silu
+from workloads.models.config import ACTIVATIONS, TransformerConfig
+from workloads.ops import Add, Gelu, LayerNorm, Matmul, Mul, Operator, RmsNorm, Rope, Silu
 from workloads.ops.operator import OpClass
-from workloads.ops.rowwise import RowwiseOperator
 from workloads.tensor import Bits, Extents, Role, Tensor
 
 
@@ -110,9 +109,8 @@ class BlockBuilder:
 
     def activation(self, name: str, x: Tensor) -> Tensor:
         """Apply the configured nonlinearity, the family's own unless the configuration names one."""
-        kinds: dict[str, type[RowwiseOperator]] = {"gelu": Gelu, "relu": Relu, "silu": Silu}
-        default = "silu" if self.config.family == "llama" else "gelu"
-        kind = kinds[self.config.activation or default]
+        default = Silu if self.config.family == "llama" else Gelu
+        kind = ACTIVATIONS[self.config.activation or default.kind]
         return self.add(kind(name=name, inputs=(x,), output=self.like(x, name), rows=x.shape[0], cols=x.shape[1]))
 
     def residual(self, name: str, x: Tensor, y: Tensor) -> Tensor:

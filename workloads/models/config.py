@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from workloads.ops import Gelu, Relu, RowwiseOperator, Silu
+
+ACTIVATIONS: Mapping[str, type[RowwiseOperator]] = MappingProxyType({op.kind: op for op in (Gelu, Relu, Silu)})
+"""What ``activation`` of a configuration may say, and the operator it means."""
+
+
+def _activation(value: object) -> object:
+    if value is None or (isinstance(value, str) and value in ACTIVATIONS):
+        return value
+    *first, last = (repr(name) for name in ACTIVATIONS)
+    raise ValueError(f"input should be {', '.join(first)} or {last}")
+
 
 Size = Annotated[int, Field(ge=1, le=2**31, strict=True)]
 
@@ -37,7 +52,7 @@ class TransformerConfig(ModelConfig):
     """Channels of one head; d_model / heads if left out, but free."""
     d_ffn: Size
     """Channels between the two feed-forward layers."""
-    activation: Literal["gelu", "relu", "silu"] | None = None
+    activation: Annotated[str | None, BeforeValidator(_activation)] = None
     """Nonlinearity of the feed-forward layers; gelu, and silu for llama, if left out."""
     attention_bias: bool | None = None
     """Whether Q, K, V (and in bert, gpt, vit the output projection) add a bias; the family's habit if left out."""

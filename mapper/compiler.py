@@ -11,7 +11,7 @@ from mapper.graph.dram_layout import DramLayout, matmul_problem
 from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.operators import lower_operator
-from mapper.lowering.series import Piece, Series
+from mapper.lowering.repeated_program import MatmulInstance, RepeatedProgram
 from mapper.mapping.hardware_loop import hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
@@ -49,17 +49,17 @@ class Compiler:
         """Loop nest of each matmul by name of its group."""
         return {name: choice.mapping for name, choice in self.choices.items()}
 
-    def lower(self, group: FusionGroup) -> tuple[Series, ...]:
+    def lower(self, group: FusionGroup) -> tuple[RepeatedProgram, ...]:
         """Return the programs of a group whose mapping was searched."""
         if group.unit != "array":
             return lower_operator(group, self.layout, self.spec)
         loop = hardware_loop_of(self.choices[group.name].mapping)
 
-        def make(instance: int) -> Piece:
-            problem = self._problem(group, instance)
-            return Piece(lower_matmul(problem, loop, self.spec), problem, loop)
+        def instance(number: int) -> MatmulInstance:
+            problem = self._problem(group, number)
+            return MatmulInstance(lower_matmul(problem, loop, self.spec), problem, loop)
 
-        return (Series(group.lead.repeat, make),)
+        return (RepeatedProgram(group.lead.repeat, instance),)
 
     def _problem(self, group: FusionGroup, instance: int) -> MatmulProblem:
         return matmul_problem(group, self.layout, instance, self.spec.array.input_bits)

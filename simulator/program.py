@@ -41,6 +41,11 @@ class Matrix:
     address: int
     row_stride_bytes: int
 
+    def part(self, row: int, col: int, element_bytes: int = 1) -> Matrix:
+        """Return the matrix whose first element is element (``row``, ``col``) of this one."""
+        offset = row * self.row_stride_bytes + col * element_bytes
+        return Matrix(self.address + offset, self.row_stride_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class MatmulLoop:

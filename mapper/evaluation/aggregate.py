@@ -15,20 +15,20 @@ class Part:
     """A report and how often it counts."""
 
     report: Report
-    times: int
+    times: int = 1
 
 
-def operator_report(name: str, parts: Sequence[Part], repeat: int, peak_bytes: Mapping[str, int]) -> Report:
-    """Sum the pieces of one operator.
+def group_report(name: str, parts: Sequence[Part], repeat: int, peak_bytes: Mapping[str, int]) -> Report:
+    """Sum the programs of one group.
 
     Parameters
     ----------
     name
-        Of the operator.
+        Of the report.
     parts
         At least one.
     repeat
-        Instances of the operator.
+        Instances of the leading operator.
     peak_bytes
         Largest use of the on-chip memories.
     """
@@ -76,7 +76,7 @@ def group_rows(group: FusionGroup, whole: Report) -> tuple[Report, ...]:
 def model_report(name: str, operators: Sequence[Report], blocks: int) -> Report:
     """Return the whole model: all operators of one block, ``blocks`` times."""
     parts = [Part(report, blocks) for report in operators]
-    whole = operator_report(name, parts, blocks, _peaks(operators))
+    whole = group_report(name, parts, blocks, _peaks(operators))
     spans: list[Span] = []
     start = 0
     for report in operators:
@@ -112,7 +112,7 @@ def _peaks(reports: Iterable[Report]) -> dict[str, int]:
 
 
 def _in_sequence(parts: Iterable[Part]) -> tuple[Span, ...]:
-    """Place the spans of the pieces one after another; a piece that stands for several is shown once, at the first."""
+    """Place the spans of the parts one after another; a part that counts several times is shown once, at the first."""
     spans: list[Span] = []
     start = 0
     for part in parts:

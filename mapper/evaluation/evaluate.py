@@ -1,11 +1,11 @@
-"""Estimate and simulate the pieces of an operator, in order, on one set of caches.
+"""Estimate and simulate the programs of fusion groups, in order, on one set of caches.
 
-Of a series of equal pieces the first two, the middle one and the last are simulated. Those between take a time between
-their simulated neighbours', by the time that their cache misses take in memory; what they move is counted piece by
-piece, so that the caches are as they leave them and the counts cover every piece. A trace shows the pieces that were
-simulated.
+Of a repeated program the first two instances, the middle one and the last are simulated. The time of any other one is
+interpolated between its simulated neighbours, by the time that its cache misses take in memory; what it moves is
+counted, so that the state of the caches and all counts are those of every instance. A trace shows the instances that
+were simulated.
 
-Of equal products, as those for queries, keys and values, the first is simulated; another one takes over its time if a
+Of equal matmuls, as those for queries, keys and values, the first is simulated. Another one takes over its time if a
 unit other than the memory sets the pace and its misses take about as long.
 """
 
@@ -13,149 +13,137 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.energy import energy_of, priced
 from mapper.cost.estimate import estimate
 from mapper.cost.estimate_commands import estimate_commands
-from mapper.evaluation.aggregate import Part, operator_report
+from mapper.evaluation.aggregate import Part, group_report
+from mapper.evaluation.interpolate import drift, interpolated
 from mapper.graph.fusion_group import FusionGroup
-from mapper.lowering.series import Piece, Series
+from mapper.lowering.repeated_program import CommandInstance, Instance, MatmulInstance, RepeatedProgram
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from simulator.fast_forward.steady_state import Step
 from simulator.machine import count_like, program_steps, simulate
 from simulator.memory.request_stream import MemoryState
-from simulator.report import Counts, Report, UnitTime
+from simulator.report import Counts, Report
 
 ALWAYS_SIMULATED = 4
-"""Pieces of a series that are simulated: the first finds the caches as another operator left them, the second as its
-equal did, the middle one and the last show how the series drifts."""
+"""Instances of a repeated program that are simulated: the first finds the caches as another group left them, the
+second as its equal did, the middle one and the last show how the instances drift."""
 
 PACE = 0.97
-"""Share of the time in which a unit is busy that sets the pace of a product: the memory has little to say."""
+"""Share of the time in which a unit is busy that sets the pace of a matmul: the memory then has little influence."""
 
 TWIN_TOLERANCE = 0.05
-"""Relative difference of the time in memory of two equal products that then take the same time."""
+"""Relative difference of the time in memory of two equal matmuls that then take the same time."""
+
+
+class Evaluation(NamedTuple):
+    """What a program costs at both fidelities."""
+
+    estimate: Report
+    simulation: Report
 
 
 @dataclass(slots=True)
 class Evaluator:
-    """Runs pieces one after another; the caches are cold at the start."""
+    """Runs programs one after another; the caches keep their state from each to the next."""
 
     spec: HardwareSpec
     prices: EnergyModel
     spans: bool
+    """Record stretches of activity for a trace."""
     exact: bool
+    """Simulate every instance."""
     memory: MemoryState
-    _known: dict[tuple[MatmulProblem, HardwareLoop], Report] = field(default_factory=dict)
-    """Simulated products."""
+    """The caches before the next program."""
+    _simulated: dict[tuple[MatmulProblem, HardwareLoop], Report] = field(default_factory=dict)
+    """Simulations of single matmuls, by signature and mapping."""
 
-    def run(self, group: FusionGroup, series: Iterable[Series]) -> tuple[Report, Report]:
-        """Return estimate and simulation of a group from its programs."""
-        expected, measured = self.parts(series)
-        peaks = expected[0].report.peak_bytes
-        repeat = group.lead.repeat
-        return (
-            operator_report(group.name, expected, repeat, peaks),
-            operator_report(group.name, measured, repeat, peaks),
+    def run(self, group: FusionGroup, programs: Iterable[RepeatedProgram]) -> Evaluation:
+        """Return what a group costs, called like its leading operator."""
+        results = [result for repeated in programs for result in self._instances(repeated)]
+        peak_bytes, repeat = results[0].estimate.peak_bytes, group.lead.repeat
+        return Evaluation(
+            group_report(group.name, [Part(result.estimate) for result in results], repeat, peak_bytes),
+            group_report(group.name, [Part(result.simulation) for result in results], repeat, peak_bytes),
         )
 
-    def parts(self, series: Iterable[Series]) -> tuple[list[Part], list[Part]]:
-        """Return estimates and simulations of an operator's pieces."""
-        expected: list[Part] = []
-        measured: list[Part] = []
-        for one in series:
-            for estimated, simulated in self._results(one):
-                expected.append(Part(estimated, 1))
-                measured.append(Part(simulated, 1))
-        return expected, measured
+    def _instances(self, repeated: RepeatedProgram) -> list[Evaluation]:
+        """Evaluate each instance of a repeated program."""
+        if repeated.count == 1 and not (self.exact or self.spans):
+            return [self._once(repeated.instance(0))]
+        if self.exact or self.spans or repeated.count <= ALWAYS_SIMULATED:
+            return [self._simulate(repeated.instance(number)) for number in range(repeated.count)]
+        return self._sampled(repeated)
 
-    def _results(self, series: Series) -> list[tuple[Report, Report]]:
-        """Estimate and simulation of each piece."""
-        if self.exact or self.spans or 1 < series.count <= ALWAYS_SIMULATED:
-            return self._all(series)
-        return self._some(series) if series.count > 1 else [self._once(series.make(0))]
+    def _once(self, instance: Instance) -> Evaluation:
+        """Evaluate a program that is not repeated; an equal matmul before it may lend its time."""
+        if isinstance(instance, CommandInstance):
+            return self._simulate(instance)
+        key = instance.problem.signature(self.spec.dma.max_request_bytes), instance.loop
+        twin = self._simulated.get(key)
+        if twin is not None and max(time.busy_cycles for time in twin.units.values()) >= PACE * twin.cycles:
+            result = self._like_twin(instance, twin)
+            if result is not None:
+                return result
+        result = self._simulate(instance)
+        self._simulated.setdefault(key, result.simulation)
+        return result
 
-    def _once(self, piece: Piece) -> tuple[Report, Report]:
-        """Take over the time of an equal product, if there was one whose time one unit alone decided."""
-        if piece.problem is None or piece.loop is None:
-            return self._run(piece)
-        key = piece.problem.signature(self.spec.dma.max_request_bytes), piece.loop
-        twin = self._known.get(key)
-        if twin is None or max(time.busy_cycles for time in twin.units.values()) < PACE * twin.cycles:
-            result = self._run(piece)
-            self._known.setdefault(key, result[1])
-            return result
+    def _like_twin(self, instance: MatmulInstance, twin: Report) -> Evaluation | None:
+        """Count a matmul and give it the time of its twin; None, and nothing done, if its misses take another time."""
         before = self.memory.copy()
-        counts, time = count_like(piece.program, self.spec, self.memory)
-        if abs(time - twin.memory_cycles) > TWIN_TOLERANCE * time:
+        counts, memory_cycles = count_like(instance.program, self.spec, self.memory)
+        if abs(memory_cycles - twin.memory_cycles) > TWIN_TOLERANCE * memory_cycles:
             self.memory = before
-            return self._run(piece)
-        energy = energy_of(counts, self.prices)
-        report = replace(twin, name=piece.program.name, memory_cycles=time, counts=counts, energy_pj_by_action=energy)
-        return self._estimate(piece, before, counts), report
+            return None
+        simulation = replace(
+            twin,
+            name=instance.program.name,
+            memory_cycles=memory_cycles,
+            counts=counts,
+            energy_pj_by_action=energy_of(counts, self.prices),
+        )
+        return Evaluation(self._estimate(instance, before, counts), simulation)
 
-    def _all(self, series: Series) -> list[tuple[Report, Report]]:
-        return [self._run(series.make(index)) for index in range(series.count)]
-
-    def _some(self, series: Series) -> list[tuple[Report, Report]]:
-        """Simulate the first two pieces, the middle one and the last; count the others and place them between."""
-        first, low = (self._run(series.make(index)) for index in range(2))
-        like = program_steps(series.make(1).program, self.spec)
-        parts = [first, low]
+    def _sampled(self, repeated: RepeatedProgram) -> list[Evaluation]:
+        """Simulate the first two instances, the middle one and the last; count and interpolate the others."""
+        second = repeated.instance(1)
+        results = [self._simulate(repeated.instance(0)), self._simulate(second)]
+        steps = program_steps(second.program, self.spec)
         done = 2
-        for end in (series.count // 2, series.count - 1):
-            between = [self._count(series.make(index), like) for index in range(done, end)]
-            high = self._run(series.make(end))
-            parts += [(estimated, self._place(low[1], high[1], counts, time)) for estimated, counts, time in between]
-            parts.append(high)
-            low, done = high, end + 1
-        return parts
+        for end in (repeated.count // 2, repeated.count - 1):
+            low = results[-1].simulation
+            between = [self._count(repeated.instance(number), steps) for number in range(done, end)]
+            high = self._simulate(repeated.instance(end))
+            for expected, counts, memory_cycles in between:
+                share = drift(low.memory_cycles, high.simulation.memory_cycles, memory_cycles)
+                energy = energy_of(counts, self.prices)
+                time = interpolated(low, high.simulation, share)
+                results.append(Evaluation(expected, replace(time, counts=counts, energy_pj_by_action=energy)))
+            results.append(high)
+            done = end + 1
+        return results
 
-    def _run(self, piece: Piece) -> tuple[Report, Report]:
+    def _simulate(self, instance: Instance) -> Evaluation:
         before = self.memory.copy()
-        simulated = simulate(piece.program, self.spec, memory=self.memory, spans=self.spans, exact=self.exact)
-        return self._estimate(piece, before, simulated.counts), priced(simulated, self.prices)
+        simulated = simulate(instance.program, self.spec, memory=self.memory, spans=self.spans, exact=self.exact)
+        return Evaluation(self._estimate(instance, before, simulated.counts), priced(simulated, self.prices))
 
-    def _count(self, piece: Piece, like: Sequence[Step]) -> tuple[Report, Counts, float]:
-        """Estimate a piece from what it counts, without simulating it; also its time in memory."""
+    def _count(self, instance: Instance, like: Sequence[Step]) -> tuple[Report, Counts, float]:
+        """Return estimate, counts and time in memory of an instance that is not simulated; its steps are ``like``."""
         before = self.memory.copy()
-        counts, memory_cycles = count_like(piece.program, self.spec, self.memory, like)
-        return self._estimate(piece, before, counts), counts, memory_cycles
+        counts, memory_cycles = count_like(instance.program, self.spec, self.memory, like)
+        return self._estimate(instance, before, counts), counts, memory_cycles
 
-    def _estimate(self, piece: Piece, memory: MemoryState, counts: Counts) -> Report:
-        """Return the estimate of a piece from the caches before it and what was counted."""
-        if piece.problem is None or piece.loop is None:
-            return estimate_commands(piece.program, self.spec, self.prices, memory, counts)
-        return estimate(piece.loop, piece.problem, self.spec, self.prices, memory, piece.program, counts)
-
-    def _place(self, second: Report, last: Report, counts: Counts, memory_cycles: float) -> Report:
-        """Return the simulation of a piece that was only counted."""
-        report = _mixed(second, last, _share(second.memory_cycles, last.memory_cycles, memory_cycles))
-        return replace(report, counts=counts, energy_pj_by_action=energy_of(counts, self.prices))
-
-
-def _share(second: float, last: float, memory_cycles: float) -> float:
-    """How far a piece has drifted from the second towards the last, by the time of its misses in memory; 0 to 1."""
-    drift = last - second
-    if not drift:
-        return 0.5
-    return min(1.0, max(0.0, (memory_cycles - second) / drift))
-
-
-def _mixed(second: Report, last: Report, share: float) -> Report:
-    """Times between two reports; every unit's busy, stalled and idle cycles still add up to the run."""
-    cycles = round(second.cycles + share * (last.cycles - second.cycles))
-    units: dict[str, UnitTime] = {}
-    for unit, time in second.units.items():
-        other = last.units[unit]
-        busy = round(time.busy_cycles + share * (other.busy_cycles - time.busy_cycles))
-        left = cycles - busy
-        stalls: dict[str, int] = {}
-        for cause in sorted({*time.stall_cycles, *other.stall_cycles}):
-            one, two = time.stall_cycles.get(cause, 0), other.stall_cycles.get(cause, 0)
-            stalls[cause] = min(left, round(one + share * (two - one)))
-            left -= stalls[cause]
-        units[unit] = UnitTime(busy, stalls, left)
-    return replace(second, cycles=cycles, units=units, spans=())
+    def _estimate(self, instance: Instance, memory: MemoryState, counts: Counts) -> Report:
+        """Return the estimate of an instance from the caches before it and what was counted."""
+        match instance:
+            case MatmulInstance(program, problem, loop):
+                return estimate(loop, problem, self.spec, self.prices, memory, program, counts)
+            case CommandInstance(program):
+                return estimate_commands(program, self.spec, self.prices, memory, counts)

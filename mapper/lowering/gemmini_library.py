@@ -100,7 +100,7 @@ def tiled(product: Product, tiling: Tiling, spec: HardwareSpec) -> tuple[MatmulL
         for j in range(tiles_n):
             for k in range(tiles_k):
                 m0, n0, k0 = i * step_m, j * step_n, k * step_k
-                b = _inside(product.b, n0, k0) if product.b_transposed else _inside(product.b, k0, n0)
+                b = product.b.part(n0, k0) if product.b_transposed else product.b.part(k0, n0)
                 last = k == tiles_k - 1
                 bias = product.d
                 loops.append(
@@ -108,10 +108,10 @@ def tiled(product: Product, tiling: Tiling, spec: HardwareSpec) -> tuple[MatmulL
                         m=min(step_m, product.m - m0),
                         k=min(step_k, product.k - k0),
                         n=min(step_n, product.n - n0),
-                        a=None if keep_a and j > 0 else _inside(product.a, m0, k0),
+                        a=None if keep_a and j > 0 else product.a.part(m0, k0),
                         b=None if keep_b and i > 0 else b,
-                        c=_inside(product.c, m0, n0, element) if last else None,
-                        d=_inside(bias, m0, n0, wide) if bias is not None and k == 0 else None,
+                        c=product.c.part(m0, n0, element) if last else None,
+                        d=bias.part(m0, n0, wide) if bias is not None and k == 0 else None,
                         accumulate=k > 0,
                         b_transposed=product.b_transposed,
                         c_full=product.c_full,
@@ -121,12 +121,6 @@ def tiled(product: Product, tiling: Tiling, spec: HardwareSpec) -> tuple[MatmulL
                     )
                 )
     return tuple(loops)
-
-
-def _inside(matrix: Matrix, row: int, col: int, element_bytes: int = 1) -> Matrix:
-    """The matrix that starts at (row, col) of another one."""
-    offset = row * matrix.row_stride_bytes + col * element_bytes
-    return Matrix(matrix.address + offset, matrix.row_stride_bytes)
 
 
 def library_call(product: Product, tiling: Tiling, spec: HardwareSpec, software_cycles: int) -> Program:

@@ -1,4 +1,4 @@
-"""Mapping -> Program: the hardware loops of one matmul, in the mapping's order.
+"""Hardware loop -> Program: the hardware loops of one matmul, in the mapping's order.
 
     call overhead                      library code before the first loop
     loop_ws  for each DRAM tile        operands, or "kept" when they stay on chip
@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
+from mapper.lowering.host import call_overhead
 from mapper.mapping.hardware_loop import HardwareLoop, spills
 from mapper.mapping.loop_nest import DIMS
 from mapper.mapping.matmul_problem import INT32_BYTES, MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace, check
-from simulator.program import Activation, Fence, HostTask, Item, MatmulLoop, Matrix, Program
+from simulator.program import Fence, Item, MatmulLoop, Matrix, Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,10 @@ class TileStep:
     size: dict[str, int]
 
 
-def walk(problem: MatmulProblem, loop: HardwareLoop, dim: int) -> Iterator[TileStep]:
-    """Yield the tiles in the order of the DRAM loops."""
+def tile_steps(problem: MatmulProblem, loop: HardwareLoop, block: int) -> Iterator[TileStep]:
+    """Yield the tiles in the order of the DRAM loops; tile sizes count array blocks of ``block`` x ``block``."""
     extent = problem.dims
-    step = {name: blocks * dim for name, blocks in zip(DIMS, loop.tiles, strict=True)}
+    step = {name: blocks * block for name, blocks in zip(DIMS, loop.tiles, strict=True)}
     trips = [range(-(-extent[name] // step[name])) for name in loop.order]
     for visit in itertools.product(*trips):
         index = dict(zip(loop.order, visit, strict=True))
@@ -52,18 +53,17 @@ def lower_matmul(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec)
         When the mapping does not fit.
     """
     check(loop, problem, spec)
-    items: list[Item] = [HostTask("library call", round(spec.host.call_cycles))]
+    items: list[Item] = [call_overhead(spec)]
     items += _loops(problem, loop, spec)
     items.append(Fence())
     return Program(problem.name, tuple(items), problem.regions)
 
 
 def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> Iterator[MatmulLoop]:
-    dim = spec.array.rows
     tiles_m, tiles_k, tiles_n = MapSpace(problem, spec).tile_counts(loop)
     spill = spills(loop.order, tiles_m, tiles_k, tiles_n) > 0
     loaded: dict[str, set[int]] = {"input": set(), "weight": set()}
-    for step in walk(problem, loop, dim):
+    for step in tile_steps(problem, loop, spec.array.rows):
         first, last = step.index["k"] == 0, step.index["k"] == tiles_k - 1
         number = {
             "input": step.index["m"] * tiles_k + step.index["k"],
@@ -76,42 +76,33 @@ def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> It
             m=step.size["m"],
             k=step.size["k"],
             n=step.size["n"],
-            a=_part(problem.a, step.start["m"], step.start["k"]) if fresh["input"] else None,
+            a=problem.a.part(step.start["m"], step.start["k"]) if fresh["input"] else None,
             b=_weights(problem, step) if fresh["weight"] else None,
             c=_result(problem, step, last, spill),
             d=_addend(problem, step, first, spill),
             accumulate=not first and not spill,
             b_transposed=problem.b_transposed,
             c_full=problem.c_full or not last,
-            activation=_activation(problem, last),
+            activation=problem.activation if last else "none",
             a_half=number["input"] if "input" in loop.held else None,
             b_half=number["weight"] if "weight" in loop.held else None,
             whole_memory=not loop.double_buffered,
         )
 
 
-def _part(matrix: Matrix, row: int, col: int, element_bytes: int = 1) -> Matrix:
-    stride = matrix.row_stride_bytes
-    return Matrix(matrix.address + row * stride + col * element_bytes, stride)
-
-
 def _weights(problem: MatmulProblem, step: TileStep) -> Matrix:
     row, col = ("n", "k") if problem.b_transposed else ("k", "n")
-    return _part(problem.b, step.start[row], step.start[col])
+    return problem.b.part(step.start[row], step.start[col])
 
 
 def _result(problem: MatmulProblem, step: TileStep, last: bool, spill: bool) -> Matrix | None:
     if last:
-        return _part(problem.c, step.start["m"], step.start["n"], problem.c_bytes)
-    return _part(problem.partial, step.start["m"], step.start["n"], INT32_BYTES) if spill else None
+        return problem.c.part(step.start["m"], step.start["n"], problem.c_bytes)
+    return problem.partial.part(step.start["m"], step.start["n"], INT32_BYTES) if spill else None
 
 
 def _addend(problem: MatmulProblem, step: TileStep, first: bool, spill: bool) -> Matrix | None:
     if first:
         bias = problem.bias_address
         return None if bias is None else Matrix(bias + INT32_BYTES * step.start["n"], 0)
-    return _part(problem.partial, step.start["m"], step.start["n"], INT32_BYTES) if spill else None
-
-
-def _activation(problem: MatmulProblem, last: bool) -> Activation:
-    return problem.activation if last else "none"
+    return problem.partial.part(step.start["m"], step.start["n"], INT32_BYTES) if spill else None

@@ -7,24 +7,19 @@ import math
 from hwconfigs import HardwareSpec
 from mapper.graph.dram_layout import DramLayout
 from mapper.graph.fusion_group import FusionGroup
-from mapper.lowering.elementwise import Elementwise, elementwise_series
-from mapper.lowering.host import host_series
-from mapper.lowering.rowwise import Stream, row_tiles
-from mapper.lowering.series import Series
+from mapper.lowering.host import host_program
+from mapper.lowering.repeated_program import RepeatedProgram
+from mapper.lowering.streaming import Operand, Stream, stream_programs
 from workloads import Operator
 
 
-def lower_operator(group: FusionGroup, layout: DramLayout, spec: HardwareSpec) -> tuple[Series, ...]:
+def lower_operator(group: FusionGroup, layout: DramLayout, spec: HardwareSpec) -> tuple[RepeatedProgram, ...]:
     """Return the programs of a group that no matmul leads."""
-    op = group.lead
     match group.unit:
-        case "normaliser":
-            return row_tiles(_stream(group, layout), spec)
-        case "accumulator":
-            return elementwise_series(_elementwise(group, layout), spec)
+        case "normaliser" | "accumulator":
+            return stream_programs(_stream(group, layout), spec)
         case "host":
-            reads = tuple(layout.region(tensor) for tensor in group.inputs)
-            return (host_series(op.name, op.kind, host_elements(op), reads, (layout.region(group.result),), spec),)
+            return (_host_program(group, layout, spec),)
     raise TypeError(f"{group.name} is led by a matmul")
 
 
@@ -33,25 +28,17 @@ def host_elements(op: Operator) -> int:
     return op.repeat * math.prod(op.dims.values())
 
 
+def _host_program(group: FusionGroup, layout: DramLayout, spec: HardwareSpec) -> RepeatedProgram:
+    op = group.lead
+    reads = tuple(layout.region(tensor) for tensor in group.inputs)
+    return host_program(op.name, op.kind, host_elements(op), reads, (layout.region(group.result),), spec)
+
+
 def _stream(group: FusionGroup, layout: DramLayout) -> Stream:
+    """Describe the operands of the leading operator, whose results leave as those of the last one."""
     op = group.lead
     rows, cols = op.dims["rows"] * op.repeat, op.dims["cols"]
-    source = op.inputs[0]
-    bits = layout.allocation(source).element_bytes * 8
-    return Stream(
-        op.name, group.activation, rows, cols, layout.rows(source, cols), bits, layout.rows(group.result, cols)
+    operands = tuple(
+        Operand(layout.rows(tensor, cols), layout.allocation(tensor).element_bytes * 8) for tensor in op.inputs
     )
-
-
-def _elementwise(group: FusionGroup, layout: DramLayout) -> Elementwise:
-    op = group.lead
-    rows, cols = op.dims["rows"] * op.repeat, op.dims["cols"]
-    return Elementwise(
-        op.name,
-        rows,
-        cols,
-        tuple(layout.rows(tensor, cols) for tensor in op.inputs),
-        tuple(layout.allocation(tensor).element_bytes * 8 for tensor in op.inputs),
-        layout.rows(group.result, cols),
-        group.activation,
-    )
+    return Stream(op.name, rows, cols, operands, layout.rows(group.result, cols), group.activation)

@@ -22,6 +22,7 @@ from itertools import product
 
 import hwconfigs
 from hwconfigs import HardwareSpec
+from mapper.lowering.host import call_overhead
 from mapper.validation.measured.rows import ValidationError, shown, whole
 from mapper.validation.measured.sanity import measured
 from simulator.machine import count, simulate
@@ -187,7 +188,7 @@ def mesh_cycles(dim: int, rows: int, tiles: int) -> int:
 def program(row: Row, spec: HardwareSpec) -> Program:
     """The software loop over the tiles of one matmul, with its fence."""
     loops = tuple(_loops(row))
-    call = HostTask("library call", round(spec.host.call_cycles))
+    call = call_overhead(spec)
     # Where the reduction is not the innermost loop, sums are added to those of another tile, whatever their size.
     trips = [part[:1] for part in row["exec_trips_outer_to_inner"].strip().split(">")]
     astray = "C" in trips[:-1]

@@ -18,7 +18,7 @@ from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.load_times import AGAIN, BIAS, EDGE, NEW, RETURN
 from mapper.cost.latency.loop_times import LoopTimes
 from mapper.cost.model import CostModel
-from mapper.lowering.matmul import lower_matmul, walk
+from mapper.lowering.matmul import lower_matmul, tile_steps
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import contiguous
 from mapper.mapspace.batch import batch_of
@@ -168,7 +168,7 @@ def test_the_walked_loops_stand_for_all(data: st.DataObject) -> None:
     found = loop_pipeline.cycles(batch, seen, model.traffic, lines)
     times = LoopTimes(batch, seen, model.traffic, lines)
     compute = load = 0.0
-    for step in walk(problem, loop, spec.array.rows):
+    for step in tile_steps(problem, loop, spec.array.rows):
         last = tuple(int(step.start[name] + step.size[name] == size) for name, size in problem.dims.items())
         compute += float(np.broadcast_to(times.compute, (2, 2, 2, 1))[last][0])
         edge_b = step.index["k" if problem.b_transposed else "n"] == 0

@@ -9,24 +9,23 @@ from hypothesis import strategies as st
 import hwconfigs
 from hwconfigs.kernels import UNNAMED_HOST_CYCLES
 from mapper.cost.estimate_commands import estimate_commands
-from mapper.lowering.elementwise import Elementwise, elementwise_series
-from mapper.lowering.host import host_series
-from mapper.lowering.rowwise import Stream, row_tiles
-from mapper.lowering.series import Piece, Series
+from mapper.lowering.host import host_program
+from mapper.lowering.repeated_program import RepeatedProgram
+from mapper.lowering.streaming import Operand, Stream, stream_programs
 from simulator.machine import simulate
 from simulator.memory.request_stream import MemoryState
-from simulator.program import HostTask, Matrix, Mvin, Mvout, Region
+from simulator.program import HostTask, Matrix, Mvin, Mvout, Program, Region
 from tests.mapper.tiny import machine, prices
 
 SOURCE, OTHER, TARGET = 1 << 20, 1 << 24, 1 << 28
 
 
-def pieces(series: tuple[Series, ...]) -> list[Piece]:
-    return [one.make(index) for one in series for index in range(one.count)]
+def programs(repeated: tuple[RepeatedProgram, ...]) -> list[Program]:
+    return [each.instance(number).program for each in repeated for number in range(each.count)]
 
 
-def commands(series: tuple[Series, ...]) -> list[Mvin | Mvout]:
-    items = [item for piece in pieces(series) for item in piece.program.items]
+def commands(repeated: tuple[RepeatedProgram, ...]) -> list[Mvin | Mvout]:
+    items = [item for program in programs(repeated) for item in program.items]
     return [item for item in items if isinstance(item, (Mvin, Mvout))]
 
 
@@ -40,10 +39,10 @@ def test_row_wise_operators_move_every_element_once(rows: int, cols: int, bits: 
     spec = machine("gemmini_ibert")
     size = bits // 8
     source, target = Matrix(SOURCE, cols * size), Matrix(TARGET, cols)
-    series = row_tiles(Stream("s", kernel, rows, cols, source, bits, target), spec)  # type: ignore[arg-type]
+    repeated = stream_programs(Stream("s", rows, cols, (Operand(source, bits),), target, kernel), spec)
     read: list[int] = []
     written: list[int] = []
-    for command in commands(series):
+    for command in commands(repeated):
         if isinstance(command, Mvin):
             read += touched(command.source, command.rows, command.cols, size)
         else:
@@ -51,68 +50,68 @@ def test_row_wise_operators_move_every_element_once(rows: int, cols: int, bits: 
             assert command.activation == kernel
     assert sorted(read) == sorted(touched(source, rows, cols, size))
     assert sorted(written) == sorted(touched(target, rows, cols, 1))
-    assert_counts_agree(pieces(series), "gemmini_ibert")
+    assert_counts_agree(programs(repeated), "gemmini_ibert")
 
 
-def assert_counts_agree(found: list[Piece], name: str) -> None:
+def assert_counts_agree(lowered: list[Program], name: str) -> None:
     spec = machine(name)
     first, second = MemoryState(spec), MemoryState(spec)
-    for piece in found:
-        expected = estimate_commands(piece.program, spec, prices(spec), first)
-        measured = simulate(piece.program, spec, memory=second)
+    for program in lowered:
+        expected = estimate_commands(program, spec, prices(spec), first)
+        measured = simulate(program, spec, memory=second)
         assert expected.counts == measured.counts
 
 
 def test_long_rows_use_fewer_rows_per_tile() -> None:
     """2,048 columns are 128 blocks: 8 rows of them fill the 1,024 rows of a half."""
     spec = machine("gemmini_ibert")
-    stream = Stream("s", "softmax", 20, 2048, Matrix(SOURCE, 8192), 32, Matrix(TARGET, 2048))
-    found = commands(row_tiles(stream, spec))
-    stores = [command for command in found if isinstance(command, Mvout)]
+    stream = Stream("s", 20, 2048, (Operand(Matrix(SOURCE, 8192), 32),), Matrix(TARGET, 2048), "softmax")
+    moves = commands(stream_programs(stream, spec))
+    stores = [command for command in moves if isinstance(command, Mvout)]
     assert [store.rows for store in stores] == [8, 8, 4]
     assert [store.row for store in stores] == [0, 1024, 0]
     assert {store.block_stride for store in stores} == {8}
-    loads = [command for command in found if isinstance(command, Mvin)]
+    loads = [command for command in moves if isinstance(command, Mvin)]
     assert max(load.row + load.rows for load in loads) == 2048
-    assert_counts_agree(pieces(row_tiles(stream, spec)), "gemmini_ibert")
+    assert_counts_agree(programs(stream_programs(stream, spec)), "gemmini_ibert")
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 80), st.integers(1, 150), st.sampled_from(["gemmini", "tiny_4x4"]))
 def test_residual_additions(rows: int, cols: int, name: str) -> None:
     spec = machine(name)
-    operands = Matrix(SOURCE, cols), Matrix(OTHER, cols)
-    series = elementwise_series(Elementwise("add", rows, cols, operands, (8, 8), Matrix(TARGET, cols)), spec)
-    found = commands(series)
-    loads = [command for command in found if isinstance(command, Mvin)]
+    operands = Operand(Matrix(SOURCE, cols), 8), Operand(Matrix(OTHER, cols), 8)
+    repeated = stream_programs(Stream("add", rows, cols, operands, Matrix(TARGET, cols)), spec)
+    moves = commands(repeated)
+    loads = [command for command in moves if isinstance(command, Mvin)]
     first = [load for load in loads if not load.accumulate]
     assert all(load.scaled == (not load.accumulate) for load in loads)
     assert len(first) * 2 == len(loads)
     assert sum(load.rows * load.cols for load in first) == rows * cols
-    assert sum(store.rows * store.cols for store in found if isinstance(store, Mvout)) == rows * cols
-    assert_counts_agree(pieces(series), name)
+    assert sum(store.rows * store.cols for store in moves if isinstance(store, Mvout)) == rows * cols
+    assert_counts_agree(programs(repeated), name)
 
 
 def test_host_kernels_pay_per_element_and_per_line() -> None:
     """1,000 elements of softmax at 125 cycles, and 1,000 bytes in and out as 31.25 lines."""
     spec = machine("gemmini")
     reads, writes = (Region("x", SOURCE, 1000),), (Region("y", TARGET, 1000),)
-    series = host_series("softmax", "softmax", 1000, reads, writes, spec)
-    (task,) = series.make(0).program.items
+    program = host_program("softmax", "softmax", 1000, reads, writes, spec).instance(0).program
+    (task,) = program.items
     assert isinstance(task, HostTask)
     assert task.cycles == int(np.ceil(1000 * spec.host.kernel_cycles["softmax"] + 31.25 * spec.host.line_cycles))
-    assert_counts_agree([series.make(0)], "gemmini")
-    (unnamed,) = host_series("x", "fft", 1000, reads, writes, spec).make(0).program.items
+    assert_counts_agree([program], "gemmini")
+    (unnamed,) = host_program("x", "fft", 1000, reads, writes, spec).instance(0).program.items
     assert isinstance(unnamed, HostTask)
     assert unnamed.cycles == int(np.ceil(1000 * UNNAMED_HOST_CYCLES + 31.25 * spec.host.line_cycles))
 
 
-def test_a_series_holds_equal_pieces_and_the_rest_follows() -> None:
+def test_a_repeated_program_has_equal_instances_and_the_rest_follows() -> None:
     spec = machine("gemmini_ibert")
-    stream = Stream("s", "softmax", 16 * 32 * 5 + 7, 64, Matrix(SOURCE, 256), 32, Matrix(TARGET, 64))
-    series = row_tiles(stream, spec)
-    assert [one.count for one in series] == [5, 1]
-    stores = [sum(isinstance(item, Mvout) for item in piece.program.items) for piece in pieces(series)]
+    stream = Stream("s", 16 * 32 * 5 + 7, 64, (Operand(Matrix(SOURCE, 256), 32),), Matrix(TARGET, 64), "softmax")
+    repeated = stream_programs(stream, spec)
+    assert [each.count for each in repeated] == [5, 1]
+    stores = [sum(isinstance(item, Mvout) for item in program.items) for program in programs(repeated)]
     assert sum(stores) == 32 * 5 + 1
 
 
@@ -120,10 +119,10 @@ def test_additions_shrink_to_a_small_accumulator() -> None:
     """2 KiB are 32 rows: a half of 16 rows holds one block of 16 columns; of 4 KiB, two."""
     for size, widest in (("2 KiB", 16), ("4 KiB", 32), ("64 KiB", 64)):
         spec = hwconfigs.override(machine("gemmini"), {"accumulator.capacity": size})
-        operands = Matrix(SOURCE, 100), Matrix(OTHER, 100)
-        series = elementwise_series(Elementwise("add", 20, 100, operands, (8, 8), Matrix(TARGET, 100)), spec)
-        stores = [command for command in commands(series) if isinstance(command, Mvout)]
+        operands = Operand(Matrix(SOURCE, 100), 8), Operand(Matrix(OTHER, 100), 8)
+        repeated = stream_programs(Stream("add", 20, 100, operands, Matrix(TARGET, 100)), spec)
+        stores = [command for command in commands(repeated) if isinstance(command, Mvout)]
         assert max(store.cols for store in stores) == widest
         assert sum(store.rows * store.cols for store in stores) == 2000
-        for piece in pieces(series):
-            assert simulate(piece.program, spec).cycles > 0
+        for program in programs(repeated):
+            assert simulate(program, spec).cycles > 0

@@ -1,0 +1,142 @@
+"""Operators that stream through the accumulator: loads, and one store that applies the activation.
+
+    per tile of at most 16 rows    mvin of each operand, block column by block column    -> one half of the accumulator
+                                   one mvout with the activation                         -> int8 rows in DRAM
+
+Tiles alternate between the halves, so that a tile is loaded while the one before is stored. A kernel that needs whole
+rows (softmax, LayerNorm) gets tiles as wide as the matrix: when 16 such rows do not fit a half, tiles have fewer rows.
+Other tiles are as wide as one row segment of int8, or as half of the accumulator holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from hwconfigs import HardwareSpec
+from hwconfigs.kernels import kernel_named
+from mapper.graph.capabilities import rows_per_tile
+from mapper.lowering.host import call_overhead
+from mapper.lowering.repeated_program import CommandInstance, RepeatedProgram
+from simulator.frontend.loop_unroller import blocks_per_segment
+from simulator.program import Activation, Fence, Item, Matrix, Mvin, Mvout, Program
+
+WHOLE_ROW_TILES = 32
+"""Tiles in one instance of a program that streams whole rows."""
+
+TILES = 64
+"""Tiles in one instance of other programs, before the number is rounded down to whole rows of tiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A matrix that is read, and the width of its elements in DRAM [bits]."""
+
+    matrix: Matrix
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Operands of rows x cols, added, and an activation applied to the sum."""
+
+    name: str
+    rows: int
+    cols: int
+    operands: tuple[Operand, ...]
+    target: Matrix
+    activation: Activation = "none"
+
+    @property
+    def whole_rows(self) -> bool:
+        """Whether the activation needs complete rows in the accumulator."""
+        return kernel_named(self.activation).whole_rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """Part of a stream that is in one half of the accumulator: its first element, its size, and that half."""
+
+    row: int
+    col: int
+    rows: int
+    cols: int
+    half: int
+
+
+def stream_programs(stream: Stream, spec: HardwareSpec) -> tuple[RepeatedProgram, ...]:
+    """Return the programs of a stream: equal groups of rows of tiles, and the rows that are left."""
+    width = tile_width(stream, spec)
+    height = rows_per_tile(width, spec)
+    across = -(-stream.cols // width)
+    group = height * (WHOLE_ROW_TILES if stream.whole_rows else max(1, TILES // across))
+
+    def instance(first_row: int) -> CommandInstance:
+        items: list[Item] = [call_overhead(spec)] if first_row == 0 else []
+        for tile in _tiles(stream, range(first_row, min(first_row + group, stream.rows)), width, height):
+            items += _tile_commands(stream, tile, spec)
+        return CommandInstance(Program(stream.name, (*items, Fence())))
+
+    return _groups(stream.rows, group, instance)
+
+
+def tile_width(stream: Stream, spec: HardwareSpec) -> int:
+    """Columns of a tile: all of them, or one row segment of int8, or what fits half of the accumulator."""
+    if stream.whole_rows:
+        return stream.cols
+    return min(blocks_per_segment(spec), spec.accumulator.rows // 2 // spec.array.rows) * spec.array.cols
+
+
+def _groups(total: int, group: int, instance: Callable[[int], CommandInstance]) -> tuple[RepeatedProgram, ...]:
+    """Cut ``total`` rows in equal groups, made from their first row, and a smaller last one."""
+    whole, rest = divmod(total, group)
+    programs = [RepeatedProgram(whole, lambda index: instance(index * group))] if whole else []
+    if rest:
+        programs.append(RepeatedProgram(1, lambda _: instance(whole * group)))
+    return tuple(programs)
+
+
+def _tiles(stream: Stream, rows: range, width: int, height: int) -> Iterator[_Tile]:
+    """Yield the tiles of some rows, row by row, in alternating halves."""
+    half = 0
+    for row in rows[::height]:
+        for col in range(0, stream.cols, width):
+            yield _Tile(row, col, min(height, stream.rows - row), min(width, stream.cols - col), half)
+            half = 1 - half
+
+
+def _tile_commands(stream: Stream, tile: _Tile, spec: HardwareSpec) -> Iterator[Item]:
+    """Yield the commands of a tile: the first of several operands is brought to the scale of the next, which adds."""
+    base = tile.half * (spec.accumulator.rows // 2)
+    # Blocks of a row lie one below the other, as far apart as a tile has rows, so that the widest rows just fit.
+    pitch = rows_per_tile(tile_width(stream, spec), spec)
+    for number, operand in enumerate(stream.operands):
+        scaled = number == 0 and len(stream.operands) > 1 and operand.bits <= 8
+        yield from _loads(operand, tile, base, pitch, spec, accumulate=number > 0, scaled=scaled)
+    target = stream.target.part(tile.row, tile.col)
+    block_stride = pitch if stream.whole_rows else None
+    yield Mvout(target, tile.rows, tile.cols, "accumulator", base, 8, stream.activation, block_stride)
+
+
+def _loads(
+    operand: Operand, tile: _Tile, base: int, pitch: int, spec: HardwareSpec, *, accumulate: bool, scaled: bool
+) -> Iterator[Mvin]:
+    """Yield the mvins of a tile of one operand, one block column every ``pitch`` rows of the accumulator.
+
+    int8 elements come several block columns at a time when the blocks lie a whole array height apart, int32 ones one
+    by one.
+    """
+    element_bytes = operand.bits // 8
+    blocks = blocks_per_segment(spec) if operand.bits <= 8 and pitch == spec.array.rows else 1
+    width = blocks * spec.array.cols
+    for number, col in enumerate(range(0, tile.cols, width)):
+        yield Mvin(
+            operand.matrix.part(tile.row, tile.col + col, element_bytes),
+            tile.rows,
+            min(width, tile.cols - col),
+            "accumulator",
+            base + number * blocks * pitch,
+            operand.bits,
+            accumulate,
+            scaled,
+        )

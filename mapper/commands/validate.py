@@ -18,8 +18,8 @@ from mapper.commands.problems import CommandError
 from mapper.validation import scoreboard
 from mapper.validation.gates import verdicts
 from mapper.validation.measured import firesim, programs
-from mapper.validation.measured.outcome import Outcomes
-from mapper.validation.measured.rows import Table, ValidationError, read_table
+from mapper.validation.measured.results import RowResults
+from mapper.validation.measured.rows import MeasuredTable, ValidationError, read_table
 from mapper.validation.measured.runner import Progress, run_firesim, run_rtl
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _measured(options: argparse.Namespace) -> int:
     return GATE_FAILED if any(not verdict.holds for verdict in verdicts(found.run)) else 0
 
 
-def _tables(options: argparse.Namespace) -> tuple[Table, Table | None]:
+def _tables(options: argparse.Namespace) -> tuple[MeasuredTable, MeasuredTable | None]:
     """The Verilator rows, those that are shipped unless a file is named, and the FireSim rows if a file is named."""
     try:
         if options.rtl is not None:
@@ -107,14 +107,14 @@ def _tables(options: argparse.Namespace) -> tuple[Table, Table | None]:
         raise CommandError(str(problem)) from problem
 
 
-def _run_firesim(table: Table, progress: Progress, *, patched: bool) -> Outcomes:
+def _run_firesim(table: MeasuredTable, progress: Progress, *, patched: bool) -> RowResults:
     try:
         return run_firesim(table, progress, _processors(), patched)
     except BrokenProcessPool:
         raise CommandError(f"{table.path}: a worker process was killed, probably for want of memory") from None
 
 
-def _write(found: Outcomes, outputs: Mapping[str, Output]) -> None:
+def _write(found: RowResults, outputs: Mapping[str, Output]) -> None:
     if "json" in outputs:
         content = json.dumps(scoreboard.as_dict(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         outputs["json"].finish(lambda path: path.write_text(content, encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""How close is close enough: the gates of the project, and whether a set of outcomes holds them."""
+"""How close is close enough: the gates of the project, and whether a set of results holds them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from mapper.reports.text import columns
 from mapper.validation.measured import categories
-from mapper.validation.measured.outcome import Outcome
+from mapper.validation.measured.results import RowResult
 from mapper.validation.ranks import within_groups
 
-Measure = Callable[[Sequence[Outcome]], float | None]
+Measure = Callable[[Sequence[RowResult]], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A gate and what was found."""
+    """A gate, and the figure that the rows gave."""
 
     gate: Gate
     number: int
@@ -41,17 +42,17 @@ class Verdict:
         return self.value >= self.gate.bound if self.gate.at_least else self.value <= self.gate.bound
 
 
-def mean_error(rows: Sequence[Outcome]) -> float:
+def mean_error(rows: Sequence[RowResult]) -> float:
     """Mean absolute error [fraction]."""
     return fmean(abs(row.error) for row in rows)
 
 
-def median_error(rows: Sequence[Outcome]) -> float:
+def median_error(rows: Sequence[RowResult]) -> float:
     """Median absolute error [fraction]."""
     return median(abs(row.error) for row in rows)
 
 
-def worst(rows: Sequence[Outcome]) -> Outcome:
+def worst(rows: Sequence[RowResult]) -> RowResult:
     """Row with the largest absolute error; the first of them."""
     return max(rows, key=lambda row: abs(row.error))
 
@@ -90,17 +91,29 @@ GATES: tuple[Gate, ...] = (
 """Gates on rows that were looked at and on rows that were not: the same."""
 
 
-def selected(gate: Gate, outcomes: Sequence[Outcome]) -> list[Outcome]:
+def gate_table(headings: Sequence[str], lines: Sequence[tuple[Sequence[str], bool]]) -> list[str]:
+    """Return the lines of a table of gates, the one before the last column aligned right, and how many gates hold.
+
+    Each line has its cells, as many as there are headings, and whether its gate holds.
+    """
+    table: list[Sequence[str]] = [(*headings, "")]
+    table += [(*cells, "pass" if holds else "FAIL") for cells, holds in lines]
+    failed = sum(not holds for _, holds in lines)
+    total = f"{len(lines)} gates: " + (f"{failed} FAIL" if failed else "all hold")
+    return [*columns(table, rules=(1,), right=(len(headings) - 2,)), total]
+
+
+def selected(gate: Gate, results: Sequence[RowResult]) -> list[RowResult]:
     """The rows that a gate is about."""
-    return [row for row in outcomes if row.category == gate.category and gate.tags <= row.tags]
+    return [row for row in results if row.category == gate.category and gate.tags <= row.tags]
 
 
-def verdicts(outcomes: Sequence[Outcome], gates: Sequence[Gate] = GATES) -> list[Verdict]:
+def verdicts(results: Sequence[RowResult], gates: Sequence[Gate] = GATES) -> list[Verdict]:
     """One verdict per gate that has rows."""
-    found: list[Verdict] = []
+    judged: list[Verdict] = []
     for gate in gates:
-        rows = selected(gate, outcomes)
+        rows = selected(gate, results)
         value = MEASURES[gate.figure](rows) if rows else None
         if value is not None:
-            found.append(Verdict(gate, len(rows), value))
-    return found
+            judged.append(Verdict(gate, len(rows), value))
+    return judged

@@ -1,5 +1,4 @@
-"""Measured against simulated cycles, every row a point. An info function makes the numbers, a draw function the
-picture."""
+"""Measured against simulated cycles, every row one point: `scatter` makes the numbers, `draw_scatter` the picture."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mapper.validation.measured.categories import CATEGORIES
-from mapper.validation.measured.outcome import Outcome
+from mapper.validation.measured.results import RowResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,14 +36,14 @@ class Scatter:
     """[cycles]"""
 
 
-def scatter(rows: Sequence[Outcome]) -> Scatter:
+def scatter(rows: Sequence[RowResult]) -> Scatter:
     """Numbers of the picture."""
     points = {
         category: tuple((row.measured, max(row.simulated, 1)) for row in rows if row.category == category)
         for category in CATEGORIES
     }
-    present = {category: found for category, found in points.items() if found}
-    values = [value for found in present.values() for pair in found for value in pair] or [1, 10]
+    present = {category: pairs for category, pairs in points.items() if pairs}
+    values = [value for pairs in present.values() for pair in pairs for value in pair] or [1, 10]
     within = sum(abs(row.error) <= BAND for row in rows)
     title = f"{len(rows)} measured rows, {within} of them within {100 * BAND:.0f} %"
     return Scatter(title, present, (min(values) / 1.5, max(values) * 1.5))

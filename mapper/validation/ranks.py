@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 
-from mapper.validation.measured.outcome import Outcome
+from mapper.validation.measured.results import RowResult
 from simulator.arrays import Floats
 
 FEWEST = 8
@@ -33,15 +33,15 @@ def _ranks(values: Floats) -> Floats:
     return ranks
 
 
-def within_groups(rows: Sequence[Outcome]) -> float | None:
+def within_groups(rows: Sequence[RowResult]) -> float | None:
     """Mean rank correlation over the groups of at least eight mappings of one shape; None without such a group."""
-    groups: dict[str, list[Outcome]] = {}
+    groups: dict[str, list[RowResult]] = {}
     for row in rows:
         if row.group:
             groups.setdefault(row.group, []).append(row)
-    found = [
+    correlations = [
         spearman([row.measured for row in group], [row.simulated for row in group])
         for group in groups.values()
         if len(group) >= FEWEST
     ]
-    return fmean(found) if found else None
+    return fmean(correlations) if correlations else None

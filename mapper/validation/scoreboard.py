@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from mapper.reports.text import columns
-from mapper.validation.gates import Verdict, mean_error, median_error, verdicts, worst
+from mapper.validation.gates import Verdict, gate_table, mean_error, median_error, verdicts, worst
 from mapper.validation.measured import categories
-from mapper.validation.measured.outcome import Left, Outcome, Outcomes
+from mapper.validation.measured.results import RowResult, RowResults, SkippedRow
 from mapper.validation.ranks import within_groups
 from mapper.version import __version__
 
@@ -43,7 +43,7 @@ class Score:
     """Mean rank correlation among the mappings of one shape; None where no shape has enough of them."""
 
 
-def score(label: str, rows: Sequence[Outcome]) -> Score:
+def score(label: str, rows: Sequence[RowResult]) -> Score:
     """Figures of at least one row."""
     ratio = fmean(math.log(max(row.simulated, 1) / row.measured) for row in rows)
     return Score(
@@ -57,14 +57,14 @@ def score(label: str, rows: Sequence[Outcome]) -> Score:
     )
 
 
-def scores(outcomes: Sequence[Outcome]) -> list[Score]:
+def scores(results: Sequence[RowResult]) -> list[Score]:
     """One line per category that has rows, and per part of it."""
-    return [score(label, rows) for label, rows in _selections(outcomes) if rows]
+    return [score(label, rows) for label, rows in _selections(results) if rows]
 
 
-def _selections(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[Outcome]]]:
+def _selections(results: Sequence[RowResult]) -> Iterator[tuple[str, list[RowResult]]]:
     for category in categories.CATEGORIES:
-        rows = [row for row in outcomes if row.category == category]
+        rows = [row for row in results if row.category == category]
         yield category, rows
         if category == categories.PRODUCTS:
             yield MODEL_SHAPES, [row for row in rows if "model shape" in row.tags]
@@ -73,27 +73,27 @@ def _selections(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[Outcome
                 yield label, [row for row in rows if tags <= row.tags]
 
 
-def text(outcomes: Outcomes) -> str:
+def text(results: RowResults) -> str:
     """The scoreboard as printed."""
     parts = []
-    if outcomes.run:
-        parts = [_score_lines(scores(outcomes.run)), _gate_lines(verdicts(outcomes.run)), _worst_lines(outcomes.run)]
-    parts += [_left_lines(outcomes.left), _bad_lines(outcomes.bad)]
+    if results.run:
+        parts = [_score_lines(scores(results.run)), _gate_lines(verdicts(results.run)), _worst_lines(results.run)]
+    parts += [_skipped_lines(results.skipped), _bad_lines(results.bad)]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def _score_lines(found: Sequence[Score]) -> list[str]:
+def _score_lines(lines: Sequence[Score]) -> list[str]:
     table: list[Sequence[str]] = [("simulated against measured", "rows", "mean", "median", "worst", "bias", "rank")]
-    for line in found:
+    for line in lines:
         rank = "-" if line.rank is None else f"{line.rank:.3f}"
         errors = (_percent(line.mean), _percent(line.median), _signed(line.worst), _signed(line.bias))
         table.append((line.label, str(line.rows), *errors, rank))
     return columns(table, rules=(1,), right=range(1, 7))
 
 
-def _gate_lines(found: Sequence[Verdict]) -> list[str]:
-    table: list[Sequence[str]] = [("gate", "figure", "found", "bound", "")]
-    for verdict in found:
+def _gate_lines(gates: Sequence[Verdict]) -> list[str]:
+    lines: list[tuple[Sequence[str], bool]] = []
+    for verdict in gates:
         gate = verdict.gate
         relation = ">=" if gate.at_least else "<="
         share = gate.figure in ("mean", "median", "worst")
@@ -101,13 +101,11 @@ def _gate_lines(found: Sequence[Verdict]) -> list[str]:
             _percent(number) if share else f"{number:.3f}" if gate.figure == "rank" else f"{number:.0f}"
             for number in (verdict.value, gate.bound)
         )
-        table.append((gate.rows, gate.figure, value, f"{relation} {bound}", "pass" if verdict.holds else "FAIL"))
-    failed = sum(not verdict.holds for verdict in found)
-    total = f"{len(found)} gates: " + (f"{failed} FAIL" if failed else "all hold")
-    return [*columns(table, rules=(1,), right=(2,)), total]
+        lines.append(((gate.rows, gate.figure, value, f"{relation} {bound}"), verdict.holds))
+    return gate_table(("gate", "figure", "found", "bound"), lines)
 
 
-def _worst_lines(run: Sequence[Outcome]) -> list[str]:
+def _worst_lines(run: Sequence[RowResult]) -> list[str]:
     table: list[Sequence[str]] = [("worst rows", "line", "measured", "simulated", "error")]
     for category in categories.CATEGORIES:
         rows = sorted((row for row in run if row.category == category), key=lambda row: (-abs(row.error), row.line))
@@ -117,14 +115,14 @@ def _worst_lines(run: Sequence[Outcome]) -> list[str]:
     return columns(table, rules=(1,), right=(2, 3, 4)) if len(table) > 1 else []
 
 
-def _left_lines(left: Sequence[Left]) -> list[str]:
+def _skipped_lines(skipped: Sequence[SkippedRow]) -> list[str]:
     """Known kinds of rows that are listed only, with their number."""
-    known = Counter((row.source, row.reason) for row in left if not row.bad)
+    known = Counter((row.source, row.reason) for row in skipped if not row.bad)
     lines = [f"not run: {number} {source} rows: {reason}" for (source, reason), number in sorted(known.items())]
     return lines
 
 
-def _bad_lines(bad: Sequence[Left]) -> list[str]:
+def _bad_lines(bad: Sequence[SkippedRow]) -> list[str]:
     if not bad:
         return []
     lines = [f"{row.source} line {row.line} ({_cut(row.name)}): {_printable(row.reason)}" for row in bad[:BAD_SHOWN]]
@@ -145,7 +143,7 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join("-".join(map(str, part)) for part in parts)
 
 
-def as_dict(outcomes: Outcomes) -> dict[str, object]:
+def as_dict(results: RowResults) -> dict[str, object]:
     """Everything as plain data; errors are fractions."""
     return {
         "schema": SCHEMA,
@@ -160,7 +158,7 @@ def as_dict(outcomes: Outcomes) -> dict[str, object]:
                 "bias": line.bias,
                 "mean_rank_correlation": line.rank,
             }
-            for line in scores(outcomes.run)
+            for line in scores(results.run)
         ],
         "gates": [
             {
@@ -171,7 +169,7 @@ def as_dict(outcomes: Outcomes) -> dict[str, object]:
                 "bound": verdict.gate.bound,
                 "holds": verdict.holds,
             }
-            for verdict in verdicts(outcomes.run)
+            for verdict in verdicts(results.run)
         ],
         "rows": [
             {
@@ -184,11 +182,11 @@ def as_dict(outcomes: Outcomes) -> dict[str, object]:
                 "simulated_cycles": row.simulated,
                 "error": row.error,
             }
-            for row in outcomes.run
+            for row in results.run
         ],
         "not_run": [
             {"file": row.source, "line": row.line, "name": row.name, "reason": row.reason, "bad": row.bad}
-            for row in outcomes.left
+            for row in results.skipped
         ],
     }
 

@@ -59,7 +59,7 @@ class Approximate:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Outcome of a file."""
+    """RowResult of a file."""
 
     compared: tuple[Run, ...]
     mismatches: tuple[Mismatch, ...]
@@ -101,7 +101,7 @@ def compare(path: Path) -> Comparison:
 
 
 def text(found: Comparison) -> str:
-    """Tables of the outcome."""
+    """Tables of the result."""
     lines = []
     differing = {item.run for item in found.mismatches}
     categories = dict.fromkeys(run.category for run in found.compared)
@@ -133,7 +133,7 @@ def text(found: Comparison) -> str:
 
 
 def as_dict(found: Comparison) -> dict[str, object]:
-    """The outcome for a JSON file."""
+    """The result for a JSON file."""
     return {
         "runs": [run.name for run in found.compared],
         "values": found.values,

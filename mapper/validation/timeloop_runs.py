@@ -33,13 +33,13 @@ Price = Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=1e-6, le=1e12, allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     """Required keys are checked, others are passed over: the files carry more than a comparison needs."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
-class _ArchLevel(_Part):
+class _ArchLevel(_Section):
     word_bits: Bound = 8
     capacity_words: Bound | None
     instances: Bound
@@ -49,25 +49,25 @@ class _ArchLevel(_Part):
     energy_pj_per_word_access: Price
 
 
-class _Arch(_Part):
+class _Arch(_Section):
     array_rows: Bound
     array_cols: Bound
     levels: Mapping[str, _ArchLevel] = Field(min_length=1)
     mac_energy_pj: Price
 
 
-class _NestLevel(_Part):
+class _NestLevel(_Section):
     level: str
     keep: list[str]
     temporal: list[Annotated[list[str | int], Field(min_length=2, max_length=3)]]
     spatial: list[Annotated[list[str | int], Field(min_length=3, max_length=4)]]
 
 
-class _Nest(_Part):
+class _Nest(_Section):
     levels: list[_NestLevel] = Field(min_length=1)
 
 
-class TensorCounts(_Part):
+class TensorCounts(_Section):
     """What Timeloop counted for one tensor at one level. [words]"""
 
     tile_words: Count
@@ -81,7 +81,7 @@ class TensorCounts(_Part):
     energy_pj: Price | None = None
 
 
-class LevelResult(_Part):
+class LevelResult(_Section):
     """What Timeloop said about one level."""
 
     cycles: Count | None = None
@@ -89,14 +89,14 @@ class LevelResult(_Part):
     tensors: Mapping[str, TensorCounts]
 
 
-class MacResult(_Part):
+class MacResult(_Section):
     """The multipliers."""
 
     count: Count | None = None
     utilized_instances: Count | None = None
 
 
-class Result(_Part):
+class Result(_Section):
     """Timeloop's answer to one run."""
 
     cycles: Count
@@ -106,7 +106,7 @@ class Result(_Part):
     mac: MacResult = MacResult()
 
 
-class _RawRun(_Part):
+class _RawRun(_Section):
     id: str
     arch: str
     category: str = ""

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from mapper.validation.measured.test_programs import is_later
+from mapper.validation.measured.measuring_programs import in_second_series
 
 Row = dict[str, str]
 
@@ -96,7 +96,7 @@ def cold_core_rows(rows: Sequence[Row]) -> frozenset[int]:
     cold: set[int] = set()
     seen: set[tuple[str, ...]] = set()
     before: Row | None = None
-    for index, (row, later) in enumerate(zip(rows, is_later(rows), strict=True)):
+    for index, (row, later) in enumerate(zip(rows, in_second_series(rows), strict=True)):
         config, test = row["gemmini_config"], row["test"]
         program = (config, row["dram_latency"])
         if not later and row["state"] != "repeat":

@@ -178,8 +178,8 @@ class _Mixer:
         self.commands: list[Command] = []
         self._next = base
         self._pairs = 0
-        found = re.search(r"dstbank(\d)", test)
-        self._load_bank = int(found.group(1)) if found else 0 if "Abank" in test else 2
+        match = re.search(r"dstbank(\d)", test)
+        self._load_bank = int(match.group(1)) if match else 0 if "Abank" in test else 2
         every = re.search(r"Bevery(\d+)", test)
         self._period = int(every.group(1)) if every else 10**9 if "reuseB" in test else 1
         self._store_bank = 0 if "sameaccbank" in test else 1
@@ -192,17 +192,17 @@ class _Mixer:
 
     def add(self, kind: str, group: int) -> None:
         """One kind of the group."""
-        found = KIND.fullmatch(kind)
-        if found is None:
+        match = KIND.fullmatch(kind)
+        if match is None:
             raise ValidationError(f"unknown command {kind!r} in a mixed stream")
-        rows = int(found["rows"] or self.spec.array.rows)
-        for _ in range(int(found["count"] or 1)):
-            if found["name"] in ("pair", "compute"):
+        rows = int(match["rows"] or self.spec.array.rows)
+        for _ in range(int(match["count"] or 1)):
+            if match["name"] in ("pair", "compute"):
                 self._pair()
-            elif found["name"].startswith("mvin"):
-                self._mvin(found["name"], rows, group)
+            elif match["name"].startswith("mvin"):
+                self._mvin(match["name"], rows, group)
             else:
-                self._mvout(found["name"], rows, group)
+                self._mvout(match["name"], rows, group)
 
     def _take(self, size: int) -> int:
         address, self._next = self._next, self._next + size

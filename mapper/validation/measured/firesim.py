@@ -117,17 +117,17 @@ def histories(rows: Sequence[Row], left_out: Container[int] = ()) -> list[tuple[
     Rows that are not sensible matmuls leave nothing behind, nor do those whose position is ``left_out``.
     """
     ran: dict[tuple[str, ...], list[Shape]] = {}
-    found: list[tuple[Shape, ...]] = []
+    earlier_shapes: list[tuple[Shape, ...]] = []
     for index, row in enumerate(rows):
         binary = ran.setdefault(tuple(row[column] for column in ("source", "network", "pe_dim")), [])
         try:
             shape = shape_of(row) if row["kind"] == "matmul" and index not in left_out else None
         except ValidationError:
             shape = None
-        found.append(tuple(earlier for earlier in binary if earlier != shape))
+        earlier_shapes.append(tuple(earlier for earlier in binary if earlier != shape))
         if shape is not None and shape not in binary:
             binary.append(shape)
-    return found
+    return earlier_shapes
 
 
 def cycles(row: Row, history: tuple[Shape, ...] = (), patched: bool = True) -> int:

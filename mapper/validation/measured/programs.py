@@ -54,7 +54,7 @@ class CallCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Operands:
     """Operands of one product of a sequence."""
 
     a: int
@@ -80,7 +80,7 @@ def identity(row: Row) -> tuple[str, ...]:
     return (test, *(row.get(name, "") for name in (*names, "offset_bytes", "group", "part")))
 
 
-def build(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: dict[str, Place]) -> Built:
+def build(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: dict[str, Operands]) -> Built:
     """The timed program of a row.
 
     Parameters
@@ -153,7 +153,7 @@ def _aligned(size: int, to: int) -> int:
     return -(-size // to) * to
 
 
-def _product(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: dict[str, Place]) -> Built:
+def _product(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: dict[str, Operands]) -> Built:
     m, n, k = (whole(row, column) for column in "MNK")
     suffix = _suffixes(row["test"])
     stride_a = suffix.strides.get("A", k)
@@ -167,7 +167,7 @@ def _product(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: 
     if group and group in sequence and whole(row, "part") > 1:
         a = sequence[group].a if group.startswith("qkv") else sequence[group].c
     if group:
-        sequence[group] = Place(a, c)
+        sequence[group] = Operands(a, c)
     product = Product(
         m=m,
         k=k,

@@ -23,7 +23,7 @@ class ValidationError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class MeasuredTable:
     """Rows of one CSV file, in its order."""
 
     path: Path
@@ -47,7 +47,7 @@ class _Record:
     fault: str = ""
 
 
-def read_table(path: Path, required: tuple[str, ...]) -> Table:
+def read_table(path: Path, required: tuple[str, ...]) -> MeasuredTable:
     """Read a CSV with at least the ``required`` columns; blank lines and a byte order mark are passed over.
 
     Raises
@@ -69,7 +69,7 @@ def read_table(path: Path, required: tuple[str, ...]) -> Table:
         lines.append(record.line)
     if not rows:
         raise ValidationError(f"{path}: no rows")
-    return Table(path, tuple(rows), tuple(lines), faults)
+    return MeasuredTable(path, tuple(rows), tuple(lines), faults)
 
 
 def _text(path: Path) -> str:

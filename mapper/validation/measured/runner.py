@@ -2,7 +2,7 @@
 
 A Verilator row finds the caches as the rows before it left them, so a file is replayed by one process. A FireSim row
 depends on its own line and on the shapes listed before it, so those rows are spread over processes; the result does not
-depend on how many there are. A row that makes no sense is named and the others run.
+depend on how many there are. A row that makes no sense is named, and the others run.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from mapper.validation.measured import categories, firesim, sanity, test_programs
-from mapper.validation.measured.outcome import Left, Outcome, Outcomes
-from mapper.validation.measured.rows import Table, ValidationError, whole
+from mapper.validation.measured import categories, firesim, measuring_programs, sanity
+from mapper.validation.measured.results import RowResult, RowResults, SkippedRow
+from mapper.validation.measured.rows import MeasuredTable, ValidationError, whole
 from mapper.validation.measured.session import Session
 
 Row = dict[str, str]
@@ -24,67 +24,70 @@ Progress = Callable[[str, int, int], None]
 """Called after each row with the file's kind, rows done and rows in all; a file may be gone through again."""
 
 PASSES = 3
-"""Times that a Verilator file is gone through at most. One more is needed when a row that failed had told a series."""
+"""Times that a Verilator file is gone through at most. Another is needed if a row that failed had decided a series."""
 
 FAULTS = (ValueError, OverflowError, KeyError, IndexError, ZeroDivisionError)
 """What a nonsense row can raise on its way into a program; ValidationError, SpecError and ProgramError are
 ValueErrors."""
 
 
-def run_rtl(table: Table, progress: Progress) -> Outcomes:
+def run_rtl(table: MeasuredTable, progress: Progress) -> RowResults:
     """Simulate the rows of a Verilator file, in its order.
 
-    Rows that make no sense leave no trace: the others come out as if the file did not have them. Where one that failed
-    told of which series its neighbours are, the file is run again without its word.
+    Rows that make no sense leave no trace: the others come out as if the file did not have them. Where a row that
+    failed had decided to which series its neighbours belong, the file is run again and that row is not trusted.
     """
     wrong = {index: fault for index, row in enumerate(table.rows) if (fault := _rtl_fault(table, index, row))}
     sound = [index for index in range(len(table.rows)) if index not in wrong]
     failed: set[int] = set()
-    found: list[Outcome | Left] = []
-    later: list[bool] | None = None
+    results: list[RowResult | SkippedRow] = []
+    second_series: list[bool] | None = None
     for _ in range(PASSES):
-        before, later = later, test_programs.is_later([table.rows[index] for index in sound], failed)
-        if later == before:
+        before, second_series = (
+            second_series,
+            measuring_programs.in_second_series([table.rows[index] for index in sound], failed),
+        )
+        if second_series == before:
             break
-        found = _rtl_rows(table, wrong, dict(zip(sound, later, strict=True)), progress)
-        failed = {place for place, index in enumerate(sound) if _is_bad(found[index])}
-    return _sorted(_with_cold_cores(table, found))
+        results = _rtl_rows(table, wrong, dict(zip(sound, second_series, strict=True)), progress)
+        failed = {position for position, index in enumerate(sound) if _is_bad(results[index])}
+    return _sorted(_with_cold_cores(table, results))
 
 
-def _is_bad(outcome: Outcome | Left) -> bool:
-    return isinstance(outcome, Left) and outcome.bad
+def _is_bad(result: RowResult | SkippedRow) -> bool:
+    return isinstance(result, SkippedRow) and result.bad
 
 
-def _with_cold_cores(table: Table, found: list[Outcome | Left]) -> list[Outcome | Left]:
-    """The same, with the category of the rows that the core's cold instruction cache dominates."""
-    ran = [index for index, outcome in enumerate(found) if not _is_bad(outcome)]
-    for place in categories.cold_core_rows([table.rows[index] for index in ran]):
-        outcome = found[ran[place]]
-        if isinstance(outcome, Outcome):
-            found[ran[place]] = replace(outcome, category=categories.COLD_CORE)
-    return found
+def _with_cold_cores(table: MeasuredTable, results: list[RowResult | SkippedRow]) -> list[RowResult | SkippedRow]:
+    """Put the rows that the core's cold instruction cache dominates into a category of their own."""
+    sensible = [index for index, result in enumerate(results) if not _is_bad(result)]
+    for position in categories.cold_core_rows([table.rows[index] for index in sensible]):
+        result = results[sensible[position]]
+        if isinstance(result, RowResult):
+            results[sensible[position]] = replace(result, category=categories.COLD_CORE)
+    return results
 
 
 def _rtl_rows(
-    table: Table, wrong: Mapping[int, str], later: Mapping[int, bool], progress: Progress
-) -> list[Outcome | Left]:
-    """What became of every row, in the order of the file."""
+    table: MeasuredTable, wrong: Mapping[int, str], second_series: Mapping[int, bool], progress: Progress
+) -> list[RowResult | SkippedRow]:
+    """Results of all rows, in the order of the file."""
     names = [_rtl_name(row) for row in table.rows]
     session, sums = Session(), _Sums()
-    found: list[Outcome | Left] = []
+    results: list[RowResult | SkippedRow] = []
     for index, row in enumerate(table.rows):
-        left = Left("rtl", table.line(index), names[index], wrong.get(index, ""), bad=True)
+        skipped = SkippedRow("rtl", table.line(index), names[index], wrong.get(index, ""), bad=True)
         if index in wrong:
             sums.lose(row)
-            found.append(left)
+            results.append(skipped)
         else:
-            outcome, session = _rtl_row(session, sums, row, left, later[index])
-            found.append(outcome)
+            result, session = _rtl_row(session, sums, row, skipped, second_series[index])
+            results.append(result)
         progress("rtl", index + 1, len(table.rows))
-    return found
+    return results
 
 
-def _rtl_fault(table: Table, index: int, row: Row) -> str:
+def _rtl_fault(table: MeasuredTable, index: int, row: Row) -> str:
     """What is wrong with a row as it stands; empty for sound ones and for kinds that are listed only."""
     if index in table.faults:
         return table.faults[index]
@@ -98,30 +101,32 @@ def _rtl_fault(table: Table, index: int, row: Row) -> str:
     return ""
 
 
-def _rtl_row(session: Session, sums: _Sums, row: Row, left: Left, later: bool) -> tuple[Outcome | Left, Session]:
-    """What became of a row, and the session after it."""
+def _rtl_row(
+    session: Session, sums: _Sums, row: Row, skipped: SkippedRow, second_series: bool
+) -> tuple[RowResult | SkippedRow, Session]:
+    """Run a row; return its result and the session after it."""
     reason = categories.why_not_run(row["test"])
     if reason:
-        return replace(left, reason=reason, bad=False), session
+        return replace(skipped, reason=reason, bad=False), session
     before = session.copy()
     measured = sanity.measured(row, "cycles")
     try:
-        simulated = sums.total(row) if row["test"].startswith("seq_total") else session.cycles(row, later)
+        simulated = sums.total(row) if row["test"].startswith("seq_total") else session.cycles(row, second_series)
         sums.add(row, simulated)
     except FAULTS as fault:
         sums.lose(row)
-        return replace(left, reason=_reason(fault)), before
-    return _rtl_outcome(row, left, measured, simulated), session
+        return replace(skipped, reason=_reason(fault)), before
+    return _rtl_result(row, skipped, measured, simulated), session
 
 
-def _rtl_outcome(row: Row, left: Left, measured: int, simulated: int) -> Outcome:
+def _rtl_result(row: Row, skipped: SkippedRow, measured: int, simulated: int) -> RowResult:
     product = row["test"].startswith(("loop_ws", "seq_part"))
     tags = {"model shape"} if product and categories.is_model_shape(row) else set()
     columns = ("gemmini_config", "test", "M", "N", "K", "state", "dram_latency")
-    return Outcome(
+    return RowResult(
         source="rtl",
-        line=left.line,
-        name=left.name,
+        line=skipped.line,
+        name=skipped.name,
         category=categories.category(row),
         measured=measured,
         simulated=simulated,
@@ -131,7 +136,7 @@ def _rtl_outcome(row: Row, left: Left, measured: int, simulated: int) -> Outcome
 
 
 @dataclass(slots=True)
-class _Part:
+class _SequencePart:
     """One product of a sequence."""
 
     number: int
@@ -143,10 +148,10 @@ class _Part:
 class _Sums:
     """The parts of the sequences at hand; the row of a total comes after them."""
 
-    parts: dict[tuple[str, ...], list[_Part]] = field(default_factory=dict)
+    parts: dict[tuple[str, ...], list[_SequencePart]] = field(default_factory=dict)
     lost: set[tuple[str, ...]] = field(default_factory=set)
     """Sequences of which a part could not be run."""
-    doubtful: bool = False
+    untrusted: bool = False
     """A row was lost that does not say what it belongs to."""
 
     def add(self, row: Row, simulated: int) -> None:
@@ -155,13 +160,13 @@ class _Sums:
             if number == 1:
                 self.parts[key] = []
                 self.lost.discard(key)
-                self.doubtful = False
-            self.parts.setdefault(key, []).append(_Part(number, whole(row, "cycles"), simulated))
+                self.untrusted = False
+            self.parts.setdefault(key, []).append(_SequencePart(number, whole(row, "cycles"), simulated))
 
     def lose(self, row: Row) -> None:
         """Note a row that could not be run: what it was part of has no total."""
         self.lost.add(self._key(row))
-        self.doubtful |= not row.get("group")
+        self.untrusted |= not row.get("group")
 
     def total(self, row: Row) -> int:
         key = self._key(row)
@@ -174,7 +179,7 @@ class _Sums:
         if numbers != list(range(1, len(parts) + 1)):
             raise ValidationError(f"the total of a sequence with the parts {', '.join(map(str, numbers))}")
         together = sum(part.measured for part in parts)
-        if self.doubtful and together != whole(row, "cycles"):
+        if self.untrusted and together != whole(row, "cycles"):
             raise ValidationError(f"the total of a sequence whose parts took {together} cycles: one cannot be run")
         return sum(part.simulated for part in parts)
 
@@ -198,13 +203,13 @@ def _rtl_name(row: Row) -> str:
     return " ".join(part for part in (*parts, row["state"], f"latency {row['dram_latency']}") if part)
 
 
-def run_firesim(table: Table, progress: Progress, workers: int, patched: bool = True) -> Outcomes:
+def run_firesim(table: MeasuredTable, progress: Progress, workers: int, patched: bool = True) -> RowResults:
     """Simulate the rows of a FireSim file.
 
     Parameters
     ----------
     workers
-        Processes; 1 runs them here. The outcome is the same for any number.
+        Processes; 1 runs the rows in this one. The results are the same for any number.
     patched
         Keep the phenomenological parameter of the 16x16 build.
     """
@@ -216,18 +221,18 @@ def run_firesim(table: Table, progress: Progress, workers: int, patched: bool = 
     ]
     # The longest rows first, so that no worker is left with one of them at the end.
     jobs.sort(key=lambda job: (-_loops(job[1]), job[0]))
-    found: list[Outcome | Left] = []
-    for outcome in _in_processes(jobs, workers):
-        found.append(outcome)
-        progress("firesim", len(found), len(jobs))
-    return _sorted(found)
+    results: list[RowResult | SkippedRow] = []
+    for result in _in_processes(jobs, workers):
+        results.append(result)
+        progress("firesim", len(results), len(jobs))
+    return _sorted(results)
 
 
 Job = tuple[int, Row, str, tuple[firesim.Shape, ...], bool]
 """Line, row, what is wrong with it, shapes that ran before, and whether the 16x16 build is patched."""
 
 
-def _firesim_fault(table: Table, index: int, row: Row) -> str:
+def _firesim_fault(table: MeasuredTable, index: int, row: Row) -> str:
     """What is wrong with a row as it stands; empty for sound ones and for kinds that are listed only."""
     if index in table.faults:
         return table.faults[index]
@@ -240,14 +245,14 @@ def _firesim_fault(table: Table, index: int, row: Row) -> str:
     return ""
 
 
-def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome | Left]:
+def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[RowResult | SkippedRow]:
     if workers <= 1:
         yield from map(_firesim_row, jobs)
         return
     # Workers start afresh ("spawn"): forking a process with threads, as drawing libraries keep, may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting: deque[Future[Outcome | Left]] = deque(pool.submit(_firesim_row, job) for job in jobs)
+        waiting: deque[Future[RowResult | SkippedRow]] = deque(pool.submit(_firesim_row, job) for job in jobs)
         try:
             while waiting:
                 yield waiting.popleft().result()
@@ -256,24 +261,24 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome | Left]
             raise
 
 
-def _firesim_row(job: Job) -> Outcome | Left:
+def _firesim_row(job: Job) -> RowResult | SkippedRow:
     line, row, wrong, history, patched = job
     kind = row["kind"]
-    left = Left("firesim", line, _firesim_name(row), wrong, bad=True)
+    skipped = SkippedRow("firesim", line, _firesim_name(row), wrong, bad=True)
     if wrong:
-        return left
+        return skipped
     if kind in firesim.NOT_RUN:
-        return replace(left, reason=f"{kind}: convolutions are out of scope", bad=False)
+        return replace(skipped, reason=f"{kind}: convolutions are out of scope", bad=False)
     try:
         simulated = firesim.cycles(row, history, patched)
     except FAULTS as fault:
-        return replace(left, reason=_reason(fault))
+        return replace(skipped, reason=_reason(fault))
     mesh = kind == "array_microbench"
     tags = {f"array {row['pe_dim']}", "first" if row["cache_state"] == "first_of_shape" else "repeat", row["variant"]}
-    return Outcome(
+    return RowResult(
         source="firesim",
         line=line,
-        name=left.name,
+        name=skipped.name,
         category=categories.MESH if mesh else categories.FIRESIM,
         measured=sanity.measured(row, "measured_cycles"),
         simulated=simulated,
@@ -300,9 +305,9 @@ def _firesim_name(row: Row) -> str:
     return f"{row['row_id']} array {row['pe_dim']} {row['M']}x{row['K']}x{row['N']} tile {tile} {order}".rstrip()
 
 
-def _sorted(found: Sequence[Outcome | Left]) -> Outcomes:
-    ordered = sorted(found, key=lambda row: row.line)
-    return Outcomes(
-        run=tuple(row for row in ordered if isinstance(row, Outcome)),
-        left=tuple(row for row in ordered if isinstance(row, Left)),
+def _sorted(results: Sequence[RowResult | SkippedRow]) -> RowResults:
+    ordered = sorted(results, key=lambda row: row.line)
+    return RowResults(
+        run=tuple(row for row in ordered if isinstance(row, RowResult)),
+        skipped=tuple(row for row in ordered if isinstance(row, SkippedRow)),
     )

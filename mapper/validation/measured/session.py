@@ -1,8 +1,8 @@
 """Replays measured rows in the order of their file, as the measuring programs ran them.
 
-What ran before a row is in the caches: rows of one program share one memory. A ``cold`` row gets operands at addresses
-never touched, a ``repeat`` row those of the cold row before it. ``mapper.validation.measured.test_programs`` says
-where programs begin, how full they find the L2, and what their core did around the measured commands.
+What ran before a row is in the caches, so the rows of one program share one memory. A ``cold`` row gets operands at
+addresses that were never touched, a ``repeat`` row those of the cold row before it. Programs, series and unpublished
+twins are explained in `mapper.validation.measured.measuring_programs`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from copy import copy
 
 import hwconfigs
 from hwconfigs import HardwareSpec
-from mapper.validation.measured import programs, test_programs
+from mapper.validation.measured import measuring_programs, programs
 from mapper.validation.measured.rows import ValidationError, whole
 from simulator.machine import count, simulate
 from simulator.memory.request_stream import MemoryState
@@ -31,72 +31,72 @@ MACHINES: dict[str, tuple[str, dict[str, object]]] = {
 WARM_UP_RUNS = 1
 """Runs of a command stream before an ``l2warm`` row is timed (fitted to streams that nearly fill their cache sets)."""
 
-LARGEST_UNSEEN = 600_000
-"""Operands of an unseen product beyond which the L2 is full of them anyway. [bytes]"""
+LARGEST_UNPUBLISHED = 600_000
+"""Operands of an unpublished twin beyond which it is not replayed: the L2 is full of its row's anyway. [bytes]"""
 
 
 class Session:
-    """Memory, program and campaign while going through a file."""
+    """The state of the measurements while a file is gone through: series, program, memory, addresses of operands."""
 
     def __init__(self) -> None:
         self._config = ""
         self._latency = -1
         self._kind = ""
-        self._later = False
+        self._second_series = False
         self._memory: MemoryState | None = None
-        self._unseen: tuple[Row, programs.CallCost] | None = None
-        self._streams: tuple[MemoryState, int, dict[tuple[str, ...], int]] | None = None
+        self._unpublished: tuple[Row, programs.CallCost] | None = None
+        self._set_aside: tuple[MemoryState, int, dict[tuple[str, ...], int]] | None = None
         self._next_address = BASE
         self._placed: dict[tuple[str, ...], int] = {}
-        self._results: dict[str, programs.Place] = {}
+        self._results: dict[str, programs.Operands] = {}
         self._specs: dict[tuple[str, int, str], HardwareSpec] = {}
 
     def copy(self) -> Session:
         """The same state, to go back to when a row turns out to make no sense."""
-        other = copy(self)
-        other._memory = None if self._memory is None else self._memory.copy()
-        other._placed, other._results = dict(self._placed), dict(self._results)
-        return other
+        twin = copy(self)
+        twin._memory = None if self._memory is None else self._memory.copy()
+        twin._placed, twin._results = dict(self._placed), dict(self._results)
+        return twin
 
-    def cycles(self, row: Row, later: bool = False) -> int:
-        """Simulated cycles of the next row, of the first series or the ``later`` one.
+    def cycles(self, row: Row, second_series: bool = False) -> int:
+        """Simulate the next row [cycles].
 
         Raises
         ------
         NotModelled, ValidationError
             When the row is only listed, or makes no sense.
         """
-        spec = self._enter(row, later)
+        spec = self._enter(row, second_series)
         memory = self._memory
         if memory is None:
             raise AssertionError("a row was entered")
         key = programs.identity(row)
         again = row["state"] in ("repeat", "l2warm") or row["test"] == "mvout_spad"
         fresh = key not in self._placed or not again
-        name, cost = self._machine(row), test_programs.call_cost(row, self._machine(row), self._later)
+        name, cost = self._machine(row), measuring_programs.call_cost(row, self._machine(row), self._second_series)
         if fresh:
-            self._run_unseen(spec, memory)
+            self._run_unpublished(spec, memory)
             self._placed[key] = self._next_address
         built = programs.build(row, spec, self._placed[key], cost, self._results)
         if fresh:
             self._next_address = max(self._next_address, built.end)
-        spec = test_programs.paced(spec, row, name, len(built.program.items))
+        spec = measuring_programs.paced(spec, row, name, len(built.program.items))
         warm_up = 0 if not again else WARM_UP_RUNS if row["state"] == "l2warm" else int(fresh)
         for _ in range(warm_up):
             count(built.program, spec, memory)
-        program = test_programs.after_setup(built.program, row, name, self._later)
+        program = measuring_programs.after_setup(built.program, row, name, self._second_series)
         cycles = simulate(program, spec, memory=memory).cycles
-        if fresh and self._later and test_programs.has_unseen_twin(row):
-            self._unseen = row, cost
+        if fresh and self._second_series and measuring_programs.has_unpublished_twin(row):
+            self._unpublished = row, cost
         return cycles
 
-    def _run_unseen(self, spec: HardwareSpec, memory: MemoryState) -> None:
-        """A product or stream like the one before, kept aside from the file, leaves its lines in the caches."""
-        if self._unseen is None:
+    def _run_unpublished(self, spec: HardwareSpec, memory: MemoryState) -> None:
+        """Replay the twin of the row before, so that its lines are in the caches."""
+        if self._unpublished is None:
             return
-        row, cost = self._unseen
-        self._unseen = None
-        if not row["K"] or (whole(row, "M") + whole(row, "N")) * whole(row, "K") < LARGEST_UNSEEN:
+        row, cost = self._unpublished
+        self._unpublished = None
+        if not row["K"] or (whole(row, "M") + whole(row, "N")) * whole(row, "K") < LARGEST_UNPUBLISHED:
             built = programs.build(row, spec, self._next_address, cost, {})
             self._next_address = built.end
             count(built.program, spec, memory)
@@ -105,16 +105,23 @@ class Session:
     def _machine(row: Row) -> str:
         return MACHINES[row["gemmini_config"]][0]
 
-    def _enter(self, row: Row, later: bool) -> HardwareSpec:
+    def _enter(self, row: Row, second_series: bool) -> HardwareSpec:
         """Note a new machine, DRAM latency or program: the L2 starts as that program found it."""
         config, latency = row["gemmini_config"], whole(row, "dram_latency")
         if config not in MACHINES:
             raise ValidationError(f"gemmini_config {config!r} unknown; known: {', '.join(MACHINES)}")
         spec = self._spec(config, latency, row)
-        kind, new_machine = test_programs.kind_of(row), (config, later) != (self._config, self._later)
+        kind, new_machine = (
+            measuring_programs.kind_of(row),
+            (config, second_series) != (self._config, self._second_series),
+        )
         if new_machine:
-            self._later, self._kind = later, ""
-        if new_machine or latency != self._latency or test_programs.new_program(self._kind, kind, self._later):
+            self._second_series, self._kind = second_series, ""
+        if (
+            new_machine
+            or latency != self._latency
+            or measuring_programs.new_program(self._kind, kind, self._second_series)
+        ):
             same = (config, latency) == (self._config, self._latency)
             self._config, self._latency = config, latency
             self._begin_program(spec, kind, same)
@@ -122,21 +129,18 @@ class Session:
         return spec
 
     def _begin_program(self, spec: HardwareSpec, kind: str, same_machine: bool) -> None:
-        """Cold caches as a new program finds them, or, behind single commands, those of the streams before them."""
-        streams = self._streams
-        self._streams = None
-        if (
-            same_machine
-            and (self._kind, kind) == (test_programs.STREAM, test_programs.SINGLE)
-            and self._memory is not None
-        ):
-            self._streams = self._memory, self._next_address, self._placed
-        self._unseen = None
-        if same_machine and (self._kind, kind) == (test_programs.SINGLE, test_programs.STREAM) and streams is not None:
+        """Take caches as a new program finds them or, behind single commands, those of the streams before them."""
+        streams = self._set_aside
+        self._set_aside = None
+        self._unpublished = None
+        change = (self._kind, kind) if same_machine else ("", kind)
+        if change == (measuring_programs.STREAM, measuring_programs.SINGLE) and self._memory is not None:
+            self._set_aside = self._memory, self._next_address, self._placed
+        if change == (measuring_programs.SINGLE, measuring_programs.STREAM) and streams is not None:
             self._memory, self._next_address, self._placed = streams
             return
         machine = MACHINES[self._config][0]
-        fill, dirty = test_programs.fill_at_start(machine, self._later, self._kind, kind, self._latency)
+        fill, dirty = measuring_programs.fill_at_start(machine, self._second_series, self._kind, kind, self._latency)
         self._memory = MemoryState(spec, foreign=fill, dirty=dirty)
         self._next_address, self._placed = BASE, {}
 
@@ -145,7 +149,7 @@ class Session:
         extra: dict[str, object] = {"dram.latency_cycles": latency}
         if "norm_timing_model" in config and row["rows"]:
             extra["vector.statistics_slots"] = whole(row, "rows")
-        extra |= test_programs.core_pace(row, name)
+        extra |= measuring_programs.core_pace(row, name)
         key = (config, latency, str(extra))
         if key not in self._specs:
             self._specs[key] = hwconfigs.load(name, {**changes, **extra})

@@ -320,7 +320,7 @@ def test_bad_firesim_rows_leave_no_trace(tmp_path: Path, cells: Row, complaint: 
     assert complaint in bad.reason
     assert "\n" not in bad.reason
     assert [row.simulated for row in found.run] == [row.simulated for row in clean.run]
-    assert [row.line for row in found.left if not row.bad] == [5]
+    assert [row.line for row in found.skipped if not row.bad] == [5]
 
 
 # What is printed and written about them.

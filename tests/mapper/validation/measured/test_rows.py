@@ -8,10 +8,10 @@ import pytest
 
 from mapper.validation.gates import GATES, verdicts
 from mapper.validation.measured import categories, firesim
-from mapper.validation.measured.outcome import Outcome
-from mapper.validation.measured.rows import Table
+from mapper.validation.measured.measuring_programs import in_second_series
+from mapper.validation.measured.results import RowResult
+from mapper.validation.measured.rows import MeasuredTable
 from mapper.validation.measured.runner import run_firesim, run_rtl
-from mapper.validation.measured.test_programs import is_later
 from mapper.validation.plots import scatter
 from mapper.validation.ranks import spearman, within_groups
 from mapper.validation.scoreboard import scores
@@ -36,8 +36,8 @@ def silent(source: str, done: int, total: int) -> None:
     """No progress."""
 
 
-def outcome(measured: int, simulated: int, category: str = categories.PRODUCTS, **more: object) -> Outcome:
-    return Outcome("rtl", 2, "row", category, measured, simulated, **more)  # type: ignore[arg-type]
+def result(measured: int, simulated: int, category: str = categories.PRODUCTS, **more: object) -> RowResult:
+    return RowResult("rtl", 2, "row", category, measured, simulated, **more)  # type: ignore[arg-type]
 
 
 def loops(trips: str, **cells: str) -> list[MatmulLoop]:
@@ -99,8 +99,8 @@ def test_small_firesim_rows() -> None:
         row for row in firesim_rows()
         if row["kind"] == "matmul" and row["cache_state"] != "first_of_shape" and int(row["ld_requests"]) <= 2000
     ]  # fmt: skip
-    found = run_firesim(Table(FIRESIM, tuple(small)), silent, workers=1)
-    assert not found.left
+    found = run_firesim(MeasuredTable(FIRESIM, tuple(small)), silent, workers=1)
+    assert not found.skipped
     (line, *_) = scores(found.run)
     assert line.mean <= 0.10
     assert all(row.simulated >= row.floor > 0 for row in found.run)
@@ -113,18 +113,18 @@ def test_any_number_of_workers_gives_the_same() -> None:
         for tile in tiles
         for state in ("first_of_shape", "repeat_of_shape")
     )
-    table = Table(FIRESIM, (*rows, firesim_row(kind="conv"), firesim_row(M="none")))
+    table = MeasuredTable(FIRESIM, (*rows, firesim_row(kind="conv"), firesim_row(M="none")))
     alone = run_firesim(table, silent, workers=1)
     assert len(alone.run) == 6
-    assert [row.bad for row in alone.left] == [False, True]
+    assert [row.bad for row in alone.skipped] == [False, True]
     assert run_firesim(table, silent, workers=2) == alone
 
 
 def test_the_first_shipped_rows_run_and_repeat() -> None:
     rows = tuple(shipped_rows()[:120])
-    found = [run_rtl(Table(SHIPPED, rows), silent) for _ in range(2)]
+    found = [run_rtl(MeasuredTable(SHIPPED, rows), silent) for _ in range(2)]
     assert found[0] == found[1]
-    assert len(found[0].run) + len(found[0].left) == 120
+    assert len(found[0].run) + len(found[0].skipped) == 120
     assert not found[0].bad
 
 
@@ -154,7 +154,7 @@ PLAIN, CALL, OFFSET = {"test": "mvin_spad"}, {"test": "loop_ws_auto"}, {"offset_
 
 
 @pytest.mark.parametrize(
-    ("tests", "later"),
+    ("tests", "second"),
     [
         ((PLAIN, CALL), (False, False)),
         ((CALL, PLAIN), (False, False)),
@@ -169,31 +169,31 @@ PLAIN, CALL, OFFSET = {"test": "mvin_spad"}, {"test": "loop_ws_auto"}, {"offset_
         (({"test": "precomp_db"}, PLAIN), (False, False)),
     ],
 )
-def test_the_series_of_a_file(tests: tuple[Row, ...], later: tuple[bool, ...]) -> None:
+def test_the_series_of_a_file(tests: tuple[Row, ...], second: tuple[bool, ...]) -> None:
     """Only the second has offsets, groups, mixes, only the first plain streams; calls go with the next that tells."""
-    assert is_later([rtl_row(**cells) for cells in tests]) == list(later)
+    assert in_second_series([rtl_row(**cells) for cells in tests]) == list(second)
 
 
 def test_each_machine_of_a_file_has_its_series() -> None:
     """Also in files of products, of streams, or of one machine: there only calls between the two series go wrong."""
     rows = shipped_rows()
-    assert is_later(rows) == [False] * 1198 + [True] * 424
-    assert all(is_later([row for row in rows[1198:] if row["M"] and not row["group"]]))
-    assert all(is_later([row for row in rows[1198:] if not row["M"]]))
+    assert in_second_series(rows) == [False] * 1198 + [True] * 424
+    assert all(in_second_series([row for row in rows[1198:] if row["M"] and not row["group"]]))
+    assert all(in_second_series([row for row in rows[1198:] if not row["M"]]))
     ambiguous = {"default_16x16_sp256K_acc64K": 0, "default_16x16_sp256K_acc64K+norm_timing_model": 0}
     for config in {row["gemmini_config"] for row in rows}:
         mine = [index for index, row in enumerate(rows) if row["gemmini_config"] == config]
-        found = is_later([rows[index] for index in mine])
-        wrong = sum(later != (index >= 1198) for index, later in zip(mine, found, strict=True))
+        found = in_second_series([rows[index] for index in mine])
+        wrong = sum(second != (index >= 1198) for index, second in zip(mine, found, strict=True))
         assert wrong == ambiguous.get(config, 18)
 
 
 def test_a_failed_row_does_not_tell_the_series() -> None:
     """Readouts of the first series around a row of the second one that makes no sense run as if it were not there."""
     rows = shipped_rows()[1124:1140]
-    alone = run_rtl(Table(SHIPPED, tuple(rows)), silent)
+    alone = run_rtl(MeasuredTable(SHIPPED, tuple(rows)), silent)
     odd = rows[0] | {"test": "mix_mvin64+bogus", "n_ops": ""}
-    mixed = run_rtl(Table(SHIPPED, (*rows[:4], odd, *rows[4:])), silent)
+    mixed = run_rtl(MeasuredTable(SHIPPED, (*rows[:4], odd, *rows[4:])), silent)
     assert len(mixed.bad) == 1
     assert [row.simulated for row in mixed.run] == [row.simulated for row in alone.run]
 
@@ -208,13 +208,13 @@ def test_spearman() -> None:
 
 
 def test_rank_needs_eight_mappings_of_one_shape() -> None:
-    rows = [outcome(number, number, group="a") for number in range(1, 8)]
+    rows = [result(number, number, group="a") for number in range(1, 8)]
     assert within_groups(rows) is None
-    assert within_groups([*rows, outcome(9, 9, group="a"), outcome(1, 5, group="b")]) == pytest.approx(1.0)
+    assert within_groups([*rows, result(9, 9, group="a"), result(1, 5, group="b")]) == pytest.approx(1.0)
 
 
 def test_gates_look_at_their_rows_only() -> None:
-    rows = [outcome(100, 103), outcome(100, 117), outcome(100, 900, category=categories.COLD_CORE)]
+    rows = [result(100, 103), result(100, 117), result(100, 900, category=categories.COLD_CORE)]
     found = {(verdict.gate.rows, verdict.gate.figure): verdict for verdict in verdicts(rows)}
     assert set(found) == {("products", "mean"), ("products", "worst")}
     assert not found["products", "mean"].holds
@@ -222,7 +222,7 @@ def test_gates_look_at_their_rows_only() -> None:
 
 
 def test_a_row_below_the_bound_of_the_array_fails() -> None:
-    rows = [outcome(100, 99, category=categories.FIRESIM, floor=100)]
+    rows = [result(100, 99, category=categories.FIRESIM, floor=100)]
     (verdict,) = [verdict for verdict in verdicts(rows) if verdict.gate.figure == "rows below the array's bound"]
     assert verdict.value == 1
     assert not verdict.holds
@@ -233,12 +233,12 @@ def test_every_gate_names_a_category() -> None:
 
 
 def test_scores_by_hand() -> None:
-    (line,) = scores([outcome(100, 110), outcome(100, 90), outcome(100, 100)])
+    (line,) = scores([result(100, 110), result(100, 90), result(100, 100)])
     assert (line.rows, line.mean, line.median) == (3, pytest.approx(0.2 / 3), pytest.approx(0.1))
     assert line.bias == pytest.approx((1.1 * 0.9) ** (1 / 3) - 1)
 
 
 def test_scatter_numbers() -> None:
-    info = scatter([outcome(100, 105), outcome(100, 130), outcome(7, 0, category=categories.HYBRID)])
+    info = scatter([result(100, 105), result(100, 130), result(7, 0, category=categories.HYBRID)])
     assert info.points == {categories.PRODUCTS: ((100, 105), (100, 130)), categories.HYBRID: ((7, 1),)}
     assert info.title == "3 measured rows, 1 of them within 10 %"

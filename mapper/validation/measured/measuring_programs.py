@@ -1,9 +1,19 @@
-"""The measuring programs: where one begins, what it leaves in the L2, and what its core does around the commands.
+"""The programs that took the Verilator rows: where each begins, what it finds in the L2, what its core does meanwhile.
 
-None of this belongs to the machine. The Verilator rows come from two series of bare-metal programs (project notes on
-the RTL measurements): the first measured single commands, chains and products; the second, whose programs each ran two
-small products first, added tiles, slices, sequences and mixed streams, and only every other row of it is public.
-Constants: core cycles, fitted to repeated rows, where they stand out alone.
+None of this belongs to the machine, but all of it is in the measured cycles. How the rows came to be:
+
+    first series     bare-metal programs with single commands, chains and products; their rows are all in the file
+    second series    adds tiles, slices, sequences of products and mixed streams; every program first runs two small
+                     products, and only every other row is published
+
+A row does not name its program or its series. `in_second_series` infers the series from what only one of the two
+measured; rows that turn out to make no sense are *untrusted* and must not decide it. `new_program` infers from the
+kinds of neighbouring rows where a program ends, and `fill_at_start` says how full the L2 is when the next one begins.
+A product or stream of the second series has an *unpublished twin*: a run like it, kept aside from the file, whose lines
+are in the caches of the rows behind it. Single commands of the second series ran in a program of their own between
+streams, whose memory is set aside and taken up again. `mapper.validation.measured.session` replays all of this.
+
+Constants are core cycles, fitted to repeated rows, where they stand out alone.
 """
 
 from __future__ import annotations
@@ -36,17 +46,17 @@ STREAM, SINGLE = "stream", "single command"
 NEXT_PROGRAM = {("product", "one loop"), ("variant", "product")}
 """Kinds whose succession in the first series means another program: 16^3 and 64^3 are cold again there."""
 
-EARLIER_FILL, FIRST_LATER_FILL, RESIDUAL_FILL, LATER_FILL = 0.0, 0.9, 0.1, 0.25
+FIRST_SERIES_FILL, FULL_FILL, RESIDUAL_FILL, SECOND_SERIES_FILL = 0.0, 0.9, 0.1, 0.25
 """Lines of the L2 in use when a program begins: none in the first series; in the second, most in the first program of
 a machine and after its residual additions, a tenth before these, a quarter in the others (fitted to their first cold
 rows, which come after unseen ones)."""
 
-BEHIND_SEQUENCES_FILL = {"gemmini": 0.6, "gemmini_chip": LATER_FILL, "gemmini_ibert": FIRST_LATER_FILL}
+BEHIND_SEQUENCES_FILL = {"gemmini": 0.6, "gemmini_chip": SECOND_SERIES_FILL, "gemmini_ibert": FULL_FILL}
 """The same for products behind sequences of products (fitted: four cold rows, seven, and five)."""
 
 REFERENCE_LATENCY = 40
 """DRAM latency of nearly all rows [cycles]."""
-OTHER_LATENCY_FILL = {"gemmini": LATER_FILL, "gemmini_chip": FIRST_LATER_FILL, "gemmini_ibert": LATER_FILL}
+OTHER_LATENCY_FILL = {"gemmini": SECOND_SERIES_FILL, "gemmini_chip": FULL_FILL, "gemmini_ibert": SECOND_SERIES_FILL}
 """Second series, first rows at another latency. Few rows of each kind were taken there, residual additions behind
 products that had filled the L2 (fitted: two of these, and three rows of the second SoC)."""
 
@@ -56,7 +66,7 @@ rows: their cold lines evict less often than those of the chains before them, so
 """
 
 
-LATER_TESTS = r"^mix_|^seq_|Bevery|chain\w*_precomp$|_s[ABC]\d|^loop_ws\w*_(softmax|layernorm)"
+SECOND_SERIES_TESTS = r"^mix_|^seq_|Bevery|chain\w*_precomp$|_s[ABC]\d|^loop_ws\w*_(softmax|layernorm)"
 """Tests of the second series only."""
 
 
@@ -66,71 +76,73 @@ def kind_of(row: Row) -> str:
     return SINGLE if kind == STREAM and row["n_ops"] == "1" and row.get("offset_bytes") else kind
 
 
-def has_unseen_twin(row: Row) -> bool:
-    """Whether a row of the second series stands for two: every other product and stream was kept aside."""
+def has_unpublished_twin(row: Row) -> bool:
+    """Whether a row of the second series stands for two: of its products and streams, every other one is published."""
     return row["test"].startswith("loop_ws") or kind_of(row) in (STREAM, SINGLE)
 
 
-def is_later(rows: Sequence[Row], doubtful: Container[int] = ()) -> list[bool]:
-    """Whether each row is of the second series.
+def in_second_series(rows: Sequence[Row], untrusted: Container[int] = ()) -> list[bool]:
+    """Return for each row whether it belongs to the second series.
 
-    Only the second has an offset, groups and streams of prepared commands, only the first plain streams. A library call
-    may be of either: it is taken with the next row of its machine that tells, for programs of the second series begin
-    with such calls, else with the one before; where none tells, it is of the second.
+    Only rows of the second series have offsets, groups and streams of prepared commands; only those of the first are
+    plain streams. A library call may belong to either. It is taken with the next decisive row of its machine, because
+    programs of the second series begin with such calls, else with the one before it; where no row is decisive, with the
+    second series.
 
     Parameters
     ----------
     rows
-        Of one file, in order.
-    doubtful
-        Positions of rows that tell nothing.
+        Rows of one file, in their order.
+    untrusted
+        Positions of rows that must not decide, because they cannot be run.
     """
     flags: list[bool] = []
-    for _, same in groupby(rows, key=lambda row: row["gemmini_config"]):
-        start, block = len(flags), list(same)
-        told = [None if start + place in doubtful else _tells(row) for place, row in enumerate(block)]
-        known = next((series for series in reversed(told) if series is not None), True)
+    for _, rows_of_machine in groupby(rows, key=lambda row: row["gemmini_config"]):
+        start, block = len(flags), list(rows_of_machine)
+        decided = [None if start + index in untrusted else _decides(row) for index, row in enumerate(block)]
+        # From the last row to the first: an undecided one follows the row behind it.
+        current = next((series for series in reversed(decided) if series is not None), True)
         backwards: list[bool] = []
-        for series in reversed(told):
-            known = known if series is None else series
-            backwards.append(known)
+        for series in reversed(decided):
+            current = current if series is None else series
+            backwards.append(current)
         flags.extend(reversed(backwards))
     return flags
 
 
-def _tells(row: Row) -> bool | None:
-    """Whether a row is of the second series, if it tells."""
-    if row.get("offset_bytes") or row.get("group") or re.search(LATER_TESTS, row["test"]):
+def _decides(row: Row) -> bool | None:
+    """Whether a row belongs to the second series; None if rows of both look like it."""
+    if row.get("offset_bytes") or row.get("group") or re.search(SECOND_SERIES_TESTS, row["test"]):
         return True
     return False if kind_of(row) == STREAM or "nocounters" in row["test"] else None
 
 
-def new_program(before: str, now: str, later: bool) -> bool:
+def new_program(before: str, now: str, second_series: bool) -> bool:
     """Whether rows of kind ``now`` after rows of kind ``before`` come from another program."""
     if not before or before == now:
         return False
-    if later:
+    if second_series:
         return bool({STREAM, SINGLE, "sequence", "residual"} & {before, now})
     return (before, now) in NEXT_PROGRAM
 
 
-def fill_at_start(machine: str, later: bool, before: str, now: str, latency: int) -> tuple[float, float]:
+def fill_at_start(machine: str, second_series: bool, before: str, now: str, latency: int) -> tuple[float, float]:
     """Fraction of the L2 in use when a program begins, and dirty part of it.
 
     ``before`` is the kind of the rows before it, of this machine.
     """
-    if not later:
-        return EARLIER_FILL, 0.0
+    if not second_series:
+        return FIRST_SERIES_FILL, 0.0
     if now == SINGLE:
         return SINGLE_FILL[machine]
     elsewhere = latency != REFERENCE_LATENCY
     if now == "residual":
-        return (FIRST_LATER_FILL if elsewhere else RESIDUAL_FILL), 0.0
+        return (FULL_FILL if elsewhere else RESIDUAL_FILL), 0.0
     if before in ("", "residual"):
-        return FIRST_LATER_FILL, 0.0
+        return FULL_FILL, 0.0
     if elsewhere:
         return OTHER_LATENCY_FILL[machine], 0.0
-    return (BEHIND_SEQUENCES_FILL[machine] if before == "sequence" else LATER_FILL), 0.0
+    return (BEHIND_SEQUENCES_FILL[machine] if before == "sequence" else SECOND_SERIES_FILL), 0.0
 
 
 SECOND_SOC_LOOP = 80
@@ -145,7 +157,7 @@ CALLS: dict[str, tuple[CallCost, CallCost]] = {
     "gemmini_ibert": (CallCost(330, 270, 46), CallCost(485, 555, 36)),
 }
 """Core cycles of a library call before its first hardware loop, in both series. The notes found 270 + 46 per round of
-the search, 330 with a given tile, 900 on the second SoC; later about 475, 545 and 1650."""
+the search, 330 with a given tile, 900 on the second SoC; in the second series about 475, 545 and 1650."""
 
 OTHER_CALL_SITE = 245
 """First series: products with bias, ReLU, int32 output or transposed B are called from elsewhere (fitted)."""
@@ -163,19 +175,19 @@ ONE_LOOP = {"gemmini": 14, "gemmini_chip": 20 + SECOND_SOC_LOOP, "gemmini_ibert"
 """Core cycles before a bare hardware loop (measured: 192 for one block, 178 of them the loop; second SoC: fitted)."""
 
 
-def call_cost(row: Row, machine: str, later: bool) -> CallCost:
+def call_cost(row: Row, machine: str, second_series: bool) -> CallCost:
     """Core cycles around the library call of a row."""
-    cost = CALLS[machine][later]
+    cost = CALLS[machine][second_series]
     if "nocounters" in row["test"]:
         return WITHOUT_COUNTERS
     if kind_of(row) == "residual":
-        return RESIDUAL[machine][later]
+        return RESIDUAL[machine][second_series]
     if kind_of(row) == "one loop":
         return CallCost(ONE_LOOP[machine], 0, 0)
     if re.search("softmax|layernorm", row["test"]):
         extra = NORMALISED_CALL
         return CallCost(cost.given_tile + extra, cost.searched + extra, cost.per_round)
-    if not later and kind_of(row) == "variant":
+    if not second_series and kind_of(row) == "variant":
         return CallCost(cost.given_tile + OTHER_CALL_SITE, cost.searched + OTHER_CALL_SITE, cost.per_round)
     return cost
 
@@ -232,10 +244,10 @@ def paced(spec: HardwareSpec, row: Row, machine: str, commands: int) -> Hardware
     return hwconfigs.override(spec, {"host.command_cycles": cycles})
 
 
-def after_setup(program: Program, row: Row, machine: str, later: bool) -> Program:
+def after_setup(program: Program, row: Row, machine: str, second_series: bool) -> Program:
     """A stream behind the core's work before its first command."""
     for pattern, early, late in SETUP[machine]:
         if re.match(pattern, row["test"]):
-            cycles = late if later else early
+            cycles = late if second_series else early
             return replace(program, items=(HostTask("stream", cycles), *program.items)) if cycles else program
     return program

@@ -1,4 +1,4 @@
-"""What became of a measured row: simulated cycles beside the measured ones, or the reason why it was not run."""
+"""Results of measured rows: simulated cycles beside the measured ones, or the reason why a row was skipped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RowResult:
     """One row that was simulated."""
 
     source: str
@@ -34,7 +34,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class SkippedRow:
     """One row that was not simulated."""
 
     source: str
@@ -46,15 +46,15 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
-    """Everything found in the files, in their order."""
+class RowResults:
+    """All rows of the files, in their order."""
 
-    run: tuple[Outcome, ...]
-    left: tuple[Left, ...]
+    run: tuple[RowResult, ...]
+    skipped: tuple[SkippedRow, ...]
 
     @property
-    def bad(self) -> tuple[Left, ...]:
-        return tuple(row for row in self.left if row.bad)
+    def bad(self) -> tuple[SkippedRow, ...]:
+        return tuple(row for row in self.skipped if row.bad)
 
-    def __add__(self, other: Outcomes) -> Outcomes:
-        return Outcomes(self.run + other.run, self.left + other.left)
+    def __add__(self, other: RowResults) -> RowResults:
+        return RowResults(self.run + other.run, self.skipped + other.skipped)

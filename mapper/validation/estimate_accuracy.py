@@ -10,78 +10,31 @@ A search ranks mappings by the estimate, so what counts is the error of single m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, median
 
-import numpy as np
-
-import hwconfigs
-import workloads
-from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost import counts
-from mapper.cost.dma_traffic import REQUESTS
 from mapper.cost.estimate import estimate
 from mapper.cost.model import CostModel
-from mapper.graph.dram_layout import lay_out, matmul_problem
-from mapper.graph.fusion_cuts import fusion_groups
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
-from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.batch import ORDERS, Batch, batch_of
-from mapper.mapspace.hardware_loops import MapSpace
+from mapper.mapspace.batch import batch_of
 from mapper.reports.text import columns
+from mapper.validation.gates import gate_table
 from mapper.validation.ranks import spearman
-from simulator.arrays import Ints
+from mapper.validation.sampling import PlacedMatmul, Sampling, draw, matmuls
 from simulator.machine import count, simulate
 from simulator.memory.request_stream import MemoryState
 
 SCHEMA = "tilewright.agreement/1"
 MACHINES = ("gemmini", "gemmini_ibert", "gemmini_chip")
-MODELS: tuple[tuple[str, int | None, int | None], ...] = (
-    ("bert-base", 512, None),
-    ("bert-base", 128, None),
-    ("gpt2", None, 511),
-)
-"""Model, tokens per sequence, or tokens in the KV cache of a decode step."""
-FEWEST, MOST = 10, 40
-"""Mappings of each shape on each machine: the more, the shorter their simulations."""
-SECONDS_PER_SHAPE = 4.0
-LEAST_AFFORDABLE = 0.1
-"""A shape of which less is affordable is left out: what is left of it says little about the others."""
-SEED = 2026
-"""Of the reported sample; the constants of `mapper.cost.latency.loop_pipeline` and
-`mapper.cost.latency.memory_system` were fitted to samples of other seeds."""
-
-SECONDS_PER_REQUEST, SECONDS_PER_LOOP = 2e-6, 5e-4
-"""CPU time of a simulation (see `mapper.cost.simulation_limits`)."""
-MOST_SECONDS = 1.0
-"""Mappings whose simulation would take longer are not drawn: the smallest tiles of large shapes."""
+SAMPLING = Sampling()
+"""Of the reported sample."""
 
 LEAST_SPEARMAN, MOST_MEDIAN = 0.95, 0.06
 
 Progress = Callable[[int, int], object]
 """Called after each mapping with the number done and the number of all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A matmul on a machine, as a model's layout places it."""
-
-    label: str
-    problem: MatmulProblem
-    spec: HardwareSpec
-    energy: EnergyModel
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """How many mappings a shape has, and which were drawn."""
-
-    shape: Shape
-    legal: int
-    affordable: int
-    loops: tuple[HardwareLoop, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +57,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class SampleScore:
     """Figures of some rows; errors as fractions."""
 
     label: str
@@ -120,7 +73,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class SampleGate:
     """A figure that has a bound."""
 
     figure: str
@@ -138,10 +91,10 @@ class Agreement:
     affordable: int
     left_out: tuple[str, ...]
     """Shapes that are too large to sample."""
-    seed: int
+    sampling: Sampling
 
     @property
-    def shapes(self) -> tuple[Score, ...]:
+    def shapes(self) -> tuple[SampleScore, ...]:
         """One score per shape and machine."""
         groups: dict[str, list[Row]] = {}
         for row in self.rows:
@@ -149,22 +102,22 @@ class Agreement:
         return tuple(_score(label, rows, _rank(rows)) for label, rows in groups.items())
 
     @property
-    def overall(self) -> Score:
+    def overall(self) -> SampleScore:
         """The score of all rows."""
         return _score("all", self.rows, fmean(score.spearman for score in self.shapes))
 
     @property
-    def gates(self) -> tuple[Gate, ...]:
+    def gates(self) -> tuple[SampleGate, ...]:
         """Figures with a bound."""
         overall = self.overall
         return (
-            Gate(
+            SampleGate(
                 "rank correlation within a shape, mean",
                 f"{overall.spearman:.3f}",
                 f">= {LEAST_SPEARMAN:g}",
                 overall.spearman >= LEAST_SPEARMAN,
             ),
-            Gate(
+            SampleGate(
                 "median absolute error",
                 f"{100 * overall.median:.1f} %",
                 f"<= {100 * MOST_MEDIAN:g} %",
@@ -179,10 +132,7 @@ class Agreement:
 
 
 def compare(
-    machines: Sequence[str] = MACHINES,
-    per_shape: int | None = None,
-    seed: int = SEED,
-    progress: Progress | None = None,
+    machines: Sequence[str] = MACHINES, sampling: Sampling = SAMPLING, progress: Progress | None = None
 ) -> Agreement:
     """Estimate and simulate random mappings of BERT and decode matmuls.
 
@@ -190,104 +140,46 @@ def compare(
     ----------
     machines
         Presets or files.
-    per_shape
-        Mappings of each shape on each machine; None: `FEWEST` to `MOST`, as many as take about `SECONDS_PER_SHAPE`.
-    seed
-        Of the sample.
+    sampling
+        Models, number of mappings and seed.
     progress
-        Told after each mapping.
+        Called after each mapping.
     """
-    every = [draw(shape, per_shape, seed) for shape in shapes(machines)]
-    drawn = [one for one in every if one.affordable >= LEAST_AFFORDABLE * one.legal]
-    left_out = tuple(one.shape.label for one in every if one not in drawn)
-    total = sum(len(one.loops) for one in drawn)
+    every = [draw(matmul, sampling) for matmul in matmuls(machines, sampling.sources)]
+    sampled = [drawn for drawn in every if drawn.affordable >= sampling.least_affordable * drawn.legal]
+    left_out = tuple(drawn.matmul.label for drawn in every if drawn not in sampled)
+    total = sum(len(drawn.loops) for drawn in sampled)
     rows: list[Row] = []
-    for one in drawn:
-        model = CostModel.of(one.shape.problem, one.shape.spec, one.shape.energy)
-        for number, loop in enumerate(one.loops):
-            rows.append(_row(one.shape, loop, model, warm=number % 2 == 1))
+    for drawn in sampled:
+        matmul = drawn.matmul
+        model = CostModel.of(matmul.problem, matmul.spec, matmul.energy)
+        for number, loop in enumerate(drawn.loops):
+            rows.append(_row(matmul, loop, model, warm=number % 2 == 1))
             if progress is not None:
                 progress(len(rows), total)
-    legal, affordable = sum(one.legal for one in drawn), sum(one.affordable for one in drawn)
-    return Agreement(tuple(rows), legal, affordable, left_out, seed)
+    legal, affordable = sum(drawn.legal for drawn in sampled), sum(drawn.affordable for drawn in sampled)
+    return Agreement(tuple(rows), legal, affordable, left_out, sampling)
 
 
-def shapes(machines: Sequence[str]) -> Iterator[Shape]:
-    """Yield the distinct matmuls of the models on each machine."""
-    for machine in machines:
-        spec = hwconfigs.load(machine)
-        energy = hwconfigs.load_energy(spec.energy).bind(spec)
-        seen: set[MatmulProblem] = set()
-        for model, seq, context in MODELS:
-            phase = "prefill" if context is None else "decode"
-            groups = fusion_groups(workloads.build(model, seq=seq, phase=phase, context=context), spec)
-            layout = lay_out(groups)
-            for group in groups:
-                if group.unit != "array":
-                    continue
-                problem = matmul_problem(group, layout, 0, spec.array.input_bits)
-                signature = problem.signature(spec.dma.max_request_bytes)
-                if signature not in seen:
-                    seen.add(signature)
-                    label = f"{machine} {problem.name} {problem.m}x{problem.k}x{problem.n}"
-                    yield Shape(label, problem, spec, energy)
-
-
-def draw(shape: Shape, number: int | None, seed: int) -> Drawn:
-    """Draw mappings of a shape, uniformly and each at most once, from the legal ones that are affordable.
-
-    ``number`` as of `compare`.
-    """
-    space = MapSpace(shape.problem, shape.spec)
-    traffic = CostModel.of(shape.problem, shape.spec, shape.energy).traffic
-    batches: list[Batch] = []
-    affordable: list[Ints] = []
-    spent = 0.0
-    for buffered in (True, False):
-        tiles = space.tiles(buffered)
-        for order in ORDERS:
-            batch = Batch(order, buffered, frozenset(), *tiles)
-            seen = counts.visits(batch, shape.problem, shape.spec)
-            loads, stores = counts.dma(batch, seen, traffic)
-            requests = (loads + stores)[:, REQUESTS]
-            seconds = requests * SECONDS_PER_REQUEST + seen.loops * SECONDS_PER_LOOP
-            batches.append(batch)
-            affordable.append(np.flatnonzero(seconds <= MOST_SECONDS))
-            spent += float(seconds[affordable[-1]].sum())
-    sizes = np.array([len(rows) for rows in affordable])
-    ends = np.cumsum(sizes)
-    if number is None:
-        mean = spent / max(int(ends[-1]), 1)
-        number = min(MOST, max(FEWEST, int(SECONDS_PER_SHAPE / max(mean, 1e-9))))
-    rng = np.random.default_rng([seed, *shape.label.encode()])
-    chosen = np.sort(rng.choice(int(ends[-1]), min(number, int(ends[-1])), replace=False))
-    of = np.searchsorted(ends, chosen, side="right")
-    loops = (
-        space.holding(batches[at].loop(int(affordable[at][row - ends[at] + sizes[at]])))
-        for at, row in zip(of.tolist(), chosen.tolist(), strict=True)
-    )
-    return Drawn(shape, sum(len(batch) for batch in batches), int(ends[-1]), tuple(loops))
-
-
-def _row(shape: Shape, loop: HardwareLoop, model: CostModel, warm: bool) -> Row:
-    problem, spec = shape.problem, shape.spec
+def _row(matmul: PlacedMatmul, loop: HardwareLoop, model: CostModel, warm: bool) -> Row:
+    problem, spec = matmul.problem, matmul.spec
     program = lower_matmul(problem, loop, spec)
     memory = MemoryState(spec)
     if warm:
         count(program, spec, memory)
     measured = simulate(program, spec, memory=memory.copy(), exact=True)
-    expected = estimate(loop, problem, spec, shape.energy, memory, program, measured.counts)
+    expected = estimate(loop, problem, spec, matmul.energy, memory, program, measured.counts)
     searched = float(model.costs(batch_of(loop)).cycles[0])
-    return Row(shape.label, loop, warm, expected.cycles, searched, measured.cycles)
+    return Row(matmul.label, loop, warm, expected.cycles, searched, measured.cycles)
 
 
 def _rank(rows: Sequence[Row]) -> float:
     return spearman([row.simulated for row in rows], [row.estimated for row in rows])
 
 
-def _score(label: str, rows: Sequence[Row], rank: float) -> Score:
+def _score(label: str, rows: Sequence[Row], rank: float) -> SampleScore:
     errors = [row.error for row in rows]
-    return Score(
+    return SampleScore(
         label=label,
         rows=len(rows),
         median=median(map(abs, errors)),
@@ -298,39 +190,36 @@ def _score(label: str, rows: Sequence[Row], rank: float) -> Score:
     )
 
 
-def text(found: Agreement) -> str:
+def text(agreement: Agreement) -> str:
     """The comparison as printed: a table by shape, the gates, and what was sampled."""
     table: list[Sequence[str]] = [("estimate against simulation", "rows", "median", "mean", "worst", "bias", "rank")]
-    table += [_cells(score) for score in (*found.shapes, found.overall)]
-    gates: list[Sequence[str]] = [("gate", "found", "bound", "")]
-    for gate in found.gates:
-        gates.append((gate.figure, gate.found, gate.bound, "pass" if gate.holds else "FAIL"))
-    failed = sum(not gate.holds for gate in found.gates)
+    table += [_cells(score) for score in (*agreement.shapes, agreement.overall)]
+    gates = [((gate.figure, gate.found, gate.bound), gate.holds) for gate in agreement.gates]
+    sampling = agreement.sampling
     return "\n".join(
         [
             *columns(table, rules=(1, len(table) - 1), right=range(1, 7)),
             "",
-            *columns(gates, rules=(1,), right=(1,)),
-            f"{len(found.gates)} gates: " + (f"{failed} FAIL" if failed else "all hold"),
+            *gate_table(("gate", "found", "bound"), gates),
             "",
-            f"{len(found.rows)} mappings, uniform over the {found.affordable:,} of {found.legal:,} legal ones whose "
-            f"simulation takes about {MOST_SECONDS:g} CPU s",
-            f"at most; caches cold and, for every second one, as a run of it left them; seed {found.seed}",
-            "left out, because that are too few of theirs: " + (", ".join(found.left_out) or "none"),
+            f"{len(agreement.rows)} mappings, uniform over the {agreement.affordable:,} of {agreement.legal:,} legal "
+            f"ones whose simulation takes about {sampling.most_seconds:g} CPU s",
+            f"at most; caches cold and, for every second one, as a run of it left them; seed {sampling.seed}",
+            "left out, because those are too few of theirs: " + (", ".join(agreement.left_out) or "none"),
         ]
     )
 
 
-def as_dict(found: Agreement) -> dict[str, object]:
+def as_dict(agreement: Agreement) -> dict[str, object]:
     """The comparison as plain data."""
     return {
         "schema": SCHEMA,
-        "seed": found.seed,
-        "legal": found.legal,
-        "affordable": found.affordable,
-        "left_out": list(found.left_out),
-        "scores": [asdict(score) for score in (*found.shapes, found.overall)],
-        "gates": [asdict(gate) for gate in found.gates],
+        "seed": agreement.sampling.seed,
+        "legal": agreement.legal,
+        "affordable": agreement.affordable,
+        "left_out": list(agreement.left_out),
+        "scores": [asdict(score) for score in (*agreement.shapes, agreement.overall)],
+        "gates": [asdict(gate) for gate in agreement.gates],
         "rows": [
             {
                 "shape": row.shape,
@@ -343,12 +232,12 @@ def as_dict(found: Agreement) -> dict[str, object]:
                 "searched_cycles": row.searched,
                 "simulated_cycles": row.simulated,
             }
-            for row in found.rows
+            for row in agreement.rows
         ],
     }
 
 
-def _cells(score: Score) -> tuple[str, ...]:
+def _cells(score: SampleScore) -> tuple[str, ...]:
     signed = (f"{100 * value:+.1f} %" for value in (score.worst, score.bias))
     return (
         score.label,

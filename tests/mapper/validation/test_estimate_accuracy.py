@@ -13,25 +13,26 @@ from mapper import cli
 from mapper.mapspace.batch import ORDERS
 from mapper.mapspace.hardware_loops import MapSpace
 from mapper.validation import estimate_accuracy
-from mapper.validation.estimate_accuracy import Agreement, Row, Shape, compare, draw, shapes
+from mapper.validation.estimate_accuracy import SAMPLING, Agreement, Row, compare
+from mapper.validation.sampling import SECONDS_PER_LOOP, PlacedMatmul, Sampling, Source, draw, matmuls
 
-DECODE = (("gpt2", None, 511),)
-
-
-@pytest.fixture
-def decode_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Matmuls of one token, whose simulations are short."""
-    monkeypatch.setattr(estimate_accuracy, "MODELS", DECODE)
+DECODE = (Source("gpt2", context=511),)
+"""Matmuls of one token, whose simulations are short."""
 
 
-def scores() -> Shape:
+def of(number: int, seed: int = 1) -> Sampling:
+    """So many mappings of each matmul."""
+    return Sampling(seed=seed, fewest=number, most=number)
+
+
+def scores() -> PlacedMatmul:
     """Scores of one head at 128 tokens: a small space."""
-    (found,) = (shape for shape in shapes(["gemmini"]) if shape.label == "gemmini scores 128x64x128")
-    return found
+    every = matmuls(["gemmini"], SAMPLING.sources)
+    return next(matmul for matmul in every if matmul.label == "gemmini scores 128x64x128")
 
 
 def test_shapes_are_those_of_the_models_each_once() -> None:
-    labels = [shape.label for shape in shapes(["gemmini"])]
+    labels = [matmul.label for matmul in matmuls(["gemmini"], SAMPLING.sources)]
     assert len(labels) == len(set(labels)) >= 15
     assert "gemmini q 512x768x768" in labels
     assert "gemmini ffn2 1x3072x768" in labels
@@ -42,20 +43,20 @@ def test_shapes_are_those_of_the_models_each_once() -> None:
 
 def test_draws_are_legal_distinct_and_repeatable() -> None:
     shape = scores()
-    drawn = draw(shape, 200, seed=1)
+    drawn = draw(shape, of(200))
     space = MapSpace(shape.problem, shape.spec)
     assert drawn.legal == space.legal == drawn.affordable
     assert len(set(drawn.loops)) == 200
     assert [loop for loop in drawn.loops if space.violations(loop)] == []
-    assert drawn == draw(shape, 200, seed=1)
-    assert drawn.loops != draw(shape, 200, seed=2).loops
+    assert drawn == draw(shape, of(200))
+    assert drawn.loops != draw(shape, of(200, seed=2)).loops
 
 
 def test_draws_are_uniform() -> None:
     """Chi-square over the six orders and the two bufferings, against their shares of the space; 0.1 % level."""
     shape = scores()
     space = MapSpace(shape.problem, shape.spec)
-    loops = [loop for seed in range(30) for loop in draw(shape, 60, seed).loops]
+    loops = [loop for seed in range(30) for loop in draw(shape, of(60, seed)).loops]
     shares = [len(space.tiles(buffered)[0]) / space.legal for buffered in (True, False)]
     expected = np.array([len(loops) * share for share in shares for _ in ORDERS])
     found = np.array(
@@ -68,37 +69,33 @@ def test_draws_are_uniform() -> None:
     assert ((found - expected) ** 2 / expected).sum() < 31.3
 
 
-def test_what_takes_too_long_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_takes_too_long_is_not_drawn() -> None:
     shape = scores()
-    monkeypatch.setattr(estimate_accuracy, "MOST_SECONDS", 0.005)
-    drawn = draw(shape, 10_000, seed=1)
+    drawn = draw(shape, replace(of(10_000), most_seconds=0.005))
     assert 0 < len(drawn.loops) == drawn.affordable < drawn.legal
     blocks = MapSpace(shape.problem, shape.spec).blocks
     for loop in drawn.loops:
         loops = np.prod([-(-size // tile) for size, tile in zip(blocks, loop.tiles, strict=True)])
-        assert loops * estimate_accuracy.SECONDS_PER_LOOP <= 0.005
+        assert loops * SECONDS_PER_LOOP <= 0.005
 
 
-def test_short_simulations_are_drawn_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(draw(scores(), None, seed=1).loops) == estimate_accuracy.MOST
-    monkeypatch.setattr(estimate_accuracy, "SECONDS_PER_SHAPE", 0.0)
-    assert len(draw(scores(), None, seed=1).loops) == estimate_accuracy.FEWEST
+def test_short_simulations_are_drawn_more_often() -> None:
+    assert len(draw(scores(), SAMPLING).loops) == SAMPLING.most
+    assert len(draw(scores(), replace(SAMPLING, seconds_per_matmul=0.0)).loops) == SAMPLING.fewest
 
 
-@pytest.mark.usefixtures("decode_only")
-def test_shapes_of_which_little_is_affordable_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate_accuracy, "MOST_SECONDS", 0.0035)
-    found = compare(("gemmini",), per_shape=2)
+def test_shapes_of_which_little_is_affordable_are_named() -> None:
+    found = compare(("gemmini",), replace(of(2, SAMPLING.seed), sources=DECODE, most_seconds=0.0035))
     assert "gemmini ffn2 1x3072x768" in found.left_out
     assert {row.shape for row in found.rows} == {"gemmini scores 1x64x512", "gemmini context 1x512x64"}
     assert "gemmini q 1x768x768" in estimate_accuracy.text(found)
 
 
-@pytest.mark.usefixtures("decode_only")
 def test_estimate_and_simulation_agree_on_decode_matmuls() -> None:
     """Median 2 to 3 % on samples that no constant was fitted to; the bounds are the gates of the tool."""
     done: list[tuple[int, int]] = []
-    found = compare(("gemmini",), per_shape=6, seed=11, progress=lambda *numbers: done.append(numbers))
+    sampling = replace(of(6, seed=11), sources=DECODE)
+    found = compare(("gemmini",), sampling, lambda *numbers: done.append(numbers))
     assert done[-1] == (len(found.rows), len(found.rows)) == (30, 30)
     assert found.overall.median <= estimate_accuracy.MOST_MEDIAN
     assert found.overall.spearman >= 0.9
@@ -119,9 +116,9 @@ def agreeing(found: Agreement, factor: float) -> Agreement:
 
 
 def test_gates_fail_when_they_should(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    loops = draw(scores(), 5, seed=1).loops
+    loops = draw(scores(), of(5)).loops
     rows = tuple(Row("shape", loop, False, 1000 * at, 1000.0, 1000 * at) for at, loop in enumerate(loops, start=1))
-    exact = Agreement(rows, legal=5, affordable=5, left_out=(), seed=0)
+    exact = Agreement(rows, legal=5, affordable=5, left_out=(), sampling=of(5))
     assert exact.holds
     assert exact.overall.worst == exact.overall.bias == 0.0
     late = agreeing(exact, 1.07)

@@ -208,6 +208,7 @@ def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) 
         )
     below = _read(parent, file.directory, (*chain, file.label))
     layered.values = _over(below.values, layered.values)
+    # An entry that the file gives anew must not be blamed on a line of the file that it extends.
     replaced = {_entry(path) for path in layered.places}
     kept = {path: place for path, place in below.places.items() if _entry(path) not in replaced}
     layered.places = {**kept, **layered.places}

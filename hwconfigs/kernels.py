@@ -193,6 +193,7 @@ def _one_slip(word: str, known: str) -> bool:
     """Whether one letter too many, too few or wrong, or two neighbours swapped, separate the words at most."""
     if abs(len(word) - len(known)) > 1:
         return False
+    # Without their common beginning and end, at most one letter or one swapped pair is left.
     while word and known and word[0] == known[0]:
         word, known = word[1:], known[1:]
     while word and known and word[-1] == known[-1]:

@@ -65,7 +65,7 @@ class LayeredValues:
     def complain_line(self, line: str) -> None:
         """Note a contradiction; its text begins with the path.
 
-        Inherited values are right where they were written, so the blame stays with the outermost file or the overrides.
+        An inherited value was valid in its own file, so the outermost file or the overrides are blamed.
         """
         path = line.partition("=")[0].partition(":")[0]
         places = (self.places.get(path, ""), self.places.get(path.partition(".")[0], ""))
@@ -75,6 +75,7 @@ class LayeredValues:
     def put_on_top(self, layer: LayeredValues) -> None:
         """Let the values of ``layer`` win over those of this one."""
         _merge(self, layer.values, layer.sources, "")
+        # Messages name rows and columns as the layer gave them that set them last.
         if isinstance(layer.values.get("array"), Mapping) and not layer.values["array"].keys().isdisjoint(_ROWS_COLS):
             self.sized = layer.sized
         self.label = layer.label
@@ -91,6 +92,7 @@ def _merge(below: LayeredValues, values: Mapping[str, Any], sources: Mapping[str
         if isinstance(value, Mapping) and isinstance(target.get(key), dict):
             _merge(below, value, sources, inner)
             continue
+        # A value that is replaced as a whole takes the sources of all its parts with it.
         for stale in [known for known in below.sources if known == inner or known.startswith(inner + ".")]:
             del below.sources[stale]
         target[key] = value
@@ -114,6 +116,7 @@ def read_layer(file: catalogue.SourceFile) -> tuple[LayeredValues, str | None]:
     if parent is not None and not isinstance(parent, str):
         layered.problems.append(f"{document.where('extends')}: extends: must be the name or path of a machine")
         parent = None
+    # A section's ``source`` is no field of its model, so it is taken out before keys are matched with fields.
     notes = {name: data[name].pop("source") for name in SECTIONS if _has_source(data.get(name))}
     _expand_size(data, document, layered)
 

@@ -48,6 +48,7 @@ def memory_levels(spec: HardwareSpec) -> tuple[Level, ...]:
         levels.append(Level("l2", _ALL, spec.l2.capacity_bytes, 8, bus, bus, bus, 1))
     levels.append(_sram("scratchpad", frozenset({"input", "weight"}), spec.scratchpad, array.input_bits))
     levels.append(_sram("accumulator", frozenset({"output"}), spec.accumulator, array.accumulator_bits))
+    # One register per PE holds the operand that the dataflow keeps stationary.
     if "weight_stationary" in array.dataflows:
         kept, bits = "weight", array.input_bits
     else:

@@ -73,6 +73,7 @@ def override(spec: HardwareSpec, changes: Mapping[str, object]) -> HardwareSpec:
     """
     values = spec.model_dump(exclude={"sources"})
     sources = dict(spec.sources)
+    # What was derived from values that may change now must not outlive them.
     for path in [path for path, text in sources.items() if text.startswith(_DERIVED)]:
         section, key = path.split(".")
         del values[section][key]
@@ -206,6 +207,7 @@ def _collect(layered: LayeredValues, error: ValidationError, clock: float | None
         elif not (path in unknown and detail["type"] == "missing"):
             layered.complain(path, wording(detail))
     if not has_contradictions:
+        # pydantic checks the machine as a whole only if every section is valid: here, the valid ones among themselves.
         sections: dict[str, BaseModel] = {}
         for name in SECTIONS:
             annotation: Any = HardwareSpec.model_fields[name].annotation

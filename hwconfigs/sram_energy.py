@@ -46,6 +46,7 @@ def access_pj(series: Sequence[SramSeries], capacity_bytes: int, row_bytes: int,
     """
     chosen: dict[int, SramSeries] = {}
     for candidate in sorted(series, key=lambda s: s.banks):
+        # Sorted by banks, so that of several series that fit the last one has the most.
         fits = candidate.banks <= banks and candidate.points[0].capacity_bytes <= capacity_bytes
         if fits or candidate.row_bytes not in chosen:
             chosen[candidate.row_bytes] = candidate
@@ -67,6 +68,7 @@ def _interpolated(x: float, points: Sequence[tuple[float, float]], *, bounded: b
         slope, near = _slope(points[right - 1], points[right]), points[right - 1]
     else:
         slope, near = _slope(first, last), (first if x < first[0] else last)
+        # A row of twice the width holds at most twice the bits that are read.
         slope = min(max(slope, 0.0), 1.0) if bounded else slope
     return near[1] * exp(slope * log(x / near[0]))
 

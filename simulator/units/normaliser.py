@@ -4,7 +4,8 @@
     pass 2  LayerNorm: variance, 1/stddev   softmax: sum of exponentials, 1/sum
     pass 3  the scaled result leaves for memory
 
-Which statistics a kernel gathers is said by its row in `hwconfigs.kernels`; how long each takes is said here.
+Which statistics a kernel gathers, its row in `hwconfigs.kernels` says; how long each takes, this file says.
+
 Rows are taken in groups of the statistics slots; within a pass each row is read by one-row mvouts of up to four
 blocks, which the store queue issues at its own pace, ahead of the reduction lanes. Those take the commands in order:
 the next pass over a row waits for its statistics. One iterative divider serves mean, variance and exponential sum of

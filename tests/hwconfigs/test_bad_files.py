@@ -49,8 +49,8 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
         "dma:\n  max_in_flight: many\n  max_in_flight: 3\n  source: x\n"
         "dram:\n  latency: 40\n"
     )
-    found = problems(tmp_path, text)
-    assert found == (
+    lines = problems(tmp_path, text)
+    assert lines == (
         "mine.yaml:15: dma.max_in_flight: repeated key; it was already given in line 14",
         "mine.yaml:5: accumulator.bank: unknown key; did you mean 'banks'?",
         "mine.yaml:17: dram: no source for latency_cycles; add 'source:' to the section",
@@ -67,8 +67,8 @@ def test_contradictions_show_their_arithmetic(tmp_path: Path) -> None:
         "scratchpad:\n  capacity: 1000\n  row_bytes: 8\n  source: x\n"
         "dma:\n  max_request: 128\n  min_request: 48\n  source: x\n"
     )
-    found = problems(tmp_path, text)
-    assert found == (
+    lines = problems(tmp_path, text)
+    assert lines == (
         "mine.yaml:6: array.accumulator_bits=8 cannot hold one product, which needs 2 x 8 = 16 bits",
         "mine.yaml:9: scratchpad.capacity_bytes=1,000 must be a multiple of banks x row_bytes = 4 x 8 = 32",
         "mine.yaml:10: scratchpad.row_bytes=8 must equal array.cols x bits / 8 = 16 x 8 / 8 = 16"
@@ -81,9 +81,9 @@ def test_contradictions_show_their_arithmetic(tmp_path: Path) -> None:
 
 def test_contradictions_are_found_beside_a_bad_section(tmp_path: Path) -> None:
     text = HEAD + "array:\n  rows: 8\n  source: x\ndram:\n  kind: 3\n  source: x\n"
-    found = problems(tmp_path, text)
-    assert found[0] == "mine.yaml:8: dram.kind: must be text, got 3"
-    assert found[1].startswith("mine.yaml:5: array.rows=8 must equal array.cols=16")
+    lines = problems(tmp_path, text)
+    assert lines[0] == "mine.yaml:8: dram.kind: must be text, got 3"
+    assert lines[1].startswith("mine.yaml:5: array.rows=8 must equal array.cols=16")
 
 
 @pytest.mark.parametrize(
@@ -125,16 +125,16 @@ def test_impossible_machines(tmp_path: Path, section: str, words: str) -> None:
         text = HEAD + section
     else:
         text = HEAD + section + "  source: x\n"
-    found = problems(tmp_path, text)
-    assert any(words in line for line in found), found
-    assert all(line.startswith("mine.yaml") for line in found), found
+    lines = problems(tmp_path, text)
+    assert any(words in line for line in lines), lines
+    assert all(line.startswith("mine.yaml") for line in lines), lines
 
 
 def test_missing_sections(tmp_path: Path) -> None:
     host = "{command: 1, loop: 1, call: 1, search_round: 0, line: 1, kernel_cycles: {softmax: 1}, source: x}"
-    found = problems(tmp_path, f"description: d\nsource: s\nhost: {host}\n")
-    assert "mine.yaml: array: missing" in found
-    assert not any("kernel_cycles" in line for line in found)
+    lines = problems(tmp_path, f"description: d\nsource: s\nhost: {host}\n")
+    assert "mine.yaml: array: missing" in lines
+    assert not any("kernel_cycles" in line for line in lines)
     assert problems(tmp_path, "extends: gemmini\nl2: null\n") == (
         "mine.yaml: description: missing; every machine says it for itself",
         "mine.yaml: source: missing; every machine says it for itself",

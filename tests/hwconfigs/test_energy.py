@@ -104,8 +104,8 @@ def test_defaults_per_node(
 )
 def test_vector_units(table: str, softmax: float, gelu: float, layernorm: float, requantise: float) -> None:
     pj = model(table, "gemmini_ibert").pj
-    found = [pj["vector", name] for name in ("softmax", "gelu", "layernorm", "requantise")]
-    assert found == pytest.approx([softmax, gelu, layernorm, requantise], rel=1e-2)
+    priced = [pj["vector", name] for name in ("softmax", "gelu", "layernorm", "requantise")]
+    assert priced == pytest.approx([softmax, gelu, layernorm, requantise], rel=1e-2)
     assert pj["vector", "rmsnorm"] < pj["vector", "layernorm"]
 
 

@@ -121,9 +121,9 @@ def test_a_result_through_the_scratchpad(tiny: HardwareSpec, dram: Dram) -> None
 def test_kept_operand_of_two_loops_ago(tiny: HardwareSpec, dram: Dram) -> None:
     """Halves alternate: the third loop finds the A of the first one in its half."""
     loop = MatmulLoop(4, 4, 4, A, B, C)
-    other = replace(loop, a=Matrix(A.address + 32, 8))
+    second = replace(loop, a=Matrix(A.address + 32, 8))
     kept = replace(loop, a=None, c=Matrix(0x600, 8))
-    after = run(tiny, dram, loop, other, kept)
+    after = run(tiny, dram, loop, second, kept)
     np.testing.assert_array_equal(after.read(Matrix(0x600, 8), 4, 4), dram.read(A, 4, 4) @ dram.read(B, 4, 4))
 
 

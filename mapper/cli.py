@@ -1,7 +1,7 @@
 """The command ``tilewright``: parses arguments, calls one subcommand, turns problems into one clear line.
 
-Nothing but the standard library is imported here, so that ``--help`` and mistyped options answer at once; a subcommand
-brings what it needs.
+Only the standard library and lists of names are imported here, so that ``--help`` and mistyped options answer at once;
+a subcommand brings what it needs.
 
 Exit codes: 0 done, 1 a validation gate fails, 2 bad input, 130 interrupted, 143 terminated.
 """
@@ -16,7 +16,11 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, NoReturn
+from typing import NoReturn
+
+from mapper.commands.exit_codes import BAD_INPUT, INTERRUPTED, TERMINATED
+from mapper.cost.objective import GOALS, OBJECTIVES
+from mapper.search.registry import MAPSPACES, RULES, SEARCHES, WITH_SEED
 
 DESCRIPTION = "Map Transformer inference onto Gemmini-like accelerators and simulate it, cycle by cycle."
 EPILOG = """examples:
@@ -34,18 +38,14 @@ Without --hw the machine is gemmini: the default build, which has no normalisati
 COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show", "validate", "study")}
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
 STUDY = "Repeat a published experiment and print its figures beside the published ones."
-POLICIES = ("best", "gemmini_auto")
-"""As `mapper.search.policy.POLICIES`, which is not imported for the sake of ``--help``; a test compares them."""
+POLICIES = ("best", *RULES)
+"""Ways to a mapping besides a search."""
 
-OBJECTIVES: tuple[Literal["latency", "energy", "edp"], ...] = ("latency", "energy", "edp")
-SEARCHES = ("optimal", "exhaustive", "random", "annealing", "genetic")
-MAPSPACES = ("hardware-loop", "loop-nest")
 ACCOUNTINGS = ("default", "timeloop", "accelforge")
-"""As in `mapper.commands.searching` and `nests`, which are not imported for the sake of ``--help``; a test compares."""
+"""As in `mapper.commands.nests`, which is not imported for the sake of ``--help``; a test compares."""
 
 LONGEST_LINE = 600
 """Characters of a complaint."""
-BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
 class Parser(argparse.ArgumentParser):
@@ -179,7 +179,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 def _add_map(one: argparse.ArgumentParser) -> None:
     one.add_argument("shape", metavar="MxKxN", help="rows of A, columns of A, columns of B: 512x768x768")
     _add_machine(one)
-    group = _add_search(one, (*OBJECTIVES, "pareto"))
+    group = _add_search(one, GOALS)
     group.add_argument(
         "--mapping", default="best", type=_name, metavar="NAME",
         help="gemmini_auto: the tile of Gemmini's library; or a YAML file of --yaml: that mapping; default: best",
@@ -245,13 +245,18 @@ def _add_machine(to: argparse.ArgumentParser) -> None:
     _add_set(group)
 
 
+def _listed(names: Sequence[str]) -> str:
+    """``"random, annealing and genetic"``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 def _add_search(to: argparse.ArgumentParser, objectives: Sequence[str]) -> argparse._ArgumentGroup:
     """Values that are not given stay None: only so can senseless combinations be told from defaults."""
     group = to.add_argument_group("how to map")
     group.add_argument("--objective", default="latency", choices=objectives, help="default: %(default)s")
     group.add_argument("--search", choices=SEARCHES, help="default: optimal, which proves it")
     group.add_argument("--budget", metavar="N|TIME", help="end after N evaluations, or after 2s, 500ms, 5min")
-    group.add_argument("--seed", type=int, metavar="N", help="of random, annealing and genetic; default: 0")
+    group.add_argument("--seed", type=int, metavar="N", help=f"of {_listed(WITH_SEED)}; default: 0")
     group.add_argument("--workers", type=int, metavar="N", help="processes; the result is the same; default: 1")
     group.add_argument("--finalists", type=int, metavar="K", help="simulate the K best, take the winner")
     return group

@@ -16,7 +16,8 @@ from mapper.mapping.hardware_loop import hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
-from mapper.search.strategies import Choice, Chooser
+from mapper.search.mapping_result import MappingResult
+from mapper.search.strategies import Strategy
 
 
 @dataclass(slots=True)
@@ -26,11 +27,11 @@ class Compiler:
     spec: HardwareSpec
     prices: EnergyModel
     layout: DramLayout
-    choose: Chooser
-    choices: dict[str, Choice] = field(default_factory=dict)
+    strategy: Strategy
+    choices: dict[str, MappingResult] = field(default_factory=dict)
     """How the mapping of each matmul was found, by name of its group."""
-    _known: dict[MatmulProblem, Choice] = field(default_factory=dict)
-    """Choices by the problem's signature."""
+    _known: dict[MatmulProblem, MappingResult] = field(default_factory=dict)
+    """Results by the problem's signature."""
 
     def search(self, groups: Iterable[FusionGroup]) -> None:
         """Find the mapping of every matmul, so that one that has none is told before anything is simulated.
@@ -42,7 +43,7 @@ class Compiler:
         """
         for group in groups:
             if group.unit == "array":
-                self.choices[group.name] = self._choice(self._problem(group, 0))
+                self.choices[group.name] = self._choice(self.problem(group))
 
     @property
     def mappings(self) -> dict[str, LoopNest]:
@@ -56,19 +57,20 @@ class Compiler:
         loop = hardware_loop_of(self.choices[group.name].mapping)
 
         def instance(number: int) -> MatmulInstance:
-            problem = self._problem(group, number)
+            problem = self.problem(group, number)
             return MatmulInstance(lower_matmul(problem, loop, self.spec), problem, loop)
 
         return (RepeatedProgram(group.lead.repeat, instance),)
 
-    def _problem(self, group: FusionGroup, instance: int) -> MatmulProblem:
+    def problem(self, group: FusionGroup, instance: int = 0) -> MatmulProblem:
+        """Return the matmul that leads a group, with its operands where the layout puts them."""
         return matmul_problem(group, self.layout, instance, self.spec.array.input_bits)
 
-    def _choice(self, problem: MatmulProblem) -> Choice:
+    def _choice(self, problem: MatmulProblem) -> MappingResult:
         """Search a problem unless its equal was searched before; the mapping carries the problem's own name."""
         key = problem.signature(self.spec.dma.max_request_bytes)
         if key not in self._known:
-            chosen = self._known[key] = self.choose(problem, self.spec, self.prices)
+            chosen = self._known[key] = self.strategy(problem, self.spec, self.prices)
             loop = MapSpace(problem, self.spec).loop(chosen.mapping)
             simulation_limits.check(problem, loop, self.spec, self.prices)
         known = self._known[key]

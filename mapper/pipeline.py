@@ -13,45 +13,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias, Unpack
 
 import hwconfigs
 import workloads
 from hwconfigs import HardwareSpec
 from mapper.compiler import Compiler
-from mapper.cost.objective import Objective
+from mapper.cost.objective import OBJECTIVES
 from mapper.evaluation.aggregate import group_rows, model_report
 from mapper.evaluation.evaluate import Evaluator
 from mapper.graph.capabilities import require
 from mapper.graph.dram_layout import lay_out
 from mapper.graph.fusion_cuts import fusion_groups
+from mapper.graph.fusion_group import FusionGroup
 from mapper.result import RunResult
-from mapper.search.policy import Policy
-from mapper.search.strategies import Chooser, chooser
+from mapper.search.mapping_result import MappingResult
+from mapper.search.options import SearchProgress
+from mapper.search.space import require_goal
+from mapper.search.spaces.hardware_loops import LoopSpace
+from mapper.search.strategies import SearchStrategy, Strategy, search
+from mapper.settings import RunOptions, RunSettings
 from simulator.memory.request_stream import MemoryState
 from simulator.report import Report
 from workloads import OpGraph
 
-Progress = Callable[[int, int, Report], object]
+RunProgress: TypeAlias = Callable[[int, int, Report], object]
 """Called after each operator with (operators done, operators in all, its simulation)."""
 
 
 def run(
     model: str | Path | Mapping[str, object],
     hw: str | Path | HardwareSpec,
+    settings: RunSettings | None = None,
     *,
-    seq: int | None = None,
-    phase: str = "prefill",
-    context: int | None = None,
-    batch: int = 1,
-    strict_positions: bool = False,
-    objective: Objective = "latency",
-    policy: Policy = "best",
-    choose: Chooser | None = None,
-    overrides: Mapping[str, object] | None = None,
-    energy: str | Path | None = None,
-    spans: bool = False,
-    exact: bool = False,
-    progress: Progress | None = None,
+    strategy: Strategy | None = None,
+    progress: RunProgress | None = None,
+    **options: Unpack[RunOptions],
 ) -> RunResult:
     """Map and simulate a model.
 
@@ -61,49 +58,33 @@ def run(
         Preset, path of a Hugging Face ``config.json`` or of a YAML file, or a configuration.
     hw
         Machine: preset, path or spec.
-    seq, phase, context, batch
-        What to compute: tokens per sequence, ``"prefill"`` or ``"decode"``, tokens in the KV cache, sequences.
-    strict_positions
-        Refuse more positions than the model was trained with.
-    objective
-        ``"latency"``, ``"energy"`` or ``"edp"``.
-    policy
-        ``"best"`` proves an optimum; ``"gemmini_auto"`` takes the tile of Gemmini's library.
-    choose
-        Finds the mapping of a matmul in another way (`mapper.search.strategies`); objective and policy are then its
-        own.
-    overrides
-        Changes of the machine by dotted key.
-    energy
-        Energy preset; None: the machine's own.
-    spans
-        Record stretches of activity for a trace.
-    exact
-        Simulate every loop and every repetition; otherwise steady sequences of loops are passed over, and two
-        repetitions stand for all.
+    settings
+        What to compute and how; None: made of ``options``.
+    strategy
+        Finds the mapping of a matmul in place of the search that the settings name (`mapper.search.strategies`).
     progress
         Told after each operator.
+    **options
+        Fields of `RunSettings` by name, for ``RunSettings(**options)``, as in ``seq=512, objective="edp"``.
 
     Raises
     ------
-    SpecError, GraphError, MappingError, ProgramError
+    SettingsError, SpecError, GraphError, MappingError, ProgramError
         For bad input; the message says what and where.
+    TypeError
+        For an option that is no setting, or options beside settings.
     """
-    spec = load(hw, overrides)
+    chosen = _settings(settings, options)
+    spec = load(hw, chosen.overrides)
     graph = workloads.build(
-        model, seq=seq, phase=phase, context=context, batch=batch, strict_positions=strict_positions
+        model,
+        seq=chosen.seq,
+        phase=chosen.phase,
+        context=chosen.context,
+        batch=chosen.batch,
+        strict_positions=chosen.strict_positions,
     )
-    return run_graph(
-        graph,
-        spec,
-        objective=objective,
-        policy=policy,
-        choose=choose,
-        energy=energy,
-        spans=spans,
-        exact=exact,
-        progress=progress,
-    )
+    return run_graph(graph, spec, chosen, strategy=strategy, progress=progress)
 
 
 def map_matmul(
@@ -111,28 +92,30 @@ def map_matmul(
     k: int,
     n: int,
     hw: str | Path | HardwareSpec,
+    settings: RunSettings | None = None,
     *,
-    objective: Objective = "latency",
-    policy: Policy = "best",
-    choose: Chooser | None = None,
-    overrides: Mapping[str, object] | None = None,
-    energy: str | Path | None = None,
-    spans: bool = False,
-    exact: bool = False,
+    strategy: Strategy | None = None,
+    **options: Unpack[RunOptions],
 ) -> RunResult:
-    """Map and simulate one matmul, C[m, n] = A[m, k] B[k, n]."""
+    """Map and simulate one matmul, C[m, n] = A[m, k] B[k, n]; the arguments and errors are those of `run`."""
+    chosen = _settings(settings, options)
+    return run_graph(matmul_graph(m, k, n), load(hw, chosen.overrides), chosen, strategy=strategy)
+
+
+def matmul_graph(m: int, k: int, n: int) -> OpGraph:
+    """Return the graph of one matmul."""
     operator = workloads.matmul("matmul", m, k, n)
-    graph = OpGraph(f"matmul {m}x{k}x{n}", [operator], config={"m": m, "k": k, "n": n})
-    return run_graph(
-        graph,
-        load(hw, overrides),
-        objective=objective,
-        policy=policy,
-        choose=choose,
-        energy=energy,
-        spans=spans,
-        exact=exact,
-    )
+    return OpGraph(f"matmul {m}x{k}x{n}", [operator], config={"m": m, "k": k, "n": n})
+
+
+def _settings(settings: RunSettings | None, options: RunOptions) -> RunSettings:
+    if settings is None:
+        return RunSettings(**options)
+    if options:
+        raise TypeError(
+            f"{', '.join(options)}: give either settings or options; change settings by dataclasses.replace"
+        )
+    return settings
 
 
 def load(hw: str | Path | HardwareSpec, overrides: Mapping[str, object] | None = None) -> HardwareSpec:
@@ -145,22 +128,21 @@ def load(hw: str | Path | HardwareSpec, overrides: Mapping[str, object] | None =
 def run_graph(
     graph: OpGraph,
     spec: HardwareSpec,
+    settings: RunSettings | None = None,
     *,
-    objective: Objective = "latency",
-    policy: Policy = "best",
-    choose: Chooser | None = None,
-    energy: str | Path | None = None,
-    spans: bool = False,
-    exact: bool = False,
-    progress: Progress | None = None,
+    strategy: Strategy | None = None,
+    progress: RunProgress | None = None,
+    **options: Unpack[RunOptions],
 ) -> RunResult:
-    """Map and simulate a graph, group by group."""
-    require(spec)
-    prices = hwconfigs.load_energy(energy or spec.energy).bind(spec)
-    groups = fusion_groups(graph, spec)
-    compiler = Compiler(spec, prices, lay_out(groups), choose or chooser(policy, objective))
+    """Map and simulate a graph, group by group; the arguments and errors are those of `run`.
+
+    Settings that say what to build, or change the machine, have no effect: graph and machine are given.
+    """
+    chosen = _settings(settings, options)
+    require_goal(chosen.objective, OBJECTIVES)
+    groups, compiler = _grouped(graph, spec, chosen, strategy)
     compiler.search(groups)
-    evaluator = Evaluator(spec, prices, spans, exact, MemoryState(spec))
+    evaluator = Evaluator(spec, compiler.prices, chosen.spans, chosen.exact, MemoryState(spec))
     estimates: dict[str, Report] = {}
     simulations: dict[str, Report] = {}
     for group in groups:
@@ -178,4 +160,38 @@ def run_graph(
         model_report(graph.name, [estimates[op.name] for op in graph.operators], graph.repeat),
         model_report(graph.name, [simulations[op.name] for op in graph.operators], graph.repeat),
         compiler.choices,
+        chosen,
     )
+
+
+def search_graph(
+    graph: OpGraph,
+    spec: HardwareSpec,
+    settings: RunSettings | None = None,
+    *,
+    progress: SearchProgress | None = None,
+    **options: Unpack[RunOptions],
+) -> dict[str, MappingResult]:
+    """Search the mapping of every matmul that `run_graph` runs, by name of its group, and simulate nothing.
+
+    With ``objective="pareto"`` each result has the whole front. An interrupted search returns what it found so far.
+    """
+    chosen = _settings(settings, options)
+    groups, compiler = _grouped(graph, spec, chosen, None)
+    results = {}
+    for group in groups:
+        if group.unit == "array":
+            space = LoopSpace(compiler.problem(group), spec, compiler.prices)
+            results[group.name] = search(space, chosen.objective, chosen.search, chosen.strategy_options(progress))
+    return results
+
+
+def _grouped(
+    graph: OpGraph, spec: HardwareSpec, settings: RunSettings, strategy: Strategy | None
+) -> tuple[tuple[FusionGroup, ...], Compiler]:
+    """Return the fusion groups of a graph, and what searches and lowers them."""
+    require(spec)
+    prices = hwconfigs.load_energy(settings.energy or spec.energy).bind(spec)
+    groups = fusion_groups(graph, spec)
+    found_by = strategy or SearchStrategy(settings.objective, settings.search, settings.strategy_options())
+    return groups, Compiler(spec, prices, lay_out(groups), found_by)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from hwconfigs import HardwareSpec
 from mapper.graph.fusion_group import FusionGroup
 from mapper.mapping.loop_nest import LoopNest
-from mapper.search.strategies import Choice
+from mapper.search.mapping_result import MappingResult
+from mapper.settings import RunSettings
 from simulator.report import Report
 from workloads import OpGraph
 
@@ -24,8 +25,10 @@ class RunResult:
     """Loop nest of each matmul by name; it is the mapping of the group that the matmul leads."""
     estimate: Report
     simulation: Report
-    choices: dict[str, Choice] = field(default_factory=dict)
+    choices: dict[str, MappingResult] = field(default_factory=dict)
     """How each of the mappings was found."""
+    settings: RunSettings = field(default_factory=RunSettings)
+    """What was computed and how it was mapped; a strategy of one's own replaces the search that they name."""
 
     def group(self, operator: str) -> FusionGroup:
         """Return the group in which an operator ran.

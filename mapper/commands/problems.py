@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from hwconfigs.errors import SpecError
 from mapper.errors import MappingError
+from mapper.settings import SettingsError
 from simulator.program import ProgramError
 from workloads.errors import GraphError
 
@@ -21,12 +22,12 @@ def explanation(problem: BaseException) -> list[str]:
         # Files are opened and written by name; what has none is the screen.
         where = problem.filename or "standard output"
         return [f"{where}: {problem.strerror or problem}"]
-    if isinstance(problem, (CommandError, SpecError, GraphError, ProgramError, MappingError)):
+    if isinstance(problem, (CommandError, SettingsError, SpecError, GraphError, ProgramError, MappingError)):
         return [line for line in str(problem).splitlines() if line.strip()] or [type(problem).__name__]
     return []
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the closest of ``names``, or nothing."""
-    found = difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    close = difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

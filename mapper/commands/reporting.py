@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapper.commands.answers import Answer, json_file, picture_file
 from mapper.reports import run_tables
 from mapper.reports.roofline import sentence
-from mapper.reports.run_json import run_text
+from mapper.reports.run_json import run_dict
 from mapper.reports.text import wrapped
 
 if TYPE_CHECKING:
-    from mapper.commands.outputs import Output
+    from matplotlib.figure import Figure
+
     from mapper.result import RunResult
     from workloads import OpGraph
 
@@ -53,18 +56,25 @@ def position_lines(graph: OpGraph) -> list[str]:
     return [f"note: sequence {seq + context} is longer than the {trained} positions {asked['model']} was trained with"]
 
 
-def write_outputs(result: RunResult, objective: str, outputs: Mapping[str, Output]) -> None:
-    """Write the files that were asked for."""
-    if "json" in outputs:
-        outputs["json"].finish(lambda path: path.write_text(run_text(result, objective), encoding="utf-8"))
-    if "trace" in outputs:
-        from simulator.views.perfetto import write_trace
+def run_answer(result: RunResult, *, explained: bool, above: Sequence[str] = (), below: Sequence[str] = ()) -> Answer:
+    """What ``run`` and ``map`` say of a run, between more lines; the report as JSON, the trace and the breakdown."""
+    return Answer(
+        "\n".join([*above, summary(result, explained=explained), *below]),
+        {
+            "json": json_file(lambda: run_dict(result)),
+            "trace": lambda path, ending: _write_trace(result, path, ending),
+            "plot": picture_file(lambda: _breakdown(result)),
+        },
+    )
 
-        packed = outputs["trace"].path.suffix == ".gz"
-        outputs["trace"].finish(lambda path: write_trace(result.simulation, path, compressed=packed))
-    if "plot" in outputs:
-        from simulator.views.plots import breakdown, draw_breakdown, save
 
-        figure = draw_breakdown(breakdown(result.simulation, result.estimate))
-        kind = outputs["plot"].path.suffix[1:].lower()
-        outputs["plot"].finish(lambda path: save(figure, path, kind))
+def _write_trace(result: RunResult, path: Path, ending: str) -> None:
+    from simulator.views.perfetto import write_trace
+
+    write_trace(result.simulation, path, compressed=ending == ".gz")
+
+
+def _breakdown(result: RunResult) -> Figure:
+    from simulator.views.plots import breakdown, draw_breakdown
+
+    return draw_breakdown(breakdown(result.simulation, result.estimate))

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from mapper.commands.exit_codes import INTERRUPTED
 from mapper.commands.outputs import Output
 from mapper.commands.problems import CommandError
 from mapper.studies import mapspace, mapspace_report
 from mapper.studies.mapspace import Distribution
-
-INTERRUPTED = 130
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from mapper.commands.problems import CommandError
-from mapper.nest.mapspace.nest_space import NestSpace
 
 MOST_UNITS = 1024
 """Units per dimension that are chosen without being asked: tables of a few million combinations, proofs in seconds."""
@@ -20,7 +19,7 @@ def parse(text: str, dims: Sequence[str]) -> dict[str, int]:
     CommandError
         For anything but ``dim=number`` with commas between, unknown dimensions, zero, and what is given twice.
     """
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for part in text.split(","):
         match = re.fullmatch(r"\s*([a-z]+)\s*=\s*([0-9]{1,10})\s*", part)
         if not match:
@@ -28,14 +27,9 @@ def parse(text: str, dims: Sequence[str]) -> dict[str, int]:
         dim, unit = match[1], int(match[2])
         if dim not in dims:
             raise CommandError(f"--units: unknown dimension {dim!r}; there are {', '.join(dims)}")
-        if dim in found:
+        if dim in sizes:
             raise CommandError(f"--units: {dim} is given twice")
         if unit < 1:
             raise CommandError(f"--units: {dim}={unit}: must be at least 1 element")
-        found[dim] = unit
-    return found
-
-
-def of(space: NestSpace) -> dict[str, int]:
-    """The units of a space, those of its first outer choice [elements]."""
-    return {dim: space.axes.grid(space.axes.variants[0], dim).unit for dim in space.axes.dims}
+        sizes[dim] = unit
+    return sizes

@@ -13,6 +13,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from mapper.commands.exit_codes import BAD_INPUT, GATE_FAILED
 from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
 from mapper.validation import scoreboard
@@ -24,8 +25,6 @@ from mapper.validation.measured.runner import Progress, run_firesim, run_rtl
 
 if TYPE_CHECKING:
     from tqdm import tqdm
-
-GATE_FAILED, BAD_ROWS = 1, 2
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -74,7 +73,7 @@ def _timeloop(options: argparse.Namespace) -> int:
             content = json.dumps(timeloop.as_dict(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
             outputs["json"].finish(lambda path: path.write_text(content, encoding="utf-8"))
     if found.problems:
-        return BAD_ROWS
+        return BAD_INPUT
     return GATE_FAILED if found.mismatches else 0
 
 
@@ -90,7 +89,7 @@ def _measured(options: argparse.Namespace) -> int:
         print(scoreboard.text(found))
         _write(found, outputs)
     if found.bad:
-        return BAD_ROWS
+        return BAD_INPUT
     return GATE_FAILED if any(not verdict.holds for verdict in verdicts(found.run)) else 0
 
 

@@ -20,6 +20,9 @@ Goal: TypeAlias = Literal["latency", "energy", "edp", "pareto"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp")
 GOALS: tuple[Goal, ...] = (*OBJECTIVES, "pareto")
 
+OBJECTIVE_NAMES: dict[Goal, str] = {"latency": "latency", "energy": "energy", "edp": "EDP", "pareto": "EDP"}
+"""The number that a goal minimises, in words."""
+
 Metric = TypeVar("Metric", float, "Floats")
 """A metric of one mapping, or a column of many."""
 

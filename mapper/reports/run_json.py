@@ -6,7 +6,6 @@ that are there keep their meaning within ``tilewright.report/1``.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 
@@ -16,21 +15,21 @@ from mapper.mapping.loop_nest import LoopNest
 from mapper.reports.finalists import finalists_dict
 from mapper.reports.roofline import cycles_by_bound, floors, limit
 from mapper.result import RunResult
-from mapper.search.strategies import Choice
+from mapper.search.mapping_result import MappingResult
 from mapper.version import __version__
 from simulator.report import Action, Report
 
 SCHEMA = "tilewright.report/1"
 
 
-def run_dict(result: RunResult, objective: str) -> dict[str, object]:
+def run_dict(result: RunResult) -> dict[str, object]:
     """The whole run as plain data."""
     graph, spec = result.graph, result.spec
     found = floors(graph, spec)
     return {
         "schema": SCHEMA,
         "version": __version__,
-        "objective": objective,
+        "objective": result.settings.objective,
         "workload": {
             "name": graph.name,
             "config": graph.config,
@@ -52,11 +51,6 @@ def run_dict(result: RunResult, objective: str) -> dict[str, object]:
         "estimate": report_dict(result.estimate),
         "simulation": report_dict(result.simulation),
     }
-
-
-def run_text(result: RunResult, objective: str) -> str:
-    """The file's text."""
-    return json.dumps(run_dict(result, objective), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def report_dict(report: Report) -> dict[str, object]:
@@ -128,7 +122,7 @@ def _placements_dict(result: RunResult) -> dict[str, object]:
     return {op.name: rows[op.name] for op in result.graph.operators}
 
 
-def _search_dict(choice: Choice) -> dict[str, object]:
+def _search_dict(choice: MappingResult) -> dict[str, object]:
     """How a mapping was found, with the finalists if the winner was simulated."""
     final = {} if choice.finalists is None else {"final": finalists_dict(choice.finalists)}
     return {**choice.details, **final}

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from mapper.cost.objective import Goal
+from mapper.cost.objective import OBJECTIVE_NAMES, Goal
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LoopNest
-from mapper.search.algorithms.annealing import AnnealingSearcher
-from mapper.search.algorithms.exhaustive import ExhaustiveSearcher
-from mapper.search.algorithms.genetic import GeneticSearcher
-from mapper.search.algorithms.random_search import RandomSearcher
-from mapper.search.budget import DEFAULT_EVALUATIONS, Budget
-from mapper.search.evaluation import Evaluator
-from mapper.search.front import Front
-from mapper.search.searcher import Candidate, Searcher
+from mapper.search import registry
+from mapper.search.budget import Budget
+from mapper.search.evaluation import CandidateEvaluator
+from mapper.search.front import ParetoFront
+from mapper.search.options import SearchProgress
+from mapper.search.searcher import PricedRow, Searcher
 from mapper.search.space import Floor, Space, require_goal
-
-ALGORITHMS: tuple[type[Searcher], ...] = (ExhaustiveSearcher, RandomSearcher, AnnealingSearcher, GeneticSearcher)
 
 STALE_BATCHES = 32
 """Batches in a row with hardly a new candidate after which a search is taken to have seen what it can reach."""
@@ -30,19 +25,16 @@ HARDLY = 0.01
 
 Status: TypeAlias = Literal["optimal", "budget", "stale", "interrupted"]
 
-Progress = Callable[[int, float, float], object]
-"""Told after each batch: candidates priced, seconds, best value of the objective so far."""
-
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """What a search came back with."""
 
     algorithm: str
     goal: Goal
     mapping: LoopNest
-    best: Candidate
-    front: Front
+    best: PricedRow
+    front: ParetoFront
     """Only for the goal ``"pareto"``."""
     status: Status
     """optimal: every candidate was priced or is dominated by one that was; budget: the budget ended; stale: hardly
@@ -70,16 +62,16 @@ class Found:
 
     def statement(self, of: str) -> str:
         """One sentence: what was proved, or how far the best may be from the optimum; ``of`` names the space."""
-        best = "least EDP" if self.goal == "edp" else f"least {self.goal}"
-        what = "whole front" if self.goal == "pareto" else best
+        least = f"least {OBJECTIVE_NAMES[self.goal]}"
         rate = f"{self.evaluated / max(self.seconds, 1e-9):,.0f}/s"
         if self.status == "optimal":
-            return f"optimal: {what} of {of}, all but equal ones evaluated ({self.evaluated:,}, {rate})"
+            target = "whole front" if self.goal == "pareto" else least
+            return f"optimal: {target} of {of}, all but equal ones evaluated ({self.evaluated:,}, {rate})"
         ended = {"budget": "end of its budget", "stale": "nothing new to be found", "interrupted": "interrupted"}
-        what, its = ("front", "its least EDP is ") if self.goal == "pareto" else (best, "")
+        target, measure = ("front", "its least EDP is ") if self.goal == "pareto" else (least, "")
         return (
-            f"not proved: {what} of {self.evaluated:,} evaluated of {of} ({self.algorithm}, {rate}, "
-            f"{ended[self.status]}); {its}at most {self.gap:.1%} above what is possible at all"
+            f"not proved: {target} of {self.evaluated:,} evaluated of {of} ({self.algorithm}, {rate}, "
+            f"{ended[self.status]}); {measure}at most {self.gap:.1%} above what is possible at all"
         )
 
     def details(self) -> dict[str, object]:
@@ -95,24 +87,22 @@ class Found:
         }
 
 
-def algorithm(name: str) -> type[Searcher]:
-    """Return a search by name; a `MappingError` lists those there are."""
-    for kind in ALGORITHMS:
-        if kind.name == name:
-            return kind
-    raise MappingError(f"unknown search {name!r}; use {', '.join(kind.name for kind in ALGORITHMS)}")
+def searchers() -> dict[str, type[Searcher]]:
+    """Return the searches of the registry that propose candidates and are told their costs, by name."""
+    loaded = {method.name: registry.load(method) for method in registry.METHODS}
+    return {name: kind for name, kind in loaded.items() if isinstance(kind, type) and issubclass(kind, Searcher)}
 
 
 def find(
     space: Space,
     goal: Goal = "latency",
-    search: str = "genetic",
+    search: str | type[Searcher] = "genetic",
     *,
     budget: Budget | None = None,
     seed: int = 0,
     workers: int = 1,
-    progress: Progress | None = None,
-) -> Found:
+    progress: SearchProgress | None = None,
+) -> SearchResult:
     """Search ``space`` and return the best that was found.
 
     Parameters
@@ -122,9 +112,10 @@ def find(
     goal
         ``"latency"``, ``"energy"``, ``"edp"`` or ``"pareto"``.
     search
-        ``"exhaustive"``, ``"random"``, ``"annealing"`` or ``"genetic"``.
+        A subclass of `Searcher`, or the name of one in `mapper.search.registry`: ``"exhaustive"``, ``"random"``,
+        ``"annealing"`` or ``"genetic"``.
     budget
-        None: until the whole space was walked (exhaustive), or `DEFAULT_EVALUATIONS` evaluations.
+        None: the searcher's `Searcher.default_budget`.
     seed
         Equal seeds and budgets of evaluations give equal results, whatever the number of workers.
     workers
@@ -140,19 +131,24 @@ def find(
         Only when nothing was priced yet; later an interrupt returns the best so far.
     """
     require_goal(goal)
-    kind = algorithm(search)
+    kind = _searcher(search) if isinstance(search, str) else search
     if seed < 0:
         raise MappingError(f"seed={seed}: must not be negative")
-    if budget is None:
-        budget = Budget() if kind is ExhaustiveSearcher else Budget(evaluations=DEFAULT_EVALUATIONS)
-    return drive(kind(space, goal, seed), budget, workers, progress)
+    return drive(kind(space, goal, seed), budget or kind.default_budget, workers, progress)
 
 
-def drive(searcher: Searcher, budget: Budget, workers: int = 1, progress: Progress | None = None) -> Found:
+def _searcher(name: str) -> type[Searcher]:
+    known = searchers()
+    if name not in known:
+        raise MappingError(f"unknown search {name!r}; use {', '.join(known)}")
+    return known[name]
+
+
+def drive(searcher: Searcher, budget: Budget, workers: int = 1, progress: SearchProgress | None = None) -> SearchResult:
     """Run a searcher to the end of its budget."""
     state = _Drive(searcher, budget, progress)
     interrupted = False
-    with Evaluator(searcher.space, workers) as evaluator:
+    with CandidateEvaluator(searcher.space, workers) as evaluator:
         try:
             while state.step(evaluator):
                 pass
@@ -163,7 +159,7 @@ def drive(searcher: Searcher, budget: Budget, workers: int = 1, progress: Progre
     if searcher.best is None:
         searcher.space.sample(1, searcher.random)  # raises with the census, for there is no candidate at all
         raise MappingError(f"{searcher.name}: nothing was proposed")
-    return Found(
+    return SearchResult(
         searcher.name,
         searcher.goal,
         searcher.space.mapping(searcher.best.row),
@@ -180,7 +176,7 @@ def drive(searcher: Searcher, budget: Budget, workers: int = 1, progress: Progre
 class _Drive:
     """Where a search is: what it has spent of its budget."""
 
-    def __init__(self, searcher: Searcher, budget: Budget, progress: Progress | None) -> None:
+    def __init__(self, searcher: Searcher, budget: Budget, progress: SearchProgress | None) -> None:
         self.searcher = searcher
         self.budget = budget
         self.progress = progress
@@ -190,7 +186,7 @@ class _Drive:
         self.stale = 0
         self.status: Status = "budget"
 
-    def step(self, evaluator: Evaluator) -> bool:
+    def step(self, evaluator: CandidateEvaluator) -> bool:
         """Price one batch; False at the end."""
         rows = self.searcher.ask()
         if rows is None:

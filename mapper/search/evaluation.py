@@ -27,7 +27,7 @@ MOST_REMEMBERED = 1_000_000
 MOST_WORKERS = 256
 
 
-class Evaluator:
+class CandidateEvaluator:
     """Prices candidates of one space; a context manager, as its processes must end."""
 
     def __init__(self, space: Space, workers: int = 1) -> None:
@@ -38,7 +38,7 @@ class Evaluator:
         self._pool: Parallel | None = None
         self._known: dict[bytes, tuple[float, float, float]] = {}
 
-    def __enter__(self) -> Evaluator:
+    def __enter__(self) -> CandidateEvaluator:
         if self._workers > 1:
             from joblib import Parallel
 

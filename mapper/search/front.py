@@ -24,7 +24,7 @@ def least(columns: Sequence[Ints | Floats]) -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Front:
+class ParetoFront:
     """Candidates that no other one beats in cycles and energy at once, fewest cycles first."""
 
     rows: Ints = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
@@ -40,7 +40,7 @@ class Front:
         for row, cycles, energy in zip(self.rows, self.cycles, self.energy_pj, strict=True):
             yield tuple(int(gene) for gene in row), float(cycles), float(energy)
 
-    def joined(self, rows: Ints, costs: Costs) -> Front:
+    def joined(self, rows: Ints, costs: Costs) -> ParetoFront:
         """Return the front of these candidates and more; of equals the smaller footprint, then the smaller row."""
         if len(self):
             rows = np.concatenate([self.rows, rows])
@@ -48,4 +48,4 @@ class Front:
         energy = np.concatenate([self.energy_pj, costs.energy_pj])
         footprint = np.concatenate([self.footprint_bytes, costs.footprint_bytes])
         kept = staircase(cycles, energy, footprint, *rows.T)
-        return Front(rows[kept], cycles[kept], energy[kept], footprint[kept])
+        return ParetoFront(rows[kept], cycles[kept], energy[kept], footprint[kept])

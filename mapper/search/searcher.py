@@ -20,13 +20,14 @@ import numpy as np
 
 from mapper.cost.model import Costs
 from mapper.cost.objective import Goal
-from mapper.search.front import Front, least
+from mapper.search.budget import DEFAULT_EVALUATIONS, Budget
+from mapper.search.front import ParetoFront, least
 from mapper.search.space import Space
 from simulator.arrays import Rows
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class PricedRow:
     """One member of a space and its price."""
 
     row: tuple[int, ...]
@@ -53,13 +54,15 @@ class Searcher(ABC):
     name: str
     repeats = True
     """Whether a candidate may be proposed twice."""
+    default_budget = Budget(evaluations=DEFAULT_EVALUATIONS)
+    """Ends the search if the user sets no budget."""
 
     def __init__(self, space: Space, goal: Goal, seed: int = 0) -> None:
         self.space = space
         self.goal = goal
         self.random = np.random.default_rng(seed)
-        self.best: Candidate | None = None
-        self.front = Front()
+        self.best: PricedRow | None = None
+        self.front = ParetoFront()
         self._asked: Rows | None = None
         self._over = False
 
@@ -104,7 +107,7 @@ class Searcher(ABC):
             self.front = self.front.joined(rows, costs)
         keys = costs.keys(self.goal)
         found = least([*keys, *rows.T])
-        candidate = Candidate(
+        candidate = PricedRow(
             tuple(int(gene) for gene in rows[found]),
             float(costs.cycles[found]),
             float(costs.energy_pj[found]),

@@ -6,9 +6,9 @@ Two spaces fit: Gemmini's hardware loops (`mapper.search.spaces.hardware_loops`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.random import Generator
@@ -32,6 +32,17 @@ class Floor:
         return objective_value(goal, self.cycles, self.energy_pj)
 
 
+class Scope(NamedTuple):
+    """What a search of a space is about, for the sentence that states its result."""
+
+    population: str
+    """How many members of which kind are searched: ``"9,000 nests"``."""
+    premises: str = ""
+    """What the result holds for, if the sentence is to say so."""
+    details: Mapping[str, object] = {}
+    """The same as plain data."""
+
+
 class Space(Protocol):
     """A mapspace as a search meets it. All random numbers come from the generator that is passed in."""
 
@@ -41,6 +52,9 @@ class Space(Protocol):
 
     def describe(self) -> str:
         """Return the axes, their sizes and the product as one line."""
+
+    def scope(self) -> Scope:
+        """Return what a statement about the space needs to say."""
 
     def sample(self, count: int, random: Generator) -> Rows:
         """Return legal candidates, each drawn uniformly from all legal ones.

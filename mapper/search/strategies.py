@@ -1,152 +1,154 @@
-"""Which mapping a matmul runs with, and how it was found: proved, searched, the library's or from a file."""
+"""How the mapping of a matmul is found: by a method of `mapper.search.registry`, by one of your own, or from a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost.objective import Objective
-from mapper.cost.simulation_limits import check_floor
+from mapper.cost.objective import Goal
 from mapper.errors import MappingError
-from mapper.graph.capabilities import require
+from mapper.lowering.gemmini_library import auto_tiling
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.mapping_file import require_for
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
-from mapper.search.budget import Budget
-from mapper.search.driver import Found, Progress, find
-from mapper.search.exact import hardware_loops
-from mapper.search.finalists import Finalists, finalists
-from mapper.search.policy import Policy, library_mapping
+from mapper.search import registry
+from mapper.search.driver import find
+from mapper.search.mapping_result import FrontPoint, MappingResult, SearchInterrupted
+from mapper.search.options import SearchOptions
+from mapper.search.searcher import Searcher
+from mapper.search.space import Space
 from mapper.search.spaces.hardware_loops import LoopSpace
 
+SearchFunction: TypeAlias = Callable[[Space, Goal, SearchOptions], MappingResult]
+"""A search that is no `Searcher`: it finds a mapping without asking and telling."""
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The mapping of a matmul."""
+Method: TypeAlias = str | type[Searcher] | SearchFunction
+"""A name of `mapper.search.registry`, or the search itself."""
 
-    mapping: LoopNest
-    statement: str = ""
-    """One sentence on how it was found, and what is known of better ones."""
-    details: Mapping[str, object] = field(default_factory=dict)
-    """The same as plain data."""
-    finalists: Finalists | None = None
-    """The best few by the estimate with their simulations, if the winner was to be simulated."""
-    found: Found | None = None
-    """What the search came back with, if a search of `mapper.search.driver` was asked for."""
+Strategy: TypeAlias = Callable[[MatmulProblem, HardwareSpec, EnergyModel], MappingResult]
+"""Finds the mapping of one matmul on one machine."""
 
 
-Chooser: TypeAlias = Callable[[MatmulProblem, HardwareSpec, EnergyModel], Choice]
+def search(space: Space, goal: Goal, method: Method, options: SearchOptions | None = None) -> MappingResult:
+    """Search a space of either kind by any method.
+
+    Parameters
+    ----------
+    space
+        What to search: `mapper.search.spaces.hardware_loops.LoopSpace`, `mapper.search.spaces.loop_nests.LoopNests`, or
+        one of your own.
+    goal
+        ``"latency"``, ``"energy"``, ``"edp"`` or ``"pareto"``.
+    method
+        A name of `mapper.search.registry.METHODS`, a subclass of `Searcher`, or a function.
+    options
+        Budget, seed, processes, finalists and progress.
+
+    Raises
+    ------
+    MappingError
+        For an unknown method, when no mapping is legal, or when an option makes no sense.
+    KeyboardInterrupt
+        Only when nothing was found yet; later an interrupt returns the best so far.
+    """
+    chosen = _loaded(method) if isinstance(method, str) else method
+    options = options or SearchOptions()
+    if isinstance(chosen, type) and issubclass(chosen, Searcher):
+        return _asked_and_told(space, goal, chosen, options)
+    return cast(SearchFunction, chosen)(space, goal, options)
 
 
-class SearchInterrupted(KeyboardInterrupt):
-    """The user interrupted a search that had found something already."""
-
-    def __init__(self, choice: Choice) -> None:
-        super().__init__()
-        self.choice = choice
-
-
-@dataclass(frozen=True, slots=True)
-class Optimal:
-    """The optimum of the mapspace under the estimate, proved."""
-
-    objective: Objective = "latency"
-    budget: int | None = None
-    """Evaluations; None until it is proved."""
-    count: int | None = None
-    """Finalists that are simulated; the winner of the simulation is taken. None: the best by the estimate."""
-
-    def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
-        if self.count is not None:
-            return self._final(problem, spec, prices)
-        result = hardware_loops.search(problem, spec, prices, self.objective, self.budget)
-        statement = result.statement()
-        if result.status != "optimal":
-            statement = (
-                f"not proved: least {self.objective} of {result.evaluated:,} evaluated of {result.legal:,} legal "
-                f"mappings, most promising first (end of the budget); at most {result.gap:.1%} above what is possible "
-                "at all"
-            )
-        return Choice(result.mapping, statement, self._details(result))
-
-    def _final(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
-        final = finalists(problem, spec, prices, self.objective, self.count or 0)
-        return Choice(final.winner.mapping, final.proved.statement(), self._details(final.proved), final)
-
-    def _details(self, result: hardware_loops.Proved) -> dict[str, object]:
-        return {
-            "search": "optimal",
-            "objective": self.objective,
-            "status": result.status,
-            "candidates": result.candidates,
-            "legal": result.legal,
-            "evaluated": result.evaluated,
-            "lower_bound": result.lower_bound,
-            "value": result.value,
-            "gap": result.gap,
-        }
+def _loaded(name: str) -> type[Searcher] | SearchFunction:
+    method = registry.find_method(name)
+    if method is None:
+        raise MappingError(f"unknown search {name!r}; use {', '.join(one.name for one in registry.METHODS)}")
+    return cast("type[Searcher] | SearchFunction", registry.load(method))
 
 
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """The best of a search that need not see everything."""
+def _asked_and_told(space: Space, goal: Goal, kind: type[Searcher], options: SearchOptions) -> MappingResult:
+    """Drive a searcher to its end and say what it found as a proof would."""
+    result = find(
+        space,
+        goal,
+        kind,
+        budget=options.budget,
+        seed=options.seed,
+        workers=options.workers,
+        progress=options.progress,
+    )
+    scope = space.scope()
+    statement = "; ".join(filter(None, [result.statement(scope.population), scope.premises]))
+    best = FrontPoint(result.mapping, result.best.cycles, result.best.energy_pj)
+    return MappingResult(
+        result.mapping,
+        statement,
+        {**result.details(), **scope.details},
+        estimated=best,
+        front=tuple(FrontPoint(space.mapping(row), cycles, energy) for row, cycles, energy in result.front),
+        interrupted=result.status == "interrupted",
+    )
 
-    search: str
-    objective: Objective = "latency"
-    budget: Budget | None = None
-    seed: int = 0
-    workers: int = 1
-    progress: Progress | None = None
 
-    def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
-        require(spec)
-        check_floor(problem, spec)
-        space = LoopSpace.of(problem, spec, prices)
-        found = find(
-            space,
-            self.objective,
-            self.search,
-            budget=self.budget,
-            seed=self.seed,
-            workers=self.workers,
-            progress=self.progress,
-        )
-        statement = found.statement(f"{space.maps.legal:,} legal mappings")
-        choice = Choice(found.mapping, statement, found.details(), found=found)
-        if found.status == "interrupted":
-            raise SearchInterrupted(choice)
-        return choice
+def library_tile(space: Space, goal: Goal, options: SearchOptions) -> MappingResult:
+    """Return the mapping that Gemmini's library would run: the greedy tile of ``tiled_matmul_auto``, not searched.
+
+    Raises
+    ------
+    MappingError
+        When its tile does not fit the machine, or for a mapspace of other mappings than hardware loops.
+    """
+    del goal, options
+    if not isinstance(space, LoopSpace):
+        raise MappingError("gemmini_auto is a hardware loop; it is in no other mapspace")
+    problem, spec = space.problem, space.spec
+    maps = MapSpace(problem, spec)
+    tiling = auto_tiling(problem.m, problem.k, problem.n, spec)
+    loop = maps.holding(HardwareLoop(tiling.i, tiling.k, tiling.j, "mnk"))
+    violations = maps.violations(loop)
+    if violations:
+        raise MappingError(f"gemmini_auto on {spec.name}", violations)
+    return MappingResult(maps.nest(loop), "gemmini_auto: the tile of Gemmini's library, not searched")
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
-    """The tile of Gemmini's library."""
+class SearchStrategy:
+    """Searches the hardware loops of a matmul for one goal by one method."""
 
-    def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
-        del prices
-        return Choice(library_mapping(problem, spec), "gemmini_auto: the tile of Gemmini's library, not searched")
+    goal: Goal = "latency"
+    method: Method = registry.DEFAULT_METHOD
+    options: SearchOptions = field(default_factory=SearchOptions)
+
+    def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> MappingResult:
+        """Return the mapping.
+
+        Raises
+        ------
+        SearchInterrupted
+            When the user ended the search; it carries the best so far.
+        """
+        result = search(LoopSpace(problem, spec, prices), self.goal, self.method, self.options)
+        if result.interrupted:
+            raise SearchInterrupted(result)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
-    """A mapping that is given."""
+class FixedMapping:
+    """A mapping that is given, and not searched."""
 
     mapping: LoopNest
     origin: str = "mapping"
 
-    def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> Choice:
+    def __call__(self, problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -> MappingResult:
+        """Return the mapping; a `MappingError` if it is for something else or does not fit."""
         del prices
         require_for(self.mapping, problem=problem.dims, machine=spec.name, origin=self.origin)
         space = MapSpace(problem, spec)
         violations = space.violations(space.loop(self.mapping))
         if violations:
             raise MappingError(f"{self.origin}: does not fit {spec.name}", violations)
-        return Choice(self.mapping, f"fixed: {self.origin}, not searched")
-
-
-def chooser(policy: Policy, objective: Objective) -> Chooser:
-    """Return the chooser of a named policy."""
-    return Library() if policy == "gemmini_auto" else Optimal(objective)
+        return MappingResult(self.mapping, f"fixed: {self.origin}, not searched")

@@ -27,11 +27,10 @@ import pairs
 from mapper import pipeline
 from mapper.compiler import Compiler
 from mapper.evaluation import evaluate
-from mapper.search.policy import Policy
 from simulator.program import MatmulLoop
 from simulator.report import Report
 
-POLICIES: dict[str, Policy] = {"library": "gemmini_auto", "mapper": "best"}
+SEARCHES = {"library": "gemmini_auto", "mapper": "optimal"}
 
 COLUMNS = "{:<10} {:>5} {:<8} {:<8} {:>8} {:>9} {:>11} {:>10} {:>9} {:>9}"
 HEADINGS = (
@@ -58,11 +57,11 @@ class Seconds:
     loops: int = 0
 
 
-def run(model: str, machine: str, seq: int, policy: Policy, exact: bool) -> tuple[Report, Seconds]:
+def run(model: str, machine: str, seq: int, search: str, exact: bool) -> tuple[Report, Seconds]:
     """One run of the main path, timed."""
     with timed() as seconds:
         start = time.process_time()
-        report = pipeline.run(model, machine, seq=seq, policy=policy, exact=exact).simulation
+        report = pipeline.run(model, machine, seq=seq, search=search, exact=exact).simulation
         seconds.whole = time.process_time() - start
     return report, seconds
 
@@ -139,18 +138,18 @@ def main() -> None:
     )
     parser.add_argument("--sequences", type=int, nargs="+", default=[128, 512, 2048])
     parser.add_argument("--models", nargs="+", default=["bert-base", "gpt2"])
-    parser.add_argument("--mappings", nargs="+", choices=list(POLICIES), default=list(POLICIES))
+    parser.add_argument("--mappings", nargs="+", choices=list(SEARCHES), default=list(SEARCHES))
     parser.add_argument("--hw", default="gemmini_ibert")
     parser.add_argument("--curve", action="store_true", help="BERT-Base over sequences, default mode only")
     options = parser.parse_args()
     if options.curve:
         options.models, options.sequences = ["bert-base"], [128, 256, 512, 1024, 2048, 4096]
-    pipeline.run("bert-base", options.hw, seq=128, policy="gemmini_auto", exact=True)  # compiled code is loaded
+    pipeline.run("bert-base", options.hw, seq=128, search="gemmini_auto", exact=True)  # compiled code is loaded
     sys.stdout.write(COLUMNS.format(*HEADINGS) + "\n")
     for model in options.models:
         for seq in options.sequences:
             for mapping in options.mappings:
-                arguments = model, options.hw, seq, POLICIES[mapping]
+                arguments = model, options.hw, seq, SEARCHES[mapping]
                 quick, seconds = run(*arguments, exact=False)
                 if options.curve:
                     sys.stdout.write(line(model, seq, mapping, "default", quick, seconds, "-"))

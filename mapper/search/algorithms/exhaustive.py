@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mapper.cost.objective import Goal
+from mapper.search.budget import Budget
 from mapper.search.searcher import Searcher
 from mapper.search.space import Space
 from simulator.arrays import Rows
@@ -16,6 +17,7 @@ class ExhaustiveSearcher(Searcher):
 
     name = "exhaustive"
     repeats = False
+    default_budget = Budget()
 
     def __init__(self, space: Space, goal: Goal, seed: int = 0) -> None:
         super().__init__(space, goal, seed)

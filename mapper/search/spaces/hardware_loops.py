@@ -16,13 +16,19 @@ from numpy.random import Generator
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.model import CostModel, Costs
+from mapper.cost.objective import Goal
+from mapper.cost.simulation_limits import check_floor
+from mapper.graph.capabilities import require
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import ORDERS, Batch
 from mapper.mapspace.hardware_loops import MapSpace, nothing_fits
 from mapper.search.exact import hardware_loops
-from mapper.search.space import Floor
+from mapper.search.mapping_result import MappingResult
+from mapper.search.options import SearchOptions
+from mapper.search.proofs import prove_hardware_loops
+from mapper.search.space import Floor, Scope
 from simulator.arrays import Bools, Ints, Rows
 from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
 
@@ -37,13 +43,31 @@ REACH = 3.0
 class LoopSpace:
     """All hardware-loop mappings of one problem on one machine, and what they cost."""
 
-    maps: MapSpace
-    model: CostModel
+    problem: MatmulProblem
+    spec: HardwareSpec
+    energy: EnergyModel
 
-    @classmethod
-    def of(cls, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> LoopSpace:
-        """Return the space of a problem."""
-        return cls(MapSpace(problem, spec), CostModel.of(problem, spec, energy))
+    @cached_property
+    def maps(self) -> MapSpace:
+        """All hardware loops of the problem.
+
+        Raises
+        ------
+        MappingError
+            For a machine that this version does not lower for, and a problem that is too large to simulate.
+        """
+        require(self.spec)
+        check_floor(self.problem, self.spec)
+        return MapSpace(self.problem, self.spec)
+
+    @cached_property
+    def model(self) -> CostModel:
+        """What they cost by the estimate."""
+        return CostModel.of(self.problem, self.spec, self.energy)
+
+    def __getstate__(self) -> dict[str, object]:
+        self.model  # noqa: B018 - made once and sent along, so that no worker process makes it again
+        return self.__dict__
 
     @property
     def size(self) -> int:
@@ -51,6 +75,13 @@ class LoopSpace:
 
     def describe(self) -> str:
         return self.maps.describe()
+
+    def scope(self) -> Scope:
+        return Scope(f"{self.maps.legal:,} legal mappings")
+
+    def prove(self, goal: Goal, options: SearchOptions) -> MappingResult:
+        """Return the proved optimum or front."""
+        return prove_hardware_loops(self.problem, self.spec, self.energy, goal, options)
 
     @cached_property
     def _extents(self) -> tuple[Ints, Ints, Ints]:
@@ -171,8 +202,7 @@ class LoopSpace:
         return Batch(ORDERS[key // 8], bool(key & 4), held, m, k, n)
 
     def floor(self) -> Floor:
-        problem, spec = self.model.problem, self.model.spec
-        return Floor(*hardware_loops.lower_bound(problem, spec, self.model.energy))
+        return Floor(*hardware_loops.lower_bound(self.problem, self.spec, self.energy))
 
     def mapping(self, row: tuple[int, ...]) -> LoopNest:
         m, k, n = (int(column[0]) for column in self._values(np.array([row], dtype=np.int64)))

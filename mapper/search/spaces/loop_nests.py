@@ -15,10 +15,14 @@ import numpy as np
 from numpy.random import Generator
 
 from mapper.cost.model import Costs
+from mapper.cost.objective import Goal
 from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.search.exact import loop_nests
-from mapper.search.space import Floor
+from mapper.search.mapping_result import MappingResult
+from mapper.search.options import SearchOptions
+from mapper.search.proofs import prove_loop_nests
+from mapper.search.space import Floor, Scope
 from simulator.arrays import Bools, Ints, Rows
 
 ATTEMPTS = 12
@@ -43,6 +47,23 @@ class LoopNests:
 
     def describe(self) -> str:
         return self.nests.describe()
+
+    @property
+    def units(self) -> dict[str, int]:
+        """Steps of tile sizes by dimension, those of the first outer choice [elements]."""
+        axes = self.nests.axes
+        return {dim: axes.grid(axes.variants[0], dim).unit for dim in axes.dims}
+
+    def scope(self) -> Scope:
+        nests, units = self.nests, self.units
+        steps = ", ".join(f"{dim} {unit}" for dim, unit in units.items())
+        tiles = "perfect factors" if nests.axes.perfect else f"tiles of any size in units of {steps}"
+        premises = f"holds for {tiles}, the {nests.axes.spatial} array, {nests.accounting.name} accounting"
+        return Scope(f"{nests.total:,} nests", premises, {"units": units})
+
+    def prove(self, goal: Goal, options: SearchOptions) -> MappingResult:
+        """Return the proved optimum or front."""
+        return prove_loop_nests(self.nests, self.scope(), goal, options)
 
     def sample(self, count: int, random: Generator) -> Rows:
         return self.nests.sample(count, random)

@@ -13,8 +13,8 @@ import pytest
 import hwconfigs
 from mapper import cli
 from mapper.commands.machine import overrides
-from mapper.commands.map import extents
 from mapper.commands.problems import CommandError, explanation
+from mapper.commands.requests import extents
 from mapper.version import __version__
 
 HEAVY = {"numpy", "matplotlib", "simpy", "networkx", "pydantic", "yaml", "tqdm"}

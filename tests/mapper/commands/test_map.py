@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mapper import cli
-from mapper.commands import nests, searching
+from mapper.commands import nests
 from mapper.mapping.mapping_file import read_mapping
 
 SMALL = ["map", "64x96x80"]
@@ -32,7 +32,6 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_the_door_knows_the_same_names() -> None:
-    assert searching.SEARCHES == cli.SEARCHES
     assert tuple(nests.ACCOUNTINGS) == cli.ACCOUNTINGS
 
 

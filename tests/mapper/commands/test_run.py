@@ -17,12 +17,11 @@ import pytest
 import hwconfigs
 import workloads
 from mapper import cli, pipeline
-from mapper.commands.progress import Progress
+from mapper.commands.progress import OperatorProgress
 from mapper.commands.reporting import position_lines
 from mapper.errors import MappingError
 from mapper.mapping.hardware_loop import hardware_loop_of
 from mapper.mapping.mapping_file import read_mapping
-from mapper.search import policy
 
 ROOT = Path(cli.__file__).parents[1]
 SMALL = ["run", "bert-base", "--hw", "gemmini_ibert", "--seq", "16"]
@@ -215,14 +214,14 @@ def test_objectives_order_as_they_promise() -> None:
 def test_interrupt_prints_what_is_known_and_leaves_no_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = Progress.__call__
+    plain = OperatorProgress.__call__
 
-    def interrupted(self: Progress, *arguments: Any) -> None:
+    def interrupted(self: OperatorProgress, *arguments: Any) -> None:
         plain(self, *arguments)
         if len(self.finished) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Progress, "__call__", interrupted)
+    monkeypatch.setattr(OperatorProgress, "__call__", interrupted)
     assert cli.main([*SMALL, "--json", str(tmp_path / "r.json")]) == 130
     captured = capsys.readouterr()
     assert "interrupted: 3 of 14 operators" in captured.out
@@ -284,11 +283,10 @@ def test_explain_adds_a_table_of_causes(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_library_s_mapping_can_be_compared() -> None:
-    assert cli.POLICIES == policy.POLICIES
-    library = pipeline.map_matmul(512, 768, 768, "gemmini", policy="gemmini_auto")
+    library = pipeline.map_matmul(512, 768, 768, "gemmini", search="gemmini_auto")
     (mapping,) = library.mappings.values()
     assert hardware_loop_of(mapping).tiles == (5, 48, 5), "gemmini_rtl.csv: 512x768x768 runs as 5x5x48"
     best = pipeline.map_matmul(512, 768, 768, "gemmini")
     assert best.simulation.cycles < library.simulation.cycles
-    kept = pipeline.map_matmul(64, 64, 256, "gemmini_chip", policy="gemmini_auto")
+    kept = pipeline.map_matmul(64, 64, 256, "gemmini_chip", search="gemmini_auto")
     assert hardware_loop_of(next(iter(kept.mappings.values()))).held

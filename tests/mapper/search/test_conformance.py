@@ -18,7 +18,7 @@ from mapper.nest.model.accounting import DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import matmul
 from mapper.search.budget import Budget
-from mapper.search.driver import ALGORITHMS, Found, drive, find
+from mapper.search.driver import SearchResult, drive, find, searchers
 from mapper.search.exact import hardware_loops, loop_nests
 from mapper.search.front import least
 from mapper.search.searcher import Searcher
@@ -31,7 +31,7 @@ from tests.mapper.tiny import machine, prices
 
 def loops(shape: tuple[int, int, int], name: str) -> LoopSpace:
     spec = machine(name)
-    return LoopSpace.of(contiguous(*shape), spec, prices(spec))
+    return LoopSpace(contiguous(*shape), spec, prices(spec))
 
 
 def nests(
@@ -61,7 +61,7 @@ SPACES: dict[str, Callable[[], Space]] = {
 }
 ALL = [make() for make in SPACES.values()]
 every_space = pytest.mark.parametrize("space", ALL, ids=list(SPACES))
-every_search = pytest.mark.parametrize("kind", ALGORITHMS, ids=[kind.name for kind in ALGORITHMS])
+every_search = pytest.mark.parametrize("kind", searchers().values(), ids=list(searchers()))
 every_goal = pytest.mark.parametrize("goal", GOALS)
 
 
@@ -78,16 +78,16 @@ def played(searcher: Searcher, rounds: int = 2) -> list[tuple[Rows, Costs]]:
     return answers
 
 
-def outcome(found: Found) -> tuple[object, ...]:
+def outcome(found: SearchResult) -> tuple[object, ...]:
     """Everything of a result but the time it took."""
     front = [(row, cycles, energy) for row, cycles, energy in found.front]
     return found.mapping, found.best, front, found.status, found.evaluated, found.asked, found.floor
 
 
-FOUND: dict[tuple[int, Goal], Found] = {}
+FOUND: dict[tuple[int, Goal], SearchResult] = {}
 
 
-def exhausted(space: Space, goal: Goal) -> Found:
+def exhausted(space: Space, goal: Goal) -> SearchResult:
     """The proved optimum, worked out once."""
     key = id(space), goal
     if key not in FOUND:

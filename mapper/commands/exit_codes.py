@@ -1,0 +1,7 @@
+"""Exit codes of the command; nothing is imported here, for ``--help`` must answer at once."""
+
+GATE_FAILED = 1
+"""A comparison with measurements is outside its tolerance."""
+BAD_INPUT = 2
+INTERRUPTED = 130
+TERMINATED = 143

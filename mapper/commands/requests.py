@@ -1,0 +1,284 @@
+"""The options of the command line, checked against each other and made into settings; no namespace goes further."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mapper.commands.machine import overrides
+from mapper.commands.problems import CommandError, nearest
+from mapper.errors import MappingError
+from mapper.mapping.hardware_loop import hardware_loop_of
+from mapper.mapping.loop_nest import LoopNest
+from mapper.mapping.mapping_file import read_mapping
+from mapper.search import registry
+from mapper.search.budget import Budget
+from mapper.search.registry import SearchMethod
+from mapper.settings import RunSettings
+
+LARGEST = 2**31
+"""Largest extent accepted in one dimension."""
+
+BEST = "best"
+"""The word of ``--mapping`` for whatever the search finds."""
+
+LOOP_NEST_ONLY = ("accounting", "factors", "constraints", "units")
+SEARCH_ONLY = ("search", "budget", "seed", "workers", "finalists")
+NOT_FOR_FRONTS = ("trace", "yaml")
+NEEDS_SIMULATION = ("trace", "plot", "exact", "explain")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What ``tilewright run`` is to do."""
+
+    model: str
+    hw: str
+    settings: RunSettings
+    files: dict[str, str | None]
+    """Path by purpose."""
+    explain: bool
+
+    @property
+    def reads(self) -> tuple[str | None, ...]:
+        """Names or paths that the command reads."""
+        return self.model, self.hw, self.settings.energy
+
+
+@dataclass(frozen=True, slots=True)
+class GivenMapping:
+    """A mapping that is not searched, and the file that it comes from."""
+
+    mapping: LoopNest
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class NestOptions:
+    """What makes a mapspace of loop nests; None where the user leaves it open."""
+
+    accounting: str | None = None
+    factors: str | None = None
+    constraints: str | None = None
+    units: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapRequest:
+    """What ``tilewright map`` is to do."""
+
+    shape: tuple[int, int, int]
+    hw: str
+    settings: RunSettings
+    files: dict[str, str | None]
+    explain: bool
+    loop_nest: bool
+    """Whether the mapping is any loop nest; otherwise it is a hardware loop and simulated."""
+    given: GivenMapping | None
+    nest: NestOptions
+
+    @property
+    def reads(self) -> tuple[str | None, ...]:
+        """Names or paths that the command reads."""
+        return self.hw, self.settings.energy, self.nest.constraints, self.given.origin if self.given else None
+
+
+def run_request(options: argparse.Namespace) -> RunRequest:
+    """Read the options of ``run``; a `CommandError` names what makes no sense."""
+    changes = overrides(options.overrides)
+    _check(options, loop_nest=False)
+    files = {"json": options.json, "trace": options.trace, "plot": options.plot}
+    settings = RunSettings(
+        seq=options.seq,
+        phase=options.phase,
+        context=options.context,
+        batch=options.batch,
+        strict_positions=options.strict_positions,
+        overrides=changes,
+        energy=options.energy,
+        objective=options.objective,
+        search=_search_name(options),
+        budget=_budget(options),
+        seed=options.seed or 0,
+        finalists=options.finalists,
+        exact=options.exact,
+        workers=1 if options.workers is None else options.workers,
+        spans=options.trace is not None,
+    )
+    return RunRequest(options.model, options.hw, settings, files, options.explain)
+
+
+def map_request(options: argparse.Namespace) -> MapRequest:
+    """Read the options of ``map``; a `CommandError` names what makes no sense."""
+    shape = extents(options.shape)
+    given = _given_mapping(options)
+    if options.mapspace == "hardware-loop" and given is not None:
+        hardware_loop_of(given.mapping)  # says why if it is none
+    loop_nest = options.mapspace == "loop-nest" or (given is not None and not _is_hardware_loop(given.mapping))
+    _check(options, loop_nest=loop_nest)
+    if loop_nest:
+        _check_loop_nest(options, given)
+    elif options.objective == "pareto":
+        _check_front(options)
+    settings = RunSettings(
+        overrides=overrides(options.overrides),
+        energy=options.energy,
+        objective=options.objective,
+        search=_search_name(options),
+        budget=_budget(options),
+        seed=options.seed or 0,
+        finalists=options.finalists,
+        exact=options.exact,
+        workers=1 if options.workers is None else options.workers,
+        spans=options.trace is not None,
+    )
+    files = {"json": options.json, "trace": options.trace, "plot": options.plot, "yaml": options.yaml}
+    nest = NestOptions(options.accounting, options.factors, options.constraints, options.units)
+    return MapRequest(shape, options.hw, settings, files, options.explain, loop_nest, given, nest)
+
+
+def extents(shape: str) -> tuple[int, int, int]:
+    """``"512x768x64"`` as three positive numbers.
+
+    Raises
+    ------
+    CommandError
+        Anything else.
+    """
+    numbers = re.fullmatch(r"([0-9]{1,10})[xX×]([0-9]{1,10})[xX×]([0-9]{1,10})", shape)
+    if not numbers or not all(0 < int(extent) <= LARGEST for extent in numbers.groups()):
+        raise CommandError(f"{shape!r} is no matmul: write MxKxN with whole numbers in 1..{LARGEST}, as in 512x768x768")
+    m, k, n = map(int, numbers.groups())
+    return m, k, n
+
+
+def _given_mapping(options: argparse.Namespace) -> GivenMapping | None:
+    """The mapping of the file that ``--mapping`` names; None if it names a rule or the search.
+
+    Raises
+    ------
+    CommandError
+        Neither a rule nor a file.
+    MappingError
+        The file is no mapping.
+    """
+    known = (BEST, *registry.RULES)
+    if options.mapping in known:
+        return None
+    path = Path(options.mapping)
+    if not path.exists():
+        hint = nearest(options.mapping, known)
+        raise CommandError(f"--mapping {options.mapping}: neither {', '.join(known)} nor a file{hint}")
+    return GivenMapping(read_mapping(path), options.mapping)
+
+
+def _is_hardware_loop(mapping: LoopNest) -> bool:
+    """Whether Gemmini's hardware loop can run a nest."""
+    try:
+        hardware_loop_of(mapping)
+    except MappingError:
+        return False
+    return True
+
+
+def _search_name(options: argparse.Namespace) -> str:
+    """The method that finds the mapping: that of ``--search``, or the rule that ``--mapping`` names."""
+    if options.mapping in registry.RULES:
+        return str(options.mapping)
+    return options.search or registry.DEFAULT_METHOD
+
+
+def _method(options: argparse.Namespace) -> SearchMethod:
+    method = registry.find_method(options.search or registry.DEFAULT_METHOD)
+    assert method is not None, "the parser lets only names of the registry through"
+    return method
+
+
+def _budget(options: argparse.Namespace) -> Budget | None:
+    """The budget, None if not given; a `MappingError` if it makes no sense."""
+    return None if options.budget is None else Budget.parse(options.budget)
+
+
+def _given_names(options: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
+    """Those options that were given, as they are written."""
+    return [f"--{name}" for name in names if getattr(options, name, None) is not None]
+
+
+def _check(options: argparse.Namespace, *, loop_nest: bool) -> None:
+    """Refuse options that would have no effect.
+
+    Raises
+    ------
+    CommandError
+        Names the option and what it needs.
+    """
+    if options.mapping != BEST:
+        for option in _given_names(options, SEARCH_ONLY):
+            raise CommandError(f"{option} has no meaning with --mapping {options.mapping}: nothing is searched")
+        if options.objective == "pareto":
+            raise CommandError(f"--objective pareto has no meaning with --mapping {options.mapping}: it is one mapping")
+    if not loop_nest:
+        for option in _given_names(options, LOOP_NEST_ONLY):
+            raise CommandError(f"{option} needs --mapspace loop-nest")
+    elif options.finalists is not None:
+        raise CommandError("--finalists simulates mappings; loop nests are not, take --mapspace hardware-loop")
+    _check_search(options, _method(options), "loop-nest" if loop_nest else "hardware-loop")
+
+
+def _check_search(options: argparse.Namespace, method: SearchMethod, mapspace: str) -> None:
+    """Refuse options that the method does not take."""
+    name = method.name
+    if options.seed is not None and not method.takes_seed:
+        raise CommandError(f"--seed has no effect on --search {name}; it is for {', '.join(registry.WITH_SEED)}")
+    if options.workers is not None and not method.takes_workers:
+        raise CommandError(f"--workers has no effect on --search {name}, which takes milliseconds on one processor")
+    if options.finalists is not None:
+        if options.finalists < 1:
+            raise CommandError(f"--finalists {options.finalists}: must be at least 1")
+        if not method.ranks_finalists or options.objective == "pareto":
+            rankers = " or ".join(registry.WITH_FINALISTS)
+            raise CommandError(f"--finalists needs --search {rankers} and one objective: latency, energy or edp")
+        if options.budget is not None:
+            raise CommandError(
+                "--budget has no effect with --finalists: the search that ranks them ends by itself, soon"
+            )
+    budget = _budget(options)
+    if budget and budget.seconds is not None and mapspace not in method.time_budget:
+        raise CommandError(
+            f"--budget of --search {name} counts evaluations of hardware loops: write a number, not a time"
+        )
+
+
+def _check_loop_nest(options: argparse.Namespace, given: GivenMapping | None) -> None:
+    """Refuse what loop nests cannot have: they are priced by formulas."""
+    if options.mapping in registry.RULES:
+        raise CommandError(f"--mapping {options.mapping} is a hardware loop; it needs --mapspace hardware-loop")
+    for name in NEEDS_SIMULATION:
+        if getattr(options, name) and (name, options.objective) != ("plot", "pareto"):
+            raise CommandError(f"--{name} needs a simulation; loop nests are estimated by formulas only")
+    if given is not None:
+        for option in _given_names(options, ("factors", "constraints", "units")):
+            raise CommandError(f"{option} has no meaning with --mapping {options.mapping}: nothing is searched")
+    elif options.objective == "pareto":
+        _check_front_files(options)
+
+
+def _check_front(options: argparse.Namespace) -> None:
+    _check_front_files(options)
+    method = _method(options)
+    if options.budget is not None and "hardware-loop" not in method.front_budget:
+        raise CommandError(
+            f"--budget has no effect on --search {method.name} of a whole front: it ends by itself, soon"
+        )
+
+
+def _check_front_files(options: argparse.Namespace) -> None:
+    """A front is no single mapping and is not simulated: files of one mapping or one run make no sense."""
+    for name in NOT_FOR_FRONTS:
+        if getattr(options, name) is not None:
+            raise CommandError(f"--{name} is for one mapping; --objective pareto finds many, write them with --json")
+    for name in ("exact", "explain"):
+        if getattr(options, name):
+            raise CommandError(f"--{name} has no meaning with --objective pareto: nothing is simulated")

@@ -1,0 +1,208 @@
+"""Everything that decides the result of a run, besides the model and the machine, as one frozen value.
+
+`RunSettings` can be hashed, compared, and written as plain data; `RunSettings.key` names a result in a store. What
+cannot change a result is left out of the key: the number of processes and whether spans are recorded. Objects that
+cannot be written down, such as a callback or a strategy of your own, are no settings: `mapper.pipeline.run` takes them
+beside the settings, and a run with a strategy of your own is not described by a key.
+
+Files are named, not read: the key of a run with an energy table of your own does not change with the file's content.
+A budget in seconds makes a result depend on how fast the computer is; only a budget of evaluations is reproducible.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import ClassVar, Literal, TypedDict, final
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from hwconfigs.errors import suggestion
+from mapper.cost.objective import GOALS, Goal
+from mapper.search import registry
+from mapper.search.budget import Budget
+from mapper.search.options import SearchOptions, SearchProgress
+
+VERSION = 1
+"""Grows when a setting is renamed or means something else; a new setting with the old behaviour as default needs no
+new version."""
+
+NOT_IN_KEY = frozenset({"workers", "spans"})
+"""Settings that cannot change a result."""
+
+
+class SettingsError(ValueError):
+    """Settings that make no sense; one line per problem."""
+
+
+@final
+class Overrides(Mapping[str, object]):
+    """Changes of a machine by dotted key: a mapping that can be hashed, of values that JSON can hold."""
+
+    __slots__ = ("_canonical", "_changes")
+
+    def __init__(self, changes: Mapping[str, object] | None = None) -> None:
+        try:
+            text = json.dumps(dict(changes or {}), allow_nan=False)
+        except (TypeError, ValueError) as problem:
+            raise SettingsError(f"overrides: must be texts, numbers, lists or null by dotted key: {problem}") from None
+        # What was read back shares nothing with the caller's mapping, so that nobody can change it afterwards.
+        self._changes: dict[str, object] = json.loads(text)
+        self._canonical = json.dumps(self._changes, sort_keys=True)
+
+    def __getitem__(self, key: str) -> object:
+        return self._changes[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._changes)
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    def __hash__(self) -> int:
+        return hash(self._canonical)
+
+    def __eq__(self, other: object) -> bool:
+        return self._canonical == other._canonical if isinstance(other, Overrides) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"Overrides({self._changes!r})"
+
+
+class RunOptions(TypedDict, total=False):
+    """The fields of `RunSettings` as keywords of `mapper.pipeline.run`."""
+
+    seq: int | None
+    phase: Literal["prefill", "decode"]
+    context: int | None
+    batch: int
+    strict_positions: bool
+    overrides: Mapping[str, object] | None
+    energy: str | None
+    objective: Goal
+    search: str
+    budget: Budget | None
+    seed: int
+    finalists: int | None
+    exact: bool
+    workers: int
+    spans: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What to compute, how to map it, and how exactly to simulate it.
+
+    Raises
+    ------
+    SettingsError
+        For values that make no sense alone or together.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+
+    seq: int | None = None
+    """Tokens per sequence in the prefill phase."""
+    phase: Literal["prefill", "decode"] = "prefill"
+    context: int | None = None
+    """Tokens in the KV cache before a step of the decode phase."""
+    batch: int = 1
+    """Sequences at once."""
+    strict_positions: bool = False
+    """Refuse more positions than the model was trained with."""
+    overrides: Mapping[str, object] | None = None
+    """Changes of the machine by dotted key; kept as `Overrides`."""
+    energy: str | None = None
+    """Energy preset or the path of a file; None: the machine's own."""
+    objective: Goal = "latency"
+    """What the mapping of a matmul minimises. A run needs one mapping, so ``"pareto"`` is for searches alone."""
+    search: str = registry.DEFAULT_METHOD
+    """How the mapping of a matmul is found: a name of `mapper.search.registry.METHODS`."""
+    budget: Budget | None = None
+    """Ends the search of each matmul; None: proved, or as the method sets it."""
+    seed: int = 0
+    finalists: int | None = None
+    """How many of the best mappings are simulated before one is taken; None: the best by the estimate is taken."""
+    exact: bool = False
+    """Simulate every loop and every repetition; otherwise steady sequences of loops are passed over, and two
+    repetitions stand for all."""
+    workers: int = 1
+    """Processes that price candidates."""
+    spans: bool = False
+    """Record stretches of activity for a trace."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "overrides", Overrides(self.overrides))
+        problems = list(self._problems())
+        if problems:
+            raise SettingsError("\n".join(problems))
+
+    def _problems(self) -> Iterator[str]:
+        if self.objective not in GOALS:
+            yield f"unknown objective {self.objective!r}; use {', '.join(GOALS)}"
+        if self.finalists is not None and self.finalists < 1:
+            yield f"finalists={self.finalists}: must be at least 1"
+        if self.seed < 0:
+            yield f"seed={self.seed}: must not be negative"
+        method = registry.find_method(self.search)
+        if method is None:
+            names = [method.name for method in registry.METHODS]
+            yield f"unknown search {self.search!r}; use {', '.join(names)}"
+            return
+        if self.finalists is not None and not method.ranks_finalists:
+            yield f"finalists: the search {self.search!r} ranks none; use {', '.join(registry.WITH_FINALISTS)}"
+        if self.budget is not None and not method.searches:
+            yield f"budget: {self.search!r} searches nothing"
+
+    def strategy_options(self, progress: SearchProgress | None = None) -> SearchOptions:
+        """Return what the search of each matmul is told."""
+        return SearchOptions(self.budget, self.seed, self.workers, self.finalists, progress)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain data that JSON can hold and `from_dict` reads."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["overrides"] = dict(self.overrides or {})
+        values["budget"] = None if self.budget is None else asdict(self.budget)
+        return {"version": VERSION, **values}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> RunSettings:
+        """Read what `to_dict` returns; settings that are left out have their defaults.
+
+        Raises
+        ------
+        SettingsError
+            For another version, an unknown key or a value of a wrong type; every problem is named.
+        """
+        values = dict(data)
+        version = values.pop("version", None)
+        if version != VERSION:
+            raise SettingsError(f"settings: version {version!r} cannot be read; this is version {VERSION}")
+        try:
+            return _READER.validate_json(json.dumps(values))
+        except TypeError as problem:
+            raise SettingsError(f"settings: only what JSON can hold can be read: {problem}") from None
+        except ValidationError as error:
+            raise SettingsError("\n".join(_explained(dict(issue)) for issue in error.errors())) from None
+
+    @property
+    def key(self) -> str:
+        """The name of the results of these settings: 64 hexadecimal digits, the same on every computer."""
+        values = {name: value for name, value in self.to_dict().items() if name not in NOT_IN_KEY}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+_READER = TypeAdapter(RunSettings)
+
+
+def _explained(issue: Mapping[str, object]) -> str:
+    """Return one line for one pydantic problem."""
+    location = issue["loc"]
+    path = ".".join(map(str, location)) if isinstance(location, tuple) else str(location)
+    if issue["type"] == "unexpected_keyword_argument":
+        known = fields(Budget) if path.startswith("budget.") else fields(RunSettings)
+        return f"settings: {path}: unknown key{suggestion(path, [field.name for field in known])}"
+    message = str(issue["msg"]).removeprefix("Value error, ")
+    return f"settings: {path}: {message}" if path else f"settings: {message}"

@@ -40,60 +40,68 @@ class Visits:
         return self.trips_m * self.trips_k * self.trips_n
 
 
-def visits(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) -> Visits:
+def count_visits(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) -> Visits:
     """Count tiles and passes of each mapping."""
-    dim = spec.array.rows
-    m, k, n = (-(-size // dim) for size in (problem.m, problem.k, problem.n))
-    trips = {"m": -(-m // batch.tile_m), "k": -(-k // batch.tile_k), "n": -(-n // batch.tile_n)}
-    one = np.ones(len(batch), dtype=np.int64)
+    side = spec.array.rows
+    m, k, n = (-(-size // side) for size in (problem.m, problem.k, problem.n))
+    trips_m, trips_k, trips_n = -(-m // batch.tile_m), -(-k // batch.tile_k), -(-n // batch.tile_n)
+    once = np.ones(len(batch), dtype=np.int64)
+    # A loop over a dimension that does not index an operand loads the operand again, tile by tile; the loop unroller
+    # has no way to skip a tile that is still there, unless the operand is held.
     return Visits(
-        trips_m=trips["m"],
-        trips_k=trips["k"],
-        trips_n=trips["n"],
-        loads_a=one if "input" in batch.held else trips["n"],
-        loads_b=one if "weight" in batch.held else trips["m"],
-        spilled=spills(batch.order, trips["m"], trips["k"], trips["n"]),
+        trips_m=trips_m,
+        trips_k=trips_k,
+        trips_n=trips_n,
+        loads_a=once if "input" in batch.held else trips_n,
+        loads_b=once if "weight" in batch.held else trips_m,
+        spilled=spills(batch.order, trips_m, trips_k, trips_n),
     )
 
 
-def on_chip(batch: Batch, seen: Visits, problem: MatmulProblem, spec: HardwareSpec) -> dict[Action, Ints]:
+def on_chip(batch: Batch, visits: Visits, problem: MatmulProblem, spec: HardwareSpec) -> dict[Action, Ints]:
     """Return the actions of the array, the local memories and the store pipeline."""
-    dim = spec.array.rows
+    side = spec.array.rows
     m, k, n = problem.m, problem.k, problem.n
-    k_blocks, n_blocks = -(-k // dim), -(-n // dim)
+    k_blocks, n_blocks = -(-k // side), -(-n // side)
+    # A row of the scratchpad is as wide as the array: B has a row per k and n block, stored transposed one per n and
+    # k block.
     weight_rows = n * k_blocks if problem.b_transposed else k * n_blocks
     bias = int(problem.bias_address is not None)
-    one = np.ones(len(batch), dtype=np.int64)
+    once = np.ones(len(batch), dtype=np.int64)
     result = m * n_blocks
     counts: dict[Action, Ints] = {
-        ("array", "mac"): m * k * n * one,
-        ("array", "weight_load"): k * n * seen.trips_m,
-        ("scratchpad", "read_row"): m * n_blocks * k_blocks + weight_rows * seen.trips_m,
-        ("scratchpad", "write_row"): m * k_blocks * seen.loads_a + weight_rows * seen.loads_b,
-        ("accumulator", "write_row"): result * (k_blocks + bias + seen.spilled),
-        ("accumulator", "read_row"): result * (k_blocks - 1 + bias + 1 + seen.spilled),
+        ("array", "mac"): m * k * n * once,
+        # Weights are new at the first row block of a tile only.
+        ("array", "weight_load"): k * n * visits.trips_m,
+        ("scratchpad", "read_row"): m * n_blocks * k_blocks + weight_rows * visits.trips_m,
+        ("scratchpad", "write_row"): m * k_blocks * visits.loads_a + weight_rows * visits.loads_b,
+        # Every k block adds to the sums; bias and returning sums are written by loads.
+        ("accumulator", "write_row"): result * (k_blocks + bias + visits.spilled),
+        # Every k block reads the sums but the first, which has none unless a bias is there; the store reads them once,
+        # and once more for each time they are spilled.
+        ("accumulator", "read_row"): result * (k_blocks - 1 + bias + 1 + visits.spilled),
     }
     if not problem.c_full:
-        counts["vector", "requantise"] = m * n * one
+        counts["vector", "requantise"] = m * n * once
     if kernel_named(problem.activation).needs_unit:
-        counts["vector", problem.activation] = m * n * one
+        counts["vector", problem.activation] = m * n * once
     return counts
 
 
-def dma(batch: Batch, seen: Visits, traffic: Traffic) -> tuple[Ints, Ints]:
+def dma_totals(batch: Batch, visits: Visits, traffic: Traffic) -> tuple[Ints, Ints]:
     """Return the totals of all loads and of all stores (each len(batch) x columns of `mapper.cost.dma_traffic`)."""
     b_width = batch.tile_k if traffic.problem.b_transposed else batch.tile_n
-    again = seen.spilled[:, None] * traffic.partial
-    loads = traffic.a[batch.tile_k] * seen.loads_a[:, None] + traffic.b[b_width] * seen.loads_b[:, None]
-    return loads + traffic.bias + again, traffic.c[batch.tile_n] + again
+    spilled = visits.spilled[:, None] * traffic.partial
+    loads = traffic.a[batch.tile_k] * visits.loads_a[:, None] + traffic.b[b_width] * visits.loads_b[:, None]
+    return loads + traffic.bias + spilled, traffic.c[batch.tile_n] + spilled
 
 
 def count(batch: Batch, traffic: Traffic) -> dict[Action, Ints]:
     """Return every count that does not depend on the contents of a cache."""
     problem, spec = traffic.problem, traffic.spec
-    seen = visits(batch, problem, spec)
-    counts = on_chip(batch, seen, problem, spec)
-    loads, stores = dma(batch, seen, traffic)
+    visits = count_visits(batch, problem, spec)
+    counts = on_chip(batch, visits, problem, spec)
+    loads, stores = dma_totals(batch, visits, traffic)
     counts["dma", "read_request"], counts["dma", "read_beat"] = loads[:, REQUESTS], loads[:, BEATS]
     counts["dma", "write_request"], counts["dma", "write_beat"] = stores[:, REQUESTS], stores[:, BEATS]
     if spec.l2 is None:

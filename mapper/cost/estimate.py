@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from hwconfigs import CacheSpec, EnergyModel, HardwareSpec
-from mapper.cost import cache_reuse, counts
+from mapper.cost import counts
 from mapper.cost.as_report import Times, report_of
+from mapper.cost.cache_reuse import CacheReuse, estimate_reuse, mean_dirty_share
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.model import CostModel, occupied_bytes
 from mapper.cost.replay import MEMORY_UNITS, memory_counts
@@ -60,24 +61,24 @@ def estimate(
     program = program or lower_matmul(problem, loop, spec)
     batch = batch_of(loop)
     model = CostModel.of(problem, spec, energy, batch)
-    seen = counts.visits(batch, problem, spec)
+    visits = counts.count_visits(batch, problem, spec)
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
-    lines = None
+    reuse = None
     if spec.l2 is not None:
         dirty = 0.0 if memory is None or memory.l2 is None else memory.l2.dirty_share()
         if moved is None:
             moved = memory_counts(program, spec, MemoryState(spec) if memory is None else memory)
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
-        lines = scaled(cache_reuse.lines(batch, seen, model.traffic), moved, spec.l2, dirty)
-    found = loop_pipeline.cycles(batch, seen, model.traffic, lines)
-    cycles = round(float(found.cycles[0]))
+        reuse = scaled(estimate_reuse(batch, visits, model.traffic), moved, spec.l2, dirty)
+    pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse)
+    cycles = round(float(pipeline.cycles[0]))
     times = Times(
         cycles=cycles,
         work={
-            Host: min(round(spec.host.call_cycles + float(seen.loops[0]) * spec.host.loop_cycles), cycles),
-            LoadController: round(float(found.load[0])),
-            ExecuteController: round(float(found.compute[0])),
-            StoreController: round(float(found.store[0])),
+            Host: min(round(spec.host.call_cycles + float(visits.loops[0]) * spec.host.loop_cycles), cycles),
+            LoadController: round(float(pipeline.load[0])),
+            ExecuteController: round(float(pipeline.compute[0])),
+            StoreController: round(float(pipeline.store[0])),
         },
         moving={LoadController: numbers["dma", "read_beat"]},
     )
@@ -86,30 +87,41 @@ def estimate(
     return report_of(problem.name, times, Counts(numbers), spec, energy, peak)
 
 
-def scaled(lines: cache_reuse.Lines, moved: Counts, cache: CacheSpec, dirty: float) -> cache_reuse.Lines:
+def scaled(reuse: CacheReuse, moved: Counts, cache: CacheSpec, dirty: float) -> CacheReuse:
     """Fit estimated fetches to known totals: what is fetched beyond every line once gives way first.
 
-    ``dirty``: share of the cache's lines that were dirty before.
+    Parameters
+    ----------
+    reuse
+        The estimate.
+    moved
+        What the replay of the memory stream counted.
+    cache
+        The cache that was replayed.
+    dirty
+        Share of the cache's lines that were dirty before.
     """
     fills = moved["l2", "fill"]
-    fetched = np.full_like(lines.fetched, fills)
-    written = np.full_like(lines.written, moved["dram", "write_byte"] / cache.line_bytes)
-    once = lines.unique_a + lines.unique_b + lines.bias + lines.c
-    more = np.clip((fills - once) / np.maximum(lines.fetched - once, 1.0), 0.0, None)
+    fetched = np.full_like(reuse.fetched, fills)
+    written = np.full_like(reuse.written, moved["dram", "write_byte"] / cache.line_bytes)
+    # More fills than distinct lines: every line was fetched once, and refetches share the rest. Fewer: the caches held
+    # some lines before, and nothing is fetched twice.
+    once = reuse.unique_a + reuse.unique_b + reuse.bias + reuse.merged_c
+    refetch = np.clip((fills - once) / np.maximum(reuse.fetched - once, 1.0), 0.0, None)
     cold = np.minimum(1.0, fills / np.maximum(once, 1.0))
     return replace(
-        lines,
-        cold=np.full_like(lines.cold, cold),
-        first_a=lines.unique_a * cold + (lines.first_a - lines.unique_a) * more,
-        again_a=lines.again_a * more,
-        first_b=lines.unique_b * cold + (lines.first_b - lines.unique_b) * more,
-        again_b=lines.again_b * more,
-        bias=lines.bias * cold,
-        again_d=lines.again_d * more,
-        c=lines.c * cold,
+        reuse,
+        cold_share=np.full_like(reuse.cold_share, cold),
+        first_a=reuse.unique_a * cold + (reuse.first_a - reuse.unique_a) * refetch,
+        refetched_a=reuse.refetched_a * refetch,
+        first_b=reuse.unique_b * cold + (reuse.first_b - reuse.unique_b) * refetch,
+        refetched_b=reuse.refetched_b * refetch,
+        bias=reuse.bias * cold,
+        refetched_sums=reuse.refetched_sums * refetch,
+        merged_c=reuse.merged_c * cold,
         fetched=fetched,
         written=written,
-        fresh=np.minimum(1.0, written / np.maximum(lines.written, 1.0)),
-        dirty=cache_reuse.dirty_share(fetched, written, cache, dirty),
-        from_dram=np.full_like(lines.from_dram, moved["dram", "read_byte"] / cache.line_bytes / max(1, fills)),
+        fresh_share=np.minimum(1.0, written / np.maximum(reuse.written, 1.0)),
+        dirty_share=mean_dirty_share(fetched, written, cache, dirty),
+        from_dram=np.full_like(reuse.from_dram, moved["dram", "read_byte"] / cache.line_bytes / max(1, fills)),
     )

@@ -18,7 +18,7 @@ import numpy as np
 from hwconfigs import DmaSpec, EnergyModel, HardwareSpec
 from hwconfigs.kernels import kernel_named
 from mapper.cost.as_report import Times, report_of
-from mapper.cost.latency.memory_system import exposed, load_command, memory_busy
+from mapper.cost.latency.memory_system import exposed_cycles, load_command, memory_busy
 from mapper.cost.replay import MEMORY_UNITS, memory_counts
 from simulator.frontend.dma_requests import split_row
 from simulator.memory.request_stream import MemoryState
@@ -199,7 +199,7 @@ def _cycles(tally: Tally, memory: float, spec: HardwareSpec) -> int:
     if not tiles:
         return tally.host_cycles
     issue = float(spec.host.command_cycles)
-    total = tiles[0].load + tiles[-1].store + exposed(spec)
+    total = tiles[0].load + tiles[-1].store + exposed_cycles(spec)
     for before, after in pairwise(tiles):
         total += max(before.store, after.load, after.commands * issue)
     return tally.host_cycles + round(max(total, memory))

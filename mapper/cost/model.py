@@ -15,11 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost import cache_reuse, counts
+from mapper.cost import counts
+from mapper.cost.cache_reuse import CacheReuse, estimate_reuse
+from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.energy import UNPRICED
 from mapper.cost.latency import loop_pipeline
-from mapper.cost.latency.lower_bounds import rough
+from mapper.cost.latency.lower_bounds import rough_lower_bound
 from mapper.cost.objective import Goal, ranking_keys
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import Batch
@@ -65,32 +67,32 @@ class CostModel:
 
     def costs(self, batch: Batch) -> Costs:
         """Return cycles, energy and footprint of every candidate."""
-        seen, lines = self._seen(batch)
-        times = loop_pipeline.cycles(batch, seen, self.traffic, lines)
+        visits, reuse = self._reuse(batch)
+        times = loop_pipeline.cycles(batch, visits, self.traffic, reuse)
         operands, results = occupied_bytes(batch, self.spec)
-        return Costs(times.cycles, self._energy(batch, lines), operands + results)
+        return Costs(times.cycles, self._energy(batch, reuse), operands + results)
 
     def least_cycles(self, batch: Batch) -> Floats:
         """Return cycles that no candidate stays below, for a tenth of the effort."""
-        seen, lines = self._seen(batch)
-        return loop_pipeline.least_cycles(batch, seen, self.traffic, lines)
+        visits, reuse = self._reuse(batch)
+        return loop_pipeline.least_cycles(batch, visits, self.traffic, reuse)
 
     def rough_cycles(self, batch: Batch) -> Floats:
         """Return cycles that `least_cycles` does not stay below, for a few operations."""
-        return rough(batch, self.problem, self.spec) + self.spec.host.call_cycles
+        return rough_lower_bound(batch, self.problem, self.spec) + self.spec.host.call_cycles
 
     def energy_pj(self, batch: Batch) -> Floats:
         """Return the energy of every candidate, the same as in its costs."""
-        return self._energy(batch, self._seen(batch)[1])
+        return self._energy(batch, self._reuse(batch)[1])
 
-    def _seen(self, batch: Batch) -> tuple[counts.Visits, cache_reuse.Lines | None]:
-        seen = counts.visits(batch, self.problem, self.spec)
-        return seen, cache_reuse.lines(batch, seen, self.traffic) if self.spec.l2 else None
+    def _reuse(self, batch: Batch) -> tuple[Visits, CacheReuse | None]:
+        visits = counts.count_visits(batch, self.problem, self.spec)
+        return visits, estimate_reuse(batch, visits, self.traffic) if self.spec.l2 else None
 
-    def _energy(self, batch: Batch, lines: cache_reuse.Lines | None) -> Floats:
+    def _energy(self, batch: Batch, reuse: CacheReuse | None) -> Floats:
         numbers: dict[Action, Ints | Floats] = {**counts.count(batch, self.traffic)}
-        if lines is not None:
-            numbers.update(memory_actions(lines, self.spec))
+        if reuse is not None:
+            numbers.update(memory_actions(reuse, self.spec))
         pj = self.energy.pj
         energy = np.zeros(len(batch), dtype=np.float64)
         for action, number in numbers.items():
@@ -108,14 +110,14 @@ def occupied_bytes(batch: Batch, spec: HardwareSpec) -> tuple[Ints, Ints]:
     return operands * rows * spec.scratchpad.row_bytes, results * rows * spec.accumulator.row_bytes
 
 
-def memory_actions(lines: cache_reuse.Lines, spec: HardwareSpec) -> dict[Action, Floats]:
+def memory_actions(reuse: CacheReuse, spec: HardwareSpec) -> dict[Action, Floats]:
     """Return the actions behind the L2 for estimated line counts."""
     line = spec.line_bytes
     actions: dict[Action, Floats] = {
-        ("l2", "fill"): lines.fetched,
-        ("dram", "read_byte"): lines.fetched * lines.from_dram * line,
-        ("dram", "write_byte"): lines.written * line,
+        ("l2", "fill"): reuse.fetched,
+        ("dram", "read_byte"): reuse.fetched * reuse.from_dram * line,
+        ("dram", "write_byte"): reuse.written * line,
     }
     if spec.llc is not None:
-        actions["llc", "read"], actions["llc", "fill"] = lines.fetched, lines.fetched * lines.from_dram
+        actions["llc", "read"], actions["llc", "fill"] = reuse.fetched, reuse.fetched * reuse.from_dram
     return actions

@@ -44,7 +44,7 @@ def check(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec, energy
     model = CostModel.of(problem, spec, energy, batch)
     numbers = counts.count(batch, model.traffic)
     requests = int(numbers["dma", "read_request"][0] + numbers["dma", "write_request"][0])
-    _refuse(problem, spec, requests, int(counts.visits(batch, problem, spec).loops[0]), "")
+    _refuse(problem, spec, requests, int(counts.count_visits(batch, problem, spec).loops[0]), "")
 
 
 def _refuse(problem: MatmulProblem, spec: HardwareSpec, requests: int, loops: int, least: str) -> None:

@@ -145,7 +145,7 @@ def _batches(space: MapSpace) -> Iterator[Batch]:
 
 def _simulation_seconds(batch: Batch, matmul: PlacedMatmul) -> Floats:
     """CPU time that the simulation of each mapping takes, roughly [s]."""
-    visits = counts.visits(batch, matmul.problem, matmul.spec)
-    loads, stores = counts.dma(batch, visits, CostModel.of(matmul.problem, matmul.spec, matmul.energy).traffic)
+    visits = counts.count_visits(batch, matmul.problem, matmul.spec)
+    loads, stores = counts.dma_totals(batch, visits, CostModel.of(matmul.problem, matmul.spec, matmul.energy).traffic)
     requests = (loads + stores)[:, REQUESTS]
     return np.asarray(requests * SECONDS_PER_REQUEST + visits.loops * SECONDS_PER_LOOP)

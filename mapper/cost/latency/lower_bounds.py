@@ -1,4 +1,4 @@
-"""Cycles that no walk of a mapping's loops can stay below, in closed form (columns).
+"""Cycles that no pipeline of a mapping's loops can stay below, in closed form (columns).
 
 Each unit has its work, whatever the others do, and something of the first and of the last loop stands alone:
 
@@ -8,8 +8,8 @@ Each unit has its work, whatever the others do, and something of the first and o
     memory    every line
     host      one configuration per loop
 
-In the whole memories loops come one after another, so that every loop pays its ends, and stores come on top, unless
-a tile is one block deep: then they run under the array.
+In the whole memories loops run one after another, so that every loop pays its ends, and stores are added, unless a tile
+is one block deep: then they run under the array.
 """
 
 from __future__ import annotations
@@ -18,133 +18,143 @@ import numpy as np
 
 from hwconfigs import HardwareSpec
 from mapper.cost.counts import Visits
-from mapper.cost.latency.load_times import AGAIN, BIAS, EDGE, NEW, RETURN
+from mapper.cost.latency.load_times import Addend, Touch
 from mapper.cost.latency.loop_times import LOAD_TO_USE, LoopTimes
-from mapper.cost.latency.store_times import BEHIND, NEW_SUMS, SUMS
-from mapper.cost.latency.store_times import EDGE as FIRST_IN_ROW
-from mapper.mapping.loop_nest import DIMS
+from mapper.cost.latency.store_times import Stored
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import Batch
-from mapper.mapspace.tiles import FULL, LAST, Cut
+from mapper.mapspace.tiling import FULL, LAST
 from simulator.arrays import Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.units.store import row_period
 from simulator.units.systolic_array import completion_delay, compute_cycles
 
 
-def floor(times: LoopTimes, seen: Visits, memory: Floats) -> Floats:
+def lower_bound(times: LoopTimes, visits: Visits, memory: Floats) -> Floats:
     """Return a lower bound of the cycles from the first loop to the fence.
 
     Parameters
     ----------
-    times, seen
+    times, visits
         Unit times and visits of the mappings.
     memory
         Cycles of the DRAM bus.
     """
-    spec, loops = times.spec, seen.loops
+    spec, loops = times.spec, visits.loops
     written = completion_delay(spec.array)
-    store, last_store = _stores(times, seen)
-    alone = (times.batch.tile_k > 1) | (times.problem.bias_address is not None)
-    last_store = np.where(alone, last_store, 0.0)
+    store, last_store = _store_cycles(times, visits)
+    # Only where the array accumulates do the last stores wait for all of its pairs.
+    accumulates = (times.batch.tile_k > 1) | (times.problem.bias_address is not None)
+    last_store = np.where(accumulates, last_store, 0.0)
     ends = written + last_store + spec.dma.store_completion_cycles + spec.front_end.fence_cycles
-    array = _array(times) + ends
-    loads = _loads(times, seen) + ends
+    array = _array_cycles(times) + ends
+    loads = _load_cycles(times, visits) + ends
     if times.batch.double_buffered:
+        # Units work side by side: the busiest one decides.
         stores = np.maximum(store, (loops - 1) * spec.host.loop_cycles)
         overlapped: Floats = np.maximum(np.maximum(array, loads), np.maximum(stores, memory))
         return overlapped
-    between = (loops - 1) * (written + spec.front_end.first_command_cycles) + np.where(alone, store - last_store, 0.0)
+    # One tile after another: between two loops the array drains, the stores leave, and the first load of the next
+    # starts from nothing. Within a loop the array and the loads still overlap.
+    drained = (loops - 1) * (written + spec.front_end.first_command_cycles)
+    between = drained + np.where(accumulates, store - last_store, 0.0)
     serial: Floats = np.maximum(np.maximum(array + (loops - 1) * LOAD_TO_USE, loads) + between, memory)
     return serial
 
 
-def _array(times: LoopTimes) -> Floats:
-    """The first loop's operands, all or those of its first pair; then all pairs that these leave."""
-    cuts = times.cuts
-    number = np.arange(len(times.batch))
-    m, k, n = (np.where(cuts[name].trips > 1, FULL, LAST) for name in DIMS)
+def _array_cycles(times: LoopTimes) -> Floats:
+    """Lower bound of the array: wait for the first loop's operands, then compute all that is left.
 
-    def first(table: Floats | Ints) -> Floats:
-        full = np.broadcast_to(table, (2, 2, 2, len(number)))
-        return full[m, k, n, number].astype(np.float64)
+    What the first loop computes while its operands arrive is counted at its best: either the array waits for the first
+    usable pair and then never again, or it ends with the last operand and the pairs that need it.
+    """
+    tilings = times.tilings
+    mappings = np.arange(len(times.batch))
+    m, k, n = (np.where(tiling.trips > 1, FULL, LAST) for tiling in (tilings.m, tilings.k, tilings.n))
 
-    blocks_k, blocks_n = (_total(cuts[name]) for name in ("k", "n"))
+    def of_first_loop(table: Floats | Ints) -> Floats:
+        full = np.broadcast_to(table, (2, 2, 2, len(mappings)))
+        return full[m, k, n, mappings].astype(np.float64)
+
     column = times.column[:, 0, 0, :]
-    total = blocks_k * blocks_n * ((cuts["m"].trips - 1) * column[0] + column[1])
-    compute = first(times.compute)
-    arriving = times.spec.front_end.first_command_cycles + times.fill(EDGE)
-    usable = first(times.sums(BIAS)) + first(times.head(EDGE, EDGE)) + LOAD_TO_USE + times.preload
-    loaded = first(times.load(EDGE, EDGE, BIAS)) + first(times.tail(EDGE, EDGE))
-    begun = arriving + np.maximum(usable + compute - first(times.spared), loaded)
-    left: Floats = begun + (total - compute)
-    return left
+    all_columns = (tilings.m.trips - 1) * column[FULL] + column[LAST]
+    total = tilings.k.total_blocks * tilings.n.total_blocks * all_columns
+    compute = of_first_loop(times.compute())
+    touch = Touch.FIRST_IN_ROW
+    arriving = times.spec.front_end.first_command_cycles + times.fill(touch)
+    usable = of_first_loop(times.addend(Addend.BIAS)) + of_first_loop(times.head(touch, touch))
+    usable = usable + LOAD_TO_USE + times.preload
+    loaded = of_first_loop(times.load(touch, touch, Addend.BIAS)) + of_first_loop(times.tail(touch, touch))
+    done = arriving + np.maximum(usable + compute - of_first_loop(times.spared()), loaded)
+    cycles: Floats = done + (total - compute)
+    return cycles
 
 
-def _total(dimension: Cut) -> Ints:
-    """All blocks of a dimension."""
-    blocks: Ints = (dimension.trips - 1) * dimension.blocks[FULL] + dimension.blocks[LAST]
-    return blocks
-
-
-def _loads(times: LoopTimes, seen: Visits) -> Floats:
-    """Load cycles of the first sweep, tile by tile of a row, and of the later ones."""
-    cuts, loads = times.cuts, times.loads
-    m, k, n = (_total(cuts[name]) for name in DIMS)
-    b_along, b_rows = (cuts["k"], n) if times.problem.b_transposed else (cuts["n"], k)
+def _load_cycles(times: LoopTimes, visits: Visits) -> Floats:
+    """Load cycles of the first sweep over each operand, of the later ones, and of bias and partial sums."""
+    tilings, loads = times.tilings, times.loads
+    m, k, n = (tiling.total_blocks for tiling in (tilings.m, tilings.k, tilings.n))
+    b_tiling, b_rows = (tilings.k, n) if times.problem.b_transposed else (tilings.n, k)
     total = np.zeros(len(times.batch))
-    for rows, along, mvins, sweeps in (
-        (m, cuts["k"], loads.a, seen.loads_a),
-        (b_rows, b_along, loads.b, seen.loads_b),
+    for rows, tiling, averages, sweeps in (
+        (m, tilings.k, loads.a, visits.loads_a),
+        (b_rows, b_tiling, loads.b, visits.loads_b),
     ):
-        segments = -(-along.blocks // times.segment)
-        edge = np.where(along.trips > 1, segments[FULL], segments[LAST])
-        commands = (along.trips - 1) * segments[FULL] + segments[LAST]
-        first = edge * mvins[EDGE].cycles + (commands - edge) * mvins[NEW].cycles
-        total += rows * (first + (sweeps - 1) * commands * mvins[AGAIN].cycles)
-    bias = float(times.problem.bias_address is not None) * loads.d[BIAS].cycles
-    return total + m * n * (bias + seen.spilled * loads.d[RETURN].cycles)
+        segments = -(-tiling.blocks // times.segment)
+        first_tile = np.where(tiling.trips > 1, segments[FULL], segments[LAST])
+        commands = (tiling.trips - 1) * segments[FULL] + segments[LAST]
+        later_tiles = (commands - first_tile) * averages[Touch.FIRST].cycles
+        first_sweep = first_tile * averages[Touch.FIRST_IN_ROW].cycles + later_tiles
+        total += rows * (first_sweep + (sweeps - 1) * commands * averages[Touch.REFETCH].cycles)
+    bias = float(times.problem.bias_address is not None) * loads.d[Addend.BIAS].cycles
+    return total + m * n * (bias + visits.spilled * loads.d[Addend.PARTIAL_SUMS].cycles)
 
 
-def _stores(times: LoopTimes, seen: Visits) -> tuple[Floats, Floats]:
+def _store_cycles(times: LoopTimes, visits: Visits) -> tuple[Floats, Floats]:
     """Store cycles of all loops, and of the last one."""
-    trips_m, trips_n = times.cuts["m"].trips, times.cuts["n"].trips
-    number = len(times.batch)
+    trips_m, trips_n = times.tilings.m.trips, times.tilings.n.trips
+    mappings = len(times.batch)
 
-    def table(what: int) -> Floats:
-        """Cycles by tile along n, of all tiles along m, and of the last one."""
-        cycles = np.broadcast_to(times.stores.cycles(what)[:, 0], (2, 2, number))
+    def by_tile_of_n(stored: Stored) -> Floats:
+        """Cycles by full or last tile along n, of all tiles along m together, and of the last one."""
+        cycles = np.broadcast_to(times.stores.cycles(stored)[:, 0], (2, 2, mappings))
         return np.stack([(trips_m - 1) * cycles[FULL] + cycles[LAST], cycles[LAST]])
 
-    edge, behind = table(FIRST_IN_ROW), table(BEHIND)
+    first_in_row, later = by_tile_of_n(Stored.RESULT_FIRST_IN_ROW), by_tile_of_n(Stored.RESULT)
     several = trips_n > 1
-    first = np.where(several, edge[0, FULL], edge[0, LAST])
-    total = first + np.where(several, (trips_n - 2) * behind[0, FULL] + behind[0, LAST], 0.0)
+    first = np.where(several, first_in_row[0, FULL], first_in_row[0, LAST])
+    total = first + np.where(several, (trips_n - 2) * later[0, FULL] + later[0, LAST], 0.0)
     if times.spilled.any():
-        for number_of, what in ((np.minimum(seen.spilled, 1), NEW_SUMS), (np.maximum(seen.spilled - 1, 0), SUMS)):
-            partial = table(what)[0]
-            total = total + number_of * ((trips_n - 1) * partial[FULL] + partial[LAST])
-    return total, np.where(several, behind[1, LAST], edge[1, LAST])
+        # The first k tile stores sums to lines that the L2 takes in; every later one to lines that it holds.
+        for passes, stored in (
+            (np.minimum(visits.spilled, 1), Stored.NEW_SUMS),
+            (np.maximum(visits.spilled - 1, 0), Stored.RELOADED_SUMS),
+        ):
+            sums = by_tile_of_n(stored)[0]
+            total = total + passes * ((trips_n - 1) * sums[FULL] + sums[LAST])
+    return total, np.where(several, later[1, LAST], first_in_row[1, LAST])
 
 
-def rough(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) -> Floats:
-    """Return a lower bound of `floor` for a few operations: array cycles, and the stores of tiles in whole memories."""
-    array, dim = spec.array, spec.array.rows
-    m, k, n = (-(-problem.dims[name] // dim) for name in DIMS)
+def rough_lower_bound(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) -> Floats:
+    """Return a lower bound of `lower_bound` for a few operations: array cycles, and stores in the whole memories."""
+    array, side = spec.array, spec.array.rows
+    m, k, n = (-(-size // side) for size in (problem.m, problem.k, problem.n))
     trips_m = -(-m // batch.tile_m)
-    edge = problem.m - (m - 1) * dim
-    last = int(compute_cycles(edge, array, problem.b_transposed))
+    last_rows = problem.m - (m - 1) * side
+    last_step = int(compute_cycles(last_rows, array, problem.b_transposed))
+    # Per block of weights: one step that loads them, and one for every further row block of the tile. A ragged last
+    # row block is shorter, unless it is alone in its tile: the step that loads weights takes all rows of the array.
     alone = m - (trips_m - 1) * batch.tile_m == 1
-    new = dim * (array.transpose_factor if problem.b_transposed else 1)
-    column = trips_m * new + (m - trips_m) * dim - np.where(alone, 0, dim - last)
+    new_weights = side * (array.transpose_factor if problem.b_transposed else 1)
+    column = trips_m * new_weights + (m - trips_m) * side - np.where(alone, 0, side - last_step)
     total: Floats = k * n * column.astype(np.float64)
     if batch.double_buffered:
         return total
     loops = trips_m * -(-k // batch.tile_k) * -(-n // batch.tile_n)
-    written = completion_delay(array) + spec.front_end.first_command_cycles + LOAD_TO_USE
+    between = completion_delay(array) + spec.front_end.first_command_cycles + LOAD_TO_USE
     row = spec.dma.store_full_row_cycles if problem.c_full else _least_row_period(spec)
-    deep = (batch.tile_k > 1) | (problem.bias_address is not None)
-    return total + (loops - 1) * written + np.where(deep, problem.m * n * float(row), 0.0)
+    accumulates = (batch.tile_k > 1) | (problem.bias_address is not None)
+    return total + (loops - 1) * between + np.where(accumulates, problem.m * n * float(row), 0.0)
 
 
 def _least_row_period(spec: HardwareSpec) -> float:

@@ -1,4 +1,4 @@
-"""What a load command costs on average, and the depth of the pipeline around it."""
+"""What a load command costs on average, what a line costs DRAM, and the depth of the pipeline around both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Latency = TypeVar("Latency", float, Floats)
 
 
 def load_command(beats: Floats, size_bytes: Floats, misses: Floats, from_dram: Floats, spec: HardwareSpec) -> Floats:
-    """Cycles per mvin in a stream of them: bus, memory, and the latency that few commands in flight cannot hide.
+    """Return the cycles per mvin in a stream of them: bus, memory, and the latency that few commands cannot hide.
 
     Parameters
     ----------
@@ -30,6 +30,8 @@ def load_command(beats: Floats, size_bytes: Floats, misses: Floats, from_dram: F
         The machine.
     """
     dma = spec.dma
+    # A command holds its place in flight from issue to completion, and only so many are in flight: by Little's law a
+    # stream of them is no faster than the time of one alone divided by their number.
     depth = dma.max_commands_in_flight
     if spec.l2 is None:
         transfer = np.maximum(beats, size_bytes / spec.dram.bytes_per_cycle)
@@ -42,9 +44,12 @@ def load_command(beats: Floats, size_bytes: Floats, misses: Floats, from_dram: F
     latency = spec.dram.request_cycles + from_dram * spec.dram.latency_cycles
     if spec.llc is not None:
         latency = latency + (1.0 - from_dram) * spec.llc.hit_cycles
+    # Misses of one command overlap: the latency counts once, then the lines follow at the pace of the bus, of which
+    # the beats hide their part.
     alone = dma.issue_cycles + spec.l2.hit_cycles + dma.completion_cycles + beats
     alone = alone + np.minimum(1.0, misses) * latency + np.maximum(0.0, misses * per_line - beats)
     entries = misses * entry_cycles(spec.l2, latency, per_line) / spec.l2.mshrs
+    # Response bus, DRAM bus, miss entries and places in flight work side by side: the slowest paces the stream.
     slowest: Floats = np.maximum(np.maximum(beats, misses * per_line), np.maximum(entries, alone / depth))
     return slowest
 
@@ -60,13 +65,13 @@ def entry_cycles(cache: CacheSpec, latency: Latency, fetch: float) -> Latency:
 
 
 def memory_busy(fetched: Floats, written: Floats, spec: HardwareSpec) -> Floats:
-    """Cycles of the DRAM bus for lines fetched into a full L2, and for lines written whole that it did not hold."""
+    """Return the DRAM bus cycles of lines fetched into a full L2, and of lines written whole that it did not hold."""
     busy: Floats = fetched * fetch_cycles(spec, spec.line_bytes) + written * spec.dram.write_miss_cycles
     return busy
 
 
-def exposed(spec: HardwareSpec) -> float:
-    """Depth of the pipeline: configuration, first load, array, last store, fence. [cycles]"""
+def exposed_cycles(spec: HardwareSpec) -> float:
+    """Return the depth of the pipeline: configuration, first load, array, last store, fence. [cycles]"""
     memory = spec.l2.hit_cycles if spec.l2 else spec.dram.latency_cycles
     ends = spec.dma.issue_cycles + memory + spec.dma.completion_cycles
     front = spec.front_end.loop_config_cycles + spec.front_end.first_command_cycles

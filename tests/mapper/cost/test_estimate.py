@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 import hwconfigs
 from hwconfigs import HardwareSpec
-from mapper.cost import cache_reuse, counts
+from mapper.cost import counts
+from mapper.cost.cache_reuse import estimate_reuse
 from mapper.cost.dma_traffic import BEATS, BYTES, REQUESTS, Sweep
 from mapper.cost.estimate import estimate
 from mapper.cost.latency import loop_pipeline
-from mapper.cost.latency.load_times import AGAIN, BIAS, EDGE, NEW, RETURN
+from mapper.cost.latency.load_times import Addend, Touch
 from mapper.cost.latency.loop_times import LoopTimes
 from mapper.cost.model import CostModel
 from mapper.lowering.matmul import lower_matmul, tile_steps
@@ -156,28 +157,28 @@ def test_wide_results_of_few_loops_are_bound_by_their_stores(loop: HardwareLoop)
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_the_walked_loops_stand_for_all(data: st.DataObject) -> None:
+def test_the_loops_stepped_through_stand_for_all(data: st.DataObject) -> None:
     """Work is the same whether a loop stands for many or not: array cycles are those of every loop of the program."""
     spec = machine(data.draw(st.sampled_from(MACHINES)))
     problem = data.draw(problems(spec, blocks=9))
     loop = data.draw(legal_loops(problem, spec))
     batch = batch_of(loop)
     model = CostModel.of(problem, spec, prices(spec), batch)
-    seen = counts.visits(batch, problem, spec)
-    lines = cache_reuse.lines(batch, seen, model.traffic) if spec.l2 else None
-    found = loop_pipeline.cycles(batch, seen, model.traffic, lines)
-    times = LoopTimes(batch, seen, model.traffic, lines)
+    visits = counts.count_visits(batch, problem, spec)
+    reuse = estimate_reuse(batch, visits, model.traffic) if spec.l2 else None
+    stepped = loop_pipeline.cycles(batch, visits, model.traffic, reuse)
+    times = LoopTimes(batch, visits, model.traffic, reuse)
     compute = load = 0.0
     for step in tile_steps(problem, loop, spec.array.rows):
         last = tuple(int(step.start[name] + step.size[name] == size) for name, size in problem.dims.items())
-        compute += float(np.broadcast_to(times.compute, (2, 2, 2, 1))[last][0])
-        edge_b = step.index["k" if problem.b_transposed else "n"] == 0
-        a = AGAIN if step.index["n"] else NEW if step.index["k"] else EDGE
-        b = AGAIN if step.index["m"] else EDGE if edge_b else NEW
-        d = RETURN if step.index["k"] else BIAS
+        compute += float(np.broadcast_to(times.compute(), (2, 2, 2, 1))[last][0])
+        b_first = step.index["k" if problem.b_transposed else "n"] == 0
+        a = Touch.REFETCH if step.index["n"] else Touch.FIRST if step.index["k"] else Touch.FIRST_IN_ROW
+        b = Touch.REFETCH if step.index["m"] else Touch.FIRST_IN_ROW if b_first else Touch.FIRST
+        d = Addend.PARTIAL_SUMS if step.index["k"] else Addend.BIAS
         load += float(np.broadcast_to(times.load(a, b, d), (2, 2, 2, 1))[last][0])
-    assert found.compute[0] == pytest.approx(compute)
-    assert found.load[0] == pytest.approx(load)
+    assert stepped.compute[0] == pytest.approx(compute)
+    assert stepped.load[0] == pytest.approx(load)
 
 
 @settings(max_examples=60, deadline=None)

@@ -52,3 +52,28 @@ def ranking_keys(goal: Goal, cycles: Metric, energy_pj: Metric) -> tuple[Metric,
     if goal == "energy":
         return energy_pj, cycles
     return objective_value(goal, cycles, energy_pj), cycles, energy_pj
+
+
+def metric_limits(goal: Goal, value: float, least_cycles: float, least_energy_pj: float) -> tuple[float, float]:
+    """Return the most cycles and the most energy that a mapping with at most ``value`` can have.
+
+    Parameters
+    ----------
+    value
+        Of the objective [cycles, pJ, or pJ cycles].
+    least_cycles, least_energy_pj
+        What no mapping is below: of a product, the other factor is at least this.
+    """
+    if goal == "latency":
+        return value, float("inf")
+    if goal == "energy":
+        return float("inf"), value
+    return value / least_energy_pj, value / least_cycles
+
+
+def tie_breaker(goal: Goal) -> Objective | None:
+    """Return the objective that decides among the many mappings with the least value; None where they are few.
+
+    Latency alone leaves huge ties, because what hides behind the busiest unit takes no time.
+    """
+    return "energy" if goal == "latency" else None

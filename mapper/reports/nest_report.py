@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LoopNest
-from mapper.nest.model.access_counts import Tally, tally
+from mapper.nest.model.access_counts import AccessCounts, count_accesses
 from mapper.nest.model.accounting import Accounting
 from mapper.nest.model.cost import evaluate
 from mapper.nest.model.fit import violations
@@ -30,7 +30,7 @@ class NestReport:
     accounting: Accounting
     clock_mhz: float
     mapping: LoopNest
-    counts: Tally
+    counts: AccessCounts
     cycles: int
     energy_pj: float
     footprint: dict[str, float]
@@ -88,7 +88,7 @@ def nest_report(
         accounting,
         spec.clock_mhz,
         batch.mapping(0),
-        tally(batch, accounting),
+        count_accesses(batch, accounting),
         int(costs.cycles[0]),
         float(costs.energy_pj[0]),
         footprint,

@@ -15,7 +15,8 @@ from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.nest.model.accounting import ACCELFORGE
 from mapper.nest.model.hierarchy import Hierarchy, Memory
 from mapper.nest.model.problem import NestProblem
-from mapper.search.exact.loop_nests import NestResult, search
+from mapper.search.exact.loop_nests import search
+from mapper.search.exact.nest_result import NestResult
 
 _ALL = frozenset({"input", "weight", "output"})
 

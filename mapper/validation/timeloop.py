@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mapper.errors import MappingError
-from mapper.nest.model.access_counts import Accesses, Tally, tally
+from mapper.nest.model.access_counts import AccessCounts, Accesses, count_accesses
 from mapper.nest.model.accounting import TIMELOOP
 from mapper.nest.model.batch import NestBatch
 from mapper.nest.model.cost import evaluate
@@ -145,7 +145,7 @@ def as_dict(found: Comparison) -> dict[str, object]:
 
 def _values(run: Run, batch: NestBatch) -> Iterator[tuple[Mismatch, str]]:
     """(both values, how close they must be) of everything Timeloop gave."""
-    count, result = tally(batch, TIMELOOP), run.result
+    count, result = count_accesses(batch, TIMELOOP), run.result
     costs = evaluate(batch, TIMELOOP)
 
     def pair(where: str, field: str, theirs: float | None, ours: float, how: str = "integer") -> None:
@@ -164,7 +164,7 @@ def _values(run: Run, batch: NestBatch) -> Iterator[tuple[Mismatch, str]]:
         yield from _level_values(run, count, memory, result.levels.get(memory, LevelResult(tensors={})))
 
 
-def _level_values(run: Run, count: Tally, memory: str, theirs: LevelResult) -> Iterator[tuple[Mismatch, str]]:
+def _level_values(run: Run, count: AccessCounts, memory: str, theirs: LevelResult) -> Iterator[tuple[Mismatch, str]]:
     kept = {tensor for name, tensor in count.accesses if name == memory}
     if theirs.cycles is not None:
         cycles = int(count.level_cycles[memory][0])

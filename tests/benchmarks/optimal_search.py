@@ -77,8 +77,8 @@ def shipped_machine() -> Hierarchy:
 def cold() -> None:
     """Forget everything that one search can leave to the next."""
     for cache in (
-        tile_chains.chains, order_classes.order_classes, order_classes.level_states, divisions.break_points,
-        reuse_structure.structure, cost._coefficients,
+        tile_chains.chains, order_classes.order_classes, order_classes.level_classes, divisions.break_points,
+        reuse_structure.reuse_structure, cost._coefficients,
     ):  # fmt: skip
         cache.cache_clear()
 

@@ -1,4 +1,10 @@
-"""Per group of dimensions, the chains that may be part of an optimum, with what they contribute to every cost."""
+"""Per reuse group, the chains that may be part of an optimum, with what they contribute to every cost.
+
+A row stands for one chain of the group's dimension (one per dimension, where a group has several). Costs and room grow
+with every column but two that are the better the larger they are: whole tiles, and what exceeds halos. So the columns'
+best values together bound all rows, and a row that is no better in any column than another can be dropped without
+losing an optimum.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +18,11 @@ from mapper.errors import MappingError
 from mapper.nest.bounds.chain_shape import Chains, ChainShape
 from mapper.nest.bounds.order_classes import OrderClass
 from mapper.nest.bounds.pareto import beaten, thinned
-from mapper.nest.bounds.reuse_structure import Affine, Pair, Structure
+from mapper.nest.bounds.reuse_structure import Affine, Pair, ReuseStructure
 from mapper.nest.bounds.tile_chains import chains, cut, expanded, joined
 from mapper.nest.mapspace.tile_grid import Grid
-from mapper.nest.model.tile_counts import Cut, weighted
+from mapper.nest.model.reuse_groups import COMMON
+from mapper.nest.model.tile_counts import TileCounts, weighted
 from simulator.arrays import Bools, Floats, Ints
 
 LARGEST_GROUP = 4_000_000
@@ -23,7 +30,7 @@ LARGEST_GROUP = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ChainTable:
     """One row per chain (per combination of chains, for a group of several dimensions)."""
 
     units: Mapping[str, Ints]
@@ -32,14 +39,15 @@ class Table:
     loads: Floats
     """(ports, rows)."""
     serial: Floats
-    """(tiles, rows)."""
+    """(copies, rows)."""
     steps: Floats
     """Trips of all loops: factor of the array's steps."""
     extents: Mapping[tuple[int, str], Floats]
     """Tile extents as capacities count them, per (level, dimension)."""
     whole: Mapping[tuple[int, str], Bools]
+    """Whether the tile is the whole dimension, per (level, dimension)."""
     spilled: Mapping[int, Bools]
-    """Per tile of partial sums: whether they come there."""
+    """Per copy of the output: whether partial sums come there."""
     beyond: Mapping[tuple[int, str], Floats]
     """Per (child, sliding dimension): sum over tiles of what exceeds the overlap; the more the better."""
     exact: Bools
@@ -49,9 +57,9 @@ class Table:
     def __len__(self) -> int:
         return len(self.energy)
 
-    def take(self, rows: Ints | Bools) -> Table:
-        """Rows in the shape of an index array."""
-        return Table(
+    def take(self, rows: Ints | Bools) -> ChainTable:
+        """Return rows in the shape of an index array."""
+        return ChainTable(
             {dim: tiles[:, rows] for dim, tiles in self.units.items()},
             self.energy[rows],
             self.loads[:, rows],
@@ -65,9 +73,9 @@ class Table:
             {key: column[rows] for key, column in self.visits.items()},
         )
 
-    def ideal(self) -> Table:
-        """One row that is as good as the best in every column: what an undecided group contributes to a bound."""
-        return Table(
+    def ideal(self) -> ChainTable:
+        """Return one row that is as good as the best in every column: what an undecided group adds to a bound."""
+        return ChainTable(
             {},
             self.energy.min(keepdims=True),
             self.loads.min(axis=1, keepdims=True),
@@ -77,183 +85,206 @@ class Table:
             {key: column.max(keepdims=True) for key, column in self.whole.items()},
             {key: column.min(keepdims=True) for key, column in self.spilled.items()},
             {key: column.max(keepdims=True) for key, column in self.beyond.items()},
-            np.zeros(1, bool),
+            np.zeros(1, bool),  # the best of different rows is no chain
             {key: column.min(keepdims=True) for key, column in self.visits.items()},
         )
 
-    def attributes(self) -> list[Floats | Ints]:
-        """Columns that decide dominance, each to be small."""
+    def _attributes(self) -> list[Floats | Ints]:
+        """Columns that decide dominance, each to be small: energy, loads and room are functions of them."""
+        # Every cost and every room is a non-decreasing function of these and of the other groups' rows alone: a row
+        # that is no better in any of them is no better in any combination.
         columns: list[Floats | Ints] = [*self.extents.values(), *self.visits.values(), self.steps]
         columns += [column.max(initial=0.0) - column for column in self.beyond.values()]
         columns += [(~column).astype(np.int64) for column in self.whole.values()]
         return columns
 
-    def thinned(self) -> Table:
-        """Without rows that another one dominates; rows that only bound chains dominate nothing."""
+    def thinned(self) -> ChainTable:
+        """Return the rows that no other one dominates.
+
+        A row that only bounds chains dominates nothing: it need not be attained by any. It may be dominated, and then
+        so are all chains that it stands for.
+        """
         if self.exact.all():
-            return self.take(thinned(self.attributes()))
+            return self.take(thinned(self._attributes()))
         exact = np.flatnonzero(self.exact)
-        front = exact[thinned([column[exact] for column in self.attributes()])] if len(exact) else exact
+        front = exact[thinned([column[exact] for column in self._attributes()])] if len(exact) else exact
         rest = np.flatnonzero(~self.exact)
-        columns = np.stack(self.attributes(), axis=1)
+        columns = np.stack(self._attributes(), axis=1)
         return self.take(np.sort(np.concatenate([front, rest[~beaten(columns[rest], columns[front])]])))
 
 
-def group_table(
-    item: Structure, order: OrderClass, group: int, grids: Mapping[str, Grid], floors: Mapping[str, tuple[int, ...]]
-) -> Table:
-    """Chains of a group under one class of orders; relaxed if it is one dimension.
+@dataclass(frozen=True, slots=True)
+class GroupTables:
+    """Makes the tables of one structure under one class of orders."""
 
-    Parameters
-    ----------
-    item, order, group
-        What is searched, the class, and the group's index in ``item.groups``.
-    grids
-        Sizes by dimension.
-    floors
-        Least tiles by dimension [units]; a missing one is free.
-    """
-    shapes = _shapes(item, order, group, grids, floors)
-    parts = {dim: chains(replace(shape, relaxed=len(shapes) == 1)) for dim, shape in shapes.items()}
-    return _table(item, group, _counted(item, order, group), grids, parts)
+    structure: ReuseStructure
+    order: OrderClass
+    grids: Mapping[str, Grid]
+    """Sizes by dimension."""
+    smallest: Mapping[str, tuple[int, ...]]
+    """Smallest tiles worth a look by dimension [units]; a missing one is free."""
+
+    def relaxed(self, group: int) -> ChainTable:
+        """Return the chains of a group; with rows that bound many where it is one dimension.
+
+        Those of the common dimensions are taken one by one, so each is a chain.
+        """
+        shapes = self._shapes(group)
+        parts = {
+            dim: chains(replace(shape, relaxed=len(shapes) == 1 and group != COMMON)) for dim, shape in shapes.items()
+        }
+        return self._table(group, parts)
+
+    def expanded(self, group: int, table: ChainTable) -> ChainTable:
+        """Return the chains that the rows of a relaxed table stand for."""
+        if table.exact.all():
+            return table
+        # Only groups of one dimension are relaxed. Exact rows are chains already and are only cut once more.
+        ((dim, shape),) = self._shapes(group).items()
+        tiles = table.units[dim]
+        tables = [cut(shape, tiles[:, table.exact]), expanded(shape, tiles[:, ~table.exact])]
+        return self._table(group, {dim: joined(tables, shape)})
+
+    def _counted(self, group: int) -> dict[int, int]:
+        """Per child of the group's tensor: the outer levels whose loops count."""
+        prefixes = zip(self.structure.pairs, self.order.prefix, strict=True)
+        return {child: prefix for (owner, child), prefix in prefixes if owner == group}
+
+    def _shapes(self, group: int) -> dict[str, ChainShape]:
+        return {dim: self._shape(group, dim) for dim in self.structure.groups[group]}
+
+    def _shape(self, group: int, dim: str) -> ChainShape:
+        """The chains of one dimension that costs can tell apart."""
+        structure, grid = self.structure, self.grids[dim]
+        prefixes, levels = set(self._counted(group).values()), self.structure.levels
+        return ChainShape(
+            grid.units,
+            grid.last,
+            self.order.forced(group),
+            tuple(
+                any(copy.level == level and dim in copy.dims for copy in structure.copies) for level in range(1, levels)
+            ),
+            # A count that no pair's prefix ends at is seen by no cost; the array's steps see the last one.
+            tuple(level in prefixes or level == levels for level in range(1, levels + 1)),
+            grid.perfect,
+            any(copy.serial is not None for copy in structure.copies),
+            self.smallest.get(dim, ()),
+            grid.allowed,
+            grid.trips,
+            grid.coarse,
+            every=any(dim in axis.dims for axis in structure.sliding),
+        )
+
+    def _table(self, group: int, parts: Mapping[str, Chains]) -> ChainTable:
+        structure, grids = self.structure, self.grids
+        rows = _combinations(parts)
+        part = _crossed(parts)
+        steps = _array_steps(grids, part, rows)
+        visits = {(group, child): _visits(part, prefix, rows) for child, prefix in self._counted(group).items()}
+        every = {**visits, (group, structure.multipliers): steps}
+        slides = group == 0 and bool(structure.sliding)
+        # The words of a sliding input are no sum over groups (halos multiply them): its visits are kept, and
+        # `mapper.nest.bounds.combine` adds what they cost.
+        added = {} if slides else every
+        extents, whole = _extents(structure, grids, part, rows)
+        return ChainTable(
+            {dim: chain.tiles for dim, chain in part.items()},
+            _weighed(structure.energy, added, rows),
+            _stacked([_weighed(port, added, rows) for port in structure.ports], rows),
+            _stacked([_weighed(copy.serial, added, rows) for copy in structure.copies], rows),
+            steps,
+            extents,
+            whole,
+            _spilled(structure, group, every),
+            _beyond(structure, grids, part),
+            np.logical_and.reduce([chain.exact for chain in part.values()]) if part else np.ones(rows, bool),
+            every if slides else visits,
+        )
 
 
-def expanded_table(
-    item: Structure,
-    order: OrderClass,
-    group: int,
-    grids: Mapping[str, Grid],
-    floors: Mapping[str, tuple[int, ...]],
-    table: Table,
-) -> Table:
-    """The chains that the rows of a relaxed table stand for."""
-    if table.exact.all():
-        return table
-    ((dim, shape),) = _shapes(item, order, group, grids, floors).items()
-    tiles = table.units[dim]
-    tables = [cut(shape, tiles[:, table.exact]), expanded(shape, tiles[:, ~table.exact])]
-    parts = {dim: joined(tables, shape)}
-    return _table(item, group, _counted(item, order, group), grids, parts)
-
-
-def _counted(item: Structure, order: OrderClass, group: int) -> dict[int, int]:
-    """Per child of the group's tensor: the outer levels whose loops count."""
-    prefixes = zip(item.pairs, order.prefix, strict=True)
-    return {child: prefix for (owner, child), prefix in prefixes if owner == group}
-
-
-def _shapes(
-    item: Structure, order: OrderClass, group: int, grids: Mapping[str, Grid], floors: Mapping[str, tuple[int, ...]]
-) -> dict[str, ChainShape]:
-    dims = item.groups[group]
-    return {dim: shape_of(item, order, group, grids[dim], dim, floors.get(dim, ())) for dim in dims}
-
-
-def shape_of(
-    item: Structure, order: OrderClass, group: int, grid: Grid, dim: str, floor: tuple[int, ...]
-) -> ChainShape:
-    """The chains of one dimension that costs can tell apart."""
-    prefixes = {prefix for (owner, _), prefix in zip(item.pairs, order.prefix, strict=True) if owner == group}
-    levels = item.levels
-    has_serial = any(tile.serial is not None for tile in item.tiles)
-    return ChainShape(
-        grid.units,
-        grid.last,
-        order.forced(group),
-        tuple(any(tile.level == level and dim in tile.dims for tile in item.tiles) for level in range(1, levels)),
-        tuple(level in prefixes or level == levels for level in range(1, levels + 1)),
-        grid.perfect,
-        has_serial,
-        floor,
-        grid.allowed,
-        grid.trips,
-        grid.coarse,
-        every=any(dim in slide.dims for slide in item.slides),
-    )
-
-
-def _table(
-    item: Structure, group: int, counted: Mapping[int, int], grids: Mapping[str, Grid], parts: Mapping[str, Chains]
-) -> Table:
-    lengths = [len(chain) for chain in parts.values()]
-    rows = prod(lengths)
+def _combinations(parts: Mapping[str, Chains]) -> int:
+    """How many combinations of chains there are, one per dimension; too many are refused."""
+    rows = prod(len(chain) for chain in parts.values())
     if rows > LARGEST_GROUP:
         raise MappingError(
             f"{rows:,} combinations of tiles of {', '.join(parts)}, more than {LARGEST_GROUP:,}; "
             "take perfect factors or coarser units"
         )
-    index = np.indices(lengths).reshape(len(lengths), -1) if lengths else np.zeros((0, 1), np.int64)
-    part = {dim: chain.take(index[position]) for position, (dim, chain) in enumerate(parts.items())}
+    return rows
 
-    def count(prefix: int) -> Floats:
-        values = [chain.counts[prefix] for chain in part.values()]
-        return prod(values[1:], start=values[0]).astype(np.float64) if values else np.ones(rows)
 
+def _crossed(parts: Mapping[str, Chains]) -> dict[str, Chains]:
+    """The chains of every dimension, one row per combination."""
+    if not parts:
+        return {}
+    index = np.indices([len(chain) for chain in parts.values()]).reshape(len(parts), -1)
+    return {dim: chain.take(index[position]) for position, (dim, chain) in enumerate(parts.items())}
+
+
+def _visits(part: Mapping[str, Chains], prefix: int, rows: int) -> Floats:
+    """Tiles after ``prefix`` counted levels: dimensions of one group multiply."""
+    counts = [chain.counts[prefix] for chain in part.values()]
+    return prod(counts[1:], start=counts[0]).astype(np.float64) if counts else np.ones(rows)
+
+
+def _array_steps(grids: Mapping[str, Grid], part: Mapping[str, Chains], rows: int) -> Floats:
+    """Trips of all loops over the group's dimensions."""
     steps = np.ones(rows)
     for dim, chain in part.items():
         grid = grids[dim]
-        array = -(-grid.size // grid.array) if grid.last == 1 else chain.counts[-1]
-        steps = steps * array
-    visits = {(group, child): count(prefix) for child, prefix in counted.items()}
-    every = {**visits, (group, item.levels + 1): steps}
-    added = {} if group == 0 and item.slides else every  # words of a sliding input are no sum over groups
-    extents, whole = _extents(item, grids, part, rows)
-    spilled = {
-        number: every[tile.spilled] > 1.0
-        for number, tile in enumerate(item.tiles)
-        if tile.spilled is not None and tile.spilled[0] == group
+        # A unit of whole array tiles is never cut across one: every chain takes ceil(D / array) steps.
+        steps = steps * (-(-grid.size // grid.array) if grid.last == 1 else chain.counts[-1])
+    return steps
+
+
+def _spilled(structure: ReuseStructure, group: int, visits: Mapping[Pair, Floats]) -> dict[int, Bools]:
+    """Partial sums come to a copy exactly if it is visited more than once."""
+    return {
+        number: visits[copy.spill_pair] > 1.0
+        for number, copy in enumerate(structure.copies)
+        if copy.spill_pair is not None and copy.spill_pair[0] == group
     }
-    return Table(
-        {dim: chain.tiles for dim, chain in part.items()},
-        _sum(item.energy, added, rows),
-        _stack([_sum(port, added, rows) for port in item.ports], rows),
-        _stack([_sum(tile.serial, added, rows) for tile in item.tiles], rows),
-        steps,
-        extents,
-        whole,
-        spilled,
-        _beyond(item, grids, part),
-        np.logical_and.reduce([chain.exact for chain in part.values()]) if part else np.ones(rows, bool),
-        every if group == 0 and item.slides else visits,
-    )
 
 
 def _extents(
-    item: Structure, grids: Mapping[str, Grid], part: Mapping[str, Chains], rows: int
+    structure: ReuseStructure, grids: Mapping[str, Grid], part: Mapping[str, Chains], rows: int
 ) -> tuple[dict[tuple[int, str], Floats], dict[tuple[int, str], Bools]]:
     """(extents of tiles as capacities count them, whether they are the whole dimension) per (level, dimension)."""
     extents: dict[tuple[int, str], Floats] = {}
     whole: dict[tuple[int, str], Bools] = {}
     for dim, chain in part.items():
-        for level in range(1, len(item.kept)):
-            tiles = [tile for tile in item.tiles if tile.level == level and dim in tile.dims]
-            if not tiles:
+        for level in range(1, len(structure.kept)):
+            copies = [copy for copy in structure.copies if copy.level == level and dim in copy.dims]
+            if not copies:
                 continue
-            inside = level >= item.levels  # one element in each instance
-            sizes = np.ones(rows, np.int64) if inside else grids[dim].elements(chain.tiles[level - 1])
-            block = 1 if inside else item.blocks[level].get(dim, 1)
+            is_register = level >= structure.levels  # one element in each instance
+            sizes = np.ones(rows, np.int64) if is_register else grids[dim].elements(chain.tiles[level - 1])
+            block = 1 if is_register else structure.blocks[level].get(dim, 1)
             extents[level, dim] = (-(-sizes // block) * block).astype(np.float64)
-            if any(tile.serial is not None for tile in tiles):
+            # Only where a missing second copy takes time does it pay to keep a tensor whole.
+            if any(copy.serial is not None for copy in copies):
                 whole[level, dim] = sizes == grids[dim].size
     return extents, whole
 
 
-def _beyond(item: Structure, grids: Mapping[str, Grid], part: Mapping[str, Chains]) -> dict[tuple[int, str], Floats]:
+def _beyond(
+    structure: ReuseStructure, grids: Mapping[str, Grid], part: Mapping[str, Chains]
+) -> dict[tuple[int, str], Floats]:
     """What tiles of sliding dimensions have beyond the overlap, for every copy of the input."""
-    children = [level for level in range(1, item.levels) if "input" in item.kept[level]]
-    found = {}
-    for slide in item.slides:
-        for dim, overlap in zip(slide.dims, slide.overlap, strict=True):
+    children = [level for level in range(1, structure.levels) if "input" in structure.kept[level]]
+    beyond = {}
+    for axis in structure.sliding:
+        for dim, overlap in zip(axis.dims, axis.overlap, strict=True):
             for child in children if dim in part else ():
-                tiles = Cut.whole(grids[dim].size)
+                tiles = TileCounts.whole(grids[dim].size)
                 for level in range(child):
                     tiles = tiles.cut(grids[dim].elements(part[dim].tiles[level]).astype(np.float64), True)
                 pieces = [(np.maximum(size - overlap, 0.0), many) for size, many in tiles.classes]
-                found[child, dim] = np.broadcast_to(np.asarray(weighted(pieces)), (len(part[dim]),))
-    return found
+                beyond[child, dim] = np.broadcast_to(np.asarray(weighted(pieces)), (len(part[dim]),))
+    return beyond
 
 
-def _sum(line: Affine | None, visits: Mapping[Pair, Floats], rows: int) -> Floats:
+def _weighed(line: Affine | None, visits: Mapping[Pair, Floats], rows: int) -> Floats:
     """The group's part of an affine cost."""
     total = np.zeros(rows)
     for pair, weight in line.terms if line is not None else ():
@@ -262,5 +293,5 @@ def _sum(line: Affine | None, visits: Mapping[Pair, Floats], rows: int) -> Float
     return total
 
 
-def _stack(columns: Sequence[Floats], rows: int) -> Floats:
+def _stacked(columns: Sequence[Floats], rows: int) -> Floats:
     return np.stack(columns) if columns else np.zeros((0, rows))

@@ -29,14 +29,16 @@ def thinned(columns: Sequence[Numbers]) -> Ints:
         Equally long; at least one.
     """
     rows = np.arange(len(columns[0]))
+    # A constant column decides nothing, and every pair of columns costs a sort.
     varying = [column for column in columns if len(column) and (column != column[0]).any()]
     if not varying:
         return rows[:1]
     ranks = [_ranks(column) for column in varying]
+    # Every pair of columns once: a row dominated by one that differs in two columns only is on no staircase of theirs.
     for last in range(len(ranks)):
         for before in range(last):
             rows = rows[_stairs([rank[rows] for rank in ranks], before, last)]
-            if len(rows) <= 64:
+            if len(rows) <= 64:  # the exact filter is faster than one more sort
                 break
     if len(rows) <= EXACT_ROWS:
         rows = rows[minimal(np.stack([rank[rows] for rank in ranks], axis=1))]
@@ -50,6 +52,7 @@ def _ranks(column: Numbers) -> Ints:
 
 def _stairs(ranks: Sequence[Ints], x: int, y: int) -> Ints:
     """Rows on the lower-left staircase of columns x and y among rows that agree in all others."""
+    # The other ranks as the digits of one number; ranked again before it could overflow.
     group = np.zeros(len(ranks[x]), np.int64)
     for index, rank in enumerate(ranks):
         if index not in (x, y):
@@ -59,6 +62,7 @@ def _stairs(ranks: Sequence[Ints], x: int, y: int) -> Ints:
     order = np.lexsort((ranks[y], ranks[x], group))
     height = int(ranks[y].max()) + 1
     group = _ranks(group)[order]
+    # Later groups lie lower than all earlier ones, so that one running minimum serves all groups.
     falling = ranks[y][order] + (int(group[-1]) - group) * height
     return np.sort(order[_below_all_before(falling)])
 
@@ -82,6 +86,7 @@ def _below_all_before(values: Numbers) -> Bools:
 def minimal(points: Numbers) -> Ints:
     """Indices of the Pareto-minimal rows of ``points`` (rows, columns), equal ones once, ascending."""
     order = np.lexsort(points.T[::-1])
+    # By sums: a row is dominated only by rows with a smaller sum, or by its first equal. What is kept stays kept.
     order = order[np.argsort(points[order].sum(axis=1), kind="stable")]
     values = points[order]
     front = np.zeros((0, points.shape[1]), points.dtype)
@@ -106,7 +111,7 @@ def beaten(rows: Numbers, front: Numbers) -> Bools:
     result = np.zeros(len(rows), bool)
     if not len(front):
         return result
-    step = max(1, 4_000_000 // len(front))
+    step = max(1, 4_000_000 // len(front))  # cells of the comparison at once: a few megabytes
     for start in range(0, len(rows), step):
         block = rows[start : start + step]
         worse: Bools = np.ones((len(block), len(front)), bool)

@@ -1,8 +1,9 @@
-"""What the proof needs to know of one choice of keep sets and spatial loops: costs as functions of visit counts.
+"""Costs as functions of visit counts, for one choice of keep sets and spatial loops.
 
-The coefficients are those of the kernel (`mapper.nest.model.cost.Coefficients`), sorted by the group of dimensions
-whose count they multiply: the irrelevant dimensions of a tensor. Energy and loads are sums over groups, array steps
-are a product over groups, capacities couple them.
+The coefficients are those of the kernel (`mapper.nest.model.cost.Coefficients`), sorted by the reuse group whose count
+they multiply: the words of a tensor that a memory moves are |tensor| x visits, and the visits count tiles of the
+dimensions that do not index the tensor. So energy and loads are sums over groups, the array's steps are a product over
+groups, and only the capacities couple the groups. Bounds rest on all coefficients being at least zero.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Affine:
 
 
 @dataclass(frozen=True, slots=True)
-class Slide:
+class SlidingAxis:
     """A sliding axis of the input: its words grow where tiles of both dimensions repeat their halos."""
 
     dims: tuple[str, str]
@@ -48,23 +49,33 @@ class Slide:
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
-    """A copy of a tensor that takes room in a memory of limited size."""
+class Copy:
+    """A copy of a tensor that takes room in a memory inside the outermost one."""
 
     tensor: str
     level: int
     dims: tuple[str, ...]
     words: int
     """Words per element of a partial sum; 1 if partial sums never come here, or are as wide as final values."""
-    spilled: Pair | None
+    spill_pair: Pair | None
     """The pair whose visits tell whether partial sums come here (more than one)."""
     serial: Affine | None
-    """Cycles of its transfers, added to the array's steps if the tile has one copy only and is not the whole tensor;
-    None if transfers always overlap."""
+    """Cycles of its transfers, added to the array's steps if there is no second copy and the tile is not the whole
+    tensor; None if transfers always overlap."""
 
 
 @dataclass(frozen=True, slots=True)
-class Structure:
+class SharedCapacity:
+    """A memory of limited size and the copies that share it."""
+
+    memory: str
+    words: int
+    copies: tuple[int, ...]
+    """Positions in `ReuseStructure.copies`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReuseStructure:
     """Everything but tiles and orders, which are searched."""
 
     problem: NestProblem
@@ -82,24 +93,29 @@ class Structure:
     """Those whose visits depend on the order."""
     energy: Affine
     ports: tuple[Affine, ...]
-    tiles: tuple[Tile, ...]
-    rooms: tuple[tuple[str, int, tuple[int, ...]], ...]
-    """(place, words, indices of the tiles that share it)."""
+    copies: tuple[Copy, ...]
+    capacities: tuple[SharedCapacity, ...]
     blocks: Mapping[int, Mapping[str, int]]
     """Per level: multiples to which extents are rounded up [elements]."""
-    slides: tuple[Slide, ...]
+    sliding: tuple[SlidingAxis, ...]
     """Of a convolution. Words of the input are then visits x product of (pairs - overlaps) / extent; costs hold the
     coefficients of visits for halos that are moved once."""
 
     def __hash__(self) -> int:
+        # All else follows from these five, and the dictionaries among it have no hash.
         return hash((self.problem, self.hierarchy, self.accounting, self.kept, self.spatial))
+
+    @property
+    def multipliers(self) -> int:
+        """Child of the pairs whose inner copy is the multipliers."""
+        return self.levels + 1
 
 
 @lru_cache(maxsize=4096)
-def structure(
+def reuse_structure(
     problem: NestProblem, hierarchy: Hierarchy, accounting: Accounting, kept: Kept, spatial: Spread
-) -> Structure:
-    """Sort the kernel's coefficients by group.
+) -> ReuseStructure:
+    """Return the kernel's coefficients sorted by group.
 
     Raises
     ------
@@ -112,40 +128,64 @@ def structure(
             f"{accounting.name}: a least time per tile of the array (min_pair_cycles) is evaluated, not searched"
         )
     levels = temporal_levels(spatial)
-    groups = groups_of(problem)
     coefficients = Coefficients.of(problem, hierarchy, kept, spatial, accounting)
-    sorter = _Sorter(problem, spatial, levels, groups)
-    tiles = _tiles(problem, hierarchy, accounting, kept, coefficients, sorter)
-    places = {memory.place: memory.entries for memory in hierarchy.memories[1:] if memory.entries is not None}
-    rooms = tuple(
-        (place, entries, tuple(i for i, tile in enumerate(tiles) if hierarchy.memories[tile.level].place == place))
-        for place, entries in places.items()
-    )
+    sorter = _Sorter(problem, spatial, levels)
+    copies = _copies(problem, hierarchy, accounting, kept, coefficients, sorter)
     energy = sorter.affine(coefficients.energy_pj)
+    # The kernel lowers loads by its guard before it rounds up; a bound must not be above it.
     ports = tuple(sorter.affine(port.load, 1.0 - GUARD) for port in coefficients.ports)
-    lines = [energy, *ports, *(tile.serial for tile in tiles if tile.serial)]
-    seen = {pair for line in lines for pair, _ in line.terms} | {tile.spilled for tile in tiles if tile.spilled}
-    return Structure(
+    return ReuseStructure(
         problem,
         hierarchy,
         accounting,
         kept,
         spatial,
         levels,
-        groups,
+        groups_of(problem),
         {dim: prod(loop.size for loops in spatial for loop in loops if loop.dim == dim) for dim in problem.names},
-        tuple(sorted(pair for pair in seen if pair[1] <= levels)),
+        _order_dependent(levels, energy, ports, copies),
         energy,
         ports,
-        tiles,
-        rooms,
+        copies,
+        _capacities(hierarchy, copies),
         {level: block_sizes(spatial, level, accounting) for level in range(levels)},
-        _slides(problem),
+        _sliding(problem),
     )
 
 
-def _slides(problem: NestProblem) -> tuple[Slide, ...]:
-    found = []
+def temporal_levels(spatial: Spread) -> int:
+    """Return the number of levels with temporal loops: those down to the spatial loops."""
+    used = [level for level, loops in enumerate(spatial) if loops]
+    # Loops between two spreads would run in some instances only, and their trips would not be those of a chain.
+    if len(used) > 1:
+        raise MappingError("spatial loops at several levels cannot be searched; put them at one")
+    return used[0] + 1 if used else len(spatial)
+
+
+def _order_dependent(
+    levels: int, energy: Affine, ports: tuple[Affine, ...], copies: tuple[Copy, ...]
+) -> tuple[Pair, ...]:
+    """Pairs that costs or capacities see, without those of the multipliers, for which every loop counts anyway."""
+    lines = [energy, *ports, *(copy.serial for copy in copies if copy.serial)]
+    observed = {pair for line in lines for pair, _ in line.terms}
+    observed |= {copy.spill_pair for copy in copies if copy.spill_pair}
+    return tuple(sorted(pair for pair in observed if pair[1] <= levels))
+
+
+def _capacities(hierarchy: Hierarchy, copies: tuple[Copy, ...]) -> tuple[SharedCapacity, ...]:
+    entries = {memory.place: memory.entries for memory in hierarchy.memories[1:] if memory.entries is not None}
+    return tuple(
+        SharedCapacity(
+            memory,
+            words,
+            tuple(index for index, copy in enumerate(copies) if hierarchy.memories[copy.level].place == memory),
+        )
+        for memory, words in entries.items()
+    )
+
+
+def _sliding(problem: NestProblem) -> tuple[SlidingAxis, ...]:
+    sliding = []
     for tensor in problem.tensors:
         for axis in tensor.axes:
             if axis.is_plain:
@@ -153,16 +193,8 @@ def _slides(problem: NestProblem) -> tuple[Slide, ...]:
             if tensor.name != "input":
                 raise MappingError(f"{tensor.name}: only inputs are searched with sliding axes")
             (a, b), sizes = axis.dims, problem.sizes
-            found.append(Slide((a, b), axis.overlap, sizes[a] * sizes[b], axis.extent(sizes)))
-    return tuple(found)
-
-
-def temporal_levels(spatial: Spread) -> int:
-    """Levels with temporal loops: those down to the spatial loops."""
-    used = [level for level, loops in enumerate(spatial) if loops]
-    if len(used) > 1:
-        raise MappingError("spatial loops at several levels cannot be searched; put them at one")
-    return used[0] + 1 if used else len(spatial)
+            sliding.append(SlidingAxis((a, b), axis.overlap, sizes[a] * sizes[b], axis.extent(sizes)))
+    return tuple(sliding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +204,6 @@ class _Sorter:
     problem: NestProblem
     spatial: Spread
     levels: int
-    groups: tuple[tuple[str, ...], ...]
 
     def pair(self, move: Move) -> Pair:
         """The visits that a move's words are proportional to."""
@@ -180,16 +211,18 @@ class _Sorter:
         return TENSORS.index(move.tensor), child
 
     def affine(self, line: Linear, factor: float = 1.0) -> Affine:
+        """A line of the kernel as a function of visits; a `MappingError` where it is none, or could fall with them."""
         constant, terms = line.constant * factor, dict[Pair, float]()
         for move, weight in line.terms:
             irrelevant = self.problem.irrelevant(move.tensor)
+            # Spatial loops over an irrelevant dimension multiply the words beyond |tensor| x visits.
             if move.busiest or any(loop.dim in irrelevant for loops in self.spatial[: move.spread] for loop in loops):
                 raise MappingError(
                     f"{move.tensor}: instances that share or repeat words of one memory are evaluated, not searched"
                 )
             scale = weight * self.problem.elements(move.tensor) * factor
             if move.distinct:
-                constant += scale
+                constant += scale  # elements ever held: the same for all tiles and orders, so no part of the search
             else:
                 terms[self.pair(move)] = terms.get(self.pair(move), 0.0) + scale
         if any(weight < 0 for weight in terms.values()):
@@ -197,26 +230,30 @@ class _Sorter:
         return Affine(constant, tuple(sorted(terms.items())))
 
 
-def _tiles(
+def _copies(
     problem: NestProblem,
     hierarchy: Hierarchy,
     accounting: Accounting,
     kept: Kept,
     coefficients: Coefficients,
     sorter: _Sorter,
-) -> tuple[Tile, ...]:
-    serial = {(item.level, item.tensor): sorter.affine(item.load) for item in coefficients.serial}
-    found = []
+) -> tuple[Copy, ...]:
+    """Copies inside the outermost memory, level by level in the order of the tensors."""
+    serial = {(transfer.level, transfer.tensor): sorter.affine(transfer.load) for transfer in coefficients.serial}
+    copies = []
     for level in range(1, len(kept)):
         for tensor in TENSORS:
             if tensor not in kept[level]:
                 continue
-            words, spilled = 1, None
-            if tensor == "output":
-                words = partial_words(hierarchy, level, accounting)
-                inner = next(child for name, outer, child in pairs(kept) if name == "output" and outer == level)
-                spilled = sorter.pair(Move("output", inner, level)) if words > 1 else None
+            # Only outputs are visited before they are final, and only then they are as wide as partial sums.
+            words = partial_words(hierarchy, level, accounting) if tensor == "output" else 1
+            spill_pair = sorter.pair(_visits_from_inside(kept, level)) if words > 1 else None
             dims = tuple(dim for dim in problem.names if dim in problem.relevant(tensor))
-            load = serial.get((level, tensor))
-            found.append(Tile(tensor, level, dims, words, spilled, load))
-    return tuple(found)
+            copies.append(Copy(tensor, level, dims, words, spill_pair, serial.get((level, tensor))))
+    return tuple(copies)
+
+
+def _visits_from_inside(kept: Kept, level: int) -> Move:
+    """The move whose visits leave partial sums in the output's copy at ``level``."""
+    inner = next(child for tensor, outer, child in pairs(kept) if tensor == "output" and outer == level)
+    return Move("output", inner, level)

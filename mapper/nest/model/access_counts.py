@@ -36,7 +36,7 @@ class Accesses:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class AccessCounts:
     """Counts of a batch."""
 
     accesses: Mapping[tuple[str, str], Accesses]
@@ -53,7 +53,7 @@ class Tally:
     """Multiplications by those that the array could have done in ``cycles``."""
 
 
-def tally(batch: NestBatch, accounting: Accounting) -> Tally:
+def count_accesses(batch: NestBatch, accounting: Accounting) -> AccessCounts:
     """Count every access of every mapping of ``batch``; the same formulas that `evaluate` prices."""
     plan = plan_of(batch.problem, batch.hierarchy, batch.skeleton, accounting)
     walk = Walk(batch, even=accounting.ragged == "perfect")
@@ -67,7 +67,7 @@ def tally(batch: NestBatch, accounting: Accounting) -> Tally:
         if tensor in shape.kept
     }
     computing = _whole(steps(walk, plan, accounting), len(batch))
-    return Tally(
+    return AccessCounts(
         accesses,
         batch.problem.macs,
         computing,

@@ -40,6 +40,19 @@ class Accounting:
     """Least cycles between two changes of the tile in the innermost memory (16 rows for a preload/compute pair of
     Gemmini); 0: none."""
 
+    def describe(self) -> str:
+        """Return the name with everything that the accounting counts."""
+        bits = self.partial_word_bits
+        switches = {
+            "drain reads": self.drain_reads,
+            "first read elision": self.first_read_elision,
+            "double buffer capacity": self.double_buffer_capacity,
+            "serial transfers": self.serial_transfers,
+        }
+        parts = [f"partial sums of {'one word' if bits is None else f'{bits} bits'}"]
+        parts += [name if is_on else f"no {name}" for name, is_on in switches.items()]
+        return f"{self.name} ({', '.join(parts)}, capacity in {self.capacity_unit})"
+
 
 TIMELOOP = Accounting("timeloop", False, None, True, False, False, "elements", "perfect")
 """Timeloop v3.0.3, default switches."""

@@ -53,7 +53,7 @@ def as_number(mask: Bools | bool) -> Real:
     return mask.astype(np.float64) if isinstance(mask, np.ndarray) else float(mask)
 
 
-class Cut:
+class TileCounts:
     """Tiles of one dimension after the loops from the outermost to this one; a tree, one branch per counted or not.
 
     Parameters
@@ -68,9 +68,9 @@ class Cut:
 
     __slots__ = ("_classes", "_inner", "_number", "_trips", "counted", "outer", "step")
 
-    def __init__(self, outer: Cut | None, step: Real, counted: bool) -> None:
+    def __init__(self, outer: TileCounts | None, step: Real, counted: bool) -> None:
         self.outer, self.step, self.counted = outer, step, counted
-        self._inner: list[Cut | None] = [None, None]
+        self._inner: list[TileCounts | None] = [None, None]
         self._trips: list[Real] | None = None
         self._number: Real | None = None
         self._classes: list[tuple[Real, Real]] | None = None
@@ -80,7 +80,7 @@ class Cut:
         """The uncut dimension."""
         return cls(None, size, False)
 
-    def cut(self, step: Real, counted: bool) -> Cut:
+    def cut(self, step: Real, counted: bool) -> TileCounts:
         """The tiles after one more loop; the same object for the same question."""
         found = self._inner[counted]
         if found is None:
@@ -144,8 +144,8 @@ class Cut:
         return [(self.step, self.number - self.outer.number), *rest]
 
 
-class EvenCut(Cut):
-    """As `Cut` where every step divides the one outside: one size."""
+class EvenTileCounts(TileCounts):
+    """As `TileCounts` where every step divides the one outside: one size."""
 
     __slots__ = ()
 
@@ -199,7 +199,7 @@ def visits(size: int, steps: Sequence[Ints | int], counted: Sequence[bool]) -> I
     >>> visits(10, [8, 4], [True, True]), visits(10, [5, 4], [True, True])
     (array(3), array(4))
     """
-    tiles: Cut = Cut.whole(float(size))
+    tiles: TileCounts = TileCounts.whole(float(size))
     for step, counts in zip(steps, counted, strict=True):
         tiles = tiles.cut(column(step), counts)
     return np.asarray(tiles.number).astype(np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 from mapper.nest.model.batch import NestBatch
 from mapper.nest.model.hoisting import Path, Route, places, step_paths
 from mapper.nest.model.problem import Axis
-from mapper.nest.model.tile_counts import Cut, EvenCut, Real, ceil_div, chosen, column, larger, weighted
+from mapper.nest.model.tile_counts import EvenTileCounts, Real, TileCounts, ceil_div, chosen, column, larger, weighted
 from simulator.arrays import Bools, Ints
 
 Mask: TypeAlias = Bools | bool
@@ -25,8 +25,8 @@ class Walk:
         """``even``: every step divides the one outside, which is not checked here."""
         self.problem, self.skeleton, self.depth = batch.problem, batch.skeleton, len(batch.skeleton.levels)
         self.places = places(batch.skeleton)
-        root = EvenCut if even else Cut
-        self._whole: dict[str, Cut] = {dim: root.whole(float(size)) for dim, size in self.problem.dims}
+        root = EvenTileCounts if even else TileCounts
+        self._whole: dict[str, TileCounts] = {dim: root.whole(float(size)) for dim, size in self.problem.dims}
         self.steps: list[Real] = []
         """Tile that each loop hands inward [elements]."""
         self.outside: list[Real] = []
@@ -64,7 +64,7 @@ class Walk:
                 found = chosen(moves, value(number), found)
         return found
 
-    def tiles(self, path: Path) -> Cut:
+    def tiles(self, path: Path) -> TileCounts:
         """Tiles after the loops of a path."""
         dim, cuts = path
         tiles = self._whole[dim]
@@ -131,12 +131,12 @@ class Walk:
 
     def _trips(self, size: Real, loops: list[int]) -> Real:
         """Trips of the temporal ones of ``loops`` over a tile."""
-        tiles: Cut = Cut.whole(size)
+        tiles: TileCounts = TileCounts.whole(size)
         for index in loops:
             tiles = tiles.cut(self.steps[index], not self.places[index].parts)
         return tiles.number
 
-    def _halo(self, axis: Axis, a: Cut, b: Cut) -> Real:
+    def _halo(self, axis: Axis, a: TileCounts, b: TileCounts) -> Real:
         """Sum of the extents of a sliding axis over all tiles; instances beside each other share no halo."""
         first, second = axis.overlap
         return a.covered * b.covered - _beyond(a, first) * _beyond(b, second)
@@ -155,6 +155,6 @@ def _column(tile: Ints | int, rows: int) -> Real:
     return float(tile[0]) if rows == 1 and isinstance(tile, np.ndarray) else column(tile)
 
 
-def _beyond(tiles: Cut, overlap: int) -> Real:
+def _beyond(tiles: TileCounts, overlap: int) -> Real:
     """Sum over tiles of max(0, size - overlap)."""
     return weighted([(larger(size - overlap, 0.0), many) for size, many in tiles.classes])

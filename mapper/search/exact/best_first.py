@@ -1,4 +1,4 @@
-"""Best-first hunts through all candidates of a hardware-loop mapspace, by lower bounds that are made as needed.
+"""Best-first search of all candidates of a hardware-loop mapspace, by lower bounds that are made as needed.
 
 Every candidate has a rough bound, for a few operations; a closer one (`mapper.cost.latency.lower_bounds`) is
 computed where the rough one does not exclude it already, and the full estimate where the closer one does not either.
@@ -29,93 +29,98 @@ ROUNDING = 1.0 - 1e-9
 
 
 class Candidates:
-    """All candidates in batches of one order and buffering; a place is (batch, row), counted through."""
+    """All candidates of a mapspace, in batches of one order and buffering, and numbered through in their order."""
 
     def __init__(self, space: MapSpace, model: CostModel) -> None:
         self.model = model
         self.batches = [batch for batch in space.batches(rows=1 << 62) if len(batch)]
         self.starts = np.cumsum([0, *(len(batch) for batch in self.batches)])
-        self.number = int(self.starts[-1])
-        if not self.number:
+        """Number of each batch's first candidate."""
+        self.count = int(self.starts[-1])
+        if not self.count:
             raise nothing_fits(space)
 
-    def loop(self, place: int) -> HardwareLoop:
+    def loop(self, number: int) -> HardwareLoop:
         """Return one candidate."""
-        at = int(np.searchsorted(self.starts, place, side="right")) - 1
-        return self.batches[at].loop(place - int(self.starts[at]))
+        batch = int(np.searchsorted(self.starts, number, side="right")) - 1
+        return self.batches[batch].loop(number - int(self.starts[batch]))
 
-    def rough_cycles(self, at: int) -> Floats:
+    def rough_cycles(self, batch: int) -> Floats:
         """Return rough lower bounds of the cycles of a batch."""
-        return self.model.rough_cycles(self.batches[at]) * ROUNDING
+        return self.model.rough_cycles(self.batches[batch]) * ROUNDING
 
-    def least_cycles(self, at: int, rows: Ints | None = None) -> Floats:
+    def least_cycles(self, batch: int, rows: Ints | None = None) -> Floats:
         """Return lower bounds of the cycles of a batch, or of some of its rows."""
-        return self.model.least_cycles(self._some(at, rows)) * ROUNDING
+        return self.model.least_cycles(self._rows(batch, rows)) * ROUNDING
 
-    def energy_pj(self, at: int, rows: Ints | None = None) -> Floats:
-        """Return the energy of a batch, or of some of its rows."""
-        return self.model.energy_pj(self._some(at, rows))
+    def energy_pj(self, batch: int, rows: Ints | None = None) -> Floats:
+        """Return the energy of a batch, or of some of its rows: exact, for it follows from counts alone."""
+        return self.model.energy_pj(self._rows(batch, rows))
 
-    def _some(self, at: int, rows: Ints | None) -> Batch:
-        return self.batches[at] if rows is None else self.take(at, rows)
+    def _rows(self, batch: int, rows: Ints | None) -> Batch:
+        return self.batches[batch] if rows is None else self.take(batch, rows)
 
-    def take(self, at: int, rows: Ints) -> Batch:
+    def take(self, batch: int, rows: Ints) -> Batch:
         """Return some rows of a batch."""
-        return self.batches[at].take(rows)
+        return self.batches[batch].take(rows)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Found:
-    """An evaluated candidate: what is compared, most important first, then its place in the list."""
+class Evaluated:
+    """An evaluated candidate: what is compared, most important first, then its number, so that ties have one order."""
 
     key: tuple[float, ...]
-    place: int
+    number: int
     cycles: float
     energy_pj: float
 
 
-class Hunt:
+class BestFirstSearch:
     """Evaluates candidates of the batch whose next bound is least, until no bound is as good as the worst wanted."""
 
     def __init__(self, candidates: Candidates, objective: Objective, wanted: int, budget: int | None) -> None:
         self._candidates = candidates
         self._objective: Objective = objective
         self._wanted = wanted
-        self._budget = candidates.number if budget is None else min(budget, candidates.number)
-        self.best: list[Found] = []
+        self._budget = candidates.count if budget is None else min(budget, candidates.count)
+        self.best: list[Evaluated] = []
         """The best so far, as many as are wanted."""
         self.evaluated = 0
-        self.left: float | None = None
-        """Least bound of what was not evaluated though it might be better: the budget ended first."""
+        self.unevaluated_bound: float | None = None
+        """Smallest bound among candidates left unevaluated when the budget ended; None if the search was complete."""
 
     def run(self) -> None:
         """Find the best."""
-        rough = [self._rough(at) for at in range(len(self._candidates.batches))]
-        waiting = [(float(bound.min()), at) for at, bound in enumerate(rough)]
+        # Batches are opened one by one: most of them never get a closer bound than the rough one.
+        rough = [self._rough(batch) for batch in range(len(self._candidates.batches))]
+        waiting = [(float(bound.min()), batch) for batch, bound in enumerate(rough)]
         heapq.heapify(waiting)
         closer: dict[int, tuple[Floats, Ints]] = {}
+        # The heap holds the least bound of each batch. A candidate as good as the worst wanted is still evaluated,
+        # because it may win the tie; so the loop ends only at a bound above it.
         while waiting and waiting[0][0] <= self._worst:
             if self.evaluated >= self._budget:
-                self.left = waiting[0][0]
+                self.unevaluated_bound = waiting[0][0]
                 return
-            _, at = heapq.heappop(waiting)
-            if at in closer:
-                closer[at] = self._next(at, *closer[at])
+            _, batch = heapq.heappop(waiting)
+            if batch in closer:
+                closer[batch] = self._evaluate_next(batch, *closer[batch])
             else:
-                closer[at] = self._closer(at, np.flatnonzero(rough[at] <= self._worst))
-            if len(closer[at][0]):
-                heapq.heappush(waiting, (float(closer[at][0][0]), at))
+                closer[batch] = self._closer(batch, np.flatnonzero(rough[batch] <= self._worst))
+            if len(closer[batch][0]):
+                heapq.heappush(waiting, (float(closer[batch][0][0]), batch))
 
-    def _next(self, at: int, bound: Floats, rows: Ints) -> tuple[Floats, Ints]:
+    def _evaluate_next(self, batch: int, bound: Floats, rows: Ints) -> tuple[Floats, Ints]:
         """Evaluate the first of a batch's rows, in the order of their bounds; return the others."""
+        # All rows up to the worst wanted must be evaluated anyway, so they can be together.
         most = min(MORE if self.evaluated else FIRST, self._budget - self.evaluated)
-        number = max(1, int(np.searchsorted(bound[:most], self._worst, side="right")))
-        self._evaluate(at, rows[:number])
-        return bound[number:], rows[number:]
+        count = max(1, int(np.searchsorted(bound[:most], self._worst, side="right")))
+        self._evaluate(batch, rows[:count])
+        return bound[count:], rows[count:]
 
-    def _closer(self, at: int, rows: Ints) -> tuple[Floats, Ints]:
-        """Return the bounds of some rows of a batch, least first, and the rows."""
-        bound = self._bounds(at, rows)
+    def _closer(self, batch: int, rows: Ints) -> tuple[Floats, Ints]:
+        """Bounds of some rows of a batch, least first, and the rows."""
+        bound = self._bounds(batch, rows)
         order = np.argsort(bound, kind="stable")
         return bound[order], rows[order]
 
@@ -124,75 +129,80 @@ class Hunt:
         """What a candidate must not be above to be wanted."""
         return self.best[-1].key[0] if len(self.best) == self._wanted else math.inf
 
-    def _rough(self, at: int) -> Floats:
+    def _rough(self, batch: int) -> Floats:
         candidates = self._candidates
         return lazy_objective_value(
-            self._objective, lambda: candidates.rough_cycles(at), lambda: candidates.energy_pj(at)
+            self._objective, lambda: candidates.rough_cycles(batch), lambda: candidates.energy_pj(batch)
         )
 
-    def _bounds(self, at: int, rows: Ints) -> Floats:
+    def _bounds(self, batch: int, rows: Ints) -> Floats:
+        # A product of lower bounds of two positive numbers bounds their product, so EDP needs no bound of its own.
         candidates = self._candidates
         return lazy_objective_value(
-            self._objective, lambda: candidates.least_cycles(at, rows), lambda: candidates.energy_pj(at, rows)
+            self._objective, lambda: candidates.least_cycles(batch, rows), lambda: candidates.energy_pj(batch, rows)
         )
 
-    def _evaluate(self, at: int, rows: Ints) -> None:
-        costs = self._candidates.model.costs(self._candidates.take(at, rows))
+    def _evaluate(self, batch: int, rows: Ints) -> None:
+        costs = self._candidates.model.costs(self._candidates.take(batch, rows))
         self.evaluated += len(rows)
-        places = rows + self._candidates.starts[at]
+        numbers = rows + self._candidates.starts[batch]
         keys = costs.keys(self._objective)
-        if self._wanted == 1:
-            first = [least((*keys, places))]
+        if self._wanted == 1:  # the usual case: one pass over the columns instead of a sort
+            first = [least((*keys, numbers))]
         else:
-            first = np.lexsort((places, *keys[::-1]))[: self._wanted].tolist()
-        found = [
-            Found(
+            first = np.lexsort((numbers, *keys[::-1]))[: self._wanted].tolist()
+        evaluated = [
+            Evaluated(
                 tuple(float(column[row]) for column in keys),
-                int(places[row]),
+                int(numbers[row]),
                 float(costs.cycles[row]),
                 float(costs.energy_pj[row]),
             )
             for row in first
         ]
-        self.best = sorted([*self.best, *found])[: self._wanted]
+        self.best = sorted([*self.best, *evaluated])[: self._wanted]
 
 
-class FrontHunt:
+class BestFirstFront:
     """Evaluates candidates that no known one dominates by their bounds, most promising EDP first."""
 
     def __init__(self, candidates: Candidates) -> None:
         self._candidates = candidates
         self.evaluated = 0
         self.front: list[int] = []
-        self.known = np.full((3, candidates.number), np.inf)
+        """Numbers of the candidates on the front, fewest cycles first."""
+        self.known = np.full((3, candidates.count), np.inf)
         """Cycles, energy and footprint of what was evaluated."""
 
     def run(self) -> None:
         """Find the front."""
         candidates = self._candidates
-        every = range(len(candidates.batches))
-        cycles = np.concatenate([candidates.least_cycles(at) for at in every])
-        energy = np.concatenate([candidates.energy_pj(at) for at in every])
+        batches = range(len(candidates.batches))
+        cycles = np.concatenate([candidates.least_cycles(batch) for batch in batches])
+        energy = np.concatenate([candidates.energy_pj(batch) for batch in batches])
         left = np.argsort(cycles * energy, kind="stable")
         most = FIRST
         while len(left):
             self._evaluate(left[:most])
             left = left[most:]
-            for place in self.front:
-                known_cycles, known_energy, _ = self.known[:, place]
-                worse = (known_cycles <= cycles[left]) & (known_energy <= energy[left])
-                equal = (known_cycles == cycles[left]) & (known_energy == energy[left])
+            for point in self.front:
+                point_cycles, point_energy, _ = self.known[:, point]
+                # A point that is no worse than a candidate's bounds is no worse than its costs. Equal bounds are kept:
+                # the candidate may attain them and take less room.
+                worse = (point_cycles <= cycles[left]) & (point_energy <= energy[left])
+                equal = (point_cycles == cycles[left]) & (point_energy == energy[left])
                 left = left[~worse | equal]
             most = MORE
 
-    def _evaluate(self, places: Ints) -> None:
+    def _evaluate(self, numbers: Ints) -> None:
         starts = self._candidates.starts
-        owner = np.searchsorted(starts, places, side="right") - 1
-        for at in np.unique(owner).tolist():
-            mine = places[owner == at]
-            costs = self._candidates.model.costs(self._candidates.take(at, mine - starts[at]))
-            self.known[:, mine] = costs.cycles, costs.energy_pj, costs.footprint_bytes
-        self.evaluated += len(places)
-        among = np.concatenate([np.array(self.front, dtype=np.int64), places])
+        batch_of = np.searchsorted(starts, numbers, side="right") - 1
+        for batch in np.unique(batch_of).tolist():
+            members = numbers[batch_of == batch]
+            costs = self._candidates.model.costs(self._candidates.take(batch, members - starts[batch]))
+            self.known[:, members] = costs.cycles, costs.energy_pj, costs.footprint_bytes
+        self.evaluated += len(numbers)
+        # The old points compete with the new ones; all others lost to one of them and would again.
+        among = np.concatenate([np.array(self.front, dtype=np.int64), numbers])
         cycles, energy, footprint = self.known[:, among]
         self.front = among[staircase(cycles, energy, footprint, among)].tolist()

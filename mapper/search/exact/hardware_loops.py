@@ -24,7 +24,7 @@ from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
-from mapper.search.exact.best_first import Candidates, FrontHunt, Hunt
+from mapper.search.exact.best_first import BestFirstFront, BestFirstSearch, Candidates
 from mapper.search.space import require_goal
 
 MAPSPACE = "hardware loops: tiles in array blocks, six DRAM orders, halves or whole memories, operands held if possible"
@@ -73,11 +73,10 @@ class Proved:
 
     def statement(self) -> str:
         """Return one sentence on what was proved."""
-        found = (
-            f"least {self.objective}" if self.status == "optimal" else f"{self.objective} within {self.gap:.1%} of it"
-        )
+        is_proved = self.status == "optimal"
+        claim = f"least {self.objective}" if is_proved else f"{self.objective} within {self.gap:.1%} of it"
         return (
-            f"{self.status}: {found} of {self.legal:,} legal mappings ({self.candidates:,} in all); {self.evaluated:,} "
+            f"{self.status}: {claim} of {self.legal:,} legal mappings ({self.candidates:,} in all); {self.evaluated:,} "
             f"evaluated, {self.pruned:,} excluded by their bounds, {self.same:,} the same as others; "
             f"holds for {self.mapspace}; {self.accounting}"
         )
@@ -156,27 +155,31 @@ def ranked(
         raise MappingError(f"budget of {budget} evaluations; at least 1 is needed")
     space = _space(problem, spec)
     candidates = Candidates(space, CostModel.of(problem, spec, energy))
-    hunt = Hunt(candidates, objective, min(wanted, candidates.number), budget)
-    hunt.run()
-    loops = [candidates.loop(found.place) for found in hunt.best]
+    # What the mapspace lists is legal; of loops that are the same to the machine it lists one. So all that is left out
+    # of the candidates is told as ``same``, and a proof over the candidates is one over the space.
+    best_first = BestFirstSearch(candidates, objective, min(wanted, candidates.count), budget)
+    best_first.run()
+    # Only what is returned is made a mapping; all others were rows of a batch.
+    loops = [candidates.loop(evaluated.number) for evaluated in best_first.best]
     rows = tuple(
-        Ranked(space.nest(loop), loop, found.cycles, found.energy_pj)
-        for loop, found in zip(loops, hunt.best, strict=True)
+        Ranked(space.nest(loop), loop, evaluated.cycles, evaluated.energy_pj)
+        for loop, evaluated in zip(loops, best_first.best, strict=True)
     )
-    value = hunt.best[0].key[0]
+    value, open_bound = best_first.best[0].key[0], best_first.unevaluated_bound
     proved = Proved(
         mapping=rows[0].mapping,
         loop=rows[0].loop,
         cycles=rows[0].cycles,
         energy_pj=rows[0].energy_pj,
         objective=objective,
-        status="optimal" if hunt.left is None else "budget",
+        status="optimal" if open_bound is None else "budget",
         candidates=space.size,
         legal=space.legal,
-        evaluated=hunt.evaluated,
-        pruned=candidates.number - hunt.evaluated,
-        same=space.legal - candidates.number,
-        lower_bound=value if hunt.left is None else min(hunt.left, value),
+        evaluated=best_first.evaluated,
+        pruned=candidates.count - best_first.evaluated,
+        same=space.legal - candidates.count,
+        # Everything below the least open bound was evaluated, and the best is the least of that.
+        lower_bound=value if open_bound is None else min(open_bound, value),
     )
     return proved, rows
 
@@ -185,32 +188,33 @@ def front(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Pr
     """Return the Pareto front of cycles and energy of ``problem`` on ``spec`` by the estimate; raises as `search`."""
     space = _space(problem, spec)
     candidates = Candidates(space, CostModel.of(problem, spec, energy))
-    hunt = FrontHunt(candidates)
-    hunt.run()
+    best_first = BestFirstFront(candidates)
+    best_first.run()
     points = []
-    for place in hunt.front:
-        loop = candidates.loop(place)
-        cycles, pj, footprint = (float(column[place]) for column in hunt.known)
+    for number in best_first.front:
+        loop = candidates.loop(number)
+        cycles, pj, footprint = (float(column[number]) for column in best_first.known)
         points.append(Point(space.nest(loop), loop, cycles, pj, int(footprint)))
     return ProvedFront(
         tuple(points),
         space.size,
         space.legal,
-        hunt.evaluated,
-        candidates.number - hunt.evaluated,
-        space.legal - candidates.number,
+        best_first.evaluated,
+        candidates.count - best_first.evaluated,
+        space.legal - candidates.count,
     )
 
 
 def lower_bound(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> tuple[float, float]:
     """Return cycles and energy that no mapping of a problem is below [cycles, pJ]; raises as `search`."""
     candidates = Candidates(_space(problem, spec), CostModel.of(problem, spec, energy))
-    every = range(len(candidates.batches))
-    cycles = min(float(candidates.least_cycles(at).min()) for at in every)
-    return cycles, min(float(candidates.energy_pj(at).min()) for at in every)
+    # The two may be those of different mappings: together they bound what any one of them can reach.
+    batches = range(len(candidates.batches))
+    cycles = min(float(candidates.least_cycles(batch).min()) for batch in batches)
+    return cycles, min(float(candidates.energy_pj(batch).min()) for batch in batches)
 
 
 def _space(problem: MatmulProblem, spec: HardwareSpec) -> MapSpace:
     require(spec)
-    check_floor(problem, spec)
+    check_floor(problem, spec)  # before anything is searched that could not be simulated
     return MapSpace(problem, spec)

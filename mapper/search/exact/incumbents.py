@@ -1,4 +1,8 @@
-"""What a branch and bound looks for: the least of one score with all that ties, or the front of cycles and energy."""
+"""The best combinations of a branch and bound so far, and what they rule out.
+
+Two kinds: the least of one objective with all that ties, and the front of cycles and energy. Both decide by bounds: a
+combination of which some rows are ideal stands for many, and is hopeless only if none of them can be a result.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,11 @@ from typing import Protocol
 
 import numpy as np
 
-from mapper.cost.objective import Objective, objective_value
+from mapper.cost.objective import Objective, metric_limits, objective_value
 from mapper.nest.bounds.combine import Combined
 from mapper.nest.bounds.order_classes import OrderClass
 from mapper.nest.bounds.pareto import staircase
-from mapper.nest.bounds.reuse_structure import Structure
+from mapper.nest.bounds.reuse_structure import ReuseStructure
 from mapper.nest.mapspace.tile_grid import Grid
 from simulator.arrays import Bools, Floats, Ints
 
@@ -21,17 +25,18 @@ TIE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Incumbent:
     """A combination that may be the optimum."""
 
     energy: float
     cycles: float
-    item: Structure
+    structure: ReuseStructure
     order: OrderClass
     units: Mapping[str, tuple[int, ...]]
     """Tiles T1 .. T(L-1) by dimension [units]."""
     grids: Mapping[str, Grid]
     doubled: frozenset[int]
+    """Copies that have a second one."""
     words: float
     """Words taken in all memories: the smaller of equals wins."""
     rank: int
@@ -42,6 +47,10 @@ class Candidate:
         return objective_value(objective, self.cycles, self.energy)
 
 
+Describe = Callable[[Ints], list[Incumbent]]
+"""Turns rows of evaluated combinations into incumbents."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Costs that no result exceeds."""
@@ -50,34 +59,41 @@ class Limits:
     cycles: float = np.inf
 
 
-class Goal(Protocol):
-    """What is minimised; keeps the best so far."""
+class Incumbents(Protocol):
+    """The best so far of what is minimised."""
 
     version: int
     """Grows with every improvement."""
 
     def bound(self, costs: Combined) -> Floats:
-        """A number per combination by which the most promising come first."""
+        """Return a number per combination by which the most promising come first."""
 
     def hopeless(self, costs: Combined) -> Bools:
-        """Whether neither a combination nor anything it bounds can be a result."""
+        """Return whether neither a combination nor anything it bounds can be a result."""
 
-    def promising(self, scores: Floats) -> Bools:
-        """Which bounds that once were not hopeless may still hide a result; infinite ones do not."""
+    def promising(self, bounds: Floats) -> Bools:
+        """Return which bounds, made before the last improvements, may still hide a result; infinite ones do not."""
 
-    def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
-        """Look at evaluated combinations (one column); infinite cycles stand for none."""
+    def offer(self, costs: Combined, describe: Describe) -> None:
+        """Take in evaluated combinations (one column); infinite cycles stand for none."""
 
     def limits(self, ideal: Combined) -> Limits:
-        """Most energy and cycles that a result can have, for a structure whose ideal costs are given."""
+        """Return the most energy and cycles that a result can have, given the ideal costs of its structure."""
+
+    def candidates(self) -> list[Incumbent]:
+        """Return the incumbents that the kernel is to settle."""
+
+    @property
+    def best(self) -> float:
+        """Least score so far, infinite before the first; not a number where there is no single one."""
 
 
 @dataclass(slots=True)
-class Least:
-    """The least of one score, with all that ties.
+class LeastIncumbents:
+    """The least of one objective, with all that ties.
 
-    ``ceiling`` bounds the cycles: the least energy among the fastest mappings is ``Least("energy", ceiling=C)``.
-    ``ties`` keeps what is as good as the best; without it only what is better counts.
+    ``ceiling`` bounds the cycles: the least energy among the fastest mappings is ``LeastIncumbents("energy",
+    ceiling=C)``. ``ties`` keeps what is as good as the best; without it only what is better counts.
     """
 
     objective: Objective
@@ -85,24 +101,29 @@ class Least:
     ties: bool = True
     best: float = np.inf
     version: int = 0
-    found: dict[tuple[float, float], Candidate] = field(default_factory=dict)
+    by_costs: dict[tuple[float, float], Incumbent] = field(default_factory=dict)
+    """One incumbent for each (energy, cycles) that once tied with the best."""
 
     def bound(self, costs: Combined) -> Floats:
+        """Return the objective; infinite beyond the ceiling."""
         score = objective_value(self.objective, costs.cycles, costs.energy)
         return np.where((costs.cycles <= self.ceiling) & np.isfinite(costs.cycles), score, np.inf)
 
     @property
     def _limit(self) -> float:
+        # Rows and bounds add the same numbers in different orders: a tie is told within their rounding.
         return self.best * (1.0 + TIE) if self.ties else self.best * (1.0 - TIE)
 
     def hopeless(self, costs: Combined) -> Bools:
-        score = self.bound(costs)
-        return ~(np.isfinite(score) & (score <= self._limit))
+        """Return whether the objective's bound is above the best."""
+        return ~self.promising(self.bound(costs))
 
-    def promising(self, scores: Floats) -> Bools:
-        return np.isfinite(scores) & (scores <= self._limit)
+    def promising(self, bounds: Floats) -> Bools:
+        """Return which bounds are finite and not above the best."""
+        return np.isfinite(bounds) & (bounds <= self._limit)
 
-    def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
+    def offer(self, costs: Combined, describe: Describe) -> None:
+        """Take in what is better than the best, and what ties with it."""
         score = self.bound(costs)
         least = float(score.min(initial=np.inf))
         if not np.isfinite(least) or least > self._limit:
@@ -110,65 +131,81 @@ class Least:
         if least < self.best:
             self.best = least
             self.version += 1
-        rows = np.flatnonzero(score <= self.best * (1.0 + TIE))
-        for candidate in describe(rows):
-            key = candidate.energy, candidate.cycles
-            known = self.found.get(key)
-            if known is None or (candidate.words, candidate.rank) < (known.words, known.rank):
-                self.found[key] = candidate
+        for incumbent in describe(np.flatnonzero(score <= self.best * (1.0 + TIE))):
+            # Ties in one objective differ in the other metric: the kernel's numbers are to decide among them.
+            key = incumbent.energy, incumbent.cycles
+            known = self.by_costs.get(key)
+            if known is None or (incumbent.words, incumbent.rank) < (known.words, known.rank):
+                self.by_costs[key] = incumbent
 
     def limits(self, ideal: Combined) -> Limits:
-        energy, cycles = float(ideal.energy.min()), float(ideal.cycles.min())
+        """Return what the best leaves of each metric; of a product, with the other one at its ideal."""
         if not np.isfinite(self.best):
             return Limits(cycles=self.ceiling)
-        if self.objective == "energy":
-            return Limits(self.best * (1.0 + TIE), self.ceiling)
-        if self.objective == "latency":
-            return Limits(cycles=min(self.best, self.ceiling))
-        return Limits(self.best * (1.0 + TIE) / cycles, min(self.best * (1.0 + TIE) / energy, self.ceiling))
+        # The ideal costs are a lower bound of each factor, so what the best leaves of a product bounds the other one.
+        least = float(ideal.cycles.min()), float(ideal.energy.min())
+        cycles, energy = metric_limits(self.objective, self.best * (1.0 + TIE), *least)
+        return Limits(energy, min(cycles, self.ceiling))
 
-    def winners(self) -> list[Candidate]:
-        """What is as good as the best, to a relative 1e-12."""
-        return [item for item in self.found.values() if item.score(self.objective) <= self.best * (1.0 + TIE)]
+    def candidates(self) -> list[Incumbent]:
+        """Return what is as good as the best, to a relative 1e-12."""
+        most = self.best * (1.0 + TIE)
+        return [incumbent for incumbent in self.by_costs.values() if incumbent.score(self.objective) <= most]
 
 
 @dataclass(slots=True)
-class Front:
+class FrontIncumbents:
     """Combinations that no other one beats in cycles and energy at once, fewest cycles first."""
 
     version: int = 0
-    found: list[Candidate] = field(default_factory=list)
+    points: list[Incumbent] = field(default_factory=list)
     _cycles: Floats = field(default_factory=lambda: np.zeros(0))
     _energy: Floats = field(default_factory=lambda: np.zeros(0))
 
+    @property
+    def best(self) -> float:
+        """Not a number: a front has no single best."""
+        return np.nan
+
     def bound(self, costs: Combined) -> Floats:
+        """Return the energy-delay product, by which points near the middle of the front come first."""
         return objective_value("pareto", costs.cycles, costs.energy)
 
     def hopeless(self, costs: Combined) -> Bools:
+        """Return whether a point has no more cycles and no more energy."""
         hopeless = ~np.isfinite(costs.cycles)
         if len(self._cycles):
-            at = np.searchsorted(self._cycles, costs.cycles, side="right") - 1
-            hopeless |= (at >= 0) & (self._energy[np.maximum(at, 0)] <= costs.energy * (1.0 + TIE))
+            # Along the front energy falls as cycles grow: of all points that are no slower, the slowest is the test.
+            slowest = np.searchsorted(self._cycles, costs.cycles, side="right") - 1
+            hopeless |= (slowest >= 0) & (self._energy[np.maximum(slowest, 0)] <= costs.energy * (1.0 + TIE))
         return hopeless
 
-    def promising(self, scores: Floats) -> Bools:
-        return np.isfinite(scores)
+    def promising(self, bounds: Floats) -> Bools:
+        """Return which bounds are finite: a product alone does not say whether a point is dominated."""
+        return np.isfinite(bounds)
 
-    def offer(self, costs: Combined, describe: Callable[[Ints], list[Candidate]]) -> None:
+    def offer(self, costs: Combined, describe: Describe) -> None:
+        """Take in what no point dominates, and drop the points that it dominates."""
         rows = np.flatnonzero(~self.hopeless(costs))
         if not len(rows):
             return
-        self.found += describe(rows[staircase(costs.cycles[rows], costs.energy[rows])])
-        self.found.sort(key=lambda item: (item.cycles, item.energy, item.words, item.rank))
-        left: list[Candidate] = []
-        for item in self.found:
-            if not left or item.energy < left[-1].energy * (1.0 - TIE):
-                left.append(item)
-        self.found = left
-        self._cycles = np.array([item.cycles for item in left])
-        self._energy = np.array([item.energy for item in left])
+        self.points += describe(rows[staircase(costs.cycles[rows], costs.energy[rows])])
+        self.points.sort(key=lambda point: (point.cycles, point.energy, point.words, point.rank))
+        # Sorted by cycles, a point stays if it has less energy than all before it; within rounding the first one wins.
+        undominated: list[Incumbent] = []
+        for point in self.points:
+            if not undominated or point.energy < undominated[-1].energy * (1.0 - TIE):
+                undominated.append(point)
+        self.points = undominated
+        self._cycles = np.array([point.cycles for point in undominated])
+        self._energy = np.array([point.energy for point in undominated])
         self.version += 1
 
     def limits(self, ideal: Combined) -> Limits:
+        """Return none: the ends of the front are not known."""
         del ideal
         return Limits()
+
+    def candidates(self) -> list[Incumbent]:
+        """Return the points."""
+        return self.points

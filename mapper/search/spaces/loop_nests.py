@@ -79,7 +79,7 @@ class LoopNests:
         return Costs(found.cycles.astype(np.float64), found.energy_pj, found.footprint_bytes)
 
     def floor(self) -> Floor:
-        cycles, energy_pj = loop_nests.floor(self.nests)
+        cycles, energy_pj = loop_nests.lower_bound(self.nests)
         return Floor(cycles, energy_pj * ROUNDING)
 
     def mapping(self, row: tuple[int, ...]) -> LoopNest:

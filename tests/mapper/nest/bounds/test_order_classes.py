@@ -6,7 +6,7 @@ from itertools import permutations, product
 
 import pytest
 
-from mapper.nest.bounds.order_classes import OrderClass, level_states, order_classes, signature_count
+from mapper.nest.bounds.order_classes import OrderClass, level_classes, order_classes, signature_count
 
 INPUT, WEIGHT, OUTPUT = 0, 1, 2
 """Groups, named by the tensor whose irrelevant dimension they are: n, m, k of a matmul."""
@@ -58,7 +58,7 @@ def product_of(trips: tuple[tuple[int, ...], ...], group: int, prefix: int) -> i
 
 
 def holds(entry: OrderClass, trips: tuple[tuple[int, ...], ...]) -> bool:
-    return all(trips[level][g] == 1 for level, state in enumerate(entry.states) for g in state.forced)
+    return all(trips[level][g] == 1 for level, state in enumerate(entry.levels) for g in state.forced)
 
 
 @pytest.mark.parametrize("pairs", [WS, OS, ((INPUT, 1), (WEIGHT, 1), (OUTPUT, 1), (INPUT, 2))])
@@ -83,7 +83,7 @@ def test_no_order_beats_every_class(pairs: tuple[tuple[int, int], ...]) -> None:
 
 def test_fixed_orders_leave_their_own_states() -> None:
     """With one order the innermost loop with more than one trip follows from what is forced."""
-    states = level_states(3, ((1, 2, 0),))
+    states = level_classes(3, ((1, 2, 0),))
     assert {(state.forced, state.inner) for state in states} == {
         ((), 0), ((0,), 2), ((1, 2), 0), ((0, 2), 1), ((0, 1), 2), ((0, 1, 2), -1)
     }  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mapper.mapping.loop_nest import LoopNest
-from mapper.nest.model.access_counts import Tally, tally
+from mapper.nest.model.access_counts import AccessCounts, count_accesses
 from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.batch import NestBatch
 from mapper.nest.model.cost import evaluate
@@ -51,7 +51,7 @@ def compare(problem: NestProblem, mapping: LoopNest, machine: Hierarchy, rules: 
     """Every count, the steps, the largest tiles, energy and cycles."""
     walked = Interpreter(problem, mapping).run()
     batch = batch_of(mapping, problem, machine)
-    found = tally(batch, rules)
+    found = count_accesses(batch, rules)
     assert walked.macs == problem.macs == found.macs
     assert walked.steps == found.steps[0], mapping.loop_nest()
     for (memory, tensor), ours in found.accesses.items():
@@ -66,7 +66,7 @@ def compare(problem: NestProblem, mapping: LoopNest, machine: Hierarchy, rules: 
     check_costs(walked, batch, rules, found)
 
 
-def check_costs(walked: Walked, batch: NestBatch, rules: Accounting, found: Tally) -> None:
+def check_costs(walked: Walked, batch: NestBatch, rules: Accounting, found: AccessCounts) -> None:
     """Energy and, where transfers overlap, cycles from the walk's counts."""
     machine, costs = batch.hierarchy, evaluate(batch, rules)
     energy = problem_energy = machine.mac_pj * walked.macs

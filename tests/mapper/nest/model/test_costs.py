@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mapper.mapping.hardware_loop import HardwareLoop
-from mapper.nest.model.access_counts import tally
+from mapper.nest.model.access_counts import count_accesses
 from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.batch import LevelShape, NestBatch, Skeleton
 from mapper.nest.model.cost import evaluate
@@ -62,7 +62,7 @@ def test_both_places_of_the_innermost_loop_count_alike() -> None:
     loop = HardwareLoop(8, 48, 4, order="nmk")
     theirs = batch_of(loop.nest(("matmul",), problem.sizes, machine.name, 16), problem, machine)
     ours = one(problem, machine, skeleton(("nmk", "", "knm"), double=True), "m=128 k=768 n=64", "m=128 k=768 n=64")
-    a, b = (tally(nests, DEFAULT) for nests in (theirs, ours))
+    a, b = (count_accesses(nests, DEFAULT) for nests in (theirs, ours))
     for key in a.accesses:
         assert {kind: int(words[0]) for kind, words in a.accesses[key].total.items()} == {
             kind: int(words[0]) for kind, words in b.accesses[key].total.items()
@@ -103,14 +103,16 @@ def test_visits_against_enumeration() -> None:
 def test_width_of_partial_sums(switch: Accounting, dram_output: int) -> None:
     """K in four passes outside the output tile: three spills of every element, each written and read back."""
     nest = one(FFN2, gemmini(), skeleton(("kmn", "kmn", "kmn")), "m=64 k=768 n=64", "m=64 k=768 n=64")
-    count = tally(nest, switch).accesses["dram", "output"].total
+    count = count_accesses(nest, switch).accesses["dram", "output"].total
     assert sum(int(words[0]) for words in count.values()) == dram_output * 512 * 768
 
 
 def test_reads_of_drained_tiles() -> None:
     nest = one(QKV, gemmini(), skeleton(), "m=128 k=768 n=64", "m=128 k=768 n=64")
     reads = [
-        int(tally(nest, replace(DEFAULT, drain_reads=drain)).accesses["accumulator", "output"].total["read"][0])
+        int(
+            count_accesses(nest, replace(DEFAULT, drain_reads=drain)).accesses["accumulator", "output"].total["read"][0]
+        )
         for drain in (True, False)
     ]
     assert reads[0] - reads[1] == 512 * 768
@@ -166,8 +168,8 @@ def test_least_time_of_a_pair() -> None:
     problem, rules = matmul(197, 64, 64), replace(DEFAULT, min_pair_cycles=16)
     for rows, chunks in ((50, 197), (64, 208), (8, 25 * 16)):
         nest = one(problem, gemmini(), skeleton(("mkn", "", "knm")), f"m={rows} k=64 n=64", f"m={rows} k=64 n=64")
-        assert tally(nest, rules).steps[0] == 4 * 4 * chunks
-        assert tally(nest, DEFAULT).steps[0] == 4 * 4 * 197
+        assert count_accesses(nest, rules).steps[0] == 4 * 4 * chunks
+        assert count_accesses(nest, DEFAULT).steps[0] == 4 * 4 * 197
 
 
 @pytest.mark.parametrize("kind", ["matmul", "conv"])
@@ -183,7 +185,7 @@ def test_least_time_of_a_pair_against_the_walk(kind: str) -> None:
         places = [walk.position(tensor, len(mapping.levels) - 1) for tensor in innermost]
         want = [walk.time(0, walk.whole, 5, place) for place in places]
         seen += len(want)
-        found = tally(batch_of(mapping, problem, machine), rules).steps[0]
+        found = count_accesses(batch_of(mapping, problem, machine), rules).steps[0]
         assert found == max(want, default=walk.time(0, walk.whole)), mapping.loop_nest()
     assert seen > 50
 
@@ -195,7 +197,7 @@ def test_accelforge_projection() -> None:
     15.16, MAC 60.40, total 395.634) at the compute roof of 1,179,648 cycles and 1,966,080 bytes of DRAM traffic.
     """
     nest = one(QKV, flat(), skeleton(("mnk", "knm", "nkm")), "m=256 k=768 n=16", "m=256 k=16 n=16")
-    costs, count = evaluate(nest, ACCELFORGE), tally(nest, ACCELFORGE)
+    costs, count = evaluate(nest, ACCELFORGE), count_accesses(nest, ACCELFORGE)
     energy = {
         memory: sum(float(item.energy_pj[0]) for (name, _), item in count.accesses.items() if name == memory) / 1e6
         for memory in ("dram", "scratchpad", "accumulator", "array")
@@ -224,7 +226,7 @@ def test_uneven_residency_shares_capacity_and_ports() -> None:
     assert not costs.valid[0]  # each fits alone; together they do not
     larger = flat(sum(words.values()), 2**20).uneven("scratchpad", ("output", "input", "weight"))
     assert evaluate(replace(nest, hierarchy=larger), ACCELFORGE).valid[0]
-    count = tally(nest, ACCELFORGE)
+    count = count_accesses(nest, ACCELFORGE)
     reads = sum(
         int(item.total["read"][0]) for (name, _), item in count.accesses.items() if name.startswith("scratchpad")
     )

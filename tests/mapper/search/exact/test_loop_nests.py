@@ -21,7 +21,8 @@ from mapper.nest.model.assemble import assemble
 from mapper.nest.model.cost import evaluate
 from mapper.nest.model.problem import batched_matmul, conv2d, matmul
 from mapper.nest.model.reuse_groups import groups_of
-from mapper.search.exact.loop_nests import NestResult, floor, search
+from mapper.search.exact.loop_nests import lower_bound, search
+from mapper.search.exact.nest_result import NestResult
 from mapper.validation.peers import best_mapping
 from tests.mapper.nest.small import RAGGED, every_cost, gemmini, random_machine, random_space, with_l2
 
@@ -287,9 +288,9 @@ def test_nothing_fits() -> None:
         search(NestSpace(matmul(64, 64, 64), gemmini(accumulator=8), TIMELOOP))
 
 
-def test_floor_is_below_everything() -> None:
+def test_the_lower_bound_is_below_everything() -> None:
     space = NestSpace(matmul(512, 768, 768), gemmini(), DEFAULT)
-    cycles, energy = floor(space)
+    cycles, energy = lower_bound(space)
     assert cycles <= search(space, "latency").best.cycles
     assert 0 < energy <= search(space, "energy").best.energy_pj
 

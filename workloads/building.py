@@ -83,7 +83,7 @@ def _shape(
 ) -> Shape:
     """Return the checked shape, with what the model fixes filled in."""
     if phase == "decode":
-        if not config.is_decoder:
+        if not TRANSFORMERS[config.family].is_decoder:
             raise GraphError(f"{config.name}: family {config.family} has no decode phase; use phase='prefill'")
         if seq not in (None, 1):
             raise GraphError(f"decode makes one token per sequence, so seq={seq!r} must be left out; give context")
@@ -97,7 +97,7 @@ def _shape(
     _check_size("seq", seq, 1)
     if context is not None:
         _check_size("context", context, 0)
-    if context and not config.is_decoder:
+    if context and not TRANSFORMERS[config.family].is_decoder:
         raise GraphError(f"{config.name}: family {config.family} keeps no cache; context={context} must be left out")
     return Shape(phase, seq, context or 0, batch, bits)
 
@@ -108,8 +108,9 @@ def _check_size(name: str, value: object, least: int) -> None:
 
 
 def _transformer(config: TransformerConfig, shape: Shape) -> OpGraph:
-    builder = BlockBuilder(config, shape)
-    TRANSFORMERS[config.family](builder)
+    family = TRANSFORMERS[config.family]
+    builder = BlockBuilder(family, config, shape)
+    family.add_block(builder)
     size = f"context {shape.context}" if shape.phase == "decode" else f"seq {shape.seq}"
     asked: dict[str, object] = {
         "model": config.name, "family": config.family, "phase": shape.phase, "seq": shape.seq,

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from workloads.errors import GraphError, nearest
 from workloads.importers import huggingface
-from workloads.models import FAMILIES, ResNetConfig, TransformerConfig
+from workloads.models import FAMILIES, TRANSFORMERS, ResNetConfig, TransformerConfig
 from workloads.reading import parse
 
 AnyConfig = TransformerConfig | ResNetConfig
@@ -83,9 +83,12 @@ def _validate(raw: Mapping[str, object], origin: str) -> AnyConfig:
         raise GraphError(f"{origin}: family {family!r:.60} is unknown ({', '.join(FAMILIES)}){hint}")
     kind: type[AnyConfig] = ResNetConfig if family == "resnet" else TransformerConfig
     try:
-        return TypeAdapter(kind).validate_python(raw)
+        config = TypeAdapter(kind).validate_python(raw)
     except ValidationError as error:
         raise GraphError("\n".join(_explain(dict(issue), kind, origin) for issue in error.errors())) from error
+    if isinstance(config, TransformerConfig) and TRANSFORMERS[config.family].is_rotary and config.head_size % 2:
+        raise GraphError(f"{origin}: head_dim={config.head_size} must be even for the rotary embedding")
+    return config
 
 
 def _explain(issue: Mapping[str, object], kind: type[AnyConfig], origin: str) -> str:

@@ -15,6 +15,7 @@ from mapper.commands.problems import CommandError, nearest
 from mapper.mapping.mapping_file import read_mapping
 from mapper.reports.text import WIDTH, columns, size
 from workloads import OpGraph
+from workloads.models import TransformerConfig
 
 DEFAULT_SEQ = 512
 """Tokens, or cached tokens, of ``show model`` when none are given."""
@@ -89,7 +90,8 @@ def _graph(options: argparse.Namespace) -> OpGraph:
 
 def _default_seq(name: str) -> int | None:
     """Image models fix their own sequence."""
-    return DEFAULT_SEQ if getattr(workloads.load_config(name), "family", None) in {"bert", "gpt", "llama"} else None
+    config = workloads.load_config(name)
+    return DEFAULT_SEQ if isinstance(config, TransformerConfig) and config.tokens is None else None
 
 
 def _leaves(path: str, value: object) -> Iterator[tuple[str, str]]:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from workloads.models import bert, gpt, llama, vit
-from workloads.models.block import BlockBuilder, Shape
+from workloads.models.block import BlockBuilder, Family, Shape
 from workloads.models.config import ModelConfig, ResNetConfig, TransformerConfig
 
-TRANSFORMERS: Mapping[str, Callable[[BlockBuilder], None]] = MappingProxyType(
-    {"bert": bert.add_block, "gpt": gpt.add_block, "llama": llama.add_block, "vit": vit.add_block}
+_FAMILIES: tuple[Family, ...] = (
+    bert.FAMILY,
+    gpt.FAMILY,
+    llama.FAMILY,
+    vit.FAMILY,
 )
-"""Family -> function that adds one block."""
+TRANSFORMERS: Mapping[str, Family] = MappingProxyType({family.name: family for family in _FAMILIES})
+"""Families of Transformer blocks by name."""
 
 FAMILIES = (*TRANSFORMERS, "resnet")
 
-__all__ = ["FAMILIES", "TRANSFORMERS", "BlockBuilder", "ModelConfig", "ResNetConfig", "Shape", "TransformerConfig"]
+__all__ = [
+    "FAMILIES",
+    "TRANSFORMERS",
+    "BlockBuilder",
+    "Family",
+    "ModelConfig",
+    "ResNetConfig",
+    "Shape",
+    "TransformerConfig",
+]

@@ -44,7 +44,7 @@ def attention(block: BlockBuilder, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     block.add(
         Softmax(
             name="softmax", inputs=(scores,), output=probabilities, rows=rows, cols=attended,
-            scale=head_dim**-0.5, causal_tokens=shape.seq if config.is_decoder else None,
+            scale=head_dim**-0.5, causal_tokens=shape.seq if block.family.is_decoder else None,
         )
     )  # fmt: skip
     return block.add(

@@ -10,7 +10,7 @@ References
 from __future__ import annotations
 
 from workloads.models.attention import attention
-from workloads.models.block import BlockBuilder
+from workloads.models.block import BlockBuilder, Family
 
 
 def add_block(block: BlockBuilder) -> None:
@@ -29,3 +29,6 @@ def add_block(block: BlockBuilder) -> None:
     )
     ffn = block.linear("ffn2", inner, block.channels, "ffn_projection", bias=True)
     block.norm("ffn_norm", block.residual("ffn_add", ffn, attended))
+
+
+FAMILY = Family("bert", add_block)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from workloads.models.config import ACTIVATIONS, TransformerConfig
-from workloads.ops import Add, Gelu, LayerNorm, Matmul, Mul, Operator, RmsNorm, Rope, Silu
+from workloads.ops import Add, Gelu, LayerNorm, Matmul, Mul, Operator, RmsNorm, Rope
 from workloads.ops.operator import OpClass
+from workloads.ops.rowwise import RowwiseOperator
 from workloads.tensor import Bits, Extents, Role, Tensor
 
 
@@ -34,6 +36,24 @@ class Shape:
         return self.context + self.seq
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Models whose blocks are built alike; each family is one file of this package."""
+
+    name: str
+    """What a configuration calls it."""
+    add_block: Callable[[BlockBuilder], object]
+    """Adds the operators of one block."""
+    is_decoder: bool = False
+    """Whether tokens are generated one by one, with a cache of keys and values."""
+    is_rotary: bool = False
+    """Whether queries and keys are turned in pairs of channels, so that a head has an even number of them."""
+    norm: type[LayerNorm] | type[RmsNorm] = LayerNorm
+    """Normalisation of the residual stream."""
+    activation: type[RowwiseOperator] = Gelu
+    """Nonlinearity of the feed-forward layers unless the configuration names one."""
+
+
 @dataclass(slots=True)
 class BlockBuilder:
     """Collects the operators of one block; every method adds one and returns its output tensor.
@@ -41,6 +61,7 @@ class BlockBuilder:
     Output tensors carry the operator's name.
     """
 
+    family: Family
     config: TransformerConfig
     shape: Shape
     operators: list[Operator] = field(default_factory=list)
@@ -99,8 +120,8 @@ class BlockBuilder:
         return self.add(Matmul(name=name, inputs=inputs, output=out, op_class=op_class, bias=row_bias))
 
     def norm(self, name: str, x: Tensor) -> Tensor:
-        """LayerNorm, or RMSNorm in the llama family."""
-        kind = RmsNorm if self.config.family == "llama" else LayerNorm
+        """Apply the family's normalisation to the rows of ``x``."""
+        kind = self.family.norm
         rows, cols = x.shape
         out = self.like(x, name)
         return self.add(
@@ -109,8 +130,8 @@ class BlockBuilder:
 
     def activation(self, name: str, x: Tensor) -> Tensor:
         """Apply the configured nonlinearity, the family's own unless the configuration names one."""
-        default = Silu if self.config.family == "llama" else Gelu
-        kind = ACTIVATIONS[self.config.activation or default.kind]
+        named = self.config.activation
+        kind = self.family.activation if named is None else ACTIVATIONS[named]
         return self.add(kind(name=name, inputs=(x,), output=self.like(x, name), rows=x.shape[0], cols=x.shape[1]))
 
     def residual(self, name: str, x: Tensor, y: Tensor) -> Tensor:

@@ -38,8 +38,8 @@ class ModelConfig(BaseModel):
 class TransformerConfig(ModelConfig):
     """A stack of identical Transformer blocks."""
 
-    family: Literal["bert", "gpt", "llama", "vit"]
-    """Which block: post-norm encoder, pre-norm decoder, LLaMA-style decoder, pre-norm encoder."""
+    family: str
+    """Which block, by the name of one of `workloads.models.TRANSFORMERS`."""
     layers: Size
     """Identical blocks."""
     d_model: Size
@@ -71,8 +71,6 @@ class TransformerConfig(ModelConfig):
             raise ValueError(f"heads={self.heads} must be a multiple of kv_heads={self.kv_heads}")
         if self.head_dim is None and self.d_model % self.heads:
             raise ValueError(f"d_model={self.d_model} is not a multiple of heads={self.heads}; give head_dim")
-        if self.family == "llama" and self.head_size % 2:
-            raise ValueError(f"head_dim={self.head_size} must be even for the rotary embedding")
         return self
 
     @property
@@ -84,11 +82,6 @@ class TransformerConfig(ModelConfig):
     def key_value_heads(self) -> int:
         """Key and value heads."""
         return self.kv_heads or self.heads
-
-    @property
-    def is_decoder(self) -> bool:
-        """Whether tokens are generated one by one, with a cache."""
-        return self.family in ("gpt", "llama")
 
 
 class ResNetConfig(ModelConfig):

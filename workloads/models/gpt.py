@@ -10,13 +10,13 @@ References
 from __future__ import annotations
 
 from workloads.models.attention import attention
-from workloads.models.block import BlockBuilder
+from workloads.models.block import BlockBuilder, Family
 
 
 def add_block(block: BlockBuilder) -> None:
     """Add LayerNorm, attention, residual, LayerNorm, feed-forward, residual."""
     config = block.config
-    kv = config.is_decoder
+    kv = block.family.is_decoder
     bias = config.attention_bias is not False
     x = block.block_input()
     normed = block.norm("attention_norm", x)
@@ -29,3 +29,6 @@ def add_block(block: BlockBuilder) -> None:
     inner = block.linear("ffn1", block.norm("ffn_norm", attended), block.hidden, "ffn_projection", bias=True)
     ffn = block.linear("ffn2", block.activation("ffn_activation", inner), block.channels, "ffn_projection", bias=True)
     block.residual("ffn_add", ffn, attended)
+
+
+FAMILY = Family("gpt", add_block, is_decoder=True)

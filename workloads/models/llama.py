@@ -12,7 +12,8 @@ References
 from __future__ import annotations
 
 from workloads.models.attention import attention
-from workloads.models.block import BlockBuilder
+from workloads.models.block import BlockBuilder, Family
+from workloads.ops import RmsNorm, Silu
 
 
 def add_block(block: BlockBuilder) -> None:
@@ -32,3 +33,6 @@ def add_block(block: BlockBuilder) -> None:
     up = block.linear("up", normed, block.hidden, "ffn_projection", bias=False)
     down = block.linear("down", block.product("ffn_mul", gate, up), block.channels, "ffn_projection", bias=False)
     block.residual("ffn_add", down, attended)
+
+
+FAMILY = Family("llama", add_block, is_decoder=True, is_rotary=True, norm=RmsNorm, activation=Silu)

@@ -10,10 +10,13 @@ References
 
 from __future__ import annotations
 
-from workloads.models.block import BlockBuilder
+from workloads.models.block import BlockBuilder, Family
 from workloads.models.gpt import add_block as add_pre_norm_block
 
 
 def add_block(block: BlockBuilder) -> None:
     """Add LayerNorm, attention, residual, LayerNorm, feed-forward, residual."""
     add_pre_norm_block(block)
+
+
+FAMILY = Family("vit", add_block)

@@ -11,6 +11,7 @@ from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.search.budget import Budget
 from mapper.search.exact import hardware_loops, loop_nests
+from mapper.search.exact.nest_result import NestResult
 from mapper.search.finalists import finalists
 from mapper.search.mapping_result import FrontPoint, MappingResult
 from mapper.search.options import SearchOptions
@@ -147,7 +148,7 @@ def prove_loop_nests(space: NestSpace, scope: Scope, goal: Goal, options: Search
     )
 
 
-def _status(proved: loop_nests.NestResult, budget: Budget) -> str:
+def _status(proved: NestResult, budget: Budget) -> str:
     """``"optimal"``, or what ended the search before: ``"budget"`` or ``"interrupted"``."""
     if proved.status == "optimal":
         return "optimal"
@@ -156,7 +157,7 @@ def _status(proved: loop_nests.NestResult, budget: Budget) -> str:
     return "budget" if out_of_rows or out_of_time else "interrupted"
 
 
-def _loop_nest_statement(proved: loop_nests.NestResult, status: str, scope: Scope, goal: Goal) -> str:
+def _loop_nest_statement(proved: NestResult, status: str, scope: Scope, goal: Goal) -> str:
     extent = "covered" if status == "optimal" else "in the space"
     effort = (
         f"{proved.covered:,} mappings {extent}, {proved.rows:,} rows evaluated, {proved.pruned} of {proved.classes} "

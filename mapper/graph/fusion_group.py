@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwconfigs.kernels import IDENTITY, kernel_named
+from mapper.graph.internal_edge import InternalEdge
 from mapper.graph.placement import Unit
 from workloads import Operator, Tensor
 from workloads.ops import Conv2d
@@ -61,6 +62,16 @@ class FusionGroup:
     def internal(self) -> tuple[Tensor, ...]:
         """Tensors between the operators; they stay on the chip and have no place in DRAM."""
         return tuple(op.output for op in self.operators[:-1])
+
+    @property
+    def edges(self) -> tuple[InternalEdge, ...]:
+        """Producers and consumers of the internal tensors, with the dimensions that they share."""
+        return tuple(
+            InternalEdge(producer, consumer)
+            for number, producer in enumerate(self.operators)
+            for consumer in self.operators[number + 1 :]
+            if producer.output in consumer.inputs
+        )
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:

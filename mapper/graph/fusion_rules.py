@@ -112,8 +112,10 @@ def _epilogue(proposal: Proposal) -> Iterator[Obstacle]:
         yield Obstacle("epilogue", epilogue[LONGEST_EPILOGUE].name, "a store applies one activation", violation)
     for op in epilogue:
         kernel = kernel_named(op.kind)
-        if kernel.whole_rows:
-            yield Obstacle("whole rows", op.name, f"{op.kind} needs whole rows, and loops store tiles of rows")
+        complete = ", ".join(sorted(op.iteration_space.complete))
+        if complete:
+            reason = f"{op.kind} needs {complete} complete in the accumulator, and a loop stores tiles of it"
+            yield Obstacle("complete dimensions", op.name, reason)
         elif Site.EPILOGUE not in kernel.sites:
             yield Obstacle("epilogue", op.name, f"no store applies {op.kind}")
         elif not proposal.spec.evaluates(kernel):

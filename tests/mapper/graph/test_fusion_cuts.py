@@ -105,5 +105,5 @@ def test_cuts_that_no_graph_has_are_refused() -> None:
         fusion_groups(graph, spec, [["ffn1", "next"]])
     assert str(caught.value).splitlines() == [
         "ffn1, next cannot run as one group on gemmini_ibert",
-        "  next: softmax needs whole rows, and loops store tiles of rows",
+        "  next: softmax needs column complete in the accumulator, and a loop stores tiles of it",
     ]

@@ -61,7 +61,7 @@ def test_what_leads_must_leave_through_the_accumulator() -> None:
 
 def test_rows_must_be_complete_before_they_are_normalised() -> None:
     assert told(FIRST, after(LayerNorm, FIRST.output)) == [
-        "next: layernorm needs whole rows, and loops store tiles of rows",
+        "next: layernorm needs column complete in the accumulator, and a loop stores tiles of it",
     ]
 
 

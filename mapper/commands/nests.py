@@ -23,7 +23,7 @@ from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.nest.model.accounting import ACCELFORGE, DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import NestProblem, matmul
-from mapper.reports.nest_report import NestReport, nest_dict, nest_report, nest_text, obstacles
+from mapper.reports.nest_report import NestReport, hardware_loop_obstacles, nest_dict, nest_report, nest_text
 from mapper.reports.run_json import mapping_dict
 from mapper.reports.text import WIDTH, wrapped
 from mapper.search import registry
@@ -170,7 +170,7 @@ def _document(report: NestReport, details: Mapping[str, object]) -> dict[str, ob
 
 def _why_not_simulated(report: NestReport) -> str:
     """Whether Gemmini could execute the nest at all: these figures are formulas."""
-    reasons = obstacles(report.mapping, report.hierarchy.rows)
+    reasons = hardware_loop_obstacles(report.mapping, report.hierarchy.rows)
     if reasons:
         return f"estimated by formulas, not simulated: Gemmini cannot execute this nest: {'; '.join(reasons)}"
     return (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mapper.commands.answers import Answer, json_file, picture_file
 from mapper.reports import run_tables
-from mapper.reports.roofline import sentence
+from mapper.reports.roofline import bottleneck_sentence
 from mapper.reports.run_json import run_dict
 from mapper.reports.text import wrapped
 
@@ -42,7 +42,7 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
             *run_tables.energy_lines(simulation),
             "",
             run_tables.total_line(simulation),
-            *wrapped(sentence(graph, spec, simulation)),
+            *wrapped(bottleneck_sentence(graph, spec, simulation)),
         ]
     )
 

@@ -9,7 +9,7 @@ from mapper.search.finalists import Finalists
 
 
 def finalists_table(final: Finalists) -> str:
-    """The finalists as a table, in the order of the simulation."""
+    """Return the finalists as a table, with both fidelities and what the winner gains."""
     table: list[Sequence[str]] = [
         ("simulated", "tile [blocks]", "order", "memories", "estimate", "simulation", "diff.", "energy", "by estimate")
     ]
@@ -37,7 +37,7 @@ def finalists_table(final: Finalists) -> str:
 
 
 def finalists_dict(final: Finalists) -> dict[str, object]:
-    """The finalists as plain data, winner first."""
+    """Return the finalists as plain data, winner first."""
     return {
         "objective": final.objective,
         "gain": final.gain,

@@ -1,4 +1,4 @@
-"""What a loop nest does on a machine, as text and as plain data: words moved, cycles, energy by memory, EDP."""
+"""The cost of a loop nest on a machine, as text and as plain data: words moved, cycles, energy by memory, EDP."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from mapper.nest.model.fit import violations
 from mapper.nest.model.from_mapping import batch_of
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, NestProblem
-from mapper.reports.text import columns
+from mapper.nest.model.transfers import Kind
+from mapper.reports.text import columns, totals
 
-KINDS = ("read", "fill", "update")
-"""Accesses: read for the next inner copy or to be drained; fill: from the outer copy; update: from the inner one."""
+KINDS: tuple[Kind, ...] = ("read", "fill", "update")
+"""Kinds of accesses. Reads feed the next inner copy or a drain, fills come from the outer copy, updates from the inner
+one."""
 
 
 @dataclass(frozen=True, slots=True)
 class NestReport:
-    """One mapping and everything that is counted of it."""
+    """A mapping with everything that is counted of it."""
 
     problem: NestProblem
     hierarchy: Hierarchy
@@ -96,7 +98,7 @@ def nest_report(
 
 
 def nest_text(report: NestReport) -> str:
-    """The nest, the words moved per memory and tensor, energy by memory, cycles and EDP."""
+    """Return the nest, the words moved per memory and tensor, energy by memory, cycles and EDP as text."""
     energy = report.energy_by_memory_pj
     total = report.energy_pj
     unit = _unit(total)
@@ -104,6 +106,7 @@ def nest_text(report: NestReport) -> str:
     shares.append(("", *(_joules(pj, unit) for pj in energy.values()), _joules(total, unit)))
     shares.append(("", *(f"{pj / total:.1%}" if total else "-" for pj in energy.values()), "100.0%"))
     steps = int(report.counts.steps[0])
+    costs = totals(report.latency_s, report.clock_mhz, total, report.edp_js)
     return "\n".join(
         [
             report.mapping.loop_nest(),
@@ -114,8 +117,7 @@ def nest_text(report: NestReport) -> str:
             "",
             f"{report.cycles:,} cycles: the array computes in {steps:,} of them, {_limit(report)}; utilisation "
             f"{float(report.counts.utilisation[0]):.1%}",
-            f"latency {report.latency_s * 1e3:.4g} ms at {report.clock_mhz:g} MHz, energy {total * 1e-9:.4g} mJ, "
-            f"EDP {report.edp_js:.4g} J s ({report.cycles * total:.6g} pJ cycles)",
+            f"{costs} ({report.cycles * total:.6g} pJ cycles)",
         ]
     )
 
@@ -126,7 +128,7 @@ def _limit(report: NestReport) -> str:
 
 
 def _word_rows(report: NestReport) -> Iterator[tuple[str, ...]]:
-    """A row per memory and tensor that has a copy there."""
+    """Yield a heading and a row for each memory and tensor that has a copy there."""
     unit = _unit(report.energy_pj)
     yield ("words", "tensor", "tile", "copies", *(f"{kind}s" for kind in KINDS), "in use", "energy")
     for memory in report.hierarchy.memories:
@@ -137,7 +139,7 @@ def _word_rows(report: NestReport) -> Iterator[tuple[str, ...]]:
                 continue
             used = report.footprint.get(memory.name)
             share = f"{used / memory.entries:.0%}" if first and used is not None and memory.entries else ""
-            numbers = [accesses.tile, accesses.instances, *(accesses.total[kind] for kind in KINDS)]  # type: ignore[index]
+            numbers = [accesses.tile, accesses.instances, *(accesses.total[kind] for kind in KINDS)]
             yield (
                 memory.name if first else "",
                 tensor,
@@ -149,7 +151,7 @@ def _word_rows(report: NestReport) -> Iterator[tuple[str, ...]]:
 
 
 def _unit(total_pj: float) -> tuple[float, str]:
-    """Factor and unit in which a whole table is written: four digits before the point at most."""
+    """Return factor and unit in which a whole table is written: four digits before the point at most."""
     for factor, unit in ((1e-9, "mJ"), (1e-6, "µJ"), (1e-3, "nJ")):
         if total_pj * factor >= 10.0:
             return factor, unit
@@ -160,52 +162,52 @@ def _joules(pj: float, unit: tuple[float, str]) -> str:
     return f"{pj * unit[0]:,.1f} {unit[1]}"
 
 
-def obstacles(mapping: LoopNest, width: int) -> list[str]:
-    """Why Gemmini's hardware loop cannot be this nest; empty if it can.
+def hardware_loop_obstacles(nest: LoopNest, block: int) -> list[str]:
+    """Say why Gemmini's hardware loop cannot be a nest; nothing if it can.
 
-    It walks tiles of whole array blocks from DRAM in any order, and the blocks of a tile along k, n, m, outer to inner;
-    it uses the whole array, and halves of both memories or the whole of both.
+    The hardware loop runs over tiles of whole array blocks (``block`` x ``block``) in DRAM in any order, and over the
+    blocks of a tile along k, n, m, outer to inner; it uses the whole array, and halves of both memories or the whole
+    of both.
     """
-    found, size = [], mapping.dims
-    tile, inner = dict(size), []
-    for level in mapping.levels:
-        real = []
-        for loop in level.temporal:
-            if loop.tile < tile[loop.dim]:
-                real.append(loop.dim)
-            tile[loop.dim] = loop.tile
-        if level.memory == "dram":
-            found += [
-                f"tile {dim}={part} is no multiple of {width}"
-                for dim, part in tile.items()
-                if _cuts(part, size[dim], width)
-            ]
-        elif level.memory == "l2" and real:
-            found.append(f"loops over {', '.join(real)} at the l2, which is a cache")
-        else:
-            inner += real
-    if "".join(inner) not in _BLOCK_ORDERS:
-        found.append(f"the blocks of a tile are walked along {' '.join(inner)}, not k n m")
-    spread = {(loop.dim, loop.axis): loop.size for level in mapping.levels for loop in level.spatial}
-    if spread != {("k", "rows"): width, ("n", "cols"): width}:
-        found.append("it does not spread k over all rows and n over all columns")
-    doubled = {name for level in mapping.levels if level.memory != "l2" for name in level.double_buffered}
+    reasons = _loop_obstacles(nest, block)
+    spread = {(loop.dim, loop.axis): loop.size for level in nest.levels for loop in level.spatial}
+    if spread != {("k", "rows"): block, ("n", "cols"): block}:
+        reasons.append("it does not spread k over all rows and n over all columns")
+    doubled = {name for level in nest.levels if level.memory != "l2" for name in level.double_buffered}
     if doubled not in (set(), set(TENSORS)):
-        found.append(f"only {', '.join(sorted(doubled))} would have two copies")
-    return found
+        reasons.append(f"only {', '.join(sorted(doubled))} would have two copies")
+    return reasons
 
 
 _BLOCK_ORDERS = {"", "m", "n", "k", "nm", "km", "kn", "knm"}
-"""Real loops over the blocks of a tile that are in the order of the hardware loop."""
+"""Orders of the loops over the blocks of a tile that are those of the hardware loop; loops of one trip are left out."""
 
 
-def _cuts(part: int, size: int, width: int) -> bool:
-    """Whether a tile would cut an array block."""
-    return part % width > 0 and part < size
+def _loop_obstacles(nest: LoopNest, block: int) -> list[str]:
+    """Say what is wrong with the temporal loops, outermost first."""
+    reasons: list[str] = []
+    size, tile = nest.dims, dict(nest.dims)
+    inside: list[str] = []
+    for level in nest.levels:
+        iterating = []
+        for loop in level.temporal:
+            if loop.tile < tile[loop.dim]:
+                iterating.append(loop.dim)
+            tile[loop.dim] = loop.tile
+        if level.memory == "dram":
+            ragged = [dim for dim, part in tile.items() if part % block > 0 and part < size[dim]]
+            reasons += [f"tile {dim}={tile[dim]} is no multiple of {block}" for dim in ragged]
+        elif level.memory == "l2" and iterating:
+            reasons.append(f"loops over {', '.join(iterating)} at the l2, which is a cache")
+        else:
+            inside += iterating
+    if "".join(inside) not in _BLOCK_ORDERS:
+        reasons.append(f"the blocks of a tile are walked along {' '.join(inside)}, not k n m")
+    return reasons
 
 
 def nest_dict(report: NestReport) -> dict[str, object]:
-    """The same as plain data, units in the names."""
+    """Return the report as plain data, units in the names."""
     counts = report.counts
     return {
         "problem": report.problem.sizes,

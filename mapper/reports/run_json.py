@@ -1,6 +1,6 @@
 """A run as JSON: versioned, with units in the names, byte for byte the same for the same run.
 
-No times of day, host names or paths enter. Keys are written in a fixed order. Later versions may add keys; those
+It holds no times of day, host names or paths, and its keys are in a fixed order. Later versions may add keys; those
 that are there keep their meaning within ``tilewright.report/1``.
 """
 
@@ -13,7 +13,7 @@ from mapper.graph.fusion_group import FusionGroup
 from mapper.graph.placement import Unit
 from mapper.mapping.loop_nest import LoopNest
 from mapper.reports.finalists import finalists_dict
-from mapper.reports.roofline import cycles_by_bound, floors, limit
+from mapper.reports.roofline import bottleneck, cycles_by_bound, roofline
 from mapper.result import RunResult
 from mapper.search.mapping_result import MappingResult
 from mapper.version import __version__
@@ -23,9 +23,9 @@ SCHEMA = "tilewright.report/1"
 
 
 def run_dict(result: RunResult) -> dict[str, object]:
-    """The whole run as plain data."""
+    """Return the whole run as plain data."""
     graph, spec = result.graph, result.spec
-    found = floors(graph, spec)
+    roof = roofline(graph, spec)
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -35,14 +35,14 @@ def run_dict(result: RunResult) -> dict[str, object]:
             "config": graph.config,
             "blocks": graph.repeat,
             "macs": graph.macs,
-            "compulsory_dram_bytes": found.compulsory_bytes,
+            "compulsory_dram_bytes": roof.compulsory_bytes,
         },
         "machine": spec.model_dump(mode="json", exclude={"sources"}) | {"fingerprint": spec.fingerprint},
         "limit": {
-            "kind": limit(found, result.simulation),
+            "kind": bottleneck(roof, result.simulation),
             "block_cycles_by_bound": cycles_by_bound(result.simulation),
-            "dram_floor_cycles": found.dram_cycles,
-            "array_floor_cycles": found.array_cycles,
+            "dram_floor_cycles": roof.dram_cycles,
+            "array_floor_cycles": roof.array_cycles,
         },
         "groups": [_group_dict(group) for group in result.groups],
         "placements": _placements_dict(result),
@@ -54,7 +54,7 @@ def run_dict(result: RunResult) -> dict[str, object]:
 
 
 def report_dict(report: Report) -> dict[str, object]:
-    """One report with its operators; spans are left to the trace."""
+    """Return a report with its operators; spans are left to the trace."""
     whole: dict[str, object] = {
         "name": report.name,
         "source": report.source,
@@ -86,7 +86,7 @@ def report_dict(report: Report) -> dict[str, object]:
 
 
 def mapping_dict(mapping: LoopNest) -> dict[str, object]:
-    """A mapping as plain data, levels outermost first."""
+    """Return a mapping as plain data, levels outermost first."""
     return {
         "problem": mapping.dims,
         "levels": [

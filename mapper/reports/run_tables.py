@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mapper.reports.cycle_breakdown import CAUSES, explain
-from mapper.reports.text import columns, energy, percent, size
+from mapper.reports.text import columns, energy, percent, size, totals
 from simulator.report import Report
 from simulator.views.plots import energy_by_unit
 
@@ -23,7 +23,7 @@ _SHORT = {
 
 
 def run_table(simulation: Report, estimate: Report, blocks: int, leads: Mapping[str, str] | None = None) -> str:
-    """Operators of one block, then the whole model of ``blocks`` identical blocks.
+    """Return the operators of one block, then the whole model of ``blocks`` identical blocks.
 
     ``leads`` names, for each operator of an epilogue, the one whose stores apply it: it has no costs of its own.
     """
@@ -40,14 +40,14 @@ def run_table(simulation: Report, estimate: Report, blocks: int, leads: Mapping[
 
 
 def finished_table(parts: Sequence[Report]) -> str:
-    """What is known of an interrupted run: the operators that were simulated."""
+    """Return the table of an interrupted run: the operators that were simulated."""
     cycles = sum(part.cycles for part in parts)
     rows = [_row(part, None, cycles)[:8] for part in parts]
     return "\n".join(columns([_HEADINGS[:8], *rows], rules=(1,), right=range(1, 7)))
 
 
 def lost_lines(simulation: Report) -> list[str]:
-    """Cycles of each operator by cause; every row adds up to 100 % of its operator, the last to 100 % of the run."""
+    """Return the cycles of each operator by cause; a row adds up to its operator, the last to the run."""
     rows = [(part.name, explain(part), part.cycles) for part in simulation.by_op if part.cycles]
     total = {cause: sum(lost[cause] for _, lost, _ in rows) for cause in CAUSES}
     rows.append(("total", total, sum(cycles for _, _, cycles in rows)))
@@ -58,7 +58,7 @@ def lost_lines(simulation: Report) -> list[str]:
 
 
 def energy_lines(report: Report) -> list[str]:
-    """Energy by unit and its share, the largest first."""
+    """Return energy by unit and its share, the largest first."""
     parts = sorted(energy_by_unit(report).items(), key=lambda part: (-part[1], part[0]))
     rows = [
         ("energy by unit", *(unit for unit, _ in parts)),
@@ -69,7 +69,7 @@ def energy_lines(report: Report) -> list[str]:
 
 
 def time_lines(report: Report) -> list[str]:
-    """Where the cycles of each unit went: busy, stalled by cause, idle."""
+    """Return where the cycles of each unit went: busy, stalled by cause, idle."""
     rows: list[Sequence[str]] = [("unit", "busy", "idle", "stalled on")]
     for unit, time in report.units.items():
         stalls = sorted(time.stall_cycles.items(), key=lambda stall: (-stall[1], stall[0]))
@@ -80,7 +80,7 @@ def time_lines(report: Report) -> list[str]:
 
 
 def note_lines(notes: Mapping[str, str]) -> list[str]:
-    """Remarks on operators, each remark once with the names it concerns."""
+    """Return remarks on operators, each remark once with the names it concerns."""
     names: dict[str, list[str]] = {}
     for name, note in notes.items():
         if note:
@@ -89,11 +89,8 @@ def note_lines(notes: Mapping[str, str]) -> list[str]:
 
 
 def total_line(report: Report) -> str:
-    """Latency, energy and their product."""
-    return (
-        f"latency {report.latency_s * 1e3:.4g} ms at {report.clock_mhz:g} MHz, "
-        f"energy {report.energy_pj * 1e-9:.4g} mJ, EDP {report.edp_js:.4g} J s"
-    )
+    """Return latency, energy and their product."""
+    return totals(report.latency_s, report.clock_mhz, report.energy_pj, report.edp_js)
 
 
 def _row(part: Report, expected: int | None, block_cycles: int, name: str | None = None) -> list[str]:

@@ -11,7 +11,7 @@ from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, Tempor
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, matmul
-from mapper.reports.nest_report import NestReport, nest_dict, nest_report, nest_text, obstacles
+from mapper.reports.nest_report import NestReport, hardware_loop_obstacles, nest_dict, nest_report, nest_text
 from tests.mapper.tiny import machine, prices
 
 ALL = frozenset(TENSORS)
@@ -82,22 +82,22 @@ def test_a_slow_port_is_named() -> None:
     ],
 )
 def test_what_keeps_gemmini_from_a_nest(mapping: LoopNest, says: list[str]) -> None:
-    found = obstacles(mapping, 16)
+    found = hardware_loop_obstacles(mapping, 16)
     assert len(found) == len(says)
     assert all(text in reason for text, reason in zip(says, found, strict=True))
 
 
-def test_other_obstacles() -> None:
+def test_other_hardware_loop_obstacles() -> None:
     """Part of the array, one operand in halves, loops at a cache."""
     whole = nest()
     accumulator = replace(whole.levels[2], spatial=(SpatialLoop("k", 8, "rows"), SpatialLoop("n", 16, "cols")))
-    (reason,) = obstacles(replace(whole, levels=(*whole.levels[:2], accumulator, whole.levels[3])), 16)
+    (reason,) = hardware_loop_obstacles(replace(whole, levels=(*whole.levels[:2], accumulator, whole.levels[3])), 16)
     assert "does not spread k over all rows" in reason
     scratchpad = replace(whole.levels[1], double_buffered=frozenset({"weight"}))
-    (reason,) = obstacles(replace(whole, levels=(whole.levels[0], scratchpad, *whole.levels[2:])), 16)
+    (reason,) = hardware_loop_obstacles(replace(whole, levels=(whole.levels[0], scratchpad, *whole.levels[2:])), 16)
     assert reason == "only output, weight would have two copies"
     cache = LevelMapping("l2", ALL, (TemporalLoop("m", 64),))
-    (reason,) = obstacles(replace(whole, levels=(whole.levels[0], cache, *whole.levels[1:])), 16)
+    (reason,) = hardware_loop_obstacles(replace(whole, levels=(whole.levels[0], cache, *whole.levels[1:])), 16)
     assert "loops over m at the l2" in reason
 
 

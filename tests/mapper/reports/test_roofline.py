@@ -1,4 +1,4 @@
-"""The verdict follows from the floors and from the simulated bounds, and never contradicts either."""
+"""The bottleneck follows from the roofline and from the simulated bounds, and never contradicts either."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 import hwconfigs
 import workloads
-from mapper.reports.roofline import Floors, floors, limit, sentence
+from mapper.reports.roofline import Roofline, bottleneck, bottleneck_sentence, roofline
 from simulator.report import Counts, Report, UnitTime
 from workloads import Bits
 
@@ -38,14 +38,14 @@ def report(macs: int = 0, **cycles: int) -> Report:
         (50, 10, {"normaliser": 51, "compute": 49}, "normaliser"),
     ],
 )
-def test_limit(dram: int, array: int, cycles: dict[str, int], kind: str) -> None:
-    assert limit(Floors(dram, 0, array), report(**cycles)) == kind
+def test_bottleneck(dram: int, array: int, cycles: dict[str, int], kind: str) -> None:
+    assert bottleneck(Roofline(dram, 0, array), report(**cycles)) == kind
 
 
 def test_nearly_empty_steps_are_no_memory_bound() -> None:
     """The floor of the weights is 15 % of this run, which the array fills with steps of one row."""
     wide = hwconfigs.override(GEMMINI, {"dram.bandwidth": 64})
-    text = sentence(DECODE, wide, report(94_390_272, compute=9_500_000, load=15_508))
+    text = bottleneck_sentence(DECODE, wide, report(94_390_272, compute=9_500_000, load=15_508))
     assert text.startswith("bound by array steps of few rows (utilisation 3.9%), not by memory: reading every weight")
     assert "takes at least 1,474,848 cycles (64 B/cycle), more than the 368,712 cycles of a full array" in text
     assert text.endswith("the run takes 6.45 times that floor.")
@@ -54,7 +54,7 @@ def test_nearly_empty_steps_are_no_memory_bound() -> None:
 
 def test_memory_bound() -> None:
     """94,390,272 bytes over 8 a cycle."""
-    text = sentence(DECODE, GEMMINI, report(94_390_272, load=23_597_568))
+    text = bottleneck_sentence(DECODE, GEMMINI, report(94_390_272, load=23_597_568))
     assert text.startswith("memory-bound: reading every weight and KV byte once takes at least 11,798,784 cycles")
     assert text.endswith("the run takes 2.00 times that floor.")
 
@@ -69,11 +69,11 @@ def test_memory_bound() -> None:
 def test_products_that_use_the_array(bound: str, cycles: int, says: str) -> None:
     """64 x 64 x 768 on 256 a cycle; 64 x 768 bytes of weights over 8 a cycle."""
     graph = workloads.OpGraph("x", [workloads.matmul("x", 64, 64, 768)])
-    text = sentence(graph, GEMMINI, report(64 * 64 * 768, **{bound: cycles}))
+    text = bottleneck_sentence(graph, GEMMINI, report(64 * 64 * 768, **{bound: cycles}))
     assert text.startswith(says)
     assert text.endswith(f"the run takes {cycles / 12_288:.2f} times that.")
 
 
 def test_narrow_weights_cross_the_port_as_bytes() -> None:
     narrow = workloads.build("gpt2", phase="decode", context=512, bits=Bits(weight=4))
-    assert floors(narrow, GEMMINI) == floors(DECODE, GEMMINI)
+    assert roofline(narrow, GEMMINI) == roofline(DECODE, GEMMINI)

@@ -17,7 +17,7 @@ from mapper.cost.as_report import Times, report_of
 from mapper.cost.cache_reuse import CacheReuse, estimate_reuse, mean_dirty_share
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.model import CostModel, occupied_bytes
-from mapper.cost.replay import MEMORY_UNITS, memory_counts
+from mapper.cost.trace_replay import MEMORY_UNITS, replayed_counts
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
@@ -67,7 +67,7 @@ def estimate(
     if spec.l2 is not None:
         dirty = 0.0 if memory is None or memory.l2 is None else memory.l2.dirty_share()
         if moved is None:
-            moved = memory_counts(program, spec, MemoryState(spec) if memory is None else memory)
+            moved = replayed_counts(program, spec, MemoryState(spec) if memory is None else memory)
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
         reuse = scaled(estimate_reuse(batch, visits, model.traffic), moved, spec.l2, dirty)
     pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse)

@@ -9,6 +9,7 @@ accumulator, so the loads of one run under the store of the other,
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -16,15 +17,16 @@ from itertools import pairwise
 import numpy as np
 
 from hwconfigs import DmaSpec, EnergyModel, HardwareSpec
-from hwconfigs.kernels import kernel_named
 from mapper.cost.as_report import Times, report_of
 from mapper.cost.latency.memory_system import exposed_cycles, load_command, memory_busy
-from mapper.cost.replay import MEMORY_UNITS, memory_counts
+from mapper.cost.trace_replay import MEMORY_UNITS, replayed_counts
+from simulator.arrays import Bools, Ints
 from simulator.frontend.dma_requests import split_row
+from simulator.frontend.transfer_counts import load_counts, store_counts
 from simulator.memory.request_stream import MemoryState
 from simulator.program import HostTask, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
 from simulator.report import Action, Counts, Report
-from simulator.units import readout_unit
+from simulator.units import readout_passes, readout_unit
 from simulator.units.host import Host
 from simulator.units.load import LoadController
 from simulator.units.store import StoreController, row_period
@@ -32,7 +34,7 @@ from simulator.units.unit import Unit
 
 
 @dataclass(slots=True)
-class Tile:
+class StreamedTile:
     """Loads and the store that ends them."""
 
     ports: list[float] = field(default_factory=list)
@@ -50,11 +52,11 @@ class Tile:
 
 
 @dataclass(slots=True)
-class Tally:
+class ProgramTotals:
     """What the commands of a program add up to."""
 
     counts: Counter[Action] = field(default_factory=Counter)
-    tiles: list[Tile] = field(default_factory=list)
+    tiles: list[StreamedTile] = field(default_factory=list)
     host_cycles: int = 0
     readout: Counter[type[Unit]] = field(default_factory=Counter)
     """Cycles of the units that read results out in the store controller's place."""
@@ -67,73 +69,101 @@ def estimate_commands(
 
     ``memory`` is advanced, unless ``moved`` already tells what the replay of the program counted.
     """
-    tally = _tally(program, spec)
+    totals = _totals(program, spec)
     if spec.l2 is not None:
-        moved = memory_counts(program, spec, memory) if moved is None else moved
-        tally.counts.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
-    memory_cycles = _stretch(tally, spec)
-    times = _times(tally, _cycles(tally, memory_cycles, spec), spec)
-    return report_of(program.name, times, Counts(tally.counts), spec, energy)
+        moved = replayed_counts(program, spec, memory) if moved is None else moved
+        totals.counts.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
+    memory_cycles = _stretch(totals, spec)
+    times = _times(totals, _cycles(totals, memory_cycles, spec), spec)
+    return report_of(program.name, times, Counts(totals.counts), spec, energy)
 
 
-def _tally(program: Program, spec: HardwareSpec) -> Tally:
-    tally = Tally()
-    tile = Tile()
+def _totals(program: Program, spec: HardwareSpec) -> ProgramTotals:
+    totals = ProgramTotals()
+    tile = StreamedTile()
     for item in program.items:
         match item:
             case Mvin():
-                _add_load(tally, tile, item, spec)
+                _add_load(totals, tile, item, spec)
             case Mvout():
-                _add_store(tally, tile, item, spec)
-                tally.tiles.append(tile)
-                tile = Tile()
+                _add_store(totals, tile, item, spec)
+                totals.tiles.append(tile)
+                tile = StreamedTile()
             case HostTask():
-                tally.host_cycles += item.cycles
-                tally.counts["host", "cycle"] += item.cycles
-                if spec.l2 is None:
-                    tally.counts["dram", "read_byte"] += sum(_line_bytes(region, spec) for region in item.reads)
-                    tally.counts["dram", "write_byte"] += sum(_line_bytes(region, spec) for region in item.writes)
+                _add_host_task(totals, item, spec)
             case MatmulLoop():
                 raise TypeError(f"{program.name}: hardware loops are estimated from their mapping")
-    return tally
+    _count_on_chip(totals, program, spec)
+    return totals
 
 
-def _add_load(tally: Tally, tile: Tile, mvin: Mvin, spec: HardwareSpec) -> None:
-    blocks = -(-mvin.cols // spec.array.cols)
-    written = blocks * mvin.rows
-    tally.counts[mvin.memory, "write_row"] += written
-    if mvin.accumulate:
-        tally.counts["accumulator", "read_row"] += written
+def _count_on_chip(totals: ProgramTotals, program: Program, spec: HardwareSpec) -> None:
+    """Count rows and elements by the rules of the front end, all commands at once."""
+    loads = [item for item in program.items if isinstance(item, Mvin)]
+    stores = [item for item in program.items if isinstance(item, Mvout)]
+    loaded = load_counts(
+        _column(load.rows for load in loads),
+        _column(-(-load.cols // spec.array.cols) for load in loads),
+        _flags(load.memory == "accumulator" for load in loads),
+        _flags(load.accumulate for load in loads),
+    )
+    stored = store_counts(
+        _column(store.rows for store in stores),
+        _column(-(-store.cols // spec.array.cols) for store in stores),
+        _column(store.rows * store.cols for store in stores),
+        _flags(store.element_bits > 8 for store in stores),
+        _flags(store.memory == "accumulator" for store in stores),
+        [store.activation for store in stores],
+        readout_passes(spec),
+    )
+    totals.counts.update(loaded)
+    totals.counts.update(stored)
+
+
+def _column(numbers: Iterable[int]) -> Ints:
+    return np.fromiter(numbers, dtype=np.int64)
+
+
+def _flags(facts: Iterable[bool]) -> Bools:
+    return np.fromiter(facts, dtype=bool)
+
+
+def _add_host_task(totals: ProgramTotals, task: HostTask, spec: HardwareSpec) -> None:
+    totals.host_cycles += task.cycles
+    totals.counts["host", "cycle"] += task.cycles
+    if spec.l2 is None:
+        totals.counts["dram", "read_byte"] += sum(_line_bytes(region, spec) for region in task.reads)
+        totals.counts["dram", "write_byte"] += sum(_line_bytes(region, spec) for region in task.writes)
+
+
+def _add_load(totals: ProgramTotals, tile: StreamedTile, mvin: Mvin, spec: HardwareSpec) -> None:
+    """Add the DMA requests of a load, and its time on the bus or at the write port of the memory."""
+    # A row stride of zero repeats one row: it is fetched once and written as often as the command has rows.
     fetched = 1 if mvin.source.row_stride_bytes == 0 else mvin.rows
     requests, beats, size = _segments(mvin.source, fetched, mvin.cols * mvin.element_bits // 8, spec.dma)
-    tally.counts["dma", "read_request"] += requests
-    tally.counts["dma", "read_beat"] += beats
+    totals.counts["dma", "read_request"] += requests
+    totals.counts["dma", "read_beat"] += beats
     if spec.l2 is None:
-        tally.counts["dram", "read_byte"] += size
+        totals.counts["dram", "read_byte"] += size
+    written = -(-mvin.cols // spec.array.cols) * mvin.rows
     port = written * (spec.dma.scale_cycles_per_row if mvin.scaled else 1.0)
+    # Rows are written as their beats arrive: the slower of bus and port paces the command.
     tile.ports.append(max(float(beats), port))
     tile.sizes.append(size)
 
 
-def _add_store(tally: Tally, tile: Tile, mvout: Mvout, spec: HardwareSpec) -> None:
-    blocks = -(-mvout.cols // spec.array.cols)
-    elements = mvout.rows * mvout.cols
-    kernel = kernel_named(mvout.activation)
-    reader = readout_unit(kernel.name, spec)
-    passes = 1 if reader is None else reader.passes(kernel.name)
-    tally.counts[mvout.memory, "read_row"] += blocks * mvout.rows * passes
-    if mvout.element_bits <= 8 and mvout.memory == "accumulator":
-        tally.counts["vector", "requantise"] += elements
-    if kernel.needs_unit:
-        tally.counts["vector", kernel.name] += elements
+def _add_store(totals: ProgramTotals, tile: StreamedTile, mvout: Mvout, spec: HardwareSpec) -> None:
+    """Add the DMA requests of a store, and its time: that of the unit that reads the rows out."""
     requests, beats, size = _segments(mvout.target, mvout.rows, mvout.cols * mvout.element_bits // 8, spec.dma)
-    tally.counts["dma", "write_request"] += requests
-    tally.counts["dma", "write_beat"] += beats
+    totals.counts["dma", "write_request"] += requests
+    totals.counts["dma", "write_beat"] += beats
     if spec.l2 is None:
-        tally.counts["dram", "write_byte"] += size
+        totals.counts["dram", "write_byte"] += size
+    blocks = -(-mvout.cols // spec.array.cols)
+    reader = readout_unit(mvout.activation, spec)
     if reader is not None:
-        cycles = float(reader.cycles(mvout.rows, blocks, kernel.name, spec, issued=True))
-        tally.readout[reader] += int(cycles)
+        cycles = float(reader.cycles(mvout.rows, blocks, mvout.activation, spec, issued=True))
+        totals.readout[reader] += int(cycles)
     else:
         cycles = mvout.rows * row_period(blocks, mvout.element_bits > 8, mvout.memory == "scratchpad", spec.dma)
     tile.store = max(cycles, float(spec.dma.store_command_cycles))
@@ -163,43 +193,43 @@ def _line_bytes(region: Region, spec: HardwareSpec) -> int:
     return (-(-(region.address + region.size_bytes) // line) - region.address // line) * line
 
 
-def _stretch(tally: Tally, spec: HardwareSpec) -> float:
+def _stretch(totals: ProgramTotals, spec: HardwareSpec) -> float:
     """Set the tiles' load cycles to what the memory delivers; return the cycles of its bus."""
-    moved = sum(sum(tile.sizes) for tile in tally.tiles)
+    moved = sum(sum(tile.sizes) for tile in totals.tiles)
     if not moved:
         return 0.0
     line = spec.line_bytes
-    fills = np.array([float(tally.counts["l2", "fill"])])
-    written = np.array([tally.counts["dram", "write_byte"] / line])
-    from_dram = np.minimum(1.0, tally.counts["dram", "read_byte"] / line / np.maximum(fills, 1.0))
-    for tile in tally.tiles:
+    fills = np.array([float(totals.counts["l2", "fill"])])
+    written = np.array([totals.counts["dram", "write_byte"] / line])
+    from_dram = np.minimum(1.0, totals.counts["dram", "read_byte"] / line / np.maximum(fills, 1.0))
+    for tile in totals.tiles:
         ports, sizes = np.array(tile.ports), np.array(tile.sizes, dtype=np.float64)
         tile.load = float(load_command(ports, sizes, fills * sizes / moved, from_dram, spec).sum())
     if spec.l2:
         return float(memory_busy(fills, written, spec)[0])
-    return float(tally.counts["dram", "read_byte"] + tally.counts["dram", "write_byte"]) / spec.dram.bytes_per_cycle
+    return float(totals.counts["dram", "read_byte"] + totals.counts["dram", "write_byte"]) / spec.dram.bytes_per_cycle
 
 
-def _times(tally: Tally, cycles: int, spec: HardwareSpec) -> Times:
-    commands = sum(tile.commands for tile in tally.tiles)
+def _times(totals: ProgramTotals, cycles: int, spec: HardwareSpec) -> Times:
+    commands = sum(tile.commands for tile in totals.tiles)
     return Times(
         cycles=cycles,
         work={
-            Host: tally.host_cycles + round(commands * spec.host.command_cycles),
-            LoadController: round(sum(tile.load for tile in tally.tiles)),
-            StoreController: round(sum(tile.store for tile in tally.tiles)) - tally.readout.total(),
-            **tally.readout,
+            Host: totals.host_cycles + round(commands * spec.host.command_cycles),
+            LoadController: round(sum(tile.load for tile in totals.tiles)),
+            StoreController: round(sum(tile.store for tile in totals.tiles)) - totals.readout.total(),
+            **totals.readout,
         },
-        moving={LoadController: round(sum(sum(tile.ports) for tile in tally.tiles))},
+        moving={LoadController: round(sum(sum(tile.ports) for tile in totals.tiles))},
     )
 
 
-def _cycles(tally: Tally, memory: float, spec: HardwareSpec) -> int:
-    tiles = tally.tiles
+def _cycles(totals: ProgramTotals, memory: float, spec: HardwareSpec) -> int:
+    tiles = totals.tiles
     if not tiles:
-        return tally.host_cycles
+        return totals.host_cycles
     issue = float(spec.host.command_cycles)
     total = tiles[0].load + tiles[-1].store + exposed_cycles(spec)
     for before, after in pairwise(tiles):
         total += max(before.store, after.load, after.commands * issue)
-    return tally.host_cycles + round(max(total, memory))
+    return totals.host_cycles + round(max(total, memory))

@@ -13,6 +13,7 @@ from simulator.arrays import Ints
 from simulator.frontend import loop_unroller
 from simulator.frontend.command_queues import CommandQueues, Loads, Pairs, Stores
 from simulator.frontend.reservation_station import Footprint, last_conflict
+from simulator.frontend.transfer_counts import load_counts, store_counts
 from simulator.program import Command, Compute, Config, MatmulLoop, Matrix, Mvin, Mvout, Preload
 
 SCRATCHPAD_RESULT = -1
@@ -67,7 +68,7 @@ class LoopExpander:
         loads = self._loads(loop, shape, where)
         stores = self._stores(loop, shape, where)
         pairs, counts = _loop_pairs(loop, shape, where, spec)
-        _count_transfers(counts, loads, stores, spec.array.cols, self.passes)
+        _count_transfers(counts, loads, stores, spec, self.passes)
         queues = CommandQueues(
             name=f"{loop.m}x{loop.k}x{loop.n}",
             is_loop=True,
@@ -161,27 +162,27 @@ def _loop_pairs(
 
 
 def _count_transfers(
-    counts: dict[tuple[str, str], int], loads: Loads, stores: Stores, cols: int, passes: Mapping[str, int]
+    counts: dict[tuple[str, str], int], loads: Loads, stores: Stores, spec: HardwareSpec, passes: Mapping[str, int]
 ) -> None:
-    """Rows that DMA writes and reads on chip, and elements through the store pipeline."""
-    written = np.array(loads.local_rows, dtype=np.int64) // cols * loads.rows
-    to_accumulator = np.array(loads.to_accumulator, dtype=bool)
-    accumulate = np.array(loads.accumulate, dtype=bool)
-    _add(counts, "scratchpad", "write_row", int(written[~to_accumulator].sum()))
-    _add(counts, "accumulator", "write_row", int(written[to_accumulator].sum()))
-    _add(counts, "accumulator", "read_row", int(written[accumulate].sum()))
-    blocks = np.array(stores.blocks, dtype=np.int64)
-    from_scratchpad = np.array(stores.bank, dtype=np.int64) == SCRATCHPAD_RESULT
-    read = blocks * stores.rows * np.array([passes.get(name, 1) for name in stores.activation], dtype=np.int64)
-    _add(counts, "accumulator", "read_row", int(read[~from_scratchpad].sum()))
-    _add(counts, "scratchpad", "read_row", int(read[from_scratchpad].sum()))
+    """Add the rows that DMA writes and reads on chip, and the elements through the store pipeline."""
     full = np.array(stores.full, dtype=bool)
-    elements = stores.rows * np.where(full, stores.size_bytes // 4, stores.size_bytes)
-    _add(counts, "vector", "requantise", int(elements[~full & ~from_scratchpad].sum()))
-    for activation in dict.fromkeys(stores.activation):
-        if kernel_named(activation).needs_unit:
-            evaluated = np.array([name == activation for name in stores.activation], dtype=bool)
-            _add(counts, "vector", activation, int(elements[evaluated].sum()))
+    loaded = load_counts(
+        loads.rows,
+        np.array(loads.local_rows, dtype=np.int64) // spec.array.rows,
+        np.array(loads.to_accumulator, dtype=bool),
+        np.array(loads.accumulate, dtype=bool),
+    )
+    stored = store_counts(
+        stores.rows,
+        np.array(stores.blocks, dtype=np.int64),
+        stores.rows * np.where(full, stores.size_bytes // spec.array.sum_bytes, stores.size_bytes),
+        full,
+        np.array(stores.bank, dtype=np.int64) != SCRATCHPAD_RESULT,
+        stores.activation,
+        passes,
+    )
+    for (unit, action), number in (*loaded.items(), *stored.items()):
+        _add(counts, unit, action, number)
 
 
 def _add(counts: dict[tuple[str, str], int], unit: str, action: str, number: int) -> None:
@@ -303,7 +304,7 @@ class _CommandRun:
 
     def finish(self, name: str, passes: Mapping[str, int]) -> CommandQueues:
         loads, stores = self._finish_loads(), self._finish_stores()
-        _count_transfers(self.counts, loads, stores, self.spec.array.cols, passes)
+        _count_transfers(self.counts, loads, stores, self.spec, passes)
         return CommandQueues(
             name=name,
             is_loop=False,

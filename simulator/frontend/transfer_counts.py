@@ -1,0 +1,75 @@
+"""What load and store commands count on chip: rows of the local memories, and elements through the store pipeline.
+
+The simulation counts the commands of a loop or of a run of them, the estimate those of a program: one set of rules.
+All functions take columns, one entry per command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hwconfigs.kernels import kernel_named
+from simulator.arrays import Bools, Ints
+from simulator.report import Action
+
+
+def load_counts(rows: Ints, blocks: Ints, to_accumulator: Bools, accumulates: Bools) -> dict[Action, int]:
+    """Count what mvins do on chip.
+
+    Parameters
+    ----------
+    rows, blocks
+        Rows of each command, and blocks of the array side by side: a block's row fills a row of the memory.
+    to_accumulator, accumulates
+        Whether it writes to the accumulator, not to the scratchpad, and whether it adds to what is there.
+    """
+    written = blocks * rows
+    return {
+        ("scratchpad", "write_row"): _total(written, ~to_accumulator),
+        ("accumulator", "write_row"): _total(written, to_accumulator),
+        # Adding reads the row before it is written.
+        ("accumulator", "read_row"): _total(written, accumulates),
+    }
+
+
+def store_counts(
+    rows: Ints,
+    blocks: Ints,
+    elements: Ints,
+    full: Bools,
+    from_accumulator: Bools,
+    activations: Sequence[str],
+    passes: Mapping[str, int],
+) -> dict[Action, int]:
+    """Count what mvouts do on chip.
+
+    Parameters
+    ----------
+    rows, blocks, elements
+        Rows of each command, blocks of the array side by side, and elements stored.
+    full, from_accumulator
+        Whether it stores int32, and whether it reads the accumulator, not the scratchpad.
+    activations
+        Kernel that each command evaluates.
+    passes
+        How often a row is read, for kernels that a readout unit handles; once for all others.
+    """
+    # A unit that normalises whole rows reads each of them once per statistic, and once more for the results.
+    read = blocks * rows * np.array([passes.get(name, 1) for name in activations], dtype=np.int64)
+    counts = {
+        ("accumulator", "read_row"): _total(read, from_accumulator),
+        ("scratchpad", "read_row"): _total(read, ~from_accumulator),
+        # Rows of the scratchpad are int8 already, and int32 passes the scaler untouched.
+        ("vector", "requantise"): _total(elements, from_accumulator & ~full),
+    }
+    for name in dict.fromkeys(activations):
+        if kernel_named(name).needs_unit:
+            evaluated = np.array([activation == name for activation in activations], dtype=bool)
+            counts["vector", name] = _total(elements, evaluated)
+    return counts
+
+
+def _total(numbers: Ints, chosen: Bools) -> int:
+    return int(numbers[chosen].sum())

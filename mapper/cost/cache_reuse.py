@@ -19,7 +19,7 @@ import numpy as np
 from hwconfigs import CacheSpec
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import LINES, PARTIAL_LINES, Traffic
-from mapper.mapping.loop_nest import DIMS, DIMS_OF
+from mapper.mapping.loop_nest import DIMS, OPERAND_AXES
 from mapper.mapping.matmul_problem import INT32_BYTES
 from mapper.mapspace.batch import Batch
 from simulator.arrays import Floats, Ints
@@ -82,10 +82,10 @@ def _reuse_in(batch: Batch, visits: Visits, traffic: Traffic, cache: CacheSpec) 
     """Return the fetches and the lines written, for one cache."""
     problem = traffic.problem
     rates = RefetchRates(batch, visits, traffic, cache)
-    b_width, b_dim = (batch.tile_k, "k") if problem.b_transposed else (batch.tile_n, "n")
+    b_dim = problem.b_axes[1]
     unique_a, unique_b, unique_c = traffic.compulsory
     first_a = rates.first_sweep(traffic.a[batch.tile_k, LINES], unique_a, problem.m, "k", "input")
-    first_b = rates.first_sweep(traffic.b[b_width, LINES], unique_b, problem.b_rows, b_dim, "weight")
+    first_b = rates.first_sweep(traffic.b[batch.tile(b_dim), LINES], unique_b, problem.b_rows, b_dim, "weight")
     refetched_a, refetched_b = first_a * rates.refetched("n"), first_b * rates.refetched("m")
     refetched_sums = float(traffic.partial[LINES]) * rates.refetched("k")
     bias = np.full(len(batch), float(traffic.compulsory_bias))
@@ -159,7 +159,7 @@ class RefetchRates:
             "weight": problem.b.row_stride_bytes,
             "output": problem.c.row_stride_bytes,
         }
-        self._axes = {**DIMS_OF, "weight": ("n", "k") if problem.b_transposed else ("k", "n")}
+        self._axes = problem.axes
         self._spilled = visits.spilled > 0
         self._rates: dict[str, Floats] = {}
 
@@ -197,7 +197,7 @@ class RefetchRates:
             swept = SWEPT_AGAIN_BY[over]
             own = self._lines_per_way(swept, over, conflicting=True)
             streaming = np.zeros_like(own)
-            for tensor in DIMS_OF:
+            for tensor in OPERAND_AXES:
                 if tensor != swept:
                     streaming = streaming + self._lines_per_way(tensor, over)
             later_sweeps = np.maximum(self._trips[over] - 1, 1).astype(np.float64)
@@ -215,7 +215,7 @@ class RefetchRates:
         The tiles are neighbours along the dimension ``over``: one step of its loop lies between their uses.
         """
         touched = self._lines_per_way(tensor, over, conflicting=True)
-        for streaming in DIMS_OF:
+        for streaming in OPERAND_AXES:
             if streaming != tensor:
                 # Results are stored once, behind the last k tile; inside the k loop they stream only if they spill.
                 streams = self._spilled if (streaming, over) == ("output", "k") else 1

@@ -63,9 +63,8 @@ def on_chip(batch: Batch, visits: Visits, problem: MatmulProblem, spec: Hardware
     side = spec.array.rows
     m, k, n = problem.m, problem.k, problem.n
     k_blocks, n_blocks = -(-k // side), -(-n // side)
-    # A row of the scratchpad is as wide as the array: B has a row per k and n block, stored transposed one per n and
-    # k block.
-    weight_rows = n * k_blocks if problem.b_transposed else k * n_blocks
+    # A row of the scratchpad is as wide as the array: B has one per row as stored and block of its columns.
+    weight_rows = problem.b_rows * -(-problem.b_cols // side)
     bias = int(problem.bias_address is not None)
     once = np.ones(len(batch), dtype=np.int64)
     result = m * n_blocks
@@ -90,7 +89,7 @@ def on_chip(batch: Batch, visits: Visits, problem: MatmulProblem, spec: Hardware
 
 def dma_totals(batch: Batch, visits: Visits, traffic: Traffic) -> tuple[Ints, Ints]:
     """Return the totals of all loads and of all stores (each len(batch) x columns of `mapper.cost.dma_traffic`)."""
-    b_width = batch.tile_k if traffic.problem.b_transposed else batch.tile_n
+    b_width = batch.tile(traffic.problem.b_axes[1])
     spilled = visits.spilled[:, None] * traffic.partial
     loads = traffic.a[batch.tile_k] * visits.loads_a[:, None] + traffic.b[b_width] * visits.loads_b[:, None]
     return loads + traffic.bias + spilled, traffic.c[batch.tile_n] + spilled

@@ -142,10 +142,10 @@ class Traffic:
 
     @cached_property
     def b(self) -> Ints:
-        """Loads of B by tile extent along n, or along k if transposed."""
+        """Loads of B by tile extent along its contiguous dimension."""
         p = self.problem
         sweep = Sweep(p.b, p.b_rows, p.b_cols, self._block, self._segment)
-        return sweep.table(self.widths_k if p.b_transposed else self.widths_n, self.spec.dma)
+        return sweep.table(self.widths_k if p.b_axes[1] == "k" else self.widths_n, self.spec.dma)
 
     @cached_property
     def c(self) -> Ints:

@@ -111,7 +111,7 @@ def matmul_problem(group: FusionGroup, layout: DramLayout, instance: int, input_
         c=result,
         bias_address=None if op.bias is None else layout.allocation(op.bias).address,
         partial=result if full else partial_matrix(layout.workspace, op.n),
-        b_transposed=op.matrices.axes[1] == ("n", "k"),
+        b_axes=op.matrices.axes[1],
         c_full=full,
         activation=group.activation,
     )

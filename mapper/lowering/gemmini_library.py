@@ -13,10 +13,13 @@ import math
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
+from mapper.mapping.loop_nest import OPERAND_AXES
+from mapper.mapping.matmul_problem import is_transposed
 from mapper.mapspace.hardware_loops import HELD_TILES
 from simulator.frontend.loop_unroller import blocks
 from simulator.program import Activation, Fence, HostTask, Item, MatmulLoop, Matrix, Program
 from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
+from workloads.ops.matrices import MatrixAxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Product:
     b: Matrix
     c: Matrix
     d: Matrix | None = None
-    b_transposed: bool = False
+    b_axes: MatrixAxes = OPERAND_AXES["weight"]
     c_full: bool = False
     activation: Activation = "none"
 
@@ -100,7 +103,7 @@ def tiled(product: Product, tiling: Tiling, spec: HardwareSpec) -> tuple[MatmulL
         for j in range(tiles_n):
             for k in range(tiles_k):
                 m0, n0, k0 = i * step_m, j * step_n, k * step_k
-                b = product.b.part(n0, k0) if product.b_transposed else product.b.part(k0, n0)
+                b_row, b_col = ({"m": m0, "k": k0, "n": n0}[dim] for dim in product.b_axes)
                 last = k == tiles_k - 1
                 bias = product.d
                 loops.append(
@@ -109,11 +112,11 @@ def tiled(product: Product, tiling: Tiling, spec: HardwareSpec) -> tuple[MatmulL
                         k=min(step_k, product.k - k0),
                         n=min(step_n, product.n - n0),
                         a=None if keep_a and j > 0 else product.a.part(m0, k0),
-                        b=None if keep_b and i > 0 else b,
+                        b=None if keep_b and i > 0 else product.b.part(b_row, b_col),
                         c=product.c.part(m0, n0, element) if last else None,
                         d=bias.part(m0, n0, wide) if bias is not None and k == 0 else None,
                         accumulate=k > 0,
-                        b_transposed=product.b_transposed,
+                        b_transposed=is_transposed(product.b_axes),
                         c_full=product.c_full,
                         activation=product.activation if last else "none",
                         a_half=(i * tiles_k + k) % 2 if keep_a else None,

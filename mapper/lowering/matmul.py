@@ -81,7 +81,7 @@ def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> It
             c=_result(problem, step, last, spill),
             d=_addend(problem, step, first, spill),
             accumulate=not first and not spill,
-            b_transposed=problem.b_transposed,
+            b_transposed=problem.transposes_b,
             c_full=problem.c_full or not last,
             activation=problem.activation if last else "none",
             a_half=number["input"] if "input" in loop.held else None,
@@ -91,7 +91,7 @@ def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> It
 
 
 def _weights(problem: MatmulProblem, step: TileStep) -> Matrix:
-    row, col = ("n", "k") if problem.b_transposed else ("k", "n")
+    row, col = problem.b_axes
     return problem.b.part(step.start[row], step.start[col])
 
 

@@ -21,14 +21,16 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mapper.errors import MappingError
+from workloads.ops.matrices import MATRIX_AXES, MATRIX_DIMS, MatrixAxes
 
 Tensor: TypeAlias = Literal["input", "weight", "output"]
 """Roles of a matmul's operands: A, B and C."""
 
-DIMS = ("m", "k", "n")
+DIMS: tuple[str, str, str] = MATRIX_DIMS
 """Dimensions of a matmul C[m, n] = sum over k of A[m, k] B[k, n]."""
 
-DIMS_OF: Mapping[str, tuple[str, str]] = {"input": ("m", "k"), "weight": ("k", "n"), "output": ("m", "n")}
+OPERAND_AXES: Mapping[str, MatrixAxes] = dict(zip(("input", "weight", "output"), MATRIX_AXES, strict=True))
+"""Dimensions that index each operand of a matmul, by its role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,9 @@ class LoopNest:
                     )
                 if size < 1:
                     raise MappingError(f"{level.memory}: loop over {dim} in steps of {size}; must be at least 1")
-            unknown = sorted((level.kept | level.double_buffered | level.held) - DIMS_OF.keys())
+            unknown = sorted((level.kept | level.double_buffered | level.held) - OPERAND_AXES.keys())
             if unknown:
-                raise MappingError(f"{level.memory}: unknown tensors {unknown}; use {', '.join(DIMS_OF)}")
+                raise MappingError(f"{level.memory}: unknown tensors {unknown}; use {', '.join(OPERAND_AXES)}")
 
     @property
     def dims(self) -> dict[str, int]:
@@ -144,12 +146,12 @@ def _range(trips: int) -> str:
 
 
 def _heading(level: LevelMapping) -> str:
-    names = " ".join(name for name in DIMS_OF if name in level.kept)
+    names = " ".join(name for name in OPERAND_AXES if name in level.kept)
     text = f"{level.memory:<12} [ {names} ]"
     if level.double_buffered:
         text += " double-buffered"
         if level.double_buffered != level.kept:
-            text += ": " + " ".join(name for name in DIMS_OF if name in level.double_buffered)
+            text += ": " + " ".join(name for name in OPERAND_AXES if name in level.double_buffered)
     if level.held:
-        text += " held: " + " ".join(name for name in DIMS_OF if name in level.held)
+        text += " held: " + " ".join(name for name in OPERAND_AXES if name in level.held)
     return text

@@ -1,14 +1,16 @@
 """MatmulProblem: one matmul as the machine meets it, with its matrices at their places in DRAM.
 
 What a mapping may choose is in `Mapping`; everything it must take as given is here: sizes, row strides and addresses
-(they decide how row segments split into DMA requests), transposition, the width of the result.
+(they decide how row segments split into DMA requests), the order of axes, the width of the result.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from mapper.mapping.loop_nest import OPERAND_AXES
 from simulator.program import Activation, Matrix, Region
+from workloads.ops.matrices import MatrixAxes
 
 INT32_BYTES = 4
 """Bytes of a bias, of a partial sum and of a result that is not requantised; the mapper places no other sums."""
@@ -32,8 +34,8 @@ class MatmulProblem:
     """int32 row bias, added to every row."""
     partial: Matrix
     """Workspace for int32 partial sums, used when k is not the innermost loop; C itself if ``c_full``."""
-    b_transposed: bool = False
-    """B is stored n x k."""
+    b_axes: MatrixAxes = OPERAND_AXES["weight"]
+    """Dimensions of B as stored: that of its rows, then the contiguous one. A and C have one order only."""
     c_full: bool = False
     """The result is stored as int32."""
     activation: Activation = "none"
@@ -50,12 +52,22 @@ class MatmulProblem:
     @property
     def b_rows(self) -> int:
         """Rows of B as stored."""
-        return self.n if self.b_transposed else self.k
+        return self.dims[self.b_axes[0]]
 
     @property
     def b_cols(self) -> int:
         """Columns of B as stored."""
-        return self.k if self.b_transposed else self.n
+        return self.dims[self.b_axes[1]]
+
+    @property
+    def axes(self) -> dict[str, MatrixAxes]:
+        """Dimensions of each operand as stored: that of its rows, then the contiguous one."""
+        return {**OPERAND_AXES, "weight": self.b_axes}
+
+    @property
+    def transposes_b(self) -> bool:
+        """Whether the machine transposes the weights that it loads."""
+        return is_transposed(self.b_axes)
 
     @property
     def c_bytes(self) -> int:
@@ -92,6 +104,11 @@ def _reduced(matrix: Matrix, line_bytes: int) -> Matrix:
     return Matrix(matrix.address % line_bytes, matrix.row_stride_bytes)
 
 
+def is_transposed(b_axes: MatrixAxes) -> bool:
+    """Return the flag of LOOP_WS: the array takes rows of k x n, and B is stored the other way round."""
+    return b_axes != OPERAND_AXES["weight"]
+
+
 def page_aligned(address: int) -> int:
     """Round up to a page."""
     return -(-address // PAGE_BYTES) * PAGE_BYTES
@@ -109,13 +126,13 @@ def contiguous(
     *,
     name: str = "matmul",
     bias: bool = False,
-    b_transposed: bool = False,
+    b_axes: MatrixAxes = OPERAND_AXES["weight"],
     c_full: bool = False,
     activation: Activation = "none",
     address: int = PAGE_BYTES,
 ) -> MatmulProblem:
     """Return a problem on dense matrices, one page-aligned after the other: A, B, C, bias, workspace."""
-    b_stride = k if b_transposed else n
+    b_stride = {"k": k, "n": n, "m": m}[b_axes[1]]
     c_stride = n * (INT32_BYTES if c_full else 1)
     a = Matrix(address, k)
     b = Matrix(page_aligned(a.address + m * k), b_stride)
@@ -132,7 +149,7 @@ def contiguous(
         c=c,
         bias_address=after_c if bias else None,
         partial=c if c_full else partial_matrix(work, n),
-        b_transposed=b_transposed,
+        b_axes=b_axes,
         c_full=c_full,
         activation=activation,
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from mapper.mapping.hardware_loop import HardwareLoop
 from simulator.arrays import Bools, Ints
+from workloads.ops.matrices import MatrixDim
 
 ORDERS = ("mnk", "nmk", "mkn", "nkm", "kmn", "knm")
 """DRAM loop orders, outer to inner; the ones that keep partial sums on chip first."""
@@ -29,6 +30,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.tile_m)
+
+    def tile(self, dim: MatrixDim) -> Ints:
+        """Tile extents along a dimension [array blocks]."""
+        return {"m": self.tile_m, "k": self.tile_k, "n": self.tile_n}[dim]
 
     def loop(self, row: int) -> HardwareLoop:
         """Return candidate ``row``."""

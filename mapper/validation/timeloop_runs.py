@@ -21,7 +21,8 @@ from hwconfigs.errors import suggestion
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.nest.model.hierarchy import Hierarchy, Memory
-from mapper.nest.model.problem import TENSORS, Axis, NestProblem, NestTensor, matmul
+from mapper.nest.model.problem import TENSORS, NestProblem, NestTensor, matmul
+from workloads.iteration_space import Axis
 
 ROLES = {"I": "input", "W": "weight", "O": "output"}
 """Tensor letters of the format."""

@@ -36,7 +36,7 @@ def problems(draw: st.DrawFn, spec: HardwareSpec, blocks: int = 4) -> MatmulProb
         draw(size),
         draw(size),
         bias=draw(st.booleans()),
-        b_transposed=draw(st.booleans()),
+        b_axes=draw(st.sampled_from([("k", "n"), ("n", "k")])),
         c_full=draw(st.booleans()),
         activation=draw(st.sampled_from(["none", "relu"])),
     )

@@ -81,7 +81,7 @@ class LoadTimes:
         self._segment = blocks_per_segment(spec)
         self._from_dram = reuse.from_dram if reuse else np.ones(1)
         self._cold = reuse.cold_share if reuse else np.ones(1)
-        b_width, b_dim = (batch.tile_k, "k") if problem.b_transposed else (batch.tile_n, "n")
+        b_dim = problem.b_axes[1]
         nothing = np.zeros(1)
         # Without an L2 there is nothing to miss: every byte goes to DRAM, which `load_command` knows by itself.
         refetched_a, first_a, refetched_b, first_b, refetched_sums, bias = (
@@ -91,7 +91,7 @@ class LoadTimes:
         )
         self.a = self._operand(traffic.a[batch.tile_k], problem.m, problem.k, tilings.k, refetched_a, first_a)
         self.b = self._operand(
-            traffic.b[b_width], problem.b_rows, problem.b_cols, tilings.along(b_dim), refetched_b, first_b
+            traffic.b[batch.tile(b_dim)], problem.b_rows, problem.b_cols, tilings.along(b_dim), refetched_b, first_b
         )
         m, n = (-(-size // spec.array.rows) for size in (problem.m, problem.n))
         self.d = (

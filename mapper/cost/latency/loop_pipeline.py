@@ -193,7 +193,7 @@ class _Loop:
 
     def _set_kinds(self, at: dict[str, int]) -> None:
         """Tell how the L2 meets each operand: a loop over a dimension that an operand lacks sweeps it again."""
-        b_first_in_row = at["k" if self._times.problem.b_transposed else "n"] == 0
+        b_first_in_row = at[self._times.problem.b_axes[1]] == 0
         self._a = Touch.REFETCH if at["n"] else Touch.FIRST if at["k"] else Touch.FIRST_IN_ROW
         self._b = Touch.REFETCH if at["m"] else Touch.FIRST_IN_ROW if b_first_in_row else Touch.FIRST
         self._d = Addend.PARTIAL_SUMS if at["k"] else Addend.BIAS

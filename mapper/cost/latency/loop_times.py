@@ -62,7 +62,7 @@ class LoopTimes:
 
     def _column_cycles(self) -> Floats:
         """Execute cycles of the pairs of one block of weights: new ones at i = 0, reused ones for the other rows."""
-        array, transposed = self.spec.array, self.problem.b_transposed
+        array, transposed = self.spec.array, self.problem.transposes_b
         reused = (self.m - 2) * array.rows + compute_cycles(self.m_last_rows, array, transposed)
         # Rows of A and of the next weights that lie in one bank are read one after the other. The transposer takes two
         # cycles per row anyway, under which the reads of A are hidden.
@@ -77,11 +77,11 @@ class LoopTimes:
     @property
     def preload(self) -> int:
         """Cycles of new weights that nothing overlaps."""
-        return preload_cycles(self.spec.array, self.problem.b_transposed)
+        return preload_cycles(self.spec.array, self.problem.transposes_b)
 
     def spared(self) -> Ints:
         """Cycles that the last step takes less when the next loop's first weights are not loaded under it."""
-        return self.preload - compute_cycles(self.m_last_rows, self.spec.array, self.problem.b_transposed)
+        return self.preload - compute_cycles(self.m_last_rows, self.spec.array, self.problem.transposes_b)
 
     def lead(self) -> Floats:
         """Cycles before the end of a loop at which its last pair enters the execute queue."""
@@ -91,7 +91,7 @@ class LoopTimes:
 
     def after_first_weights(self) -> Floats:
         """Execute cycles after the last pair that reads the weights of the first load."""
-        if self.problem.b_transposed:
+        if self.problem.transposes_b:
             # The first load holds a group of k blocks of one n: its last pair is the first n of the group's last k.
             last = np.minimum(self.k, self.segment) - 1
             return self._compute * (1.0 - (last + 1.0 / self.n) / self.k)
@@ -111,7 +111,8 @@ class LoopTimes:
 
     def b_commands(self, touch: Touch) -> Ints:
         """Loads of B; none if it is held and was loaded before."""
-        number = self.n * self.k_segments if self.problem.b_transposed else self.k * self.n_segments
+        rows, contiguous = self.problem.b_axes
+        number = {"k": self.k, "n": self.n}[rows] * {"k": self.k_segments, "n": self.n_segments}[contiguous]
         return number * int(self._loads_b(touch))
 
     def d_commands(self, addend: Addend) -> Ints:
@@ -171,7 +172,7 @@ class LoopTimes:
         of_a, of_b = self.loads.a[a].cycles, self.loads.b[b].cycles
         if not self._loads_a(a):
             return np.broadcast_to(of_b, self._compute.shape)
-        first_pairs = self._compute / (self.k * (self.n if self.problem.b_transposed else self.n_segments))
+        first_pairs = self._compute / (self.k * (self.n if self.problem.transposes_b else self.n_segments))
         # The first pair waits for one load of each; the others of its weights for the rest of the group, under which
         # they run. Whatever is longer decides.
         cycles: Floats = np.maximum(of_a + of_b, of_b + self.m * of_a - first_pairs)
@@ -225,7 +226,7 @@ class LoopTimes:
         Pairs and loads run along k outermost. A comes in groups of several k, behind the weights of the first of them:
         after the last group of A remain its pairs, less those that run under the rest of its weights.
         """
-        if self.problem.b_transposed:
+        if self.problem.transposes_b:
             return self._transposed_tail(b)
         step = self._compute / (self.k * self.n_segments)
         if not self._loads_a(a):

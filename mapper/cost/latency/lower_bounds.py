@@ -93,12 +93,12 @@ def _array_cycles(times: LoopTimes) -> Floats:
 def _load_cycles(times: LoopTimes, visits: Visits) -> Floats:
     """Load cycles of the first sweep over each operand, of the later ones, and of bias and partial sums."""
     tilings, loads = times.tilings, times.loads
-    m, k, n = (tiling.total_blocks for tiling in (tilings.m, tilings.k, tilings.n))
-    b_tiling, b_rows = (tilings.k, n) if times.problem.b_transposed else (tilings.n, k)
+    m, n = tilings.m.total_blocks, tilings.n.total_blocks
+    b_rows, b_tiling = (tilings.along(dim) for dim in times.problem.b_axes)
     total = np.zeros(len(times.batch))
     for rows, tiling, averages, sweeps in (
         (m, tilings.k, loads.a, visits.loads_a),
-        (b_rows, b_tiling, loads.b, visits.loads_b),
+        (b_rows.total_blocks, b_tiling, loads.b, visits.loads_b),
     ):
         segments = -(-tiling.blocks // times.segment)
         first_tile = np.where(tiling.trips > 1, segments[FULL], segments[LAST])
@@ -141,11 +141,11 @@ def rough_lower_bound(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) 
     m, k, n = (-(-size // side) for size in (problem.m, problem.k, problem.n))
     trips_m = -(-m // batch.tile_m)
     last_rows = problem.m - (m - 1) * side
-    last_step = int(compute_cycles(last_rows, array, problem.b_transposed))
+    last_step = int(compute_cycles(last_rows, array, problem.transposes_b))
     # Per block of weights: one step that loads them, and one for every further row block of the tile. A ragged last
     # row block is shorter, unless it is alone in its tile: the step that loads weights takes all rows of the array.
     alone = m - (trips_m - 1) * batch.tile_m == 1
-    new_weights = side * (array.transpose_factor if problem.b_transposed else 1)
+    new_weights = side * (array.transpose_factor if problem.transposes_b else 1)
     column = trips_m * new_weights + (m - trips_m) * side - np.where(alone, 0, side - last_step)
     total: Floats = k * n * column.astype(np.float64)
     if batch.double_buffered:

@@ -11,10 +11,11 @@ from mapper.nest.model.accounting import Accounting
 from mapper.nest.model.batch import Skeleton
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.hoisting import Route, places, route
-from mapper.nest.model.problem import Axis, NestProblem, NestTensor
+from mapper.nest.model.problem import NestProblem, NestTensor
 from mapper.nest.model.tile_counts import Real, as_number, ceil_div, chosen, larger
 from mapper.nest.model.transfers import Kept, Move, pairs, partial_words
 from mapper.nest.model.visit_columns import Walk, product
+from workloads.iteration_space import Axis
 
 
 @dataclass(frozen=True, slots=True)

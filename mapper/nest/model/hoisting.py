@@ -13,8 +13,9 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from mapper.nest.model.batch import Skeleton
-from mapper.nest.model.problem import Axis, NestProblem
+from mapper.nest.model.problem import NestProblem
 from mapper.nest.model.transfers import Move
+from workloads.iteration_space import Axis
 
 Path: TypeAlias = tuple[str, tuple[tuple[int, bool], ...]]
 """A dimension and its loops outer to inner: (loop, whether its trips count)."""

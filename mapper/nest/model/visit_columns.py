@@ -9,9 +9,9 @@ import numpy as np
 
 from mapper.nest.model.batch import NestBatch
 from mapper.nest.model.hoisting import Path, Route, places, step_paths
-from mapper.nest.model.problem import Axis
 from mapper.nest.model.tile_counts import EvenTileCounts, Real, TileCounts, ceil_div, chosen, column, larger, weighted
 from simulator.arrays import Bools, Ints
+from workloads.iteration_space import Axis
 
 Mask: TypeAlias = Bools | bool
 Term: TypeAlias = tuple[float, Real]

@@ -27,6 +27,7 @@ from simulator.program import (
     Mvout,
     Program,
 )
+from workloads.ops.matrices import MatrixAxes
 
 Row = dict[str, str]
 
@@ -121,7 +122,7 @@ def _reach(command: Mvin | Mvout) -> int:
 class _Suffixes:
     """What the suffixes of a product's name say."""
 
-    b_transposed: bool
+    b_axes: MatrixAxes
     c_full: bool
     bias: str
     activation: Activation
@@ -137,7 +138,7 @@ def _suffixes(test: str) -> _Suffixes:
     elif "_layernorm" in test:
         activation = "layernorm"
     return _Suffixes(
-        b_transposed="_Btransposed" in test,
+        b_axes=("n", "k") if "_Btransposed" in test else ("k", "n"),
         c_full="_fullC32" in test,
         bias="matrix" if "_bias32" in test else "row" if "_rowbias" in test else "",
         activation=activation,
@@ -156,12 +157,13 @@ def _aligned(size: int, to: int) -> int:
 def _product(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: dict[str, Operands]) -> Built:
     m, n, k = (whole(row, column) for column in "MNK")
     suffix = _suffixes(row["test"])
+    b_rows, b_cols = ({"m": m, "k": k, "n": n}[dim] for dim in suffix.b_axes)
     stride_a = suffix.strides.get("A", k)
-    stride_b = suffix.strides.get("B", k if suffix.b_transposed else n)
+    stride_b = suffix.strides.get("B", b_cols)
     stride_c = suffix.strides.get("C", n) * (spec.array.sum_bytes if suffix.c_full else 1)
     a = base
     b = a + _page(m * stride_a)
-    d = b + _page((n if suffix.b_transposed else k) * stride_b)
+    d = b + _page(b_rows * stride_b)
     c = d + (_page(m * n * spec.array.sum_bytes) if suffix.bias else 0)
     group = row.get("group", "")
     if group and group in sequence and whole(row, "part") > 1:
@@ -176,7 +178,7 @@ def _product(row: Row, spec: HardwareSpec, base: int, cost: CallCost, sequence: 
         b=Matrix(b, stride_b),
         c=Matrix(c, stride_c),
         d=Matrix(d, 0 if suffix.bias == "row" else n * spec.array.sum_bytes) if suffix.bias else None,
-        b_transposed=suffix.b_transposed,
+        b_axes=suffix.b_axes,
         c_full=suffix.c_full,
         activation=suffix.activation,
     )

@@ -29,5 +29,5 @@ def test_instances_follow_the_views() -> None:
     first, second = (matmul_problem(scores, layout, head, 8) for head in (0, 1))
     assert second.a.address - first.a.address == 64
     assert first.a.row_stride_bytes == 768
-    assert first.b_transposed
+    assert first.b_axes == ("n", "k")
     assert second.c.address - first.c.address == 32 * 32 * 4

@@ -85,7 +85,7 @@ def execute(problem: MatmulProblem, program: Program, seed: int) -> tuple[Array,
     b = chip.window(problem.b, (problem.b_rows, problem.b_cols), 1)
     a[...] = random.integers(-3, 4, a.shape)
     b[...] = random.integers(-3, 4, b.shape)
-    expected = a.astype(np.int64) @ (b.T if problem.b_transposed else b).astype(np.int64)
+    expected = a.astype(np.int64) @ (b.T if problem.b_axes == ("n", "k") else b).astype(np.int64)
     if problem.bias_address is not None:
         row = chip.window(Matrix(problem.bias_address, 0), (1, problem.n), 4)
         row[...] = random.integers(-50, 50, row.shape)

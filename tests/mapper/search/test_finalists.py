@@ -39,7 +39,7 @@ def test_the_ranking_is_that_of_an_exhaustive_walk(objective: Objective, wanted:
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_winner_simulates_best(objective: Objective) -> None:
     spec = machine("gemmini")
-    problem = contiguous(128, 64, 128, b_transposed=True)
+    problem = contiguous(128, 64, 128, b_axes=("n", "k"))
     done: list[tuple[int, int]] = []
     found = finalists(problem, spec, prices(spec), objective, 6, progress=lambda *numbers: done.append(numbers))
     assert done == [(number, 6) for number in range(1, 7)]

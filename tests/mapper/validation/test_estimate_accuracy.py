@@ -37,7 +37,7 @@ def test_shapes_are_those_of_the_models_each_once() -> None:
     assert "gemmini q 512x768x768" in labels
     assert "gemmini ffn2 1x3072x768" in labels
     problem = scores().problem
-    assert problem.b_transposed
+    assert problem.b_axes == ("n", "k")
     assert problem.a.row_stride_bytes == 768
 
 

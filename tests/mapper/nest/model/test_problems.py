@@ -7,8 +7,9 @@ import itertools
 import pytest
 
 from mapper.errors import MappingError
-from mapper.nest.model.problem import Axis, NestProblem, NestTensor, batched_matmul, conv2d, from_operator, matmul
+from mapper.nest.model.problem import NestProblem, NestTensor, batched_matmul, conv2d, matmul
 from workloads import build
+from workloads.iteration_space import Axis
 from workloads.ops import conv2d as conv_operator
 from workloads.tensor import Tensor
 
@@ -31,7 +32,7 @@ def test_relevant_dimensions() -> None:
 
 def test_convolution_of_a_graph() -> None:
     image = Tensor("x", (2, 15, 15, 8), ("n", "h", "w", "c"))
-    problem = from_operator(conv_operator("stem", image, 16, 3, stride=2, pad=1))
+    problem = NestProblem.of(conv_operator("stem", image, 16, 3, stride=2, pad=1))
     assert problem.sizes == {"n": 2, "k": 16, "c": 8, "p": 8, "q": 8, "r": 3, "s": 3}
     assert problem.name == "stem" and problem.elements("input") == 2 * 8 * 17 * 17
 
@@ -43,7 +44,7 @@ def test_every_matmul_of_a_block_is_a_nest(model: str, phase: dict[str, object])
     found: list[NestProblem] = []
     for operator in build(model, **phase).operators:  # type: ignore[arg-type]
         if operator.kind == "matmul":
-            found.append(from_operator(operator))
+            found.append(NestProblem.of(operator))
             assert found[-1].macs == operator.macs
     assert found
 
@@ -51,7 +52,7 @@ def test_every_matmul_of_a_block_is_a_nest(model: str, phase: dict[str, object])
 def test_others_are_refused_by_name() -> None:
     softmax = next(operator for operator in build("bert-base", seq=16).operators if operator.kind == "softmax")
     with pytest.raises(MappingError, match=f"{softmax.name}: no loop nest for softmax"):
-        from_operator(softmax)
+        NestProblem.of(softmax)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_others_are_refused_by_name() -> None:
         (lambda: matmul(2**20, 2**20, 2**20), "counts are exact up to"),
         (lambda: matmul(4, 4, 4).size("z"), "unknown dimension 'z'; the problem has m, k, n"),
         (lambda: matmul(4, 4, 4).tensor("bias"), "unknown tensor 'bias'; use input, weight, output"),
-        (lambda: Axis((("p", 0),)), "coefficients of at least 1"),
+        (lambda: NestTensor("input", (Axis((("p", 0),)),)), "coefficients of at least 1"),
         (
             lambda: NestProblem("x", (("m", 4),), tuple(NestTensor(name, (Axis((("j", 1),)),)) for name in ("input", "weight", "output"))),  # type: ignore[arg-type]  # noqa: E501
             "unknown dimensions j",

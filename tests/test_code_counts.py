@@ -23,10 +23,22 @@ def test_files_stay_short(source: Source) -> None:
     assert source.lines <= 400
 
 
+def test_few_class_names_have_two_owners_inside_one_package() -> None:
+    shared = count_code.shared_class_names(SOURCES)
+    assert len(shared) <= 3, shared
+
+
+@pytest.mark.parametrize("room", ["mapper/cost/latency", "mapper/search/exact", "mapper/nest/bounds"])
+def test_dense_formulas_have_their_reasons_beside_them(room: str) -> None:
+    files = count_code.within(SOURCES, room)
+    assert count_code.comments_per_100_lines(files) >= 3.0
+
+
 @pytest.mark.parametrize(
     ("formula", "place"),
     [
         ("tile footprint", "simulator/tile_footprint.py"),
+        ("objective", "mapper/cost/objective.py"),
         ("Pareto filter", "mapper/nest/bounds/pareto.py"),
     ],
 )

@@ -52,14 +52,15 @@ class Access:
     def end(self) -> int:
         return self.address + (self.rows - 1) * self.stride + self.width
 
-    def meets(self, other: Access) -> bool:
+    def meets(self, access: Access) -> bool:
         """Whether the two share a byte."""
-        if self.address >= other.end or other.address >= self.end:
+        if self.address >= access.end or access.address >= self.end:
             return False
-        mine, its = self._starts(), other._starts()
-        at = np.searchsorted(its + other.width, mine, side="right")
-        inside = at < len(its)
-        return bool(np.any(its[at[inside]] < mine[inside] + self.width))
+        starts, others = self._starts(), access._starts()
+        # For each row, the first row of the access that does not end before it.
+        at = np.searchsorted(others + access.width, starts, side="right")
+        inside = at < len(others)
+        return bool(np.any(others[at[inside]] < starts[inside] + self.width))
 
     def _starts(self) -> Ints:
         return self.address + np.arange(self.rows, dtype=np.int64) * self.stride
@@ -80,7 +81,7 @@ class Access:
 
 def clashes(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iterator[tuple[int, str]]:
     """Yield the number of each command that gets in another's way, and how; ``kinds`` of `loop_kinds`."""
-    stretch = _Stretch()
+    stretch = _Unfenced()
     reach: dict[int, tuple[int, int, int]] = {}
     for index, (item, kind) in enumerate(zip(program.items, kinds, strict=True)):
         if isinstance(item, MatmulLoop):
@@ -90,22 +91,22 @@ def clashes(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Itera
                 yield from _own_operands(index, item, spec)
         elif isinstance(item, Fence):
             yield from stretch.clashes(spec)
-            stretch = _Stretch()
+            stretch = _Unfenced()
     yield from stretch.clashes(spec)
     yield from _regions_in_use(program, spec)
 
 
 def _reach(index: int, loop: MatmulLoop, spec: HardwareSpec) -> tuple[int, int, int]:
     """Bytes from the first to the last one of A, B and C."""
-    found = {access.name: access.end - access.address for access in loop_accesses(index, loop, spec)}
-    return found.get("A", 0), found.get("B", 0), found.get("C", 0)
+    sizes = {access.name: access.end - access.address for access in loop_accesses(index, loop, spec)}
+    return sizes.get("A", 0), sizes.get("B", 0), sizes.get("C", 0)
 
 
 def loop_accesses(index: int, loop: MatmulLoop, spec: HardwareSpec) -> list[Access]:
     """What a loop reads and writes in DRAM, reads first."""
     wide = spec.array.sum_bytes
     b_rows, b_cols = (loop.n, loop.k) if loop.b_transposed else (loop.k, loop.n)
-    found = []
+    accesses = []
     for name, matrix, rows, width, write, operand in (
         ("A", loop.a, loop.m, loop.k, False, True),
         ("B", loop.b, b_rows, b_cols, False, True),
@@ -113,8 +114,8 @@ def loop_accesses(index: int, loop: MatmulLoop, spec: HardwareSpec) -> list[Acce
         ("C", loop.c, loop.m, loop.n * (wide if loop.c_full else 1), True, False),
     ):
         if matrix is not None:
-            found.append(_access(index, name, matrix, rows, width, write=write, operand=operand))
-    return found
+            accesses.append(_access(index, name, matrix, rows, width, write=write, operand=operand))
+    return accesses
 
 
 def _access(
@@ -150,9 +151,9 @@ def _own_operands(index: int, loop: MatmulLoop, spec: HardwareSpec) -> Iterator[
             return
 
 
-def _shared(one: Access | Region, other: Access | Region) -> str:
-    start = max(one.address, other.address)
-    end = min(_end(one), _end(other))
+def _shared(first: Access | Region, second: Access | Region) -> str:
+    start = max(first.address, second.address)
+    end = min(_end(first), _end(second))
     return f"bytes 0x{start:x}..0x{end - 1:x}"
 
 
@@ -160,7 +161,7 @@ def _end(place: Access | Region) -> int:
     return place.end if isinstance(place, Access) else place.address + place.size_bytes
 
 
-class _Stretch:
+class _Unfenced:
     """Loops between two fences, with the hull of what they load and of what they write."""
 
     def __init__(self) -> None:
@@ -204,12 +205,12 @@ class _Stretch:
             if (access.write or access.operand) and access.address < end and start < access.end
         ]
         # Everything in units of the largest piece that no access divides.
-        unit = math.gcd(start, *(number for one in near for number in (one.address, one.stride, one.width)))
+        unit = math.gcd(start, *(number for a in near for number in (a.address, a.stride, a.width)))
         near = [replace(a, address=a.address // unit, stride=a.stride // unit, width=a.width // unit) for a in near]
         for first in range(start // unit, -(-end // unit), WINDOW):
-            found = _overwritten(near, first, min(-(-end // unit), first + WINDOW))
-            if found is not None:
-                writer, reader = found
+            hazard = _overwritten(near, first, min(-(-end // unit), first + WINDOW))
+            if hazard is not None:
+                writer, reader = hazard
                 low, high = max(writer.address, reader.address) * unit, min(writer.end, reader.end) * unit
                 yield (
                     writer.item,
@@ -246,20 +247,20 @@ def _regions_in_use(program: Program, spec: HardwareSpec) -> Iterator[tuple[int,
         return
     accesses = [access for index, item in enumerate(program.items) for access in _accesses(index, item, spec)]
     conflicts = _Conflicts(accesses)
-    for one, other in pairs:
-        first = _life(accesses, one, other)
-        second = _life(accesses, other, one)
+    for lower, upper in pairs:
+        first = _life(accesses, lower, upper)
+        second = _life(accesses, upper, lower)
         if first is None or second is None or not (first.written or second.written):
             continue
         if first.start >= second.end or second.start >= first.end:
             continue
-        touched = conflicts.between(max(one.address, other.address), min(_end(one), _end(other)))
+        touched = conflicts.between(max(lower.address, upper.address), min(_end(lower), _end(upper)))
         if touched is not None:
             writer, partner = (accesses[number] for number in touched)
             yield (
                 writer.item,
-                f"regions {one.name} 0x{one.address:x}..0x{_end(one) - 1:x} and {other.name} "
-                f"0x{other.address:x}..0x{_end(other) - 1:x} overlap while both are in use: it writes "
+                f"regions {lower.name} 0x{lower.address:x}..0x{_end(lower) - 1:x} and {upper.name} "
+                f"0x{upper.address:x}..0x{_end(upper) - 1:x} overlap while both are in use: it writes "
                 f"{_shared(writer, partner)}, which item {partner.item} uses too; place the regions apart",
             )
 
@@ -284,17 +285,17 @@ class _Life:
     written: bool
 
 
-def _life(accesses: Sequence[Access], region: Region, other: Region) -> _Life | None:
-    """Use of a region, by the accesses that cannot belong to the other one."""
-    mine = [access for access in accesses if access.within(region) and not access.within(other)]
-    if not mine:
+def _life(accesses: Sequence[Access], region: Region, overlapping: Region) -> _Life | None:
+    """Return the use of a region, by the accesses that cannot belong to the one that overlaps it."""
+    own = [access for access in accesses if access.within(region) and not access.within(overlapping)]
+    if not own:
         return None
-    last = max(access.item for access in mine)
-    reads_last = all(not access.write for access in mine if access.item == last)
+    last = max(access.item for access in own)
+    reads_last = all(not access.write for access in own if access.item == last)
     return _Life(
-        start=mine[0].item if mine[0].write else -1,
+        start=own[0].item if own[0].write else -1,
         end=last if reads_last else float("inf"),
-        written=any(access.write for access in mine),
+        written=any(access.write for access in own),
     )
 
 
@@ -329,8 +330,8 @@ class _Conflicts:
         """First pair between two addresses: number of the writing access, and of the other one."""
         first, last, writer, partner = self._columns
         apart = self._items[writer] != self._items[partner]
-        found = np.flatnonzero((first < end) & (start < last) & apart)
-        return (int(writer[found[0]]), int(partner[found[0]])) if len(found) else None
+        conflicts = np.flatnonzero((first < end) & (start < last) & apart)
+        return (int(writer[conflicts[0]]), int(partner[conflicts[0]])) if len(conflicts) else None
 
 
 def _segments(accesses: Sequence[Access], chosen: Sequence[int]) -> tuple[Ints, Ints, Ints]:

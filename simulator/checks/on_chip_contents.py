@@ -10,7 +10,7 @@ unroller order such commands (write after read, write after write), so the progr
 Writes start at the first column of a row, so that what has been written of a row is one number: its columns.
 
 Most programs are long and periodic: a loop of a known kind, met in a known state, leads where it led before, and is
-followed by looking that up (`Contents.repeats`).
+followed by looking that up (`DefUseCheck.repeats`).
 """
 
 from __future__ import annotations
@@ -73,16 +73,16 @@ class WrittenRows:
         return None if at is None else (row + at, int(tile[at]))
 
     def _widen(self, row: int, columns: Columns) -> None:
-        for part, here in self._parts(row, columns):
-            np.maximum(part, here, out=part)
+        for noted, given in self._parts(row, columns):
+            np.maximum(noted, given, out=noted)
 
     def _first_short(self, row: int, columns: Columns) -> int | None:
         done = 0
-        for part, here in self._parts(row, columns):
-            short = part < here
+        for noted, given in self._parts(row, columns):
+            short = noted < given
             if short.any():
                 return done + int(short.argmax())
-            done += len(part)
+            done += len(noted)
         return None
 
     def _parts(self, row: int, columns: Columns) -> Iterator[tuple[Columns, Columns]]:
@@ -119,11 +119,12 @@ class _Tile:
     dim: int
     end: int
 
-    def holds(self, other: _Tile) -> bool:
-        """Whether ``other`` is the upper left part of this tile, at the same rows."""
-        same_pitch = blocks(self.width, self.dim) == blocks(other.width, self.dim) or other.height <= self.dim
-        inside = other.height <= self.height and other.width <= self.width
-        return self.name == other.name and self.row == other.row and same_pitch and inside
+    def holds(self, tile: _Tile) -> bool:
+        """Whether ``tile`` is the upper left part of this one, at the same rows."""
+        # Block rows follow one another: their distance matters as soon as there are two.
+        same_pitch = blocks(self.width, self.dim) == blocks(tile.width, self.dim) or tile.height <= self.dim
+        inside = tile.height <= self.height and tile.width <= self.width
+        return self.name == tile.name and self.row == tile.row and same_pitch and inside
 
     def __str__(self) -> str:
         return f"{self.name} {self.height}x{self.width}"
@@ -137,10 +138,10 @@ class _Held:
     item: int
     overwritten_by: int | None = None
     stored: bool = False
-    """A result that has left; its rows are free."""
+    """A result that was stored: its rows are free."""
 
 
-class Contents:
+class DefUseCheck:
     """Follows a program item by item; ``enter`` says what is wrong with the next one."""
 
     def __init__(self, spec: HardwareSpec, preloaded: tuple[OnChip, ...] = ()) -> None:
@@ -163,7 +164,7 @@ class Contents:
         self._steps: dict[tuple[int, int], int] = {}
 
     def repeats(self, kind: int) -> bool:
-        """Follow a loop whose ``kind`` went through in the present state; False: it has to be entered.
+        """Skip a loop of a ``kind`` that was already checked in the present state; False if it must be entered.
 
         Loops of one kind differ by the addresses of their matrices alone. Complaints of loops entered later name other
         items than they should: enter every item to have them exact.
@@ -304,9 +305,9 @@ class Contents:
 
     def _load(self, index: int, place: tuple[str, int], tile: _Tile) -> None:
         self._rows["scratchpad"].write_tile(tile.row, tile.height, tile.width, self._dim)
-        for other, there in self._tiles.items():
-            if other != place and there.tile.row < tile.end and tile.row < there.tile.end:
-                there.overwritten_by = index
+        for held_at, held in self._tiles.items():
+            if held_at != place and held.tile.row < tile.end and tile.row < held.tile.end:
+                held.overwritten_by = index
         self._tiles[place] = _Held(tile, index)
 
     def _keep(self, place: tuple[str, int], tile: _Tile) -> Iterator[str]:
@@ -343,9 +344,9 @@ class Contents:
 
     def _sum(self, index: int, half: int, tile: _Tile, *, stored: bool) -> None:
         self._rows["accumulator"].write_tile(tile.row, tile.height, tile.width, self._dim)
-        for other, there in self._sums.items():
-            if other != half and there.tile.row < tile.end and tile.row < there.tile.end:
-                there.overwritten_by = index
+        for held_in, held in self._sums.items():
+            if held_in != half and held.tile.row < tile.end and tile.row < held.tile.end:
+                held.overwritten_by = index
         self._sums[half] = _Held(tile, index, stored=stored)
 
 

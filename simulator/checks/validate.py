@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from hwconfigs import HardwareSpec, SramSpec
 from hwconfigs.kernels import kernel_named
 from simulator.checks.dram_hazards import clashes
-from simulator.checks.on_chip_contents import Contents
+from simulator.checks.on_chip_contents import DefUseCheck
 from simulator.frontend.loop_unroller import blocks
 from simulator.program import (
     EVERYTHING_ON_CHIP,
@@ -91,7 +91,7 @@ def _addresses_fit(loop: MatmulLoop) -> bool:
 def _nonsense(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iterator[str]:
     """Commands that read what is not there, or write over what is still needed."""
     if not _all_written(program, spec, kinds):
-        contents = Contents(spec, program.preloaded)
+        contents = DefUseCheck(spec, program.preloaded)
         for index, item in enumerate(program.items):
             for complaint in contents.enter(index, item):
                 yield _named(index, item, complaint)
@@ -101,7 +101,7 @@ def _nonsense(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Ite
 
 def _all_written(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> bool:
     """Whether there is no complaint about rows on chip; loops of a known kind in a known state are looked up."""
-    contents = Contents(spec, program.preloaded)
+    contents = DefUseCheck(spec, program.preloaded)
     for index, (item, kind) in enumerate(zip(program.items, kinds, strict=True)):
         if kind >= 0 and contents.repeats(kind):
             continue

@@ -1,1 +1,1 @@
-"""Steady-state detection: which hardware loops need not be simulated one by one."""
+"""Steady-state fast-forward: which hardware loops need not be simulated one by one."""

@@ -30,7 +30,7 @@ class Period:
 def periods(numbers: Sequence[int]) -> list[Period]:
     """Periods of a sequence, from short to long; only those under which more of it repeats than under any shorter."""
     sequence = np.array(numbers, dtype=np.int64)
-    found: list[Period] = []
+    chosen: list[Period] = []
     most = 0
     for length in range(1, min(LONGEST_PERIOD, len(sequence) // 2) + 1):
         same = sequence[length:] == sequence[:-length]
@@ -38,10 +38,10 @@ def periods(numbers: Sequence[int]) -> list[Period]:
         if repeated <= most:
             continue
         most = repeated
-        found.append(_period(length, same))
+        chosen.append(_period(length, same))
         if same.all():
             break
-    return found
+    return chosen
 
 
 def _period(length: int, same: Bools) -> Period:

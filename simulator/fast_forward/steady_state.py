@@ -1,11 +1,16 @@
-"""The course of a run: which step comes next, and which loops need no simulation because the machine is in a steady
-state.
+"""Steady-state fast-forward: loops whose time is certain are passed over instead of simulated.
 
 A tiled product repeats one sequence of hardware loops. Its pace is steady when two neighbouring windows of loops of the
-same shapes took the same time; loops ahead that have those shapes, and that use the memory as long, then take that
-time too and are passed over in whole windows. A window may itself hold loops that were passed over: once two tiles took
-the same time, so do the tiles after them. What is counted (requests, misses, energy) always covers every loop; only the
-time of the loops passed over is inferred. ``exact`` switches this off.
+same shapes took the same time. Loops ahead that have those shapes, and that use the memory as long, then take that time
+too and are passed over in whole windows:
+
+    loops       A A A B  A A A B  A A A B  A A A B  A A A B  C
+    simulated   |-- window --|-- window --|                  |-- simulated again
+                  as long as this one        passed over
+
+A window may itself hold loops that were passed over: once two tiles took the same time, so do the tiles after them.
+What is counted (requests, misses, energy) always covers every loop; only the time of the loops passed over is inferred.
+``exact`` switches this off.
 """
 
 from __future__ import annotations
@@ -52,11 +57,13 @@ MEMORY_BOUND = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """When the host asked for a work, loops passed over included, and the accounts then."""
+class _Snapshot:
+    """State of the accounts when the host asked for a work."""
 
     time: int
+    """When it asked, cycles passed over included."""
     accounts: list[tuple[int, dict[str, int]]]
+    """Busy cycles and stalls of each unit."""
 
 
 class FastForward:
@@ -70,8 +77,8 @@ class FastForward:
         Its memory requests, by work.
     memory_cycles
         Time of each request in memory.
-    meters
-        Time accounts of the units; time passed over is added to them in proportion.
+    accounts
+        Cycle accounts of the units; time passed over is added to them in proportion.
     exact
         Hand out every step.
     """
@@ -81,12 +88,12 @@ class FastForward:
         steps: Sequence[Step],
         traffic: Traffic,
         memory_cycles: Floats,
-        meters: Sequence[CycleAccount],
+        accounts: Sequence[CycleAccount],
         *,
         exact: bool,
     ) -> None:
         self._steps = steps
-        self._meters = meters
+        self._accounts = accounts
         self._next = 0
         self._works = 0
         self._exact = exact
@@ -97,7 +104,7 @@ class FastForward:
         if not exact:
             self._learn(traffic, memory_cycles)
         self._filling = FILLING_LOOPS
-        self._seen: dict[int, _Seen] = {}
+        self._snapshots: dict[int, _Snapshot] = {}
         self.cycles_passed_over = 0
         self.loops_passed_over = 0
 
@@ -123,11 +130,11 @@ class FastForward:
             return None
         step = self._steps[self._next]
         if isinstance(step, CommandQueues) and step.is_loop and not self._exact:
-            self._note(now)
+            self._record(now)
             self._pass_over()
             step = self._steps[self._next]
         elif not isinstance(step, CommandQueues):
-            self._seen.clear()
+            self._snapshots.clear()
             self._filling = FILLING_LOOPS
         self._next += 1
         if isinstance(step, CommandQueues):
@@ -135,85 +142,97 @@ class FastForward:
             return self._works - 1, step
         return -1, step
 
-    def _note(self, now: int) -> None:
+    def _record(self, now: int) -> None:
         """When the host asks for work ``self._works``, and the accounts at that time."""
         if self._filling:
             self._filling -= 1
             return
-        accounts = [(meter.busy, dict(meter.stalls)) for meter in self._meters]
-        self._seen[self._works] = _Seen(now + self.cycles_passed_over, accounts)
+        accounts = [(account.busy, dict(account.stalls)) for account in self._accounts]
+        self._snapshots[self._works] = _Snapshot(now + self.cycles_passed_over, accounts)
 
     def _pass_over(self) -> None:
-        """Skip whole windows ahead if the last two took the same time; of several periods, take what skips most.
-
-        The loop after them must lie in the same halves of the memories as the loop they begin with: it comes in its
-        place, behind loops in the other halves.
-        """
-        here, best = self._works, (0, 0, 0)
+        """Skip whole windows ahead if the last two took the same time; of several periods, take what skips most."""
+        work, best = self._works, (0, 0, 0)
         for period in self._periods:
             window = -(-WINDOW_LOOPS // period.length) * period.length
-            if period.behind[here] < 2 * window - period.length:
+            # Two windows are compared; nothing stands before their first period that it would have to equal.
+            if period.behind[work] < 2 * window - period.length:
                 continue
-            if not self._steady(here, window):
+            if not self._steady(work, window):
                 continue
-            windows = self._windows_ahead(here, window, int(period.ahead[here]))
-            while windows and self._halves[here + windows * window] != self._halves[here]:
+            windows = self._windows_ahead(work, window, int(period.ahead[work]))
+            # The loop after them runs in the place of the loop they begin with, behind loops in the other halves of the
+            # memories: it must use the same halves.
+            while windows and self._halves[work + windows * window] != self._halves[work]:
                 windows -= 1
             best = max(best, (windows * window, windows, window))
         if best[0]:
             self._skip(best[1], best[2])
 
-    def _steady(self, here: int, window: int) -> bool:
-        """The last two windows took the same time, and kept every unit equally busy."""
-        seen = [self._seen.get(here - back * window) for back in range(3)]
-        if seen[0] is None or seen[1] is None or seen[2] is None:
+    def _steady(self, work: int, window: int) -> bool:
+        """Whether the last two windows took the same time, and kept every unit equally busy."""
+        now, middle, start = (self._snapshots.get(work - back * window) for back in range(3))
+        if now is None or middle is None or start is None:
             return False
-        latest, before = seen[0].time - seen[1].time, seen[1].time - seen[2].time
+        latest, before = now.time - middle.time, middle.time - start.time
         if latest <= 0 or abs(latest - before) > TIME_TOLERANCE * latest:
             return False
-        busy = ([busy for busy, _ in one.accounts] for one in (seen[0], seen[1], seen[2]))
+        busy = ([busy for busy, _ in snapshot.accounts] for snapshot in (now, middle, start))
+        # The second difference: busy cycles of the latest window less those of the one before it.
         return all(abs(c - 2 * b + a) <= BUSY_TOLERANCE * latest for c, b, a in zip(*busy, strict=True))
 
-    def _windows_ahead(self, here: int, window: int, same: int) -> int:
-        """Whole windows among the next ``same`` works that are alike; the last few works are left to run."""
-        now, earlier = self._seen[here], self._seen[here - 2 * window]
+    def _windows_ahead(self, work: int, window: int, same: int) -> int:
+        """Return how many windows among the next ``same`` works are alike; the last few works are left to run."""
+        now, earlier = self._snapshots[work], self._snapshots[work - 2 * window]
         cycles = (now.time - earlier.time) // 2
         busiest = max(end - start for (end, _), (start, _) in zip(now.accounts, earlier.accounts, strict=True))
+        # A unit that is always busy sets the pace, whatever the memory does meanwhile.
         slack = FULL_SLACK if busiest >= 2 * FULL * cycles else 1.0
-        most = min(same // window, (len(self._shapes) - here - WINDOW_LOOPS) // window)
+        most = min(same // window, (len(self._shapes) - work - WINDOW_LOOPS) // window)
         for before in self._memory:
-            most = min(most, _alike(before, here, window, most, cycles, slack))
+            most = min(most, _alike(before, work, window, most, cycles, slack))
         return most
 
     def _skip(self, windows: int, window: int) -> None:
         """Move on by some windows, each of which is taken to last half as long as the last two together."""
-        now, earlier = self._seen[self._works], self._seen[self._works - 2 * window]
+        now, earlier = self._snapshots[self._works], self._snapshots[self._works - 2 * window]
         two = now.time - earlier.time
-        for meter, (busy, stalls) in zip(self._meters, earlier.accounts, strict=True):
-            meter.busy += min(meter.busy - busy, two) * windows // 2
-            for cause, cycles in list(meter.stalls.items()):
-                meter.stalls[cause] += (cycles - stalls.get(cause, 0)) * windows // 2
+        for account, (busy, stalls) in zip(self._accounts, earlier.accounts, strict=True):
+            # Work may have been booked ahead of the time it is done: no unit is busy for longer than the windows last.
+            account.busy += min(account.busy - busy, two) * windows // 2
+            for cause, cycles in list(account.stalls.items()):
+                account.stalls[cause] += (cycles - stalls.get(cause, 0)) * windows // 2
         loops, clock = windows * window, now.time - self.cycles_passed_over
         self.cycles_passed_over += round(windows * two / 2)
         self.loops_passed_over += loops
         self._next += loops
         self._works += loops
-        self._note(clock)
+        self._record(clock)
 
 
-def _alike(before: Floats, here: int, window: int, most: int, cycles: int, slack: float) -> int:
-    """Of ``most`` windows from work ``here`` on, those that use the memory as the two before do, or little of it.
+def _alike(before: Floats, work: int, window: int, most: int, cycles: int, slack: float) -> int:
+    """Return how many of ``most`` windows from ``work`` on use the memory as the two before do, or use it little.
 
-    ``before``: use of the memory by all works before each [cycles]; ``slack``: by which the tolerances are wider.
+    Parameters
+    ----------
+    before
+        Use of the memory by all works before each [cycles].
+    work, window, most
+        The first work ahead, works of a window, and windows that are looked at.
+    cycles
+        Time of a window.
+    slack
+        Factor by which the tolerances are wider.
     """
-    recent = float(before[here] - before[here - 2 * window]) / 2
-    found = 0
+    recent = float(before[work] - before[work - 2 * window]) / 2
+    alike = 0
     for count in range(1, most + 1):
-        end = here + count * window
+        end = work + count * window
         ahead = float(before[end] - before[end - window])
         bound = max(ahead, recent) > MEMORY_BOUND * cycles
         if bound and abs(ahead - recent) > slack * MEMORY_TOLERANCE * recent:
             break
-        if not bound or abs(float(before[end] - before[here]) / count - recent) <= slack * DRIFT_TOLERANCE * recent:
-            found = count
-    return found
+        # One window may differ by chance; the mean of all must not drift away.
+        if not bound or abs(float(before[end] - before[work]) / count - recent) <= slack * DRIFT_TOLERANCE * recent:
+            alike = count
+    return alike

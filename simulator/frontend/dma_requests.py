@@ -1,8 +1,7 @@
 """DMA requests: how rows of a command become naturally aligned bus transactions.
 
-A row segment is cut greedily: of the sizes 16, 32 and 64 bytes, each aligned down to its own size, the one that
-covers most
-of the remaining bytes is taken, the smallest on a tie. Rows are never merged [1]_.
+A row segment is cut greedily: of the sizes 16, 32 and 64 bytes, each aligned down to its own size, the one that covers
+most of the remaining bytes is taken, the smallest on a tie. Rows are never merged [1]_.
 
 .. [1] ucb-bar/gemmini 8c3f992, DMA reader and writer, as described in the project's Gemmini timing notes, section 3.1.
 """

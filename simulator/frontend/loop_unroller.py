@@ -5,8 +5,7 @@
     stores  for j in steps of one 64-byte segment, for i
 
 A grows from the bottom of its scratchpad half, B ends at its top; the result fills the accumulator half. Sources:
-LOOP_WS of
-ucb-bar/gemmini as described in the project's timing notes, section 5.2, and calibration notes, section 1.1.
+LOOP_WS of ucb-bar/gemmini as described in the project's timing notes, section 5.2, and calibration notes, section 1.1.
 """
 
 from __future__ import annotations
@@ -159,18 +158,18 @@ def _needs(shape: Shape, kind: Ints, outer: Ints, inner: Ints, i: Ints, j: Ints,
         need = np.maximum(need, int((kind == BIAS).sum()))
     if shape.load_a:
         table = np.zeros((shape.i, blocks(shape.k, step)), dtype=np.int64)
-        mine = kind == INPUT
-        table[outer[mine], inner[mine] // step] = position[mine]
+        inputs = kind == INPUT
+        table[outer[inputs], inner[inputs] // step] = position[inputs]
         need = np.maximum(need, table[i, k // step])
     if shape.load_b:
-        mine = kind == WEIGHT
+        weights = kind == WEIGHT
         if shape.b_transposed:
             table = np.zeros((shape.j, blocks(shape.k, step)), dtype=np.int64)
-            table[outer[mine], inner[mine] // step] = position[mine]
+            table[outer[weights], inner[weights] // step] = position[weights]
             need = np.maximum(need, table[j, k // step])
         else:
             table = np.zeros((shape.k, blocks(shape.j, step)), dtype=np.int64)
-            table[outer[mine], inner[mine] // step] = position[mine]
+            table[outer[weights], inner[weights] // step] = position[weights]
             need = np.maximum(need, table[k, j // step])
     result: list[int] = np.maximum.accumulate(need).tolist()
     return result
@@ -269,12 +268,12 @@ def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Plac
     ):
         if matrix is None:
             continue
-        mine = order.kind == kind
-        outer, inner = order.outer[mine], order.inner[mine]
+        loads = order.kind == kind
+        outer, inner = order.outer[loads], order.inner[loads]
         wide = 1 if kind == BIAS else step
         row = local + (outer * pitch + inner) * dim
         elements = np.minimum(width - inner * dim, wide * dim)
-        columns[:, mine] = (
+        columns[:, loads] = (
             matrix.address + outer * dim * matrix.row_stride_bytes + inner * dim * element,
             np.minimum(dim, height - outer * dim),
             elements * element,

@@ -1,10 +1,9 @@
 """Reservation station: dependencies between the three queues, and how far ahead each queue may be filled.
 
-Entries: 8 loads, 4 stores, 16 executes in the default build. A load or store entry is held until completion. A
-pair holds two entries until its inputs are fed and one (its preload) until its result is written. The generator that
-fills a full queue waits, and a hardware
-loop is released only when all its commands have been *emitted*, which makes these windows decide when the next
-tile's loads may start [1]_.
+Entries: 8 loads, 4 stores, 16 executes in the default build. A load or store entry is held until completion. A pair
+holds two entries until its inputs are fed and one (its preload) until its result is written. The generator that fills a
+full queue waits, and a hardware loop is released only when all its commands have been *emitted*, so that these windows
+decide when the next tile's loads may start [1]_.
 
 .. [1] Project notes on calibration, section 1.1; rules of ucb-bar/gemmini 8c3f992, section 2.3 of the timing notes.
 """

@@ -69,11 +69,11 @@ class CacheState:
 
     def copy(self) -> CacheState:
         """An independent cache in the same state."""
-        other = CacheState(self.spec)
-        other._tags = self._tags.copy()
-        other._dirty = self._dirty.copy()
-        other._fills = self._fills.copy()
-        return other
+        twin = CacheState(self.spec)
+        twin._tags = self._tags.copy()
+        twin._dirty = self._dirty.copy()
+        twin._fills = self._fills.copy()
+        return twin
 
     def resident_lines(self) -> int:
         """Lines that belong to the programs run so far."""

@@ -17,12 +17,13 @@ def requests_of_commands(base: Ints, rows: Ints, stride: Ints, kind: Ints, piece
     total = 0
     for command in range(len(base)):
         starts[command] = total
-        address, mine = base[command], pieces[kind[command]]
-        if stride[command] % len(mine) == 0:
-            total += rows[command] * mine[address % len(mine)]
+        address, by_phase = base[command], pieces[kind[command]]
+        # Rows that are whole lines apart all begin at the same place of a line.
+        if stride[command] % len(by_phase) == 0:
+            total += rows[command] * by_phase[address % len(by_phase)]
             continue
         for _ in range(rows[command]):
-            total += mine[address % len(mine)]
+            total += by_phase[address % len(by_phase)]
             address += stride[command]
     starts[len(base)] = total
 
@@ -37,11 +38,11 @@ def list_requests(
     """
     columns, at = len(patterns), 0
     for command in range(len(base)):
-        address, mine, entries = base[command], pieces[kind[command]], first[kind[command]]
+        address, by_phase, entries = base[command], pieces[kind[command]], first[kind[command]]
         for _ in range(rows[command]):
-            phase = address % len(mine)
+            phase = address % len(by_phase)
             line = address - phase
-            for entry in range(entries[phase], entries[phase] + mine[phase]):
+            for entry in range(entries[phase], entries[phase] + by_phase[phase]):
                 table[0, at] = line + patterns[0, entry]
                 for column in range(1, columns):
                     table[column, at] = patterns[column, entry]
@@ -76,12 +77,13 @@ def replay(
             way += 1
         hit = way < ways
         if not hit:
+            # Any way is replaced, an empty one no sooner than others: that is what Gemmini's L2 does.
             way = victims[next_victim[number]]
             next_victim[number] += 1
             fills[number] += 1
             flags[1, at] = not (write and whole[at])
-            for other in range(ways):
-                flags[3, at] += tags[number, other] != -1
+            for valid in range(ways):
+                flags[3, at] += tags[number, valid] != -1
             flags[4, at] = dirty_lines
             dirty_lines -= dirty[number, way]
             tags[number, way] = line

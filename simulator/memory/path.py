@@ -142,9 +142,10 @@ def expected_memory_cycles(table: Ints, spec: HardwareSpec) -> Floats:
     if not limits.sets:
         return np.zeros(len(code))
     transfer = limits.line_bytes * limits.cycles_per_byte
+    # The way that a fill replaces is random: the share of valid ways evicts, the share of dirty lines is written back.
     fetch = (code & FETCH != 0) * (transfer + limits.evict * (code // VALID_WAY % MOST_WAYS))
-    found: Floats = fetch + (code & MISS != 0) * (limits.write_back / SHARES * (code // DIRTY))
-    return found
+    expected: Floats = fetch + (code & MISS != 0) * (limits.write_back / SHARES * (code // DIRTY))
+    return expected
 
 
 def idle_ports(spec: HardwareSpec, limits: Limits) -> Ports:

@@ -109,6 +109,7 @@ def read_hits(
     slots, cycles = ports.slots, ports.cycles
     bus, total, first, port = cycles[BUS_FREE], 0, 0, 0
     for at in range(low, high):
+        # The smallest entry of the heap: the slot that is free first.
         if slots[0] > request:
             cycles[HELD_BY_SLOTS] += slots[0] - request
             request = slots[0]
@@ -125,6 +126,7 @@ def read_hits(
         log[0, at - low] = bus
         log[1, at - low] = rows
     cycles[BUS_FREE], cycles[NEXT_REQUEST] = bus, request
+    # Beats behind the last wanted one keep the bus, but the command is complete without them.
     return (bus if limits.burst else first + port) - 1, total
 
 
@@ -144,16 +146,19 @@ def read_mixed(
         occupied = occupied_by(limits, size, port)
         key = table[LINE, at] % limits.sets if limits.sets else 0
         if code & MISS:
+            # One fetch per set at a time: a second miss waits until the line under way has arrived.
             request = max(request, ports.fetched[key])
             if mshrs[0] > request:
                 cycles[HELD_BY_SLOTS] += mshrs[0] - request
                 request = mshrs[0]
             held = cycles[HELD_BY_BUS]
             end = fetch(limits, ports, request, code, size)
+            # Beats are passed on while the line arrives, but no sooner than a hit would have served them.
             last = max(end - 1 - early(limits, size), request + limits.hit + occupied - 1)
             unwanted = spare(limits, size, port) if per_row == 1 else 0
             replace_first(mshrs, end + limits.release)
             expect(limits, ports, key, end + acknowledge_delay(limits, ports, code, cycles[HELD_BY_BUS] > held))
+            # Scaling takes more cycles per row than its beats: rows of missed lines queue for the one scaler.
             if per_row > 1:
                 last = cycles[SCALER_FREE] = max(last, cycles[SCALER_FREE] + occupied)
             if limits.sets:
@@ -161,6 +166,7 @@ def read_mixed(
         else:
             if limits.burst and size > limits.bus_bytes:
                 occupied += limits.burst
+            # A hit on a line that is still under way waits for it.
             bus = max(request + limits.hit, ports.fetched[key], bus) + occupied
             last, unwanted = bus - 1, 0 if limits.burst else occupied - port
         replace_first(slots, last + 1 + limits.slot_turn)
@@ -228,6 +234,7 @@ def read(
     """
     cycles = ports.cycles
     request, by_bus, by_slots = max(cycles[NEXT_REQUEST], start), cycles[HELD_BY_BUS], cycles[HELD_BY_SLOTS]
+    # With neither a miss nor a line under way nothing but bus and slots can hold a request up.
     if hits_only and limits.hit and arrived(ports, request):
         last, total = read_hits(limits, ports, table, low, high, request, per_row, log)
     else:
@@ -260,6 +267,7 @@ def arrived(ports: Ports, now: int) -> bool:
 def forget(ports: Ports, now: int) -> None:
     """Drop fetches that have long been complete."""
     count = ports.cycles[FETCHES]
+    # Going through the list costs more than it saves while the list is short.
     if count <= 4 * len(ports.mshrs):
         return
     kept = 0
@@ -288,6 +296,7 @@ def fetch(limits: Limits, ports: Ports, request: int, code: int, size: int) -> i
     latency = limits.llc_latency if code & LLC_HIT else limits.latency
     wanted = limits.line_bytes if limits.sets else size
     transfer = wanted * limits.cycles_per_byte
+    # Latencies overlap, transfers do not: the bus alone serialises fetches. An eviction takes it behind its fetch.
     first = max(float(request + latency), ports.dram[DRAM_FREE])
     ports.cycles[HELD_BY_BUS] += int(first) - request - latency
     ports.dram[DRAM_FREE] = first + transfer + limits.evict * (code // VALID_WAY % MOST_WAYS)
@@ -305,8 +314,10 @@ def write(limits: Limits, ports: Ports, table: Ints, low: int, high: int, start:
     """
     slots, pace, late = ports.write_slots, duration / (high - low), 0
     now, acknowledged = start, start
+    # Beats of writes take the same bus as those of reads, all at once: reads behind them wait.
     ports.cycles[BUS_FREE] = max(ports.cycles[BUS_FREE], start) + table[BEATS, low:high].sum()
     for at in range(low, high):
+        # Requests leave evenly over the time in which the rows are read, and in order.
         now = max(math.ceil(start + (at - low + 1) * pace), now, slots[0])
         acknowledged = max(acknowledged, accept(limits, ports, now, table[LINE, at], table[SIZE, at], table[CODE, at]))
         replace_first(slots, acknowledged)
@@ -354,11 +365,13 @@ def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: i
     if not code & MISS:
         return max(acknowledge, int(ports.fetched[key]) + limits.write_ack)
     entry = max(now, int(ports.mshrs[0]))
+    # A narrow write is merged into its line, which comes from DRAM first.
     if code & FETCH:
         end = fetch(limits, ports, entry, code, size)
         replace_first(ports.mshrs, end + limits.release)
         expect(limits, ports, key, end)
         return end - int(limits.line_bytes * limits.cycles_per_byte) - 1 + limits.write_ack
+    # A whole line: nothing is fetched, but a victim that is dirty has to leave before the line takes its place.
     dirty = dirty_share(code)
     replace_first(ports.mshrs, entry + limits.write_miss + int(limits.write_back_hold * dirty + 0.5))
     ports.dram[WRITTEN_BACK] = max(float(entry), ports.dram[WRITTEN_BACK]) + limits.write_back * dirty

@@ -1,10 +1,8 @@
-"""The memory stream of a program: requests in program order, replayed through the caches.
+"""The memory stream of a program: its requests in program order, replayed through the caches.
 
-Which request hits depends only on this order (loads of a loop come before the stores of the loop ahead of it, as the
-double buffering
-issues them), so the estimate and the simulation of one mapping count the same DRAM traffic; only its timing is
-simulated.
-A line that turns dirty is charged one write-back, whenever it leaves the cache.
+Which request hits depends on this order alone: the loads of a loop come before the stores of the loop ahead of it, as
+double buffering issues them. So the estimate and the simulation of one mapping count the same DRAM traffic; only the
+timing of that is simulated. A line that turns dirty is charged one write-back, whenever it is evicted.
 """
 
 from __future__ import annotations
@@ -47,10 +45,10 @@ class MemoryState:
 
     def copy(self) -> MemoryState:
         """An independent state with the same contents."""
-        other = MemoryState.__new__(MemoryState)
-        other.l2 = None if self.l2 is None else self.l2.copy()
-        other.llc = None if self.llc is None else self.llc.copy()
-        return other
+        twin = MemoryState.__new__(MemoryState)
+        twin.l2 = None if self.l2 is None else self.l2.copy()
+        twin.llc = None if self.llc is None else self.llc.copy()
+        return twin
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +104,8 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """Commands that follow one another in the stream (columns of equal length)."""
+class _Commands:
+    """Commands that follow one another in the stream, or accesses of the host core (columns of equal length)."""
 
     base: Ints
     rows: Ints
@@ -118,7 +116,11 @@ class _Piece:
     """Bytes of an on-chip row."""
     write: bool
     dma: bool
-    """Else the host core's."""
+    """The DMA moves them, not the host core."""
+
+    def columns(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+        """Return first byte, row segments, bytes of each, distance, and bytes of an on-chip row."""
+        return self.base, self.rows, self.size, self.stride, self.row_bytes
 
 
 def trace(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
@@ -129,32 +131,33 @@ def trace(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, 
     steps
         Works and host tasks in program order; None is a fence.
     """
-    pieces: list[_Piece] = []
-    waiting: _Piece | None = None
+    stream: list[_Commands] = []
+    # The stores of a loop run beside the loads of the next one and are requested after those.
+    waiting: _Commands | None = None
     for step in steps:
         if isinstance(step, CommandQueues):
-            pieces.append(_command_piece(step.loads, spec, write=False))
+            stream.append(_queue(step.loads, spec, write=False))
             if waiting is not None:
-                pieces.append(waiting)
-            waiting = _command_piece(step.stores, spec, write=True)
+                stream.append(waiting)
+            waiting = _queue(step.stores, spec, write=True)
             continue
         if waiting is not None:
-            pieces.append(waiting)
+            stream.append(waiting)
             waiting = None
         if step is not None:
-            pieces.extend(_host_piece(region, spec, write=False) for region in step.reads)
-            pieces.extend(_host_piece(region, spec, write=True) for region in step.writes)
+            stream.extend(_host_accesses(region, spec, write=False) for region in step.reads)
+            stream.extend(_host_accesses(region, spec, write=True) for region in step.writes)
     if waiting is not None:
-        pieces.append(waiting)
-    return _replay(pieces, spec, memory)
+        stream.append(waiting)
+    return _replay(stream, spec, memory)
 
 
-def _command_piece(commands: Loads | Stores, spec: HardwareSpec, *, write: bool) -> _Piece:
+def _queue(commands: Loads | Stores, spec: HardwareSpec, *, write: bool) -> _Commands:
     """Rows of DMA commands; stride 0 reads one row."""
     fetched = np.where(commands.stride == 0, 1, commands.rows)
     narrow = np.full(len(commands.base), spec.scratchpad.row_bytes, dtype=np.int64)
     row_bytes = _row_bytes(commands, spec) if isinstance(commands, Loads) else narrow
-    return _Piece(commands.base, fetched, commands.size_bytes, commands.stride, row_bytes, write, True)
+    return _Commands(commands.base, fetched, commands.size_bytes, commands.stride, row_bytes, write, True)
 
 
 def _row_bytes(loads: Loads, spec: HardwareSpec) -> Ints:
@@ -165,35 +168,36 @@ def _row_bytes(loads: Loads, spec: HardwareSpec) -> Ints:
     return np.where(full, wide, narrow)
 
 
-def _host_piece(region: Region, spec: HardwareSpec, *, write: bool) -> _Piece:
+def _host_accesses(region: Region, spec: HardwareSpec, *, write: bool) -> _Commands:
     """Lines of a range that the host core touches once each."""
     line = spec.dma.max_request_bytes
     first, last = region.address // line, -(-(region.address + region.size_bytes) // line)
     base, rows, size = (np.array([value], dtype=np.int64) for value in (first * line, last - first, line))
-    return _Piece(base, rows, size, size, size, write, False)
+    return _Commands(base, rows, size, size, size, write, False)
 
 
-def _replay(pieces: list[_Piece], spec: HardwareSpec, memory: MemoryState) -> Traffic:
+def _replay(stream: list[_Commands], spec: HardwareSpec, memory: MemoryState) -> Traffic:
     """Outcome of every request and the totals."""
-    commands = [len(piece.base) for piece in pieces]
+    numbers = [len(commands.base) for commands in stream]
     base, rows, size, stride, row_bytes = (
-        np.concatenate([getattr(piece, name) for piece in pieces]) if pieces else np.zeros(0, dtype=np.int64)
-        for name in ("base", "rows", "size", "stride", "row_bytes")
+        (np.concatenate(columns) for columns in zip(*(commands.columns() for commands in stream), strict=True))
+        if stream
+        else (np.zeros(0, dtype=np.int64) for _ in range(5))
     )
     use(int(rows.sum()), cache_replay, recurrences)
     table, starts = _list(base, rows, size, stride, row_bytes, spec)
-    writes = np.repeat(np.repeat(np.array([piece.write for piece in pieces], dtype=bool), commands), np.diff(starts))
-    counts = _decide(table, writes, spec, memory)
+    write = np.array([commands.write for commands in stream], dtype=bool)
+    counts = _decide(table, np.repeat(np.repeat(write, numbers), np.diff(starts)), spec, memory)
     missed = np.concatenate(([0], np.cumsum(table[CODE] & MISS)))[starts]
     loads: list[CommandTraffic] = []
     stores: list[CommandTraffic] = []
-    ends = np.cumsum(commands, dtype=np.int64)
-    for piece, end, count in zip(pieces, ends, commands, strict=True):
-        if not piece.dma:
+    ends = np.cumsum(numbers, dtype=np.int64)
+    for commands, end, count in zip(stream, ends, numbers, strict=True):
+        if not commands.dma:
             continue
-        mine = slice(end - count, end + 1)
-        (stores if piece.write else loads).append(CommandTraffic(table, starts[mine], missed[mine]))
-        action, low, high = "write" if piece.write else "read", starts[end - count], starts[end]
+        columns = slice(end - count, end + 1)
+        (stores if commands.write else loads).append(CommandTraffic(table, starts[columns], missed[columns]))
+        action, low, high = "write" if commands.write else "read", starts[end - count], starts[end]
         _add(counts, "dma", f"{action}_request", int(high - low))
         _add(counts, "dma", f"{action}_beat", int(table[BEATS, low:high].sum()))
     return Traffic(loads, stores, counts, table)
@@ -204,9 +208,10 @@ def _list(base: Ints, rows: Ints, size: Ints, stride: Ints, row_bytes: Ints, spe
     dma = spec.dma
     above = int(row_bytes.max(initial=0)) + 1
     kinds, kind = np.unique(size * above + row_bytes, return_inverse=True)
-    found = [request_patterns(one // above, one % above, dma) for one in kinds.tolist()]
-    pieces = np.stack([number for number, _ in found]) if found else np.zeros((0, 1), dtype=np.int64)
-    patterns = np.concatenate([table for _, table in found], axis=1) if found else np.zeros((6, 0), dtype=np.int64)
+    # Segments of one size that fill on-chip rows of one width are split alike, by where in a line they begin.
+    split = [request_patterns(key // above, key % above, dma) for key in kinds.tolist()]
+    pieces = np.stack([number for number, _ in split]) if split else np.zeros((0, 1), dtype=np.int64)
+    patterns = np.concatenate([table for _, table in split], axis=1) if split else np.zeros((6, 0), dtype=np.int64)
     first = (np.cumsum(pieces) - pieces.ravel()).reshape(pieces.shape)
     starts = np.zeros(len(base) + 1, dtype=np.int64)
     cache_replay.requests_of_commands(base, rows, stride, kind, pieces, starts)

@@ -57,9 +57,10 @@ class ScratchpadBanks:
             return
         below = (bank + 1) * self.rows_per_bank - row
         ends = list(accumulate(rows))
-        here = [end * below // count - (end - part) * below // count for end, part in zip(ends, rows, strict=True)]
-        self.write(bank, times, here)
-        self.write(bank + 1, times, [part - mine for part, mine in zip(rows, here, strict=True)])
+        # Shares of the running total, so that no row is lost or doubled by rounding.
+        first = [end * below // count - (end - part) * below // count for end, part in zip(ends, rows, strict=True)]
+        self.write(bank, times, first)
+        self.write(bank + 1, times, [part - share for part, share in zip(rows, first, strict=True)])
 
     def rows_written(self, bank: int, start: int, end: int) -> int:
         """Rows written into ``bank`` in ``(start, end]``; earlier ones are forgotten."""

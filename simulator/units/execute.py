@@ -55,7 +55,7 @@ def _accumulating_runs(pairs: Pairs) -> list[tuple[int, int, int]]:
 
 
 @dataclass(slots=True)
-class _State:
+class ExecuteState:
     """What the pairs so far leave to the next one."""
 
     preloaded: bool = False
@@ -107,7 +107,7 @@ class ExecuteController(Controller):
         self._entries = spec.front_end.execute_entries
         self._tail = spec.front_end.execute_entries // 2 + 2
         self._steps: dict[int, tuple[Pairs, Steps]] = {}
-        self._state = _State()
+        self._state = ExecuteState()
 
     def announced(self, work: WorkInFlight) -> None:
         """Number the pairs of a configured work, and watch when the last of them enters the queue."""

@@ -15,7 +15,7 @@ from simulator.units.unit import Chip, Role, Stall, Unit
 
 
 @dataclass(slots=True)
-class _State:
+class HostState:
     """What the host remembers of the program so far."""
 
     in_flight: list[WorkInFlight] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Host(Unit):
         super().__init__(chip, account)
         self._chip = chip
         self._spec = chip.spec
-        self._state = _State()
+        self._state = HostState()
 
     def start(self) -> None:
         """Start the program; the host is idle when it is over."""

@@ -11,7 +11,7 @@ from simulator.units.unit import Chip, Controller, Role, Stall
 
 
 @dataclass(slots=True)
-class _State:
+class LoadState:
     """What the mvins so far leave to the next one [cycles]."""
 
     done: list[int]
@@ -45,7 +45,7 @@ class LoadController(Controller):
         self._path = chip.path
         self._scratchpad = chip.scratchpad
         self._in_flight = chip.spec.dma.max_commands_in_flight
-        self._state = _State(done=[0] * self._in_flight)
+        self._state = LoadState(done=[0] * self._in_flight)
 
     def execute(self, work: WorkInFlight) -> Process:
         """Start the mvins of one work."""

@@ -23,15 +23,15 @@ Number = TypeVar("Number", int, "Ints")
 def compute_cycles(rows: Number, array: ArraySpec, transposed: bool = False) -> Number:
     """Cycles of a step that keeps its weights. [cycles]
 
-    Its input rows; but at least a few, at most six blocks are between feed and output (timing notes, section 3.3),
-    and all
-    rows of the array pass when the transposer is in use.
+    Its input rows; but at least a few, as at most six blocks are between feed and output (timing notes, section 3.3),
+    and all rows of the array when the transposer is in use.
     """
     if transposed:
         return rows * 0 + array.rows
     pipeline = -(-(2 * array.rows + 2 + 2 * rows) // array.blocks_in_flight)
-    floor = (pipeline > array.min_step_rows) * (pipeline - array.min_step_rows) + array.min_step_rows
-    return (rows > floor) * (rows - floor) + floor
+    # Maxima, written so that ints and integer arrays take the same path.
+    least = (pipeline > array.min_step_rows) * (pipeline - array.min_step_rows) + array.min_step_rows
+    return (rows > least) * (rows - least) + least
 
 
 def preload_cycles(array: ArraySpec, transposed: bool = False) -> int:
@@ -64,6 +64,7 @@ def step_cycles(
     """
     kept = compute_cycles(rows, array, transposed)
     factor = array.transpose_factor if transposed else 1
+    # Alternating reads double a step; under the transposer that is hidden behind its own doubling.
     loaded = array.rows * (1 + (same_bank > 0) * (factor == 1) + (factor - 1))
     cycles: Number = next_is_new * loaded + (1 - next_is_new) * kept
     return cycles

@@ -66,13 +66,13 @@ def breakdown(report: Report, estimate: Report | None = None) -> Breakdown:
     by_unit = [energy_by_unit(part, parts) for part in parts]
     totals = {unit: sum(row.get(unit, 0.0) for row in by_unit) for row in by_unit for unit in row}
     order = sorted(totals, key=lambda unit: (-totals[unit], unit))
-    other = {part.name: part for part in estimate.by_op or (estimate,)} if estimate else {}
+    estimates = {part.name: part for part in estimate.by_op or (estimate,)} if estimate else {}
     blocks = f", one of {report.repeat} equal blocks" if report.by_op and report.repeat > 1 else ""
     return Breakdown(
         title=f"{report.name} on {report.machine}{blocks}",
         operators=tuple(_label(part) for part in parts),
         latency_us=tuple(part.latency_s * 1e6 for part in parts),
-        estimate_us=tuple(_estimate_us(part, other) for part in parts) if estimate else None,
+        estimate_us=tuple(_estimate_us(part, estimates) for part in parts) if estimate else None,
         bounds=tuple(part.bound if part.cycles else "" for part in parts),
         energy_uj={unit: tuple(row.get(unit, 0.0) * 1e-6 for row in by_unit) for unit in order},
     )

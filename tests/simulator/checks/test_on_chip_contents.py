@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwconfigs import HardwareSpec, load
-from simulator.checks.on_chip_contents import PAGE_ROWS, Contents, WrittenRows, tile_columns
+from simulator.checks.on_chip_contents import PAGE_ROWS, DefUseCheck, WrittenRows, tile_columns
 from simulator.frontend.expand import LoopExpander
 from simulator.machine import count, simulate
 from simulator.program import (
@@ -282,7 +282,7 @@ SIDES = st.integers(1, 9)
 )
 def test_loops_agree_with_the_oracle(shapes: list[tuple[int, int, int, bool, bool, bool, bool, int, int]]) -> None:
     """A loop that reads elements nobody wrote complains; one that does not complain reads only written elements."""
-    contents, oracle = Contents(TINY), _ByElement(TINY)
+    contents, oracle = DefUseCheck(TINY), _ByElement(TINY)
     for index, (m, k, n, keep_a, keep_b, transposed, whole, a_half, b_half) in enumerate(shapes):
         loop = MatmulLoop(
             m, k, n, None if keep_a else A, None if keep_b else B, C, b_transposed=transposed,
@@ -306,7 +306,7 @@ COMMANDS = st.one_of(
 
 @given(st.lists(COMMANDS, max_size=8))
 def test_transfers_agree_with_the_oracle(commands: list[Mvin | Mvout]) -> None:
-    contents, oracle = Contents(TINY), _ByElement(TINY)
+    contents, oracle = DefUseCheck(TINY), _ByElement(TINY)
     for index, command in enumerate(commands):
         complaints = list(contents.enter(index, command))
         if isinstance(command, Mvin):
@@ -341,7 +341,7 @@ def test_looking_loops_up_is_entering_them(kinds: list[MatmulLoop], order: list[
     """Programs of few kinds of loops, and a command now and then: the first complaint comes at the same item."""
     command = Mvin(A, 4, 4, "scratchpad", 2)
     items = tuple(kinds[number] if number < len(kinds) else command for number in order)
-    entered, looked_up = Contents(TINY), Contents(TINY)
+    entered, looked_up = DefUseCheck(TINY), DefUseCheck(TINY)
     for index, (item, kind) in enumerate(zip(items, loop_kinds(items), strict=True)):
         complaint = next(entered.enter(index, item), None)
         if kind >= 0 and looked_up.repeats(kind):
@@ -357,7 +357,7 @@ def test_looking_loops_up_is_entering_them(kinds: list[MatmulLoop], order: list[
 
 def test_periodic_programs_are_looked_up() -> None:
     """Of a thousand equal loops a handful is entered."""
-    contents, entered = Contents(TINY), 0
+    contents, entered = DefUseCheck(TINY), 0
     for index in range(1000):
         if not contents.repeats(0):
             before = contents.state

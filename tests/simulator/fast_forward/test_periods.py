@@ -32,8 +32,8 @@ def test_runs_are_those_of_every_position(numbers: list[int]) -> None:
         assert period.ahead.tolist() == ahead
 
 
-def lengths(found: list[Period]) -> list[int]:
-    return [period.length for period in found]
+def lengths(chosen: list[Period]) -> list[int]:
+    return [period.length for period in chosen]
 
 
 def test_tiles_of_equal_loops_have_an_inner_and_an_outer_period() -> None:

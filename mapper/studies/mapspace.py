@@ -191,12 +191,12 @@ def run(
     hierarchy: Hierarchy | None = None,
     progress: Callable[[Distribution], object] | None = None,
 ) -> list[Distribution]:
-    """Sample every operator with every sampler; ``progress`` is told each result."""
-    place = hierarchy or machine()
-    found = []
+    """Sample every operator with every sampler; ``progress`` is called with each distribution."""
+    levels = hierarchy or machine()
+    distributions = []
     for sampler in samplers:
         for layer in layers:
-            found.append(sample(layer, place, sampler, samples, seed))
+            distributions.append(sample(layer, levels, sampler, samples, seed))
             if progress is not None:
-                progress(found[-1])
-    return found
+                progress(distributions[-1])
+    return distributions

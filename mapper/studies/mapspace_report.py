@@ -25,16 +25,16 @@ BINS = np.logspace(0, 5, 76)
 """Relative EDP, fifteen bins per factor of ten."""
 
 
-def text(found: Sequence[Distribution]) -> str:
+def text(distributions: Sequence[Distribution]) -> str:
     """A table per sampler, published values last, then what to make of it."""
     lines: list[str] = []
     for sampler, meaning in SAMPLERS.items():
-        some = [one for one in found if one.sampler == sampler]
-        if some:
-            lines += [f"EDP relative to the best of {len(some[0].relative):,} random mappings, {meaning}", ""]
-            lines += [*columns([_headings(), *map(_row, some)], rules=(1,), right=range(1, 14)), ""]
+        sampled = [distribution for distribution in distributions if distribution.sampler == sampler]
+        if sampled:
+            lines += [f"EDP relative to the best of {len(sampled[0].relative):,} random mappings, {meaning}", ""]
+            lines += [*columns([_headings(), *map(_row, sampled)], rules=(1,), right=range(1, 14)), ""]
     lines += wrapped(f"sampler: {METHOD}")
-    for note in notes(found):
+    for note in notes(distributions):
         lines += wrapped(note)
     return "\n".join(lines)
 
@@ -44,15 +44,15 @@ def _headings() -> tuple[str, ...]:
     return ("operator", "mappings", "legal", *quantiles, "worst", f"< {NEAR:g}x", "paper: 10 %", f"< {NEAR:g}x")
 
 
-def _row(one: Distribution) -> tuple[str, ...]:
-    paper = one.layer.published
+def _row(distribution: Distribution) -> tuple[str, ...]:
+    paper = distribution.layer.published
     return (
-        one.layer.name,
-        f"{one.size:.2e}",
-        f"{one.legal / one.size:.1%}",
-        *(_short(one.quantile(share)) for share in QUANTILES),
-        _short(one.spread),
-        f"{one.under_3x:.2%}",
+        distribution.layer.name,
+        f"{distribution.size:.2e}",
+        f"{distribution.legal / distribution.size:.1%}",
+        *(_short(distribution.quantile(share)) for share in QUANTILES),
+        _short(distribution.spread),
+        f"{distribution.under_3x:.2%}",
         *((f"{paper.percentile_10:.2f}", f"{paper.under_3x:.2%}") if paper else ("-", "-")),
     )
 
@@ -61,23 +61,25 @@ def _short(value: float) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def notes(found: Sequence[Distribution]) -> list[str]:
+def notes(distributions: Sequence[Distribution]) -> list[str]:
     """What holds of the published statements, worked out from these samples."""
     said = []
-    by_sampler = {name: [one for one in found if one.sampler == name] for name in SAMPLERS}
-    for name, some in by_sampler.items():
-        published = [one for one in some if one.layer.published]
+    by_sampler = {
+        name: [distribution for distribution in distributions if distribution.sampler == name] for name in SAMPLERS
+    }
+    for name, sampled in by_sampler.items():
+        published = [distribution for distribution in sampled if distribution.layer.published]
         if not published:
             continue
-        near = sum(BAND_10[0] <= one.quantile(0.1) <= BAND_10[1] for one in published)
-        share = sum(BAND_3X[0] <= one.under_3x <= BAND_3X[1] for one in published)
+        near = sum(BAND_10[0] <= distribution.quantile(0.1) <= BAND_10[1] for distribution in published)
+        share = sum(BAND_3X[0] <= distribution.under_3x <= BAND_3X[1] for distribution in published)
         said.append(
             f"{SAMPLERS[name]}: 10th percentile within {BAND_10[0]:g} to {BAND_10[1]:g} for {near}, share under "
             f"{NEAR:g}x within {BAND_3X[0]:.0%} to {BAND_3X[1]:.0%} for {share} of {len(published)} published operators"
             + _ordering(published)
         )
     if by_sampler["free"]:
-        least = min(one.spread for one in by_sampler["free"])
+        least = min(distribution.spread for distribution in by_sampler["free"])
         said.append(f"range with any part of the array: at least {least:,.0f}x from best to worst (paper: up to 10^4)")
     return [*said, *_bracket(by_sampler["free"], by_sampler["full"])]
 
@@ -92,24 +94,31 @@ def _ordering(published: Sequence[Distribution]) -> str:
     """Operators by their 10th percentile, ours and the paper's."""
     if len(published) < 2:
         return ""
-    ours = sorted(published, key=lambda one: one.quantile(0.1))
-    paper = sorted(published, key=lambda one: one.layer.published.percentile_10 if one.layer.published else 0.0)
-    order = " < ".join(one.layer.name for one in ours)
+    ours = sorted(published, key=lambda distribution: distribution.quantile(0.1))
+    paper = sorted(
+        published,
+        key=lambda distribution: distribution.layer.published.percentile_10 if distribution.layer.published else 0.0,
+    )
+    order = " < ".join(distribution.layer.name for distribution in ours)
     if ours == paper:
         return f"; their order is the paper's, {order}"
-    return f"; their order is {order}, the paper's {' < '.join(one.layer.name for one in paper)}"
+    return f"; their order is {order}, the paper's {' < '.join(distribution.layer.name for distribution in paper)}"
 
 
 def _bracket(free: Sequence[Distribution], full: Sequence[Distribution]) -> list[str]:
     """Whether the published values lie between those of the two extreme samplers."""
-    pairs = [(one, other) for one in free for other in full if one.layer == other.layer and one.layer.published]
+    full_of = {distribution.layer.name: distribution for distribution in full}
+    pairs = [
+        (any_part, full_of[any_part.layer.name], any_part.layer.published)
+        for any_part in free
+        if any_part.layer.published and any_part.layer.name in full_of
+    ]
     if not pairs:
         return []
     between = sum(
-        other.quantile(0.1) <= one.layer.published.percentile_10 <= one.quantile(0.1)
-        and one.under_3x <= one.layer.published.under_3x <= other.under_3x
-        for one, other in pairs
-        if one.layer.published
+        full_array.quantile(0.1) <= paper.percentile_10 <= any_part.quantile(0.1)
+        and any_part.under_3x <= paper.under_3x <= full_array.under_3x
+        for any_part, full_array, paper in pairs
     )
     return [
         f"both published figures lie between those of the full array and of any part of it for {between} of "
@@ -117,38 +126,40 @@ def _bracket(free: Sequence[Distribution], full: Sequence[Distribution]) -> list
     ]
 
 
-def summary_csv(found: Sequence[Distribution]) -> str:
+def summary_csv(distributions: Sequence[Distribution]) -> str:
     """A line per operator and sampler."""
     header = [
         "operator", "family", "array", "mappings", "legal", "samples", "best_edp_pj_cycles",
         *(f"relative_edp_quantile_{share:g}" for share in QUANTILES), "relative_edp_worst", "share_under_3x",
         "paper_relative_edp_quantile_0.1", "paper_share_under_3x",
     ]  # fmt: skip
-    return _csv(header, map(_summary, found))
+    return _csv(header, map(_summary, distributions))
 
 
-def _summary(one: Distribution) -> list[object]:
-    paper = one.layer.published
+def _summary(distribution: Distribution) -> list[object]:
+    paper = distribution.layer.published
     return [
-        one.layer.name,
-        one.layer.family,
-        one.sampler,
-        one.size,
-        one.legal,
-        len(one.relative),
-        one.best_edp,
-        *(one.quantile(share) for share in QUANTILES),
-        one.spread,
-        one.under_3x,
+        distribution.layer.name,
+        distribution.layer.family,
+        distribution.sampler,
+        distribution.size,
+        distribution.legal,
+        len(distribution.relative),
+        distribution.best_edp,
+        *(distribution.quantile(share) for share in QUANTILES),
+        distribution.spread,
+        distribution.under_3x,
         *((paper.percentile_10, paper.under_3x) if paper else ("", "")),
     ]
 
 
-def cdf_csv(found: Sequence[Distribution]) -> str:
+def cdf_csv(distributions: Sequence[Distribution]) -> str:
     """Relative EDP at every thousandth of each distribution, best and worst among them."""
     shares = np.linspace(0.0, 1.0, 1001)
     rows = (
-        [one.layer.name, one.sampler, f"{share:.3f}", one.quantile(float(share))] for one in found for share in shares
+        [distribution.layer.name, distribution.sampler, f"{share:.3f}", distribution.quantile(float(share))]
+        for distribution in distributions
+        for share in shares
     )
     return _csv(["operator", "array", "share", "relative_edp"], rows)
 
@@ -175,22 +186,24 @@ class Curves:
     """(operator, ((relative EDP, share), ...)) of the paper."""
 
 
-def curves(found: Sequence[Distribution]) -> list[Curves]:
+def curves(distributions: Sequence[Distribution]) -> list[Curves]:
     """Numbers of the picture: one set per sampler."""
     drawn = []
     for sampler, meaning in SAMPLERS.items():
-        some = [one for one in found if one.sampler == sampler]
-        if not some:
+        sampled = [distribution for distribution in distributions if distribution.sampler == sampler]
+        if not sampled:
             continue
-        histogram = tuple(np.histogram(one.relative, BINS)[0] / len(one.relative) for one in some)
-        points = tuple(
-            (one.layer.name, ((NEAR, paper.under_3x), (paper.percentile_10, 0.1)))
-            for one in some
-            if (paper := one.layer.published) is not None
+        histogram = tuple(
+            np.histogram(distribution.relative, BINS)[0] / len(distribution.relative) for distribution in sampled
         )
-        title = f"{meaning}, {len(some[0].relative):,} mappings each"
-        names = tuple(one.layer.name for one in some)
-        drawn.append(Curves(title, names, tuple(one.relative for one in some), histogram, points))
+        points = tuple(
+            (distribution.layer.name, ((NEAR, paper.under_3x), (paper.percentile_10, 0.1)))
+            for distribution in sampled
+            if (paper := distribution.layer.published) is not None
+        )
+        title = f"{meaning}, {len(sampled[0].relative):,} mappings each"
+        names = tuple(distribution.layer.name for distribution in sampled)
+        drawn.append(Curves(title, names, tuple(distribution.relative for distribution in sampled), histogram, points))
     return drawn
 
 
@@ -201,14 +214,14 @@ def draw(info: Sequence[Curves]) -> Figure:
     figure = Figure(figsize=(12.0, 0.9 + 4.0 * len(info)), layout="constrained")
     figure.suptitle("EDP of random legal mappings, relative to the best of them")
     panels = figure.subplots(len(info), 2, squeeze=False, sharex="col")
-    for (left, right), one in zip(panels, info, strict=True):
-        _draw_shares(left, one)
-        _draw_histogram(right, one)
+    for (left, right), curves_of_sampler in zip(panels, info, strict=True):
+        _draw_shares(left, curves_of_sampler)
+        _draw_histogram(right, curves_of_sampler)
         for axes in (left, right):
             axes.set_xscale("log")
             axes.tick_params(labelbottom=True)
             axes.set_xlabel("EDP / least EDP")
-            axes.set_title(one.title, fontsize="medium")
+            axes.set_title(curves_of_sampler.title, fontsize="medium")
             axes.grid(linewidth=0.5, alpha=0.5)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)

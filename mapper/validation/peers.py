@@ -88,10 +88,10 @@ def best_mapping(problem: NestProblem, objective: Goal, *, uneven: bool = True) 
         orders = permutations(("input", "weight", "output"))
         hierarchies += [(" > ".join(order), roomy.uneven("scratchpad", order)) for order in orders]
     for name, hierarchy in hierarchies:
-        found = search(NestSpace(problem, hierarchy, ACCELFORGE), objective)
-        rows += found.rows
-        if best is None or _key(found, objective) < _key(best[0], objective):
-            best = found, name
+        result = search(NestSpace(problem, hierarchy, ACCELFORGE), objective)
+        rows += result.rows
+        if best is None or _key(result, objective) < _key(best[0], objective):
+            best = result, name
     assert best is not None
     return PeerResult(best[0], best[1], rows, time.process_time() - start)
 

@@ -96,50 +96,50 @@ def compare(path: Path) -> Comparison:
         pairs = list(_values(run, batch))
         values += len(pairs)
         compared.append(run)
-        mismatches += [found for found, tolerance in pairs if not _agrees(found, tolerance)]
+        mismatches += [both for both, tolerance in pairs if not _agrees(both, tolerance)]
     return Comparison(tuple(compared), tuple(mismatches), values, tuple(approximate), tuple(problems))
 
 
-def text(found: Comparison) -> str:
+def text(comparison: Comparison) -> str:
     """Tables of the result."""
     lines = []
-    differing = {item.run for item in found.mismatches}
-    categories = dict.fromkeys(run.category for run in found.compared)
+    differing = {item.run for item in comparison.mismatches}
+    categories = dict.fromkeys(run.category for run in comparison.compared)
     if categories:
         lines.append(f"{'category':<18}{'runs':>6}{'agree':>7}")
     for category in categories:
-        runs = [run for run in found.compared if run.category == category]
+        runs = [run for run in comparison.compared if run.category == category]
         good = sum(run.name not in differing for run in runs)
         lines.append(f"{category or '-':<18}{len(runs):>6}{good:>7}")
-    if found.mismatches:
+    if comparison.mismatches:
         lines += ["", f"{'run':<10}{'level':<14}{'tensor':<8}{'field':<22}{'timeloop':>20}{'tilewright':>20}"]
-    for item in found.mismatches:
+    for item in comparison.mismatches:
         level, _, tensor = item.where.partition(".")
         values = "".join(f"{_number(value):>20}" for value in (item.timeloop, item.ours))
         lines.append(f"{item.run:<10}{level or '-':<14}{tensor or '-':<8}{item.field:<22}{values}")
-    if found.approximate:
+    if comparison.approximate:
         lines += ["", "imperfect factors: ours are those of the true problem, not compared"]
         lines.append(f"{'run':<10}{'MACs':>16}{'timeloop':>16}{'cycles':>14}{'timeloop':>14}")
-    for row in found.approximate:
+    for row in comparison.approximate:
         macs = "-" if row.timeloop_macs is None else f"{row.timeloop_macs:,}"
         lines.append(f"{row.run:<10}{row.macs:>16,}{macs:>16}{row.cycles:>14,}{row.timeloop_cycles:>14,}")
-    if found.problems:
-        lines += ["", "not usable:", *(f"  {problem}" for problem in found.problems)]
-    good = len(found.compared) - len(differing)
-    lines += ["", f"timeloop: {good} of {len(found.compared)} runs agree in {found.values:,} values"]
+    if comparison.problems:
+        lines += ["", "not usable:", *(f"  {problem}" for problem in comparison.problems)]
+    good = len(comparison.compared) - len(differing)
+    lines += ["", f"timeloop: {good} of {len(comparison.compared)} runs agree in {comparison.values:,} values"]
     if differing:
-        lines[-1] += f"; {len(found.mismatches)} values differ in {len(differing)} runs"
+        lines[-1] += f"; {len(comparison.mismatches)} values differ in {len(differing)} runs"
     return "\n".join(lines).lstrip("\n")
 
 
-def as_dict(found: Comparison) -> dict[str, object]:
+def as_dict(comparison: Comparison) -> dict[str, object]:
     """The result for a JSON file."""
     return {
-        "runs": [run.name for run in found.compared],
-        "values": found.values,
-        "mismatches": [asdict(item) for item in found.mismatches],
-        "approximate": [asdict(item) for item in found.approximate],
-        "problems": list(found.problems),
+        "runs": [run.name for run in comparison.compared],
+        "values": comparison.values,
+        "mismatches": [asdict(item) for item in comparison.mismatches],
+        "approximate": [asdict(item) for item in comparison.approximate],
+        "problems": list(comparison.problems),
     }
 
 
@@ -148,18 +148,19 @@ def _values(run: Run, batch: NestBatch) -> Iterator[tuple[Mismatch, str]]:
     count, result = count_accesses(batch, TIMELOOP), run.result
     costs = evaluate(batch, TIMELOOP)
 
+    pairs: list[tuple[Mismatch, str]] = []
+
     def pair(where: str, field: str, theirs: float | None, ours: float, how: str = "integer") -> None:
         if theirs is not None:
-            found.append((Mismatch(run.name, where, field, theirs, ours), how))
+            pairs.append((Mismatch(run.name, where, field, theirs, ours), how))
 
-    found: list[tuple[Mismatch, str]] = []
     pair("", "fits", 1, int(costs.valid[0]))
     pair("", "cycles", result.cycles, int(costs.cycles[0]), "cycles")
     pair("", "energy_pj", result.energy_pj, float(costs.energy_pj[0]), "relative")
     pair("", "utilization", result.utilization, float(count.utilisation[0]), "relative")
     pair("", "mac count", result.mac.count, count.macs)
     pair("", "mac instances", result.mac.utilized_instances, int(count.used_macs[0]))
-    yield from found
+    yield from pairs
     for memory in run.hierarchy.names:
         yield from _level_values(run, count, memory, result.levels.get(memory, LevelResult(tensors={})))
 

@@ -177,12 +177,12 @@ def _read(content: dict[str, Any]) -> RunFile:
             problems += [f"architectures.{name}: {line}" for line in _lines(error)]
         problems += _misspelt(name, raw)
     runs: list[Run] = []
-    seen: set[str] = set()
+    names: set[str] = set()
     for position, raw in enumerate(content["runs"]):
         name = raw["id"] if isinstance(raw, dict) and isinstance(raw.get("id"), str) else f"runs[{position}]"
-        if name in seen:
+        if name in names:
             problems.append(f"{name}: the id occurs twice")
-        seen.add(name)
+        names.add(name)
         try:
             runs.append(_run(_RawRun.model_validate(raw), machines, content["architectures"], meta))
         except (ValidationError, MappingError) as error:
@@ -288,8 +288,8 @@ def _require_cover(problem: NestProblem, cover: dict[str, list[tuple[int, int]]]
             size = (size - 1) * bound + last
         if size != problem.size(dim):
             text = " x ".join(str(bound) if bound == last else f"{bound}/{last}" for bound, last in loops) or "none"
-            what = f"mapping: the loops over {dim.upper()} ({text}) cover {size} elements"
-            raise MappingError(f"{what}; the problem has {dim.upper()}={problem.size(dim)}")
+            covered = f"mapping: the loops over {dim.upper()} ({text}) cover {size} elements"
+            raise MappingError(f"{covered}; the problem has {dim.upper()}={problem.size(dim)}")
 
 
 def _loop(dim: object, bound: object, last: object, tile: Mapping[str, int], where: str) -> tuple[str, int, int]:
@@ -342,14 +342,14 @@ def _hierarchy(name: str, arch: _Arch, meta: dict[str, Any]) -> Hierarchy:
 
 def _misspelt(name: str, raw: object) -> list[str]:
     """Keys that look like one of ours: read as something else, they would be unlimited bandwidth in silence."""
-    found = []
+    hints = []
     levels = raw.get("levels") if isinstance(raw, dict) else None
     for level, keys in levels.items() if isinstance(levels, dict) else ():
         for key in keys if isinstance(keys, dict) else ():
             hint = suggestion(key, _ArchLevel.model_fields)
             if key not in _ArchLevel.model_fields and "did you mean" in hint:
-                found.append(f"architectures.{name}.levels.{level}: unknown key {key!r}{hint}")
-    return found
+                hints.append(f"architectures.{name}.levels.{level}: unknown key {key!r}{hint}")
+    return hints
 
 
 def _lines(error: ValidationError | MappingError) -> list[str]:
@@ -363,11 +363,11 @@ def _lines(error: ValidationError | MappingError) -> list[str]:
 
 
 def _once(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(items)
-    if len(found) < len(items):
-        names = [key for key, _ in items]
-        raise ValueError(f"key {next(key for key in names if names.count(key) > 1)!r} is given twice in one object")
-    return found
+    content = dict(items)
+    if len(content) < len(items):
+        keys = [key for key, _ in items]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} is given twice in one object")
+    return content
 
 
 def _no_constant(text: str) -> float:

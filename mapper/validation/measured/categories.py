@@ -94,21 +94,26 @@ def cold_core_rows(rows: Sequence[Row]) -> frozenset[int]:
     before each program's first row.
     """
     cold: set[int] = set()
-    seen: set[tuple[str, ...]] = set()
+    tests_before: set[tuple[str, ...]] = set()
     before: Row | None = None
-    for index, (row, later) in enumerate(zip(rows, in_second_series(rows), strict=True)):
+    for index, (row, second_series) in enumerate(zip(rows, in_second_series(rows), strict=True)):
         config, test = row["gemmini_config"], row["test"]
         program = (config, row["dram_latency"])
-        if not later and row["state"] != "repeat":
+        if not second_series and row["state"] != "repeat":
             if test.startswith("loop_ws_auto"):
                 alone = before is None or (before["gemmini_config"], before["dram_latency"]) != program
                 first = alone or (before is not None and before["test"] != test)
                 smallest = 32 if config.startswith("chip_") else 16
                 if _largest(row) <= smallest or (first and _largest(row) <= SHORT_FIRST):
                     cold.add(index)
-            elif test in OWN_CODE and row["n_ops"] == "1" and row["state"] != "l2warm" and (*program, test) not in seen:
+            elif (
+                test in OWN_CODE
+                and row["n_ops"] == "1"
+                and row["state"] != "l2warm"
+                and (*program, test) not in tests_before
+            ):
                 cold.add(index)
-        seen.add((*program, test))
+        tests_before.add((*program, test))
         before = row
     return frozenset(cold)
 

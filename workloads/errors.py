@@ -15,5 +15,5 @@ class GraphError(ValueError):
 
 def nearest(word: str, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest of ``names``, or an empty string."""
-    found = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    matches = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

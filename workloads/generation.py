@@ -54,8 +54,8 @@ def generation_totals(
 
 def _paper_sum(step: Callable[[int], dict[str, Total]], tokens: int) -> dict[str, Total]:
     """Sum a + b t over the steps with l^2/2 for the sum of t."""
-    one, two = step(0), step(1)
-    return {name: _combine(one[name], two[name], 1, tokens, tokens * tokens) for name in one}
+    first, second = step(0), step(1)
+    return {name: _combine(first[name], second[name], 1, tokens, tokens * tokens) for name in first}
 
 
 def _exact_sum(step: Callable[[int], dict[str, Total]], tokens: int) -> dict[str, Total]:

@@ -67,8 +67,8 @@ class OpGraph:
             if op.name in graph:
                 raise GraphError(f"graph {self.name}: two operators are called {op.name!r}")
             if op.output.name in producer:
-                other = producer[op.output.name]
-                raise GraphError(f"graph {self.name}: {other!r} and {op.name!r} both write {op.output.name!r}")
+                first = producer[op.output.name]
+                raise GraphError(f"graph {self.name}: {first!r} and {op.name!r} both write {op.output.name!r}")
             graph.add_node(op.name, operator=op)
             producer[op.output.name] = op.name
         for op in operators:
@@ -102,8 +102,8 @@ class OpGraph:
         """Return the operator called ``name``."""
         if name not in self._graph:
             raise GraphError(f"graph {self.name}: no operator {name!r}{nearest(name, self._graph)}")
-        found: Operator = self._graph.nodes[name]["operator"]
-        return found
+        operator: Operator = self._graph.nodes[name]["operator"]
+        return operator
 
     def producers(self, name: str) -> tuple[Operator, ...]:
         """Return the operators whose outputs operator ``name`` reads, in topological order."""
@@ -167,10 +167,10 @@ class OpGraph:
 
 def _collect_tensors(operators: tuple[Operator, ...]) -> dict[str, Tensor]:
     """Return all tensors by name; one name must mean one tensor."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for op in operators:
         for tensor in (*op.inputs, op.output):
-            known = found.setdefault(tensor.name, tensor)
+            known = tensors.setdefault(tensor.name, tensor)
             if known != tensor:
                 raise GraphError(f"operator {op.name}: tensor {tensor.name!r} is {tensor}, elsewhere {known}")
-    return found
+    return tensors

@@ -58,12 +58,12 @@ def parse(text: str, origin: str) -> dict[str, object]:
 
 def _json(text: str, origin: str) -> object:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found: dict[str, object] = {}
+        values: dict[str, object] = {}
         for key, value in pairs:
-            if key in found:
+            if key in values:
                 raise GraphError(f"{origin}: key {key!r} is given twice")
-            found[key] = value
-        return found
+            values[key] = value
+        return values
 
     def no_number(name: str) -> NoReturn:
         raise GraphError(f"{origin}: {name} is no number")
@@ -80,20 +80,20 @@ def _yaml(text: str, origin: str) -> object:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        what = getattr(error, "problem", None) or "malformed"
-        raise GraphError(f"{origin}: {where}not valid YAML: {what}") from error
+        problem = getattr(error, "problem", None) or "malformed"
+        raise GraphError(f"{origin}: {where}not valid YAML: {problem}") from error
     return None if node is None else _plain(node, origin, set())
 
 
-def _plain(node: yaml.Node, origin: str, seen: set[int]) -> object:
-    """The value of a node; ``seen`` are the nodes already met."""
+def _plain(node: yaml.Node, origin: str, visited: set[int]) -> object:
+    """Return the value of a node; ``visited`` are the nodes read so far, which an alias would name again."""
     where = f"{origin}: line {node.start_mark.line + 1}"
     kind = node.tag.removeprefix(_PREFIX)
-    if id(node) in seen:
+    if id(node) in visited:
         raise GraphError(f"{where}: anchors and aliases are not allowed; write the value out")
-    seen.add(id(node))
+    visited.add(id(node))
     if isinstance(node, yaml.MappingNode) and kind == "map":
-        found: dict[str, object] = {}
+        values: dict[str, object] = {}
         for key_node, value in node.value:
             line = f"{origin}: line {key_node.start_mark.line + 1}"
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _PREFIX + "str":
@@ -101,12 +101,12 @@ def _plain(node: yaml.Node, origin: str, seen: set[int]) -> object:
             key = str(key_node.value)
             if key == "<<":
                 raise GraphError(f"{line}: merge keys are not allowed; write the values out")
-            if key in found:
+            if key in values:
                 raise GraphError(f"{line}: not valid YAML: key {key!r} is given twice")
-            found[key] = _plain(value, origin, seen)
-        return found
+            values[key] = _plain(value, origin, visited)
+        return values
     if isinstance(node, yaml.SequenceNode) and kind == "seq":
-        return [_plain(item, origin, seen) for item in node.value]
+        return [_plain(item, origin, visited) for item in node.value]
     if isinstance(node, yaml.ScalarNode) and kind in ("str", "null", "bool", "int", "float"):
         return _scalar(kind, str(node.value))
     raise GraphError(f"{where}: the tag {node.tag!r} is not allowed; models are plain data")

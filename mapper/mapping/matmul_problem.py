@@ -1,7 +1,7 @@
 """MatmulProblem: one matmul as the machine meets it, with its matrices at their places in DRAM.
 
-What a mapping may choose is in `Mapping`; everything it must take as given is here: sizes, row strides and addresses
-(they decide how row segments split into DMA requests), the order of axes, the width of the result.
+What a mapping may choose is in `HardwareLoop`; everything it must take as given is here: sizes, row strides and
+addresses (they decide how row segments split into DMA requests), the order of axes, the width of the result.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def attention(name: str, model: dict[str, object], **asked: object) -> Operator:
 
 OPERATORS: dict[str, Operator] = {
     "matmul": matmul("op", 6, 5, 7, bias=True),
-    "matmul, B stored n x k": matmul("op", 6, 5, 7, b_order=("n", "k")),
+    "matmul, B stored n x k": matmul("op", 6, 5, 7, b_axes=("n", "k")),
     "matmuls": matmul("op", 6, 5, 7, repeat=4, bias=True),
     "scores": attention("scores", GPT, seq=5, batch=2),
     "context": attention("context", GPT, seq=5, batch=2),
@@ -107,7 +107,7 @@ sizes = st.integers(1, 5)
 def products(draw: st.DrawFn) -> Operator:
     order = draw(st.sampled_from([("k", "n"), ("n", "k")]))
     bias, repeat = draw(st.booleans()), draw(sizes)
-    return matmul("op", draw(sizes), draw(sizes), draw(sizes), bias=bias, repeat=repeat, b_order=order)
+    return matmul("op", draw(sizes), draw(sizes), draw(sizes), bias=bias, repeat=repeat, b_axes=order)
 
 
 @st.composite

@@ -125,12 +125,12 @@ def test_rope_turns_each_pair_by_position_times_frequency() -> None:
     assert op.flops == 3 * 48
 
 
-@pytest.mark.parametrize("b_order", [("k", "n"), ("n", "k")])
+@pytest.mark.parametrize("b_axes", [("k", "n"), ("n", "k")])
 @pytest.mark.parametrize("repeat", [1, 3])
 @pytest.mark.parametrize("bias", [False, True])
-def test_matmul_is_exact_on_integers(repeat: int, b_order: MatrixAxes, bias: bool) -> None:
-    op = matmul("c", 4, 5, 3, repeat=repeat, b_order=b_order, bias=bias)
-    transposed = b_order == ("n", "k")
+def test_matmul_is_exact_on_integers(repeat: int, b_axes: MatrixAxes, bias: bool) -> None:
+    op = matmul("c", 4, 5, 3, repeat=repeat, b_axes=b_axes, bias=bias)
+    transposed = b_axes == ("n", "k")
     rng = np.random.default_rng(5)
     arrays = [rng.integers(-128, 128, t.shape, dtype=np.int8 if t.bits == 8 else np.int32) for t in op.inputs]
     a, b = arrays[0].reshape(repeat, 4, 5), arrays[1].reshape(repeat, *((3, 5) if transposed else (5, 3)))
@@ -217,7 +217,7 @@ def test_signature_ignores_names_only() -> None:
     assert first.signature == second.signature
     assert hash(first.signature) == hash(second.signature)
     others = [matmul("a", 8, 8, 9), matmul("a", 8, 8, 8, bias=True), matmul("a", 8, 8, 8, repeat=2)]
-    others += [matmul("a", 8, 8, 8, b_order=("n", "k")), matmul("a", 8, 8, 8, output_bits=32)]
+    others += [matmul("a", 8, 8, 8, b_axes=("n", "k")), matmul("a", 8, 8, 8, output_bits=32)]
     assert first.signature not in {op.signature for op in others}
     x = activation("x", 1, 9, 9, 4)
     assert conv2d("y", x, 4, 3, stride=2, pad=1).signature != conv2d("y", x, 4, 3, stride=2, pad=0).signature

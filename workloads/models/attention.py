@@ -37,7 +37,7 @@ def attention(block: BlockBuilder, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     block.add(
         Matmul(
             name="scores", inputs=(q, keys), output=scores, op_class="act_to_act",
-            b_axes=Operand.by_name(keys, AS_ATTENDED).axes,
+            b_indexing=Operand.by_name(keys, AS_ATTENDED).axes,
         )
     )  # fmt: skip
     probabilities = block.like(scores, "softmax")
@@ -50,7 +50,7 @@ def attention(block: BlockBuilder, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return block.add(
         Matmul(
             name="context", inputs=(probabilities, values), output=out, op_class="act_to_act",
-            b_axes=Operand.by_name(values, AS_ATTENDED).axes,
+            b_indexing=Operand.by_name(values, AS_ATTENDED).axes,
         )
     )  # fmt: skip
 

@@ -61,6 +61,7 @@ class Conv2d(Operator):
 
     @property
     def loop_dims(self) -> Mapping[str, tuple[str, ...]]:
+        """The dimensions behind the short names of loop nests."""
         image, height, width, channel = (axis.dims for axis in Operand.by_name(self.output).axes)
         r, s, c = ((dim,) for dim in REDUCED)
         return {"n": image, "k": channel, "c": c, "p": height, "q": width, "r": r, "s": s}
@@ -110,16 +111,16 @@ class Conv2d(Operator):
         matmul. A pointwise convolution multiplies its input directly.
         """
         space, x, out = self.iteration_space, self.inputs[0], self.output
-        a, a_axes = x, (*space.output.axes[:3], space.inputs[0].axes[3])
+        a, a_indexing = x, (*space.output.axes[:3], space.inputs[0].axes[3])
         if not self.is_pointwise:
             sizes = space.sizes
             window = tuple((dim, sizes[dim]) for dim in REDUCED)
             pixels = (*out.axes[0], *out.axes[1], *out.axes[2])
             shape = out.elements // out.shape[3], self.inputs[1].elements // out.shape[3]
-            a, a_axes = Tensor(f"{self.name}.im2col", shape, (pixels, window), x.bits), ()
+            a, a_indexing = Tensor(f"{self.name}.im2col", shape, (pixels, window), x.bits), ()
         return Matmul(
             name=self.name, inputs=(a, *self.inputs[1:]), output=out, op_class=self.op_class, bias=self.bias,
-            a_axes=a_axes, b_axes=space.inputs[1].axes,
+            a_indexing=a_indexing, b_indexing=space.inputs[1].axes,
         )  # fmt: skip
 
     def im2col(self, x: Array) -> Array:

@@ -11,6 +11,7 @@ m ─A─│  C  │                 ``repeat`` such products run on the matrice
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -34,9 +35,9 @@ class Matmul(Operator):
 
     kind: ClassVar[str] = "matmul"
 
-    a_axes: tuple[Axis, ...] = ()
+    a_indexing: tuple[Axis, ...] = ()
     """Indexing map of A, such as `Operand.by_name` makes; by the tensor's own dimensions if left out."""
-    b_axes: tuple[Axis, ...] = ()
+    b_indexing: tuple[Axis, ...] = ()
     matrices: Matrices = field(init=False, repr=False, compare=False)
     """The operands as matrices; follows from the indexing maps."""
     _space: IterationSpace = field(init=False, repr=False, compare=False)
@@ -45,7 +46,7 @@ class Matmul(Operator):
         needed = 2 if self.bias is None else 3
         self.require(len(self.inputs) == needed, f"needs {needed} inputs (A, B, and the bias if there is one)")
         self.require(self.bias is None or self.bias == self.inputs[2], "the third input must be the bias")
-        given = zip(self.inputs, (self.a_axes, self.b_axes), strict=False)
+        given = zip(self.inputs, (self.a_indexing, self.b_indexing), strict=False)
         a, b = (Operand(tensor, axes) if axes else Operand.by_name(tensor) for tensor, axes in given)
         space = IterationSpace.of(self.name, (a, b), Operand.by_name(self.output))
         matrices = Matrices.of(space)
@@ -63,6 +64,7 @@ class Matmul(Operator):
 
     @property
     def loop_dims(self) -> Mapping[str, tuple[str, ...]]:
+        """The dimensions that m, k and n fuse, as loop nests name them; instances are apart."""
         return {"m": self.matrices.fused["m"], "k": self.matrices.fused["k"], "n": self.matrices.fused["n"]}
 
     @property
@@ -140,23 +142,12 @@ class Matmul(Operator):
 
 
 def matmul(
-    name: str,
-    m: int,
-    k: int,
-    n: int,
-    *,
-    a: Tensor | None = None,
-    b: Tensor | None = None,
-    bias: Tensor | bool = False,
-    repeat: int = 1,
-    b_order: MatrixAxes = ("k", "n"),
-    op_class: OpClass = "other",
-    output_bits: int = 8,
-) -> Matmul:
+    name: str, m: int, k: int, n: int, *, a: Tensor | None = None, b: Tensor | None = None, bias: Tensor | bool = False,
+    repeat: int = 1, b_axes: MatrixAxes = ("k", "n"), op_class: OpClass = "other", output_bits: int = 8,
+) -> Matmul:  # fmt: skip
     """Return a matmul on contiguous operands, made as needed (int8 activations times int8 weights).
 
-    Its dimensions are ``row``, ``reduction`` and ``column``, and ``instance`` if there are several products; where
-    ``a`` is given, its names are taken.
+    Its dimensions are ``row``, ``reduction``, ``column`` and, of several products, ``instance``; or the names of ``a``.
 
     Parameters
     ----------
@@ -166,7 +157,7 @@ def matmul(
         Tensors with ``repeat * m * k`` and ``repeat * k * n`` elements, cut nowhere inside one of their dimensions.
     bias
         A tensor of n values, or True for a new int32 one.
-    b_order
+    b_axes
         Axes of B as stored, the contiguous one last: ``("n", "k")`` for the keys of attention.
 
     Raises
@@ -180,24 +171,30 @@ def matmul(
     >>> op.macs, op.bytes_read, op.bytes_written
     (301989888, 986112, 393216)
     """
-    for label, size in {"m": m, "k": k, "n": n, "repeat": repeat}.items():
-        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
-            raise GraphError(f"matmul {name}: {label}={size!r:.40} must be a whole number in 1..{LARGEST}")
+    _check_sizes(name, {"m": m, "k": k, "n": n, "repeat": repeat})
     lead: Extents = (("instance", repeat),) if repeat > 1 else ()
     groups = (lead, (("row", m),), (("reduction", k),)) if a is None else _split_like(name, a, (repeat, m, k))
+    a = a or _packed(f"{name}.a", groups)
     lead, rows, reduction = groups
     column: Extents = (("column", n),)
-    a = a or _packed(f"{name}.a", groups)
-    of_b = {"k": reduction, "n": column}
-    stored = (lead, of_b[b_order[0]], of_b[b_order[1]])
-    b = b or _packed(f"{name}.b", stored, role="weight")
-    c = _packed(name, (lead, rows, column), output_bits)
+    of_b = (lead, *({"m": rows, "k": reduction, "n": column}[dim] for dim in b_axes))
+    b = b or _packed(f"{name}.b", of_b, role="weight")
     row_bias = Tensor(f"{name}.bias", (n,), ("column",), 32, "bias") if bias is True else bias or None
     return Matmul(
-        name=name, inputs=(a, b) if row_bias is None else (a, b, row_bias), output=c, op_class=op_class, bias=row_bias,
-        a_axes=Operand.by_position(a, (*lead, *rows, *reduction)).axes,
-        b_axes=Operand.by_position(b, (*stored[0], *stored[1], *stored[2])).axes,
+        name=name, inputs=(a, b) if row_bias is None else (a, b, row_bias), op_class=op_class, bias=row_bias,
+        output=_packed(name, (lead, rows, column), output_bits),
+        a_indexing=_index(a, groups), b_indexing=_index(b, of_b),
     )  # fmt: skip
+
+
+def _check_sizes(name: str, sizes: Mapping[str, int]) -> None:
+    for label, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST:
+            raise GraphError(f"matmul {name}: {label}={size!r:.40} must be a whole number in 1..{LARGEST}")
+
+
+def _index(tensor: Tensor, groups: Iterable[Extents]) -> tuple[Axis, ...]:
+    return Operand.by_position(tensor, tuple(itertools.chain.from_iterable(groups))).axes
 
 
 def _packed(name: str, groups: Iterable[Extents], bits: int = 8, role: Role = "activation") -> Tensor:

@@ -1,0 +1,120 @@
+"""Settings of a run: one value that can be hashed, written, read back and named by a key."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+
+from mapper import pipeline
+from mapper.search.budget import Budget
+from mapper.settings import NOT_IN_KEY, Overrides, RunOptions, RunSettings, SettingsError
+
+FULL = RunSettings(
+    seq=512,
+    overrides={"l2": None, "scratchpad.capacity": "64 KiB", "array.dataflows": ["weight_stationary"]},
+    energy="horowitz_45nm",
+    objective="edp",
+    search="genetic",
+    budget=Budget(evaluations=100),
+    seed=3,
+)
+
+
+@pytest.mark.parametrize("settings", [RunSettings(), FULL, RunSettings(phase="decode", context=64, finalists=4)])
+def test_settings_survive_json_and_pickle(settings: RunSettings) -> None:
+    read = RunSettings.from_dict(json.loads(json.dumps(settings.to_dict())))
+    for other in (read, pickle.loads(pickle.dumps(settings))):
+        assert other == settings
+        assert hash(other) == hash(settings)
+        assert other.key == settings.key
+
+
+def test_the_key_is_that_of_the_first_version() -> None:
+    """A store finds its results again as long as this digest stays."""
+    assert RunSettings().key == "ae55010e429f664691ed9224971a5a7fc427c5ccc600a73eb59a94eba4c593c1"
+
+
+def test_whatever_changes_a_result_changes_the_key() -> None:
+    """Everything does but the number of processes and the recording of spans."""
+    changed = {
+        "seq": 7, "phase": "decode", "context": 7, "batch": 2, "strict_positions": True, "overrides": {"l2": None},
+        "energy": "x", "objective": "edp", "search": "random", "budget": Budget(evaluations=7), "seed": 7,
+        "finalists": 7, "exact": True, "workers": 7, "spans": True,
+    }  # fmt: skip
+    assert set(changed) == {field.name for field in fields(RunSettings)} == set(RunOptions.__annotations__)
+    for name, value in changed.items():
+        other = replace(RunSettings(), **{name: value})  # type: ignore[arg-type]
+        assert (other.key == RunSettings().key) == (name in NOT_IN_KEY)
+
+
+def test_overrides_are_a_value() -> None:
+    """Their order means nothing, the caller's mapping may change later, and nobody can change them."""
+    changes: dict[str, object] = {"a.b": [1, 2], "c": None}
+    kept = Overrides(changes)
+    changes["a.b"] = 3
+    assert kept == Overrides({"c": None, "a.b": [1, 2]})
+    assert hash(kept) == hash(Overrides({"c": None, "a.b": [1, 2]}))
+    assert kept != Overrides({"a.b": [2, 1], "c": None})
+    with pytest.raises(TypeError):
+        kept["c"] = 1  # type: ignore[index]
+    with pytest.raises(FrozenInstanceError):
+        FULL.seq = 3  # type: ignore[misc]
+    with pytest.raises(SettingsError, match="overrides: must be texts"):
+        RunSettings(overrides={"a": object()})
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({}, "version None cannot be read; this is version 1"),
+        ({"version": 2}, "version 2 cannot be read; this is version 1"),
+        ({"version": 1, "sequ": 3}, "sequ: unknown key; did you mean 'seq'?"),
+        ({"version": 1, "budget": {"evaluation": 3}}, "budget.evaluation: unknown key; did you mean 'evaluations'?"),
+        ({"version": 1, "seq": "16"}, "seq: "),
+        ({"version": 1, "batch": 1.5}, "batch: "),
+        ({"version": 1, "phase": "training"}, "phase: "),
+        ({"version": 1, "search": "tabu"}, "unknown search 'tabu'; use optimal, exhaustive"),
+        ({"version": 1, "finalists": 0}, "finalists=0: must be at least 1"),
+        ({"version": 1, "budget": {"evaluations": 0}}, "budget 0: must be 1 to"),
+        ({"version": 1, "seed": -1}, "seed=-1: must not be negative"),
+        ({"version": 1, "seq": {3}}, "only what JSON can hold"),
+    ],
+)
+def test_bad_data_is_refused(data: dict[str, object], says: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        RunSettings.from_dict(data)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"finalists": 2, "search": "genetic"}, "ranks none; use optimal"),
+        ({"budget": Budget(evaluations=9), "search": "gemmini_auto"}, "searches nothing"),
+        ({"objective": "speed"}, "unknown objective 'speed'; use latency, energy, edp"),
+    ],
+)
+def test_options_that_make_no_sense_together(options: RunOptions, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        RunSettings(**options)
+
+
+def test_the_pipeline_takes_settings_or_options() -> None:
+    settings = RunSettings(objective="energy", overrides={"scratchpad.capacity": "64 KiB"})
+    result = pipeline.map_matmul(32, 48, 16, "gemmini", settings)
+    same = pipeline.map_matmul(32, 48, 16, "gemmini", objective="energy", overrides={"scratchpad.capacity": "64 KiB"})
+    assert result.simulation == same.simulation
+    assert result.settings == same.settings == settings
+    assert "64 KiB" in result.spec.name
+
+
+def test_what_is_no_setting_is_refused() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sequ'"):
+        pipeline.run("bert-base", "gemmini", sequ=16)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="seq: give either settings or options"):
+        pipeline.run("bert-base", "gemmini", RunSettings(), seq=16)
+    with pytest.raises(ValueError, match="unknown objective 'pareto'; use latency, energy, edp"):
+        pipeline.map_matmul(16, 16, 16, "gemmini", objective="pareto")

@@ -86,11 +86,13 @@ def _reuse_in(batch: Batch, visits: Visits, traffic: Traffic, cache: CacheSpec) 
     unique_a, unique_b, unique_c = traffic.compulsory
     first_a = rates.first_sweep(traffic.a[batch.tile_k, LINES], unique_a, problem.m, "k", "input")
     first_b = rates.first_sweep(traffic.b[batch.tile(b_dim), LINES], unique_b, problem.b_rows, b_dim, "weight")
+    # A sweep can lose no more than the first one brought in.
     refetched_a, refetched_b = first_a * rates.refetched("n"), first_b * rates.refetched("m")
     refetched_sums = float(traffic.partial[LINES]) * rates.refetched("k")
     bias = np.full(len(batch), float(traffic.compulsory_bias))
     stores = traffic.c[batch.tile_n]
     touched = rates.first_sweep(stores[:, LINES], unique_c, problem.m, "n", "output")
+    # A line that a store covers in part is fetched before it is merged, once for all tiles that share it.
     merged_c = np.minimum(stores[:, PARTIAL_LINES].astype(np.float64), touched)
     fetched = first_a + (visits.loads_a - 1) * refetched_a + first_b + (visits.loads_b - 1) * refetched_b
     fetched = fetched + bias + visits.spilled * refetched_sums + merged_c

@@ -80,6 +80,7 @@ def on_chip(batch: Batch, visits: Visits, problem: MatmulProblem, spec: Hardware
         # and once more for each time they are spilled.
         ("accumulator", "read_row"): result * (k_blocks - 1 + bias + 1 + visits.spilled),
     }
+    # int8 results pass the scaler on their way out, spilled sums do not; activations sit behind it.
     if not problem.c_full:
         counts["vector", "requantise"] = m * n * once
     if kernel_named(problem.activation).needs_unit:
@@ -103,6 +104,7 @@ def count(batch: Batch, traffic: Traffic) -> dict[Action, Ints]:
     loads, stores = dma_totals(batch, visits, traffic)
     counts["dma", "read_request"], counts["dma", "read_beat"] = loads[:, REQUESTS], loads[:, BEATS]
     counts["dma", "write_request"], counts["dma", "write_beat"] = stores[:, REQUESTS], stores[:, BEATS]
+    # Without an L2 every request goes to DRAM; with one, what goes there depends on what the cache holds.
     if spec.l2 is None:
         counts["dram", "read_byte"], counts["dram", "write_byte"] = loads[:, BYTES], stores[:, BYTES]
     else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,8 +32,22 @@ def _row_totals(offset: int, size: int, dma: DmaSpec) -> tuple[int, int, int, in
     requests = split_row(offset, size, dma.min_request_bytes, line)
     beats = sum(max(1, request // dma.bus_bytes_per_cycle) for _, request in requests)
     lines = (offset + size - 1) // line + 1
+    # Lines between the first boundary at or behind the start and the last one at or before the end.
     covered = (offset + size) // line - -(-offset // line)
     return len(requests), beats, sum(request for _, request in requests), lines, lines - max(0, covered)
+
+
+class _Pieces(NamedTuple):
+    """Kinds of pieces of one row of a matrix (columns): tiles, or the segments that they are cut into."""
+
+    width: Ints
+    """Place of the tile width that they belong to."""
+    start: Ints
+    """Place in a line where they begin. [bytes]"""
+    size: Ints
+    """Length. [bytes]"""
+    times: Ints
+    """How many of them a row has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,57 +65,62 @@ class Sweep:
     def table(self, widths: Ints, dma: DmaSpec) -> Ints:
         """Return the totals of one sweep by tile width [blocks]; rows of widths that were not asked for are zero."""
         line = dma.max_request_bytes
-        owner, start, size, times = self._segments(widths, line)
+        segments = self._segments(self._tiles(widths, line), line)
+        # Widths share most of their kinds of segments, and requests depend on place in the line and length only: each
+        # pair is split once, however many widths and rows have it.
         span = self.segment_bytes + 1
-        keys, inverse = np.unique(start * span + size, return_inverse=True)
+        kinds, kind_of = np.unique(segments.start * span + segments.size, return_inverse=True)
         phases = _phases(self.matrix, self.rows, line)
-        per_key = np.zeros((len(keys), 5), dtype=np.int64)
-        for row, key in enumerate(keys.tolist()):
-            shift, length = divmod(key, span)
+        per_kind = np.zeros((len(kinds), 5), dtype=np.int64)
+        for place, kind in enumerate(kinds.tolist()):
+            start, length = divmod(kind, span)
             for phase, rows in phases.items():
-                per_key[row] += rows * np.array(_row_totals((phase + shift) % line, length, dma))
+                per_kind[place] += rows * np.array(_row_totals((phase + start) % line, length, dma))
         table = np.zeros((int(widths.max(initial=0)) + 1, 5), dtype=np.int64)
-        np.add.at(table, widths[owner], per_key[inverse] * times[:, None])
+        np.add.at(table, widths[segments.width], per_kind[kind_of] * segments.times[:, None])
         return table
 
-    def _segments(self, widths: Ints, line: int) -> tuple[Ints, Ints, Ints, Ints]:
-        """Return the kinds of segments of one row: index of the width, start in a line and size [bytes], how often.
-
-        Full tiles begin at every place of a cycle in the line in turn, so do the full segments of a tile.
-        """
+    def _tiles(self, widths: Ints, line: int) -> _Pieces:
+        """Return the kinds of tiles of one row: full ones by their place in a line, then the last one."""
         width = widths * self.block_bytes
         full = -(-self.row_bytes // width) - 1
+        # Tiles are whole blocks wide, so that after this many of them the places in a line repeat.
         cycle = line // math.gcd(self.block_bytes, line)
-        of, turn = expand(np.minimum(full, cycle))
-        everyone = np.arange(len(widths), dtype=np.int64)
-        owner = np.concatenate([of, everyone])
-        start = np.concatenate([turn * width[of], full * width]) % line
-        size = np.concatenate([width[of], self.row_bytes - full * width])
-        times = np.concatenate([-(-(full[of] - turn) // cycle), np.ones_like(widths)])
-        return self._cut(owner, start, size, times, line)
+        of_width, turn = expand(np.minimum(full, cycle))
+        every = np.arange(len(widths), dtype=np.int64)
+        return _Pieces(
+            width=np.concatenate([of_width, every]),
+            start=np.concatenate([turn * width[of_width], full * width]) % line,
+            size=np.concatenate([width[of_width], self.row_bytes - full * width]),
+            times=np.concatenate([-(-(full[of_width] - turn) // cycle), np.ones_like(widths)]),
+        )
 
-    def _cut(self, owner: Ints, start: Ints, size: Ints, times: Ints, line: int) -> tuple[Ints, Ints, Ints, Ints]:
-        """Cut kinds of tiles in kinds of segments."""
-        full, rest = size // self.segment_bytes, size % self.segment_bytes
+    def _segments(self, tiles: _Pieces, line: int) -> _Pieces:
+        """Cut kinds of tiles into kinds of segments: full ones by their place in a line, then a ragged one if any."""
+        full, rest = tiles.size // self.segment_bytes, tiles.size % self.segment_bytes
         cycle = line // math.gcd(self.segment_bytes, line)
-        of, turn = expand(np.minimum(full, cycle))
+        of_tile, turn = expand(np.minimum(full, cycle))
         ragged = np.flatnonzero(rest)
-        return (
-            np.concatenate([owner[of], owner[ragged]]),
-            np.concatenate([start[of] + turn * self.segment_bytes, (start + full * self.segment_bytes)[ragged]]) % line,
-            np.concatenate([np.full_like(of, self.segment_bytes), rest[ragged]]),
-            np.concatenate([times[of] * -(-(full[of] - turn) // cycle), times[ragged]]),
+        full_starts = tiles.start[of_tile] + turn * self.segment_bytes
+        ragged_starts = (tiles.start + full * self.segment_bytes)[ragged]
+        full_times = tiles.times[of_tile] * -(-(full[of_tile] - turn) // cycle)
+        return _Pieces(
+            width=np.concatenate([tiles.width[of_tile], tiles.width[ragged]]),
+            start=np.concatenate([full_starts, ragged_starts]) % line,
+            size=np.concatenate([np.full_like(of_tile, self.segment_bytes), rest[ragged]]),
+            times=np.concatenate([full_times, tiles.times[ragged]]),
         )
 
 
 def _phases(matrix: Matrix, rows: int, line: int) -> dict[int, int]:
-    """Rows of a matrix by the place in a line where they begin [bytes]; they take turns."""
+    """Rows of a matrix by the place in a line where they begin [bytes]."""
+    # The places repeat as soon as the stride has gone round the line.
     cycle = line // math.gcd(matrix.row_stride_bytes, line)
-    found: dict[int, int] = {}
+    rows_by_phase: dict[int, int] = {}
     for row in range(min(rows, cycle)):
         phase = (matrix.address + row * matrix.row_stride_bytes) % line
-        found[phase] = found.get(phase, 0) + -(-(rows - row) // cycle)
-    return found
+        rows_by_phase[phase] = rows_by_phase.get(phase, 0) + -(-(rows - row) // cycle)
+    return rows_by_phase
 
 
 def _distinct_lines(matrix: Matrix, rows: int, row_bytes: int, line: int) -> int:
@@ -109,6 +129,7 @@ def _distinct_lines(matrix: Matrix, rows: int, row_bytes: int, line: int) -> int
     touched = sum(
         number * ((phase + row_bytes - 1) // line + 1) for phase, number in _phases(matrix, rows, line).items()
     )
+    # The last line of a row is the first one of the next if the next row begins before that line ends.
     shared = sum(
         number * ((phase + stride) // line <= (phase + row_bytes - 1) // line)
         for phase, number in _phases(matrix, rows - 1, line).items()
@@ -152,6 +173,7 @@ class Traffic:
         """Stores of C by tile extent along n; int32 results leave block by block, whatever the tile."""
         p = self.problem
         if p.c_full:
+            # An mvout of int32 moves a single block, so that the tile's width changes no segment.
             return np.broadcast_to(self._full(p.c, p.m), (int(self.widths_n.max()) + 1, 5))
         return Sweep(p.c, p.m, p.n, self._block, self._segment).table(self.widths_n, self.spec.dma)
 
@@ -166,6 +188,7 @@ class Traffic:
         address = self.problem.bias_address
         if address is None:
             return np.zeros(5, dtype=np.int64)
+        # All rows of a block add the same bias: a row stride of zero fetches it once per block, not per row.
         row_blocks = -(-self.problem.m // self.spec.array.rows)
         return self._full(Matrix(address, 0), 1) * row_blocks
 

@@ -1,8 +1,7 @@
-"""Estimate of one mapping as a Report: the batch kernel on a batch of one.
+"""Estimate of one mapping as a report.
 
-Counts are those of the simulation, integer for integer. The lines behind the L2 depend on the order of all
-requests, so here, for one mapping, they come from the replay of its memory stream through the cache tags; a search uses
-the reuse-distance estimate instead.
+Counts are those of the simulation, integer for integer. The lines that the L2 fetches depend on the order of all
+requests: of one mapping they are replayed through the cache tags, while a search estimates them from reuse distances.
 """
 
 from __future__ import annotations
@@ -15,7 +14,9 @@ from hwconfigs import CacheSpec, EnergyModel, HardwareSpec
 from mapper.cost import counts
 from mapper.cost.as_report import Times, report_of
 from mapper.cost.cache_reuse import CacheReuse, estimate_reuse, mean_dirty_share
+from mapper.cost.counts import Visits
 from mapper.cost.latency import loop_pipeline
+from mapper.cost.latency.loop_pipeline import PipelineCycles
 from mapper.cost.model import CostModel, occupied_bytes
 from mapper.cost.trace_replay import MEMORY_UNITS, replayed_counts
 from mapper.lowering.matmul import lower_matmul
@@ -59,6 +60,7 @@ def estimate(
         When the mapping does not fit.
     """
     program = program or lower_matmul(problem, loop, spec)
+    # The kernel works on columns: a single mapping is a batch of one, so that search and report share every formula.
     batch = batch_of(loop)
     model = CostModel.of(problem, spec, energy, batch)
     visits = counts.count_visits(batch, problem, spec)
@@ -71,20 +73,28 @@ def estimate(
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
         reuse = scaled(estimate_reuse(batch, visits, model.traffic), moved, spec.l2, dirty)
     pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse)
+    times = _times(pipeline, visits, numbers["dma", "read_beat"], spec)
+    scratchpad, accumulator = occupied_bytes(batch, spec)
+    peak = {"scratchpad": int(scratchpad[0]), "accumulator": int(accumulator[0])}
+    return report_of(problem.name, times, Counts(numbers), spec, energy, peak)
+
+
+def _times(pipeline: PipelineCycles, visits: Visits, beats: int, spec: HardwareSpec) -> Times:
+    """Return the cycles of the one mapping of a batch, whole and by unit."""
     cycles = round(float(pipeline.cycles[0]))
-    times = Times(
+    # The host issues loops at its own pace if nothing holds it; it cannot be busy for longer than the run takes.
+    issue = round(spec.host.call_cycles + float(visits.loops[0]) * spec.host.loop_cycles)
+    return Times(
         cycles=cycles,
         work={
-            Host: min(round(spec.host.call_cycles + float(visits.loops[0]) * spec.host.loop_cycles), cycles),
+            Host: min(issue, cycles),
             LoadController: round(float(pipeline.load[0])),
             ExecuteController: round(float(pipeline.compute[0])),
             StoreController: round(float(pipeline.store[0])),
         },
-        moving={LoadController: numbers["dma", "read_beat"]},
+        # As in the simulation, a load unit is busy while beats move, and waits for the memory otherwise.
+        moving={LoadController: beats},
     )
-    scratchpad, accumulator = occupied_bytes(batch, spec)
-    peak = {"scratchpad": int(scratchpad[0]), "accumulator": int(accumulator[0])}
-    return report_of(problem.name, times, Counts(numbers), spec, energy, peak)
 
 
 def scaled(reuse: CacheReuse, moved: Counts, cache: CacheSpec, dirty: float) -> CacheReuse:

@@ -163,6 +163,7 @@ def _add_store(totals: ProgramTotals, tile: StreamedTile, mvout: Mvout, spec: Ha
     reader = readout_unit(mvout.activation, spec)
     if reader is not None:
         cycles = float(reader.cycles(mvout.rows, blocks, mvout.activation, spec, issued=True))
+        # The readout unit works in the store controller's place: its cycles are told apart from it in the report.
         totals.readout[reader] += int(cycles)
     else:
         cycles = mvout.rows * row_period(blocks, mvout.element_bits > 8, mvout.memory == "scratchpad", spec.dma)
@@ -172,6 +173,7 @@ def _add_store(totals: ProgramTotals, tile: StreamedTile, mvout: Mvout, spec: Ha
 def _segments(matrix: Matrix, rows: int, size: int, dma: DmaSpec) -> tuple[int, int, int]:
     """Return requests, beats and bytes of some rows."""
     line = dma.max_request_bytes
+    # How a row splits depends on its place in a line alone, so that tiles of one shape share few patterns.
     return _cached_segments(matrix.address % line, matrix.row_stride_bytes % line, rows, size, dma)
 
 
@@ -199,12 +201,14 @@ def _stretch(totals: ProgramTotals, spec: HardwareSpec) -> float:
     if not moved:
         return 0.0
     line = spec.line_bytes
+    # The replay tells the misses of the whole program; they are spread over its loads by their size.
     fills = np.array([float(totals.counts["l2", "fill"])])
     written = np.array([totals.counts["dram", "write_byte"] / line])
     from_dram = np.minimum(1.0, totals.counts["dram", "read_byte"] / line / np.maximum(fills, 1.0))
     for tile in totals.tiles:
         ports, sizes = np.array(tile.ports), np.array(tile.sizes, dtype=np.float64)
         tile.load = float(load_command(ports, sizes, fills * sizes / moved, from_dram, spec).sum())
+    # Lines fetched and lines written take turns on the DRAM bus.
     if spec.l2:
         return float(memory_busy(fills, written, spec)[0])
     return float(totals.counts["dram", "read_byte"] + totals.counts["dram", "write_byte"]) / spec.dram.bytes_per_cycle
@@ -229,6 +233,8 @@ def _cycles(totals: ProgramTotals, memory: float, spec: HardwareSpec) -> int:
     if not tiles:
         return totals.host_cycles
     issue = float(spec.host.command_cycles)
+    # Tiles alternate between the halves of the accumulator: loads of one run under the store of the one before, both
+    # no faster than the host issues their commands. The first loads and the last store have nothing to run under.
     total = tiles[0].load + tiles[-1].store + exposed_cycles(spec)
     for before, after in pairwise(tiles):
         total += max(before.store, after.load, after.commands * issue)

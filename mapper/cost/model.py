@@ -59,6 +59,7 @@ class CostModel:
         cls, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel, batch: Batch | None = None
     ) -> CostModel:
         """Return the model for the candidates of a search, or for those of one batch."""
+        # Tables of traffic are made for every tile width that will be asked for: for a search all that are tried.
         if batch is None:
             _, widths_k, widths_n = MapSpace(problem, spec).extents
         else:
@@ -91,6 +92,7 @@ class CostModel:
 
     def _energy(self, batch: Batch, reuse: CacheReuse | None) -> Floats:
         numbers: dict[Action, Ints | Floats] = {**counts.count(batch, self.traffic)}
+        # With an L2 the counts say how often it is accessed; what lies behind it follows from the lines it fetches.
         if reuse is not None:
             numbers.update(memory_actions(reuse, self.spec))
         pj = self.energy.pj
@@ -118,6 +120,7 @@ def memory_actions(reuse: CacheReuse, spec: HardwareSpec) -> dict[Action, Floats
         ("dram", "read_byte"): reuse.fetched * reuse.from_dram * line,
         ("dram", "write_byte"): reuse.written * line,
     }
+    # Every fetch of the L2 reads the last-level cache, which fetches its own misses from DRAM.
     if spec.llc is not None:
         actions["llc", "read"], actions["llc", "fill"] = reuse.fetched, reuse.fetched * reuse.from_dram
     return actions

@@ -29,17 +29,20 @@ def check_floor(problem: MatmulProblem, spec: HardwareSpec) -> None:
     Each operand moves at least once, in row segments of one request, and no tile is larger than the memories.
     """
     segment = blocks_per_segment(spec) * spec.array.cols
+    # int32 results are stored block by block, int8 ones in segments like the operands.
     c_segment = spec.array.cols if problem.c_full else segment
     requests = problem.m * -(-problem.k // segment) + problem.b_rows * -(-problem.b_cols // segment)
     space = MapSpace(problem, spec)
     m, k, n = space.blocks
     scratchpad, accumulator = space.capacity_blocks(double_buffered=False)
+    # No tile has more results than the accumulator has blocks, and none is deeper than half of the scratchpad.
     loops = -(-accumulator_blocks(m, n) // max(1, accumulator)) * -(-k // max(1, deepest_k(1, 1, scratchpad)))
     _refuse(problem, spec, requests + problem.m * -(-problem.n // c_segment), loops, "at least ")
 
 
 def check(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec, energy: EnergyModel) -> None:
     """Raise a `MappingError` if the program of a mapping has too much to simulate, before it is made."""
+    # The exact counts of the cost model: no program is made for a mapping that is refused.
     batch = batch_of(loop)
     model = CostModel.of(problem, spec, energy, batch)
     numbers = counts.count(batch, model.traffic)

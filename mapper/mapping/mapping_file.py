@@ -144,7 +144,7 @@ def read_mapping(
     except ValidationError as error:
         raise MappingError("\n".join(_explain(dict(issue), origin) for issue in error.errors())) from error
     try:
-        found = LoopNest(
+        nest = LoopNest(
             tuple(document.ops),
             tuple(document.problem.items()),
             document.machine,
@@ -152,8 +152,8 @@ def read_mapping(
         )
     except MappingError as error:
         raise MappingError(f"{origin}: {error}") from error
-    require_for(found, problem=problem, machine=machine, origin=origin)
-    return found
+    require_for(nest, problem=problem, machine=machine, origin=origin)
+    return nest
 
 
 def require_for(

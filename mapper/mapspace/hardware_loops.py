@@ -85,6 +85,7 @@ class MapSpace:
         """Return every tile (columns m, k, n in blocks) that is tried and fits."""
         scratchpad, accumulator = self.capacity_blocks(double_buffered)
         all_m, all_k, all_n = self.extents
+        # The accumulator bounds n for each m, the scratchpad k for each pair of them: only tiles that fit are made.
         across = np.searchsorted(all_n, widest_n(all_m, accumulator), side="right")
         of_m, index_n = expand(across)
         pair_m, pair_n = all_m[of_m], all_n[index_n]
@@ -151,6 +152,7 @@ class MapSpace:
             holdable = self.holdable(tiles)
             for order, held in itertools.product(ORDERS, _subsets(buffered and self.spec.front_end.keeps_operands)):
                 mask = _CANONICAL[order][pattern]
+                # A tile in the whole memories leaves no half untouched, so that nothing can be held there.
                 for name in ("input", "weight"):
                     if buffered:
                         mask = mask & (holdable[name] == (name in held))
@@ -159,13 +161,12 @@ class MapSpace:
 
     def violations(self, loop: HardwareLoop) -> tuple[Violation, ...]:
         """Return every inequality that ``loop`` breaks."""
-        found: list[Violation] = []
+        return (*self._sizes(loop), *self._capacity(loop), *self._held(loop))
+
+    def _sizes(self, loop: HardwareLoop) -> Iterator[Violation]:
         for name, tile, most in zip(DIMS, loop.tiles, self.blocks, strict=True):
             if tile > most:
-                found.append(Violation(f"tile_{name}", "problem", tile, most, "blocks", f"{name} has {most} blocks"))
-        found += self._capacity(loop)
-        found += self._held(loop)
-        return tuple(found)
+                yield Violation(f"tile_{name}", "problem", tile, most, "blocks", f"{name} has {most} blocks")
 
     def _capacity(self, loop: HardwareLoop) -> Iterator[Violation]:
         m, k, n = loop.tiles
@@ -201,31 +202,32 @@ class MapSpace:
     def census(self) -> dict[str, int]:
         """Return how many tried candidates break each memory's capacity; ``"legal"`` counts those that break none."""
         all_m, all_k, all_n = self.extents
-        found: Counter[str] = Counter()
+        broken: Counter[str] = Counter()
         for buffered in (True, False):
             scratchpad, accumulator = self.capacity_blocks(buffered)
             tile_m, tile_n = all_m[:, None], all_n[None, :]
             depth = np.searchsorted(all_k, deepest_k(tile_m, tile_n, scratchpad), side="right")
             narrow = accumulator_blocks(tile_m, tile_n) > accumulator
-            found["scratchpad"] += int((len(all_k) - depth).sum()) * len(ORDERS)
-            found["accumulator"] += int(narrow.sum()) * len(all_k) * len(ORDERS)
-            found["legal"] += int(depth[~narrow].sum()) * len(ORDERS)
-        return dict(found)
+            broken["scratchpad"] += int((len(all_k) - depth).sum()) * len(ORDERS)
+            broken["accumulator"] += int(narrow.sum()) * len(all_k) * len(ORDERS)
+            broken["legal"] += int(depth[~narrow].sum()) * len(ORDERS)
+        return dict(broken)
 
 
 def check(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec) -> None:
     """Raise a `MappingError` with every violation of ``loop``."""
-    found = MapSpace(problem, spec).violations(loop)
-    if found:
-        raise MappingError(f"{problem.name}: mapping does not fit {spec.name}", found)
+    violations = MapSpace(problem, spec).violations(loop)
+    if violations:
+        raise MappingError(f"{problem.name}: mapping does not fit {spec.name}", violations)
 
 
 def nothing_fits(space: MapSpace) -> MappingError:
     """Return the error for an empty space: the smallest tile's inequalities and the census."""
-    found = space.violations(HardwareLoop(1, 1, 1, double_buffered=False))
+    smallest = HardwareLoop(1, 1, 1, double_buffered=False)
     census = ", ".join(f"{name}: {count:,}" for name, count in space.census().items())
     return MappingError(
-        f"{space.problem.name}: no tile fits {space.spec.name} (candidates by broken rule: {census})", found
+        f"{space.problem.name}: no tile fits {space.spec.name} (candidates by broken rule: {census})",
+        space.violations(smallest),
     )
 
 
@@ -239,11 +241,11 @@ def _canonical() -> dict[str, Bools]:
     table = {order: np.zeros(8, dtype=bool) for order in ORDERS}
     for pattern in range(8):
         real = {name for name, bit in zip(DIMS, (4, 2, 1), strict=True) if pattern & bit}
-        seen: set[str] = set()
+        sequences: set[str] = set()
         for order in ORDERS:
             visited = "".join(name for name in order if name in real)
-            table[order][pattern] = visited not in seen
-            seen.add(visited)
+            table[order][pattern] = visited not in sequences
+            sequences.add(visited)
     return table
 
 

@@ -12,7 +12,8 @@ from simulator.clock import Clock
 from simulator.cycle_account import CycleAccount
 from simulator.fast_forward.steady_state import FastForward, Step
 from simulator.frontend.command_queues import CommandQueues
-from simulator.frontend.expand import LoopExpander, expand_commands, relocated
+from simulator.frontend.expand import LoopExpander
+from simulator.frontend.single_commands import expand_commands, relocated
 from simulator.memory.path import expected_memory_cycles
 from simulator.memory.request_stream import MemoryState, Traffic, trace
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError

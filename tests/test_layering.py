@@ -66,6 +66,12 @@ AT_THE_ROOT = {"__init__", "__main__", "cli", "pipeline", "compiler", "settings"
 
 ABOVE_VALIDATION = {"mapper/commands", "mapper/studies"}
 
+SIMULATOR = (
+    "arrays", "clock", "program", "report", "tile_footprint", "cycle_account", "frontend", "memory",
+    "fast_forward", "units", "bottleneck", "checks", "views", "functional", "machine",
+)  # fmt: skip
+"""Files and folders of the simulator from the ground up: each imports only what stands before it."""
+
 EVENT_ROOMS = ("simulator/machine.py", "simulator/clock.py", "simulator/units/", "simulator/memory/")
 """Where processes live: the only files that may import simpy."""
 
@@ -155,6 +161,16 @@ def test_the_files_and_folders_of_a_package_form_no_circle(drawn: house.House) -
     """What files do not show: two folders can need each other while no two of their files do."""
     inside = {package: house.circles(drawn.inside(package)) for package in drawn.packages()}
     assert {package: circles for package, circles in inside.items() if circles} == {}
+
+
+def test_the_rooms_of_the_simulator_are_one_ladder(drawn: house.House) -> None:
+    """From the table of units upward everything may know all units; below it nothing knows any."""
+    upward = [
+        f"{lower} imports {upper}"
+        for lower, upper in drawn.inside("simulator").edges
+        if SIMULATOR.index(lower.split("/")[-1]) <= SIMULATOR.index(upper.split("/")[-1])
+    ]
+    assert upward == []
 
 
 def test_only_commands_and_studies_import_the_measurements(drawn: house.House) -> None:

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from simulator.arrays import Ints
 
+SCRATCHPAD_RESULT = -1
+"""Bank number of results that go to, or come from, the scratchpad."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loads:

@@ -216,23 +216,6 @@ def placement(shape: Shape, spec: HardwareSpec, a_half: int, b_half: int, c_half
     return Placement(a_half * scratchpad, b_end - shape.k * shape.j * dim, c_half * accumulator)
 
 
-@dataclass(frozen=True, slots=True)
-class RowSegments:
-    """DRAM row segments of a sequence of DMA commands, with the command each belongs to (columns)."""
-
-    command: Ints
-    address: Ints
-    size_bytes: Ints
-
-
-def row_segments(base: Ints, rows: Ints, size: Ints, stride: Ints) -> RowSegments:
-    """Expand commands (first byte, rows, bytes per row, row distance) to their row segments; stride 0 reads one row."""
-    fetched = np.where(stride == 0, 1, rows)
-    command = np.repeat(np.arange(len(base), dtype=np.int64), fetched)
-    within = np.arange(len(command), dtype=np.int64) - np.repeat(np.cumsum(fetched) - fetched, fetched)
-    return RowSegments(command, base[command] + within * stride[command], size[command])
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadColumns:
     """Loads of one loop: DRAM side and on-chip side (columns, in generator order)."""

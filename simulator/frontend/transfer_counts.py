@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hwconfigs import HardwareSpec
 from hwconfigs.kernels import kernel_named
 from simulator.arrays import Bools, Ints
+from simulator.frontend.command_queues import SCRATCHPAD_RESULT, Loads, Stores
 from simulator.report import Action
 
 
@@ -73,3 +75,32 @@ def store_counts(
 
 def _total(numbers: Ints, chosen: Bools) -> int:
     return int(numbers[chosen].sum())
+
+
+def count_transfers(
+    counts: dict[tuple[str, str], int], loads: Loads, stores: Stores, spec: HardwareSpec, passes: Mapping[str, int]
+) -> None:
+    """Add the rows that DMA writes and reads on chip, and the elements through the store pipeline."""
+    full = np.array(stores.full, dtype=bool)
+    loaded = load_counts(
+        loads.rows,
+        np.array(loads.local_rows, dtype=np.int64) // spec.array.rows,
+        np.array(loads.to_accumulator, dtype=bool),
+        np.array(loads.accumulate, dtype=bool),
+    )
+    stored = store_counts(
+        stores.rows,
+        np.array(stores.blocks, dtype=np.int64),
+        stores.rows * np.where(full, stores.size_bytes // spec.array.sum_bytes, stores.size_bytes),
+        full,
+        np.array(stores.bank, dtype=np.int64) != SCRATCHPAD_RESULT,
+        stores.activation,
+        passes,
+    )
+    for (unit, action), number in (*loaded.items(), *stored.items()):
+        add(counts, unit, action, number)
+
+
+def add(counts: dict[tuple[str, str], int], unit: str, action: str, number: int) -> None:
+    """Add a number to an action's count."""
+    counts[unit, action] = counts.get((unit, action), 0) + number

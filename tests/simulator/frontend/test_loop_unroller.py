@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from hwconfigs import HardwareSpec
@@ -16,7 +15,6 @@ from simulator.frontend.loop_unroller import (
     load_columns,
     placement,
     plan,
-    row_segments,
     shape_of,
     store_columns,
 )
@@ -141,17 +139,3 @@ def test_ragged_loads(tiny: HardwareSpec) -> None:
     assert columns.local_row[b].tolist() == [104, 112, 120]
     assert set(columns.local_rows[a].tolist()) == {12}
     assert set(columns.local_rows[b].tolist()) == {8}
-
-
-def test_row_segments() -> None:
-    """Two commands: three rows 100 bytes apart, then a stride of 0, which fetches its row once."""
-    columns = [np.array(column) for column in ([0, 1000], [3, 4], [16, 8], [100, 0])]
-    segments = row_segments(*columns)
-    assert segments.command.tolist() == [0, 0, 0, 1]
-    assert segments.address.tolist() == [0, 100, 200, 1000]
-    assert segments.size_bytes.tolist() == [16, 16, 16, 8]
-
-
-def test_no_commands_no_segments() -> None:
-    empty = np.zeros(0, dtype=np.int64)
-    assert len(row_segments(empty, empty, empty, empty).command) == 0

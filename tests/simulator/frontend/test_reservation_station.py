@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hwconfigs import HardwareSpec
-from simulator.frontend.expand import expand_commands
 from simulator.frontend.reservation_station import WINDOW, Footprint, emission_of_last, last_conflict, pair_emission
+from simulator.frontend.single_commands import expand_commands
 from simulator.machine import simulate
 from simulator.program import Command, Compute, Fence, Matrix, Mvin, Preload, Program
 

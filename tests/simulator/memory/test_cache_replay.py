@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hwconfigs import HardwareSpec, load
 from simulator.frontend.dma_requests import row_writes, split_rows
-from simulator.frontend.expand import expand_commands
+from simulator.frontend.single_commands import expand_commands
 from simulator.memory import cache_replay
 from simulator.memory.recurrences import BEATS, LINE, PORT, ROWS, SIZE
 from simulator.memory.request_stream import MemoryState, trace

@@ -88,8 +88,6 @@ class View:
     """Distance between consecutive rows. [elements]"""
     instance_strides: tuple[tuple[int, int], ...] = ()
     """(count, stride in elements) per instance dimension, outer to inner; stride 0 shares one matrix."""
-    offset: int = 0
-    """Position of the first element. [elements]"""
 
     @property
     def instances(self) -> int:
@@ -105,29 +103,24 @@ class View:
         """Return the position of the first element of matrix ``instance``. [elements]"""
         if not 0 <= instance < self.instances:
             raise IndexError(f"instance {instance} of {self.instances}")
-        position = self.offset
+        position = 0
         for count, stride in reversed(self.instance_strides):
             instance, index = divmod(instance, count)
             position += index * stride
         return position
 
-    def last_element(self, rows: int, cols: int) -> int:
-        """Return the largest element number that matrices of ``rows`` x ``cols`` touch."""
-        outer = sum((count - 1) * stride for count, stride in self.instance_strides)
-        return self.offset + outer + (rows - 1) * self.row_stride + cols - 1
-
     def matrices(self, array: np.ndarray[Any, Any], rows: int, cols: int) -> np.ndarray[Any, Any]:
         """Return a writable window (*instance counts, rows, cols) into the contiguous ``array``."""
-        flat = array.reshape(-1)[self.offset :]
+        flat = array.reshape(-1)
         counts = tuple(count for count, _ in self.instance_strides)
         strides = (*(stride for _, stride in self.instance_strides), self.row_stride, 1)
         steps = tuple(stride * flat.itemsize for stride in strides)
         return as_strided(flat, shape=(*counts, rows, cols), strides=steps)
 
     @property
-    def layout(self) -> tuple[int, int, tuple[tuple[int, int], ...]]:
+    def layout(self) -> tuple[int, tuple[tuple[int, int], ...]]:
         """Everything about the view but the tensor, hashable."""
-        return self.row_stride, self.offset, self.instance_strides
+        return self.row_stride, self.instance_strides
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,6 @@ class Compiler:
         if key not in self._known:
             chosen = self._known[key] = self.strategy(problem, self.spec, self.prices)
             loop = MapSpace(problem, self.spec).loop(chosen.mapping)
-            simulation_limits.check(problem, loop, self.spec, self.prices)
+            simulation_limits.check_mapping(problem, loop, self.spec, self.prices)
         known = self._known[key]
         return replace(known, mapping=replace(known.mapping, ops=(problem.name,)))

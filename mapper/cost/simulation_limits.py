@@ -23,8 +23,8 @@ MOST_LOOPS = 200_000
 """Hardware loops of one program: two to three minutes."""
 
 
-def check_floor(problem: MatmulProblem, spec: HardwareSpec) -> None:
-    """Raise a `MappingError` if any mapping has too much to simulate, before it is searched.
+def check_problem(problem: MatmulProblem, spec: HardwareSpec) -> None:
+    """Raise a `MappingError` if every mapping has too much to simulate, before any is searched.
 
     Each operand moves at least once, in row segments of one request, and no tile is larger than the memories.
     """
@@ -40,7 +40,7 @@ def check_floor(problem: MatmulProblem, spec: HardwareSpec) -> None:
     _refuse(problem, spec, requests + problem.m * -(-problem.n // c_segment), loops, "at least ")
 
 
-def check(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec, energy: EnergyModel) -> None:
+def check_mapping(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec, energy: EnergyModel) -> None:
     """Raise a `MappingError` if the program of a mapping has too much to simulate, before it is made."""
     # The exact counts of the cost model: no program is made for a mapping that is refused.
     batch = batch_of(loop)

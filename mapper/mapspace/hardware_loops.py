@@ -21,7 +21,7 @@ from mapper.mapping.loop_nest import DIMS, LoopNest
 from mapper.mapping.mapping_file import require_for
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import ORDERS, Batch, batch_of
-from mapper.mapspace.tile_sizes import choices, expand
+from mapper.mapspace.tile_sizes import expand, sizes_to_try
 from simulator.arrays import Bools, Ints
 from simulator.tile_footprint import accumulator_blocks, deepest_k, scratchpad_blocks, widest_n
 
@@ -53,7 +53,7 @@ class MapSpace:
     @property
     def extents(self) -> tuple[Ints, Ints, Ints]:
         """Tile extents along m, k, n that are tried [blocks]."""
-        return choices(self.blocks, *self.capacity_blocks(double_buffered=False))
+        return sizes_to_try(self.blocks, *self.capacity_blocks(double_buffered=False))
 
     @property
     def axes(self) -> dict[str, int]:

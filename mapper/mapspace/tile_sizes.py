@@ -23,7 +23,7 @@ MOST_TILES = 1_000_000
 
 
 @lru_cache(maxsize=64)
-def choices(blocks: tuple[int, int, int], scratchpad: int, accumulator: int) -> tuple[Ints, Ints, Ints]:
+def sizes_to_try(blocks: tuple[int, int, int], scratchpad: int, accumulator: int) -> tuple[Ints, Ints, Ints]:
     """Return the extents to try along m, k, n [blocks].
 
     Parameters

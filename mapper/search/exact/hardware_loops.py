@@ -17,7 +17,7 @@ from typing import Literal
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.model import CostModel
 from mapper.cost.objective import OBJECTIVES, Objective, objective_value
-from mapper.cost.simulation_limits import check_floor
+from mapper.cost.simulation_limits import check_problem
 from mapper.errors import MappingError
 from mapper.graph.capabilities import require
 from mapper.mapping.hardware_loop import HardwareLoop
@@ -216,5 +216,5 @@ def lower_bound(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel)
 
 def _space(problem: MatmulProblem, spec: HardwareSpec) -> MapSpace:
     require(spec)
-    check_floor(problem, spec)  # before anything is searched that could not be simulated
+    check_problem(problem, spec)  # before anything is searched that could not be simulated
     return MapSpace(problem, spec)

@@ -17,7 +17,7 @@ from numpy.random import Generator
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.model import CostModel, Costs
 from mapper.cost.objective import Goal
-from mapper.cost.simulation_limits import check_floor
+from mapper.cost.simulation_limits import check_problem
 from mapper.graph.capabilities import require
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.loop_nest import LoopNest
@@ -57,7 +57,7 @@ class LoopSpace:
             For a machine that this version does not lower for, and a problem that is too large to simulate.
         """
         require(self.spec)
-        check_floor(self.problem, self.spec)
+        check_problem(self.problem, self.spec)
         return MapSpace(self.problem, self.spec)
 
     @cached_property

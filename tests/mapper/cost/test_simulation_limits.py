@@ -7,12 +7,12 @@ import time
 import pytest
 
 from mapper import pipeline
-from mapper.cost.simulation_limits import check, check_floor
+from mapper.cost.simulation_limits import check_mapping, check_problem
 from mapper.errors import MappingError
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import contiguous
 from mapper.mapspace.hardware_loops import MapSpace
-from mapper.mapspace.tile_sizes import EVERY, MOST_TILES, choices, extents, fitting
+from mapper.mapspace.tile_sizes import EVERY, MOST_TILES, extents, fitting, sizes_to_try
 from mapper.search.exact.hardware_loops import search
 from tests.mapper.tiny import machine, prices
 
@@ -39,16 +39,16 @@ def test_huge_shapes_are_refused_at_once_in_one_line(shape: tuple[int, int, int]
 def test_the_floor_is_counted_by_hand() -> None:
     """A: 10^6 rows of 2 requests; B: 128 rows of 10^6 / 64; C: 10^6 rows of 15,625."""
     with pytest.raises(MappingError, match=r"at least 15,629,000,000 DMA requests, the bound is 50,000,000"):
-        check_floor(contiguous(10**6, 128, 10**6), machine("gemmini"))
+        check_problem(contiguous(10**6, 128, 10**6), machine("gemmini"))
 
 
 def test_the_chosen_mapping_is_counted() -> None:
     """1,024^3 in tiles of one block: 262,144 loops."""
     spec, problem = machine("gemmini"), contiguous(1024, 1024, 1024)
-    check_floor(problem, spec)
-    check(problem, search(problem, spec, prices(spec)).loop, spec, prices(spec))
+    check_problem(problem, spec)
+    check_mapping(problem, search(problem, spec, prices(spec)).loop, spec, prices(spec))
     with pytest.raises(MappingError, match=r"262,144 hardware loops, the bound is 200,000"):
-        check(problem, HardwareLoop(1, 1, 1), spec, prices(spec))
+        check_mapping(problem, HardwareLoop(1, 1, 1), spec, prices(spec))
 
 
 @pytest.mark.parametrize("name", ["gemmini", "tiny_4x4", "gemmini_ibert", "paper_codesign", "gemmini_lean"])
@@ -73,7 +73,7 @@ def test_huge_dimensions_keep_small_extents_and_those_that_save_a_tile() -> None
 
 
 def test_huge_memories_are_thinned_to_a_bounded_number() -> None:
-    tried = choices((6250, 6250, 6250), 2**18, 2**14)
+    tried = sizes_to_try((6250, 6250, 6250), 2**18, 2**14)
     assert 1000 < fitting(tried, 2**18, 2**14) <= MOST_TILES
     space = MapSpace(contiguous(100, 100, 100), machine("gemmini"))
     assert space.size == 7**3 * 12

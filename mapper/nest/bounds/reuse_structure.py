@@ -20,7 +20,7 @@ from mapper.nest.model.cost import GUARD, Coefficients, Linear
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, NestProblem
 from mapper.nest.model.reuse_groups import groups_of
-from mapper.nest.model.transfers import Kept, Move, Spread, pairs, partial_words
+from mapper.nest.model.transfers import Kept, Spread, Transfer, pairs, partial_words
 
 Pair = tuple[int, int]
 """(group, child): the copy inside the outermost ``child`` levels of the tensor whose irrelevant dimensions are the
@@ -173,12 +173,12 @@ def _order_dependent(
 
 
 def _capacities(hierarchy: Hierarchy, copies: tuple[Copy, ...]) -> tuple[SharedCapacity, ...]:
-    entries = {memory.place: memory.entries for memory in hierarchy.memories[1:] if memory.entries is not None}
+    entries = {memory.physical: memory.entries for memory in hierarchy.memories[1:] if memory.entries is not None}
     return tuple(
         SharedCapacity(
             memory,
             words,
-            tuple(index for index, copy in enumerate(copies) if hierarchy.memories[copy.level].place == memory),
+            tuple(index for index, copy in enumerate(copies) if hierarchy.memories[copy.level].physical == memory),
         )
         for memory, words in entries.items()
     )
@@ -199,32 +199,34 @@ def _sliding(problem: NestProblem) -> tuple[SlidingAxis, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Sorter:
-    """Turns words of moves into visits of pairs."""
+    """Turns words of transfers into visits of pairs."""
 
     problem: NestProblem
     spatial: Spread
     levels: int
 
-    def pair(self, move: Move) -> Pair:
-        """The visits that a move's words are proportional to."""
-        child = move.child if move.child < len(self.spatial) else self.levels + 1
-        return TENSORS.index(move.tensor), child
+    def pair(self, transfer: Transfer) -> Pair:
+        """The visits that a transfer's words are proportional to."""
+        child = transfer.child if transfer.child < len(self.spatial) else self.levels + 1
+        return TENSORS.index(transfer.tensor), child
 
     def affine(self, line: Linear, factor: float = 1.0) -> Affine:
         """A line of the kernel as a function of visits; a `MappingError` where it is none, or could fall with them."""
         constant, terms = line.constant * factor, dict[Pair, float]()
-        for move, weight in line.terms:
-            irrelevant = self.problem.irrelevant(move.tensor)
+        for transfer, weight in line.terms:
+            irrelevant = self.problem.irrelevant(transfer.tensor)
             # Spatial loops over an irrelevant dimension multiply the words beyond |tensor| x visits.
-            if move.busiest or any(loop.dim in irrelevant for loops in self.spatial[: move.spread] for loop in loops):
+            if transfer.busiest or any(
+                loop.dim in irrelevant for loops in self.spatial[: transfer.spread] for loop in loops
+            ):
                 raise MappingError(
-                    f"{move.tensor}: instances that share or repeat words of one memory are evaluated, not searched"
+                    f"{transfer.tensor}: instances that share or repeat words of one memory are evaluated, not searched"
                 )
-            scale = weight * self.problem.elements(move.tensor) * factor
-            if move.distinct:
+            scale = weight * self.problem.elements(transfer.tensor) * factor
+            if transfer.distinct:
                 constant += scale  # elements ever held: the same for all tiles and orders, so no part of the search
             else:
-                terms[self.pair(move)] = terms.get(self.pair(move), 0.0) + scale
+                terms[self.pair(transfer)] = terms.get(self.pair(transfer), 0.0) + scale
         if any(weight < 0 for weight in terms.values()):
             raise MappingError("a cost that falls with more traffic cannot be bounded")
         return Affine(constant, tuple(sorted(terms.items())))
@@ -253,7 +255,7 @@ def _copies(
     return tuple(copies)
 
 
-def _visits_from_inside(kept: Kept, level: int) -> Move:
-    """The move whose visits leave partial sums in the output's copy at ``level``."""
+def _visits_from_inside(kept: Kept, level: int) -> Transfer:
+    """The transfer whose visits leave partial sums in the output's copy at ``level``."""
     inner = next(child for tensor, outer, child in pairs(kept) if tensor == "output" and outer == level)
-    return Move("output", inner, level)
+    return Transfer("output", inner, level)

@@ -20,7 +20,7 @@ import numpy as np
 from mapper.errors import MappingError
 from mapper.nest.mapspace.constraints import FREE, Constraints
 from mapper.nest.mapspace.tile_grid import Grid
-from mapper.nest.mapspace.tile_lattice import Lattice
+from mapper.nest.mapspace.tile_lattice import TileLattice
 from mapper.nest.mapspace.tile_sampler import Steps
 from mapper.nest.mapspace.variants import Unrolling, Variant, bufferings, keep_sets, spatial_level, spreads
 from mapper.nest.model.accounting import Accounting
@@ -62,7 +62,7 @@ class NestAxes:
         self.levels = spatial_level(hierarchy) + 1
         """Levels with temporal loops."""
         self._check(bypass)
-        self._lattice = Lattice(
+        self._lattice = TileLattice(
             problem, hierarchy, self.constraints, self.levels, self.perfect, units or {}, most_units
         )
         self.variants = self._variants(dict.fromkeys(bypass, True))

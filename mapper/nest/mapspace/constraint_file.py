@@ -39,10 +39,10 @@ def read_constraints(source: Path | str) -> Constraints:
 def constraints_of(data: object, origin: str = "constraints") -> Constraints:
     """Constraints from plain data (see the module's text); errors as in `read_constraints`."""
     reader = _Reader(origin)
-    found = reader.constraints(data)
+    constraints = reader.constraints(data)
     if reader.problems:
         raise MappingError("\n".join(reader.problems))
-    return found
+    return constraints
 
 
 class _Reader:

@@ -189,12 +189,12 @@ class Constraints:
 
     def about(self, dim: str) -> list[str]:
         """Constraints that name a dimension, as text."""
-        found = []
+        texts = []
         for rule in self.levels:
-            found += [f"{rule.memory}.tile.{dim}{rule.tile[dim]}"] if dim in rule.tile else []
-            found += [f"{rule.memory}.factor.{dim}{rule.factor[dim]}"] if dim in rule.factor else []
-        found += [f"spatial.{axis}.{dim}{dims[dim]}" for axis, dims in self.spatial.items() if dim in dims]
-        return found
+            texts += [f"{rule.memory}.tile.{dim}{rule.tile[dim]}"] if dim in rule.tile else []
+            texts += [f"{rule.memory}.factor.{dim}{rule.factor[dim]}"] if dim in rule.factor else []
+        texts += [f"spatial.{axis}.{dim}{dims[dim]}" for axis, dims in self.spatial.items() if dim in dims]
+        return texts
 
     def document(self) -> dict[str, object]:
         """The constraints as plain data, for YAML."""

@@ -11,7 +11,7 @@ from simulator.arrays import Ints
 
 @lru_cache(maxsize=64)
 def break_points(size: int) -> tuple[Ints, Ints]:
-    """For every s up to ``size``: the smallest t of each value of ceil(s / t), ascending.
+    """Return, for every s up to ``size``, the smallest t of each value of ceil(s / t), ascending.
 
     Returns
     -------
@@ -24,14 +24,14 @@ def break_points(size: int) -> tuple[Ints, Ints]:
         counts = -(-s // every[:s])
         first = np.ones(s, bool)
         first[1:] = counts[1:] < counts[:-1]
-        found = every[:s][first]
-        points.append(found)
-        offsets.append(offsets[-1] + len(found))
+        smallest = every[:s][first]
+        points.append(smallest)
+        offsets.append(offsets[-1] + len(smallest))
     return np.array(offsets, np.int64), np.concatenate(points)
 
 
 @lru_cache(maxsize=4096)
 def divisors(size: int) -> tuple[int, ...]:
-    """Divisors in ascending order."""
+    """Return the divisors in ascending order."""
     small = [d for d in range(1, int(size**0.5) + 1) if size % d == 0]
     return tuple(sorted({*small, *(size // d for d in small)}))

@@ -75,7 +75,7 @@ def needs_kernel(axes: NestAxes, variant: Variant) -> bool:
     wide = any(
         "output" in variant.kept[level] and partial_words(machine, level, axes.accounting) > 1 for level, _ in bounded
     )
-    return wide or len({memory.place for _, memory in bounded}) < len(bounded)
+    return wide or len({memory.physical for _, memory in bounded}) < len(bounded)
 
 
 def _registers_fit(axes: NestAxes, variant: Variant) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +27,7 @@ FIRST_STEP = 16
 """Elements of the first unit beyond 1, of dimensions that the array does not take."""
 
 
-class Lattice:
+class TileLattice:
     """The tiles of a mapspace.
 
     Parameters
@@ -118,17 +119,29 @@ class Lattice:
             )
         if not any(dim in rule.tile or dim in rule.factor for rule in self._rules):
             return plain
-        values = _sizes(plain)
-        elements = plain.elements(values)
-        every = values  # trips between tiles: at most the units, and a divisor of them if factors are perfect
-        masks = [_tile_mask(rule, dim, elements) for rule in self._rules[:-1]]
-        trips = [None if dim not in rule.factor else every[rule.factor[dim].allow(every)] for rule in self._rules]
-        last = _innermost_mask(self._rules[-1], dim, elements, array)
-        if last is not None:
-            masks = [*masks[:-1], last if not masks or masks[-1] is None else masks[-1] & last]
-        allowed = tuple(None if mask is None else tuple(values[mask].tolist()) for mask in masks)
-        left = tuple(None if some is None else tuple(some.tolist()) for some in trips[:-1])
-        return Grid(size, unit, array, self.perfect, allowed, (*left, None))
+        return replace(plain, allowed=self._allowed(plain, dim), trips=self._trips(plain, dim))
+
+    def _allowed(self, grid: Grid, dim: str) -> tuple[tuple[int, ...] | None, ...]:
+        """Per level of a tile: sizes that constraints leave [units], None for all."""
+        values = _sizes(grid)
+        elements = grid.elements(values)
+        masks = [rule.tile[dim].allow(elements) if dim in rule.tile else None for rule in self._rules[:-1]]
+        innermost = _innermost_mask(self._rules[-1], dim, elements, grid.array)
+        if innermost is not None:
+            # The innermost loops walk the last tile in steps of the array's own, so their constraints are that tile's.
+            last = masks[-1] if masks else None
+            masks = [*masks[:-1], innermost if last is None else last & innermost]
+        return tuple(None if mask is None else tuple(values[mask].tolist()) for mask in masks)
+
+    def _trips(self, grid: Grid, dim: str) -> tuple[tuple[int, ...] | None, ...]:
+        """Per level: trips that constraints leave, None for all; those of the innermost are in the last tile."""
+        # Trips between tiles are at most the units, and divisors of them if factors are perfect: the sizes once more.
+        counts = _sizes(grid)
+        by_level = [
+            tuple(counts[rule.factor[dim].allow(counts)].tolist()) if dim in rule.factor else None
+            for rule in self._rules[:-1]
+        ]
+        return (*by_level, None)
 
     def _default_unit(self, size: int, array: int) -> int:
         """What the array takes at once, or the least of 16, 64, .. elements or 4, 16, .. arrays that is coarse enough.
@@ -159,10 +172,6 @@ class Lattice:
 
 def _sizes(grid: Grid) -> Ints:
     return np.array(divisors(grid.units) if grid.perfect else range(1, grid.units + 1), np.int64)
-
-
-def _tile_mask(rule: LevelRule, dim: str, elements: Ints) -> Bools | None:
-    return rule.tile[dim].allow(elements) if dim in rule.tile else None
 
 
 def _innermost_mask(rule: LevelRule, dim: str, elements: Ints, array: int) -> Bools | None:

@@ -257,19 +257,19 @@ class TileSampler:
         outer = index[:, level - 1]
         chosen: list[Ints] = []
         for axis, dim in enumerate(inner.coupled):
-            later = [outer[:, other] for other in inner.coupled[axis + 1 :]]
-            table, summed = inner.tables[axis + 1], inner.tables[axis]
+            # The first table is summed over all coupled dimensions, the last over none: those drawn already are fixed,
+            # those still to be drawn are summed up to their outer tile.
+            later = [outer[:, undrawn] for undrawn in inner.coupled[axis + 1 :]]
             relation = self.steps[dim].relations[level]
             if relation is None:
-                target = self._below(summed[(*chosen, outer[:, dim], *later)], len(index), random)
-                found = _search(lambda x: summed[(*chosen, x, *later)], target, outer[:, dim])  # noqa: B023
+                drawn = self._draw_prefix(inner.tables[axis], chosen, outer[:, dim], later, random)
             else:
                 grid = np.arange(len(self.steps[dim].values))[None, :]
-                where = (*(c[:, None] for c in chosen), grid, *(c[:, None] for c in later))
-                weights = table[where] * relation[outer[:, dim]]
-                found = _pick(weights, self._below(weights.sum(axis=1), len(index), random))
-            chosen.append(found)
-            index[:, level, dim] = found
+                where = (*(column[:, None] for column in chosen), grid, *(column[:, None] for column in later))
+                weights = inner.tables[axis + 1][where] * relation[outer[:, dim]]
+                drawn = _pick(weights, self._below(weights.sum(axis=1), len(index), random))
+            chosen.append(drawn)
+            index[:, level, dim] = drawn
         for dim, (summed, plain) in inner.free.items():
             relation = self.steps[dim].relations[level]
             if relation is None:
@@ -278,6 +278,17 @@ class TileSampler:
             else:
                 weights = plain[None, :] * relation[outer[:, dim]]
                 index[:, level, dim] = _pick(weights, self._below(weights.sum(axis=1), len(index), random))
+
+    def _draw_prefix(
+        self, summed: Numbers, chosen: list[Ints], outer: Ints, later: list[Ints], random: Generator
+    ) -> Ints:
+        """Positions up to ``outer``, each with the weight by which the running sums of ``summed`` grow there."""
+
+        def running(position: Ints) -> Numbers:
+            values: Numbers = summed[(*chosen, position, *later)]
+            return values
+
+        return _search(running, self._below(running(outer), len(outer), random), outer)
 
     def _below(self, limits: Numbers, count: int, random: Generator) -> Numbers:
         """One uniform number in [0, limit) per row."""
@@ -291,8 +302,8 @@ class TileSampler:
 def _pick(weights: Numbers, target: Numbers) -> Ints:
     """Per row the first column whose running sum exceeds the target."""
     running = np.cumsum(weights, axis=1)
-    found: Ints = np.minimum((running <= target[:, None]).sum(axis=1), weights.shape[1] - 1)
-    return found
+    column: Ints = np.minimum((running <= target[:, None]).sum(axis=1), weights.shape[1] - 1)
+    return column
 
 
 def _search(summed: Callable[[Ints], Numbers], target: Numbers, high: Ints) -> Ints:

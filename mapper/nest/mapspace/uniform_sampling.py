@@ -117,7 +117,7 @@ class UniformSampler:
         good, undecided = np.ones(len(rows), bool), np.zeros(len(rows), bool)
         bases = {group.base for group in self._groups}
         machine = axes.hierarchy
-        shares_memory = len({memory.place for memory in machine.memories}) < len(machine.memories)
+        shares_memory = len({memory.physical for memory in machine.memories}) < len(machine.memories)
         for number in np.unique(rows[:, axes.levels]):
             variant = axes.variants[int(number)]
             where = np.flatnonzero(rows[:, axes.levels] == number)

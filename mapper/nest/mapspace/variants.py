@@ -1,4 +1,4 @@
-"""The outer choices of a mapspace: which memory keeps which tensor, what the array's axes take, second copies."""
+"""The variants of a mapspace: which memory keeps which tensor, what the array's axes take, second copies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ convolution. Gemmini's weight-stationary array takes the reduction on its rows a
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One combination of the outer choices."""
+    """One choice of keep sets, spatial loops and buffering."""
 
     kept: Kept
     spatial: Spread
@@ -69,10 +69,10 @@ def keep_sets(hierarchy: Hierarchy, constraints: Constraints, bypass: Mapping[st
             sets = [frozenset(some) for size in range(len(names), -1, -1) for some in combinations(names, size)]
         if rule.any is None and rule.never and not bypass.get(memory.name, False):
             sets = [frozenset(names) - rule.never]
-        left = [some for some in sets if rule.allow(some)]
-        if not left:
+        allowed = [kept for kept in sets if rule.allow(kept)]
+        if not allowed:
             raise MappingError(f"constraints: {memory.name}.keep leaves no set of {', '.join(names)}")
-        options.append(left)
+        options.append(allowed)
     return [tuple(sets) for sets in product(*options)]
 
 
@@ -130,12 +130,12 @@ def _axis(
         elif not perfect and not rule.is_fixed:
             parts = parts[parts <= size]
         options.append(sorted(map(int, parts), reverse=True))
-    found = []
+    unrollings = []
     for sizes in product(*options):
         if prod(sizes) <= width:
             named = zip(dims, sizes, strict=True)
-            found.append(tuple(SpatialLoop(dim, size, axis) for dim, size in named))  # type: ignore[arg-type]
-    return found
+            unrollings.append(tuple(SpatialLoop(dim, size, axis) for dim, size in named))  # type: ignore[arg-type]
+    return unrollings
 
 
 def bufferings(

@@ -12,11 +12,11 @@ from mapper.nest.model.accounting import Accounting
 from mapper.nest.model.batch import NestBatch
 from mapper.nest.model.capacity import tile_words
 from mapper.nest.model.cost import GUARD, Plan, evaluate, plan_of, steps
-from mapper.nest.model.hoisting import route
+from mapper.nest.model.hoisting import hoisting_of
 from mapper.nest.model.problem import TENSORS
 from mapper.nest.model.tile_counts import Real, ceil_div
-from mapper.nest.model.transfers import Kind, Move, canonical, flows
-from mapper.nest.model.visit_columns import Walk
+from mapper.nest.model.transfers import Kind, Transfer, canonical, flows
+from mapper.nest.model.visit_columns import VisitColumns
 from simulator.arrays import Floats, Ints
 
 
@@ -56,80 +56,80 @@ class AccessCounts:
 def count_accesses(batch: NestBatch, accounting: Accounting) -> AccessCounts:
     """Count every access of every mapping of ``batch``; the same formulas that `evaluate` prices."""
     plan = plan_of(batch.problem, batch.hierarchy, batch.skeleton, accounting)
-    walk = Walk(batch, even=accounting.ragged == "perfect")
-    counter = _Counter(batch, walk, accounting)
+    visits = VisitColumns(batch, even=accounting.ragged == "perfect")
+    counter = _Counter(batch, visits, accounting)
     machine, depth = batch.hierarchy, len(batch.skeleton.levels)
     cycles = evaluate(batch, accounting).cycles
     accesses = {
-        (shape.memory, tensor): _accesses(batch, walk, level, tensor, counter)
+        (shape.memory, tensor): _accesses(batch, visits, level, tensor, counter)
         for level, shape in enumerate(batch.skeleton.levels)
         for tensor in TENSORS
         if tensor in shape.kept
     }
-    computing = _whole(steps(walk, plan, accounting), len(batch))
+    computing = _whole(steps(visits, plan, accounting), len(batch))
     return AccessCounts(
         accesses,
         batch.problem.macs,
         computing,
         cycles,
-        _level_cycles(batch, walk, computing, plan),
-        _whole(_fanout(walk, depth), len(batch)),
+        _level_cycles(batch, visits, computing, plan),
+        _whole(_fanout(visits, depth), len(batch)),
         batch.problem.macs / (machine.macs * cycles),
     )
 
 
 class _Counter:
-    """Words of moves, each worked out once."""
+    """Words of transfers, each worked out once."""
 
-    def __init__(self, batch: NestBatch, walk: Walk, accounting: Accounting) -> None:
-        self._batch, self._walk = batch, walk
+    def __init__(self, batch: NestBatch, visits: VisitColumns, accounting: Accounting) -> None:
+        self._batch, self._visits = batch, visits
         self.spatial = tuple(shape.spatial for shape in batch.skeleton.levels)
         kept = tuple(shape.kept for shape in batch.skeleton.levels)
         self.flows = flows(batch.problem, batch.hierarchy, kept, self.spatial, accounting)
-        self._words: dict[Move, Real] = {}
+        self._words: dict[Transfer, Real] = {}
 
-    def words(self, move: Move) -> Real:
-        name = canonical(move, self._batch.problem, self.spatial)
+    def words(self, transfer: Transfer) -> Real:
+        name = canonical(transfer, self._batch.problem, self.spatial)
         if name not in self._words:
-            scale, column = self._walk.words(route(self._batch.problem, self._batch.skeleton, name))
+            scale, column = self._visits.words(hoisting_of(self._batch.problem, self._batch.skeleton, name))
             self._words[name] = scale * column
         return self._words[name]
 
 
-def _accesses(batch: NestBatch, walk: Walk, level: int, tensor: str, counter: _Counter) -> Accesses:
+def _accesses(batch: NestBatch, visits: VisitColumns, level: int, tensor: str, counter: _Counter) -> Accesses:
     memory = batch.hierarchy.memories[level]
     total: dict[Kind, Real] = {"read": 0.0, "fill": 0.0, "update": 0.0}
     busiest = dict(total)
     for flow in counter.flows:
         if flow.level == level and flow.tensor == tensor:
-            total[flow.kind] = total[flow.kind] + counter.words(flow.move) * flow.weight
-            only = replace(flow.move, busiest=memory.instances > 1)
+            total[flow.kind] = total[flow.kind] + counter.words(flow.transfer) * flow.weight
+            only = replace(flow.transfer, busiest=memory.instances > 1)
             busiest[flow.kind] = busiest[flow.kind] + counter.words(only) * flow.weight
     pj = total["read"] * memory.read_pj + (total["fill"] + total["update"]) * memory.write_pj
-    sizes = {dim: walk.tile(level, dim) for dim in batch.problem.relevant(tensor)}
+    sizes = {dim: visits.tile(level, dim) for dim in batch.problem.relevant(tensor)}
     rows = len(batch)
     return Accesses(
         _whole(tile_words(batch.problem.tensor(tensor), sizes), rows),
-        _whole(_fanout(walk, level), rows),
+        _whole(_fanout(visits, level), rows),
         {kind: _whole(words, rows) for kind, words in total.items()},
         {kind: _whole(words, rows) for kind, words in busiest.items()},
         np.broadcast_to(np.asarray(pj, np.float64), (rows,)),
     )
 
 
-def _fanout(walk: Walk, level: int) -> Real:
+def _fanout(visits: VisitColumns, level: int) -> Real:
     """Instances of ``level`` in use: parts of the spatial loops outside it."""
     parts = [
         np.minimum(float(loop.parts), ceil_div(outside, step))
-        for loop, step, outside in zip(walk.places, walk.steps, walk.outside, strict=True)
+        for loop, step, outside in zip(visits.loops, visits.steps, visits.outside, strict=True)
         if loop.parts and loop.level < level
     ]
     return prod(parts, start=1.0)
 
 
-def _level_cycles(batch: NestBatch, walk: Walk, computing: Ints, plan: Plan) -> dict[str, Ints]:
+def _level_cycles(batch: NestBatch, visits: VisitColumns, computing: Ints, plan: Plan) -> dict[str, Ints]:
     cycles = {level.memory: computing for level in batch.skeleton.levels}
-    words = {move: walk.words(way) for move, way in plan.routes}
+    words = {transfer: visits.words(hoisting) for transfer, hoisting in plan.hoistings}
     for port in plan.coefficients.ports:
         memory = batch.hierarchy.memories[port.level].name
         load = np.ceil(port.load.of(words) * (1.0 - GUARD))

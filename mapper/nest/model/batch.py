@@ -37,11 +37,6 @@ class Skeleton:
 
     levels: tuple[LevelShape, ...]
 
-    @property
-    def loops(self) -> tuple[tuple[int, str], ...]:
-        """(level, dimension) of every temporal loop, outer to inner."""
-        return tuple((index, dim) for index, level in enumerate(self.levels) for dim in level.order)
-
 
 @dataclass(frozen=True, slots=True)
 class NestBatch:
@@ -53,8 +48,8 @@ class NestBatch:
     tiles: tuple[tuple[Column, ...], ...]
     """Per level, parallel to ``order``: step of each temporal loop, which is the tile it hands inward [elements].
 
-    Along the nest the steps of a dimension never grow and start at or below its size. Inside a spatial loop of ``size``
-    parts the tile is the ceil(size)-th part of the step outside; after all loops it is one element."""
+    Along the nest the steps of a dimension never grow and start at or below its size. Inside a spatial loop over
+    ``size`` parts the tile is ceil(step outside / size); after all loops it is one element."""
     rows: int
 
     def __len__(self) -> int:

@@ -10,11 +10,11 @@ from mapper.mapping.loop_nest import SpatialLoop
 from mapper.nest.model.accounting import Accounting
 from mapper.nest.model.batch import Skeleton
 from mapper.nest.model.hierarchy import Hierarchy
-from mapper.nest.model.hoisting import Route, places, route
+from mapper.nest.model.hoisting import Hoisting, hoisting_of, loops_of
 from mapper.nest.model.problem import NestProblem, NestTensor
 from mapper.nest.model.tile_counts import Real, as_number, ceil_div, chosen, larger
-from mapper.nest.model.transfers import Kept, Move, pairs, partial_words
-from mapper.nest.model.visit_columns import Walk, product
+from mapper.nest.model.transfers import Kept, Transfer, pairs, partial_words
+from mapper.nest.model.visit_columns import VisitColumns, product
 from workloads.iteration_space import Axis
 
 
@@ -29,7 +29,7 @@ class TileShape:
     """Loops outside that cut the tensor."""
     doubled: bool
     """Whether there are two tiles, unless one is the whole tensor."""
-    partial: tuple[Route, int] | None
+    partial: tuple[Hoisting, int] | None
     """Visits from inside, and words of an element that is visited more than once."""
 
 
@@ -48,7 +48,7 @@ def memory_shape(
 ) -> MemoryShape:
     """The tiles of ``level``."""
     kept = tuple(shape.kept for shape in skeleton.levels)
-    loops = [(index, loop) for index, loop in enumerate(places(skeleton)) if loop.level < level]
+    loops = [(index, loop) for index, loop in enumerate(loops_of(skeleton)) if loop.level < level]
     blocks = block_sizes(tuple(shape.spatial for shape in skeleton.levels), level, accounting)
     tensors = [tensor for tensor in problem.tensors if tensor.name in kept[level]]
     sources = []
@@ -60,29 +60,29 @@ def memory_shape(
     for tensor in tensors:
         doubled = accounting.double_buffer_capacity and tensor.name in skeleton.levels[level].double_buffered
         outer = tuple(index for index, loop in loops if loop.dim in tensor.dims)
-        move = partial_move(hierarchy, kept, level, accounting) if tensor.name == "output" else None
+        transfer = partial_transfer(hierarchy, kept, level, accounting) if tensor.name == "output" else None
         words = partial_words(hierarchy, level, accounting)
-        partial = None if move is None else (route(problem, skeleton, move), words)
+        partial = None if transfer is None else (hoisting_of(problem, skeleton, transfer), words)
         is_plain = all(axis.is_plain for axis in tensor.axes)
         plain = tuple(axis.dims[0] for axis in tensor.axes) if is_plain else None
         tiles.append(TileShape(tensor, plain, outer, doubled, partial))
     return MemoryShape(level, tuple(sources), tuple(tiles))
 
 
-def footprint(walk: Walk, shape: MemoryShape) -> Real:
+def footprint(visits: VisitColumns, shape: MemoryShape) -> Real:
     """Words that one instance of a memory holds."""
     sizes: dict[str, Real] = {}
     for dim, loop, block in shape.sources:
-        size = float(walk.problem.size(dim)) if loop is None else walk.steps[loop]
+        size = float(visits.problem.size(dim)) if loop is None else visits.steps[loop]
         sizes[dim] = ceil_div(size, float(block)) * float(block) if block > 1 else size
     total: Real = 0.0
     for tile in shape.tiles:
         words = tile_words(tile.tensor, sizes) if tile.plain is None else product([sizes[dim] for dim in tile.plain])
         if tile.partial is not None:
-            _, visits = walk.words(tile.partial[0])
-            words = words * chosen(visits > 1.0, float(tile.partial[1]), 1.0)
+            _, count = visits.words(tile.partial[0])
+            words = words * chosen(count > 1.0, float(tile.partial[1]), 1.0)
         if tile.doubled:
-            words = words * (1.0 + as_number(walk.any_moves(tile.outer)))
+            words = words * (1.0 + as_number(visits.any_moves(tile.outer)))
         total = words if isinstance(total, float) and total == 0.0 else total + words
     return total
 
@@ -108,9 +108,9 @@ def _extent(axis: Axis, sizes: Mapping[str, Real]) -> Real:
     return a * b - larger(a - first, 0.0) * larger(b - second, 0.0)
 
 
-def partial_move(hierarchy: Hierarchy, kept: Kept, level: int, accounting: Accounting) -> Move | None:
+def partial_transfer(hierarchy: Hierarchy, kept: Kept, level: int, accounting: Accounting) -> Transfer | None:
     """Visits of what ``level`` holds of the output that leave partial sums there, if those are wider than its words."""
     if partial_words(hierarchy, level, accounting) == 1:
         return None
     inner = next(child for tensor, outer, child in pairs(kept) if tensor == "output" and outer == level)
-    return Move("output", inner, level)
+    return Transfer("output", inner, level)

@@ -1,6 +1,6 @@
 """Cycles and energy of a batch of mappings.
 
-Both are linear in the words that move between neighbouring copies: `Coefficients` hold that map for one choice of keep
+Both are linear in the words that cross between neighbouring copies: `Coefficients` hold that map for one choice of keep
 sets and spatial loops, `evaluate` applies it to columns. Cycles are the larger of the array's steps and the load of
 the busiest port, rounded up: no latency, no fill, no interference between ports.
 """
@@ -17,12 +17,12 @@ import numpy as np
 from mapper.nest.model.accounting import Accounting
 from mapper.nest.model.batch import NestBatch, Skeleton
 from mapper.nest.model.capacity import MemoryShape, footprint, memory_shape
-from mapper.nest.model.hierarchy import Hierarchy
-from mapper.nest.model.hoisting import LoopPlace, Route, route
+from mapper.nest.model.hierarchy import Hierarchy, Memory
+from mapper.nest.model.hoisting import Hoisting, NestLoop, hoisting_of
 from mapper.nest.model.problem import NestProblem
 from mapper.nest.model.tile_counts import Real, as_number, larger
-from mapper.nest.model.transfers import Flow, Kept, Kind, Move, Spread, canonical, flows, pairs
-from mapper.nest.model.visit_columns import Mask, Term, Walk
+from mapper.nest.model.transfers import Flow, Kept, Kind, Spread, Transfer, canonical, flows, pairs
+from mapper.nest.model.visit_columns import Mask, Term, VisitColumns
 from simulator.arrays import Bools, Floats, Ints
 
 GUARD = 1e-12
@@ -37,27 +37,27 @@ _KINDS: Mapping[str, frozenset[Kind]] = {
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """constant + sum of coefficient x words of a move."""
+    """constant + sum of coefficient x words of a transfer."""
 
-    terms: tuple[tuple[Move, float], ...]
+    terms: tuple[tuple[Transfer, float], ...]
     constant: float = 0.0
 
     @classmethod
-    def collected(cls, terms: Sequence[tuple[Move, float]], constant: float = 0.0) -> Linear:
-        """With one term per move, in the order of ``terms``."""
-        total: dict[Move, float] = {}
-        for move, factor in terms:
-            total[move] = total.get(move, 0.0) + factor
-        return cls(tuple((move, factor) for move, factor in total.items() if factor != 0.0), constant)
+    def collected(cls, terms: Sequence[tuple[Transfer, float]], constant: float = 0.0) -> Linear:
+        """With one term per transfer, in the order of ``terms``."""
+        total: dict[Transfer, float] = {}
+        for transfer, factor in terms:
+            total[transfer] = total.get(transfer, 0.0) + factor
+        return cls(tuple((transfer, factor) for transfer, factor in total.items() if factor != 0.0), constant)
 
-    def of(self, words: Mapping[Move, Term]) -> Real:
-        """The value for words of moves, each a constant times a column.
+    def of(self, words: Mapping[Transfer, Term]) -> Real:
+        """The value for words of transfers, each a constant times a column.
 
         Added in one order, so that a value that is known for all rows gives the same bits as a column of it.
         """
         total: Real = 0.0
-        for move, factor in self.terms:
-            scale, values = words[move]
+        for transfer, factor in self.terms:
+            scale, values = words[transfer]
             term = values * (factor * scale)
             total = np.add(total, term, out=term) if isinstance(term, np.ndarray) else total + term
         return total + self.constant if self.constant else total
@@ -68,14 +68,14 @@ class Port:
     """Cycles that one port of the busiest instance of a memory needs."""
 
     level: int
-    """The first level of its room."""
+    """The first level of its physical memory."""
     kind: str
     """read, write or shared."""
     load: Linear
 
 
 @dataclass(frozen=True, slots=True)
-class Serial:
+class SerialTransfers:
     """Cycles of transfers of ``tensor`` to and from ``level``: added to the array's steps unless the tile is whole."""
 
     level: int
@@ -87,11 +87,11 @@ class Serial:
 class Coefficients:
     """Energy and port loads as functions of the words moved."""
 
-    moves: tuple[Move, ...]
-    """Every move that occurs."""
+    transfers: tuple[Transfer, ...]
+    """Every transfer that occurs."""
     energy_pj: Linear
     ports: tuple[Port, ...]
-    serial: tuple[Serial, ...]
+    serial: tuple[SerialTransfers, ...]
     """Of all tensors in memories with one instance; those that are double-buffered do not count."""
 
     @classmethod
@@ -100,7 +100,7 @@ class Coefficients:
     ) -> Coefficients:
         """Coefficients for one choice of keep sets and spatial loops, per level outermost first.
 
-        All are at least zero except those of ``distinct`` moves, which do not depend on tiles and orders as long as
+        All are at least zero except those of ``distinct`` transfers, which do not depend on tiles and orders as long as
         no irrelevant dimension of the output is spread over instances of its own copy.
         """
         return _coefficients(problem, hierarchy, kept, spatial, accounting)
@@ -111,39 +111,43 @@ def _coefficients(
     problem: NestProblem, hierarchy: Hierarchy, kept: Kept, spatial: Spread, accounting: Accounting
 ) -> Coefficients:
     every = flows(problem, hierarchy, kept, spatial, accounting)
-    found = [replace(flow, move=canonical(flow.move, problem, spatial)) for flow in every]
-    price = {"read": "read_pj", "fill": "write_pj", "update": "write_pj"}
-    terms = [(flow.move, flow.weight * getattr(hierarchy.memories[flow.level], price[flow.kind])) for flow in found]
+    merged = [replace(flow, transfer=canonical(flow.transfer, problem, spatial)) for flow in every]
+    terms = [(flow.transfer, flow.weight * _access_pj(hierarchy.memories[flow.level], flow.kind)) for flow in merged]
     energy = Linear.collected(terms, problem.macs * hierarchy.mac_pj)
     ports = tuple(_ports(hierarchy, every, problem, spatial))
-    serial = tuple(_serial(hierarchy, kept, found)) if accounting.serial_transfers else ()
+    serial = tuple(_serial(hierarchy, kept, merged)) if accounting.serial_transfers else ()
     linear = [energy, *(port.load for port in ports), *(item.load for item in serial)]
-    moves = tuple(dict.fromkeys(move for line in linear for move, _ in line.terms))
-    return Coefficients(moves, energy, ports, serial)
+    transfers = tuple(dict.fromkeys(transfer for line in linear for transfer, _ in line.terms))
+    return Coefficients(transfers, energy, ports, serial)
 
 
-def _ports(hierarchy: Hierarchy, found: Sequence[Flow], problem: NestProblem, spatial: Spread) -> list[Port]:
-    """Levels of one room share its ports; the first of them stands for all."""
+def _access_pj(memory: Memory, kind: Kind) -> float:
+    """Energy of one access. [pJ]"""
+    return memory.read_pj if kind == "read" else memory.write_pj
+
+
+def _ports(hierarchy: Hierarchy, every: Sequence[Flow], problem: NestProblem, spatial: Spread) -> list[Port]:
+    """Levels of one physical memory share its ports; the first of them stands for all."""
     ports = []
-    rooms = [memory.place for memory in hierarchy.memories]
+    owners = [memory.physical for memory in hierarchy.memories]
     for level, memory in enumerate(hierarchy.memories):
-        if level != rooms.index(memory.place):
+        if level != owners.index(memory.physical):
             continue
         shared = memory.shared_rate
         for kind, rate in memory.ports:
             if kind != "shared" and shared is not None and shared <= rate:
                 continue  # the shared limit is reached first
             terms = [
-                (canonical(replace(flow.move, busiest=memory.instances > 1), problem, spatial), flow.weight / rate)
-                for flow in found
-                if rooms[flow.level] == memory.place and flow.kind in _KINDS[kind]
+                (canonical(replace(flow.transfer, busiest=memory.instances > 1), problem, spatial), flow.weight / rate)
+                for flow in every
+                if owners[flow.level] == memory.physical and flow.kind in _KINDS[kind]
             ]
             if terms:
                 ports.append(Port(level, kind, Linear.collected(terms)))
     return ports
 
 
-def _serial(hierarchy: Hierarchy, kept: Kept, found: Sequence[Flow]) -> list[Serial]:
+def _serial(hierarchy: Hierarchy, kept: Kept, every: Sequence[Flow]) -> list[SerialTransfers]:
     """What the outer copy does for the inner one takes the time of its port."""
     serial = []
     for tensor, parent, child in pairs(kept):
@@ -152,12 +156,12 @@ def _serial(hierarchy: Hierarchy, kept: Kept, found: Sequence[Flow]) -> list[Ser
         memory = hierarchy.memories[parent]
         rates = {"read": memory.shared_rate or memory.read_rate, "update": memory.shared_rate or memory.write_rate}
         terms = []
-        for flow in found:
+        for flow in every:
             rate = rates.get(flow.kind)
             if flow.level == parent and flow.tensor == tensor and flow.pair == (parent, child) and rate:
-                terms.append((flow.move, flow.weight / rate))
+                terms.append((flow.transfer, flow.weight / rate))
         if terms:
-            serial.append(Serial(child, tensor, Linear.collected(terms)))
+            serial.append(SerialTransfers(child, tensor, Linear.collected(terms)))
     return serial
 
 
@@ -186,11 +190,11 @@ class Plan:
     """What all batches with one skeleton have in common."""
 
     coefficients: Coefficients
-    routes: tuple[tuple[Move, Route], ...]
-    """Of every move that the coefficients name."""
-    serial: tuple[Serial, ...]
+    hoistings: tuple[tuple[Transfer, Hoisting], ...]
+    """Of every transfer that the coefficients name."""
+    serial: tuple[SerialTransfers, ...]
     """Transfers that do not overlap with computing."""
-    stationary: tuple[tuple[str, Route], ...]
+    stationary: tuple[tuple[str, Hoisting], ...]
     """Tensors in the innermost memory, if changing them takes a least time."""
     memories: tuple[MemoryShape, ...]
     """Bounded memories that keep something."""
@@ -204,17 +208,17 @@ def plan_of(problem: NestProblem, hierarchy: Hierarchy, skeleton: Skeleton, acco
     coefficients = Coefficients.of(problem, hierarchy, kept, spatial, accounting)
     serial = tuple(item for item in coefficients.serial if item.tensor not in levels[item.level].double_buffered)
     loads = [*(port.load for port in coefficients.ports), *(item.load for item in serial)]
-    moves = dict.fromkeys(move for line in (coefficients.energy_pj, *loads) for move, _ in line.terms)
+    transfers = dict.fromkeys(transfer for line in (coefficients.energy_pj, *loads) for transfer, _ in line.terms)
     innermost = len(levels) - 1
     stationary = tuple(
-        (tensor, route(problem, skeleton, Move(tensor, innermost, 0)))
+        (tensor, hoisting_of(problem, skeleton, Transfer(tensor, innermost, 0)))
         for tensor, outer, child in pairs(kept)
         if accounting.min_pair_cycles and outer is not None and child == innermost
     )
     bounded = (level for level, memory in enumerate(hierarchy.memories) if memory.entries is not None and kept[level])
     return Plan(
         coefficients,
-        tuple((move, route(problem, skeleton, move)) for move in moves),
+        tuple((transfer, hoisting_of(problem, skeleton, transfer)) for transfer in transfers),
         serial,
         stationary,
         tuple(memory_shape(problem, hierarchy, skeleton, level, accounting) for level in bounded),
@@ -227,57 +231,57 @@ def evaluate(batch: NestBatch, accounting: Accounting) -> NestCosts:
     A column per mapping, no loop over mappings; one mapping is a batch of one and gives the same bits.
     """
     plan = plan_of(batch.problem, batch.hierarchy, batch.skeleton, accounting)
-    walk = Walk(batch, even=accounting.ragged == "perfect")
-    moved = {move: walk.words(way) for move, way in plan.routes}
-    valid: Mask = _divides(walk) if accounting.ragged == "perfect" else True
+    visits = VisitColumns(batch, even=accounting.ragged == "perfect")
+    moved = {transfer: visits.words(hoisting) for transfer, hoisting in plan.hoistings}
+    valid: Mask = _divides(visits) if accounting.ragged == "perfect" else True
     taken: dict[str, Real] = {}
-    rooms: dict[str, tuple[Real, float]] = {}
+    totals: dict[str, tuple[Real, float]] = {}
     for shape in plan.memories:
         memory = batch.hierarchy.memories[shape.level]
-        words = taken[memory.name] = footprint(walk, shape)
-        others, _ = rooms.get(memory.place, (0.0, 0.0))
-        rooms[memory.place] = (words + others if memory.room else words), float(memory.entries or 0)
-    for total, entries in rooms.values():
+        words = taken[memory.name] = footprint(visits, shape)
+        before, _ = totals.get(memory.physical, (0.0, 0.0))
+        totals[memory.physical] = (words + before if memory.part_of else words), float(memory.entries or 0)
+    for total, entries in totals.values():
         valid = valid & (total <= entries)
     return NestCosts(
-        _full(_cycles(walk, plan, moved, accounting), len(batch)).astype(np.int64),
+        _full(_cycles(visits, plan, moved, accounting), len(batch)).astype(np.int64),
         _full(plan.coefficients.energy_pj.of(moved), len(batch)),
         {name: _full(value, len(batch)) for name, value in taken.items()},
         np.broadcast_to(np.asarray(valid), (len(batch),)),
     )
 
 
-def _cycles(walk: Walk, plan: Plan, words: Mapping[Move, Term], accounting: Accounting) -> Real:
+def _cycles(visits: VisitColumns, plan: Plan, words: Mapping[Transfer, Term], accounting: Accounting) -> Real:
     """Steps of the array and transfers that wait for it, or the load of the busiest port. [cycles]"""
-    cycles = steps(walk, plan, accounting)
+    cycles = steps(visits, plan, accounting)
     for item in plan.serial:
-        cycles = cycles + as_number(walk.is_cut(item.level, item.tensor)) * item.load.of(words)
+        cycles = cycles + as_number(visits.is_cut(item.level, item.tensor)) * item.load.of(words)
     busiest: Real = 0.0
     for port in plan.coefficients.ports:
         load = port.load.of(words)
         busiest = load if isinstance(busiest, float) and busiest == 0.0 else larger(busiest, load)
-    found = larger(cycles, busiest * (1.0 - GUARD))
-    return np.ceil(found, out=found) if isinstance(found, np.ndarray) else float(math.ceil(found))
+    longest = larger(cycles, busiest * (1.0 - GUARD))
+    return np.ceil(longest, out=longest) if isinstance(longest, np.ndarray) else float(math.ceil(longest))
 
 
-def steps(walk: Walk, plan: Plan, accounting: Accounting) -> Real:
+def steps(visits: VisitColumns, plan: Plan, accounting: Accounting) -> Real:
     """Cycles in which the array computes, waiting for the next tile included where the accounting says so."""
-    longest = walk.array_steps()
-    for tensor, way in plan.stationary:
-        longest = larger(longest, walk.paired_steps(way, tensor, accounting.min_pair_cycles))
+    longest = visits.array_steps()
+    for tensor, hoisting in plan.stationary:
+        longest = larger(longest, visits.paired_steps(hoisting, tensor, accounting.min_pair_cycles))
     return longest
 
 
-def _divides(walk: Walk) -> Mask:
+def _divides(visits: VisitColumns) -> Mask:
     """Whether every tile divides the one outside, and spatial loops use all their parts."""
     every: Mask = True
-    for loop, step, outside in zip(walk.places, walk.steps, walk.outside, strict=True):
+    for loop, step, outside in zip(visits.loops, visits.steps, visits.outside, strict=True):
         if loop.parts or not (isinstance(step, float) and step == 1.0):
             every = every & divides(loop, step, outside)
     return every
 
 
-def divides(loop: LoopPlace, step: Real, outside: Real) -> Mask:
+def divides(loop: NestLoop, step: Real, outside: Real) -> Mask:
     """Whether the tiles of one loop cover the one outside without a rest."""
     if loop.parts:
         return outside == step * loop.parts

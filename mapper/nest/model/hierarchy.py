@@ -41,13 +41,13 @@ class Memory:
     """Energy of reading a word."""
     write_pj: float = 0.0
     """Energy of a fill or an update of a word."""
-    room: str | None = None
-    """Memory whose capacity and ports it shares with others of the same room; None: it is its own."""
+    part_of: str | None = None
+    """Physical memory whose capacity and ports it shares with other levels; None: it is one of its own."""
 
     @property
-    def place(self) -> str:
+    def physical(self) -> str:
         """Name of the physical memory."""
-        return self.room or self.name
+        return self.part_of or self.name
 
     @property
     def ports(self) -> tuple[tuple[str, float], ...]:
@@ -87,7 +87,7 @@ class Hierarchy:
         return self.names.index(memory)
 
     def uneven(self, memory: str, order: Sequence[str]) -> Hierarchy:
-        """One virtual level per tensor of ``order`` (outermost first) instead of ``memory``, all in its room.
+        """One virtual level per tensor of ``order`` (outermost first) instead of ``memory``, all parts of it.
 
         So each tensor of one memory can be held at its own loop depth: loops between two virtual levels lie outside the
         tile of the one and inside that of the other. Capacity and ports are shared.
@@ -96,9 +96,11 @@ class Hierarchy:
         unknown = sorted(set(order) - whole.keeps)
         if unknown or len(set(order)) < len(order) or not order:
             raise MappingError(f"{memory}: order {', '.join(order)} must name its tensors, each once")
-        levels = [replace(whole, name=f"{memory}_{tensor}", keeps=frozenset({tensor}), room=memory) for tensor in order]
-        place = self.index(memory)
-        return replace(self, memories=(*self.memories[:place], *levels, *self.memories[place + 1 :]))
+        levels = [
+            replace(whole, name=f"{memory}_{tensor}", keeps=frozenset({tensor}), part_of=memory) for tensor in order
+        ]
+        position = self.index(memory)
+        return replace(self, memories=(*self.memories[:position], *levels, *self.memories[position + 1 :]))
 
     @classmethod
     def of(cls, spec: HardwareSpec, energy: EnergyModel) -> Hierarchy:
@@ -145,6 +147,6 @@ def _byte_prices(spec: HardwareSpec, energy: EnergyModel, memory: str) -> tuple[
         assert spec.l2 is not None
         return pj["l2", "read"] / spec.l2.line_bytes, pj["l2", "write"] / spec.l2.line_bytes
     if memory in ("scratchpad", "accumulator"):
-        row_bytes: int = getattr(spec, memory).row_bytes
+        row_bytes = spec.scratchpad.row_bytes if memory == "scratchpad" else spec.accumulator.row_bytes
         return pj[memory, "read_row"] / row_bytes, pj[memory, "write_row"] / row_bytes
     return 0.0, 0.0

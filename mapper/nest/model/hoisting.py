@@ -1,7 +1,7 @@
-"""For one skeleton: which loops count for which move, worked out once and not for every batch.
+"""For one skeleton: which loops count for which transfer, worked out once and not for every batch.
 
 A tensor's tile is moved at one place of the nest: outside the innermost run of loops that leave it in place. Whether a
-loop over a relevant dimension has one trip, and so leaves it in place too, depends on the tiles; hence a move has
+loop over a relevant dimension has one trip, and so leaves it in place too, depends on the tiles; hence a transfer has
 stages, from few counted loops to many, and every mapping takes the last stage one of whose ``loops`` makes trips.
 """
 
@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from mapper.nest.model.batch import Skeleton
 from mapper.nest.model.problem import NestProblem
-from mapper.nest.model.transfers import Move
+from mapper.nest.model.transfers import Transfer
 from workloads.iteration_space import Axis
 
 Path: TypeAlias = tuple[str, tuple[tuple[int, bool], ...]]
@@ -22,7 +22,7 @@ Path: TypeAlias = tuple[str, tuple[tuple[int, bool], ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class LoopPlace:
+class NestLoop:
     """One loop of a skeleton."""
 
     level: int
@@ -44,8 +44,8 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """How the words of one move come about."""
+class Hoisting:
+    """How the words of one transfer are counted."""
 
     stages: tuple[Stage, ...]
     elements: float
@@ -57,56 +57,56 @@ class Route:
 
 
 @lru_cache(maxsize=8192)
-def places(skeleton: Skeleton) -> tuple[LoopPlace, ...]:
+def loops_of(skeleton: Skeleton) -> tuple[NestLoop, ...]:
     """All loops, outer to inner; at each level the temporal ones, then the spatial ones."""
-    found: list[LoopPlace] = []
+    loops: list[NestLoop] = []
     for index, level in enumerate(skeleton.levels):
-        found += [LoopPlace(index, dim, 0) for dim in level.order]
-        found += [LoopPlace(index, loop.dim, loop.size) for loop in level.spatial]
-    return tuple(found)
+        loops += [NestLoop(index, dim, 0) for dim in level.order]
+        loops += [NestLoop(index, loop.dim, loop.size) for loop in level.spatial]
+    return tuple(loops)
 
 
 @lru_cache(maxsize=8192)
 def step_paths(problem: NestProblem, skeleton: Skeleton) -> tuple[Path, ...]:
     """All loops of each dimension; trips of temporal ones count: the steps of the array."""
-    loops = places(skeleton)
+    loops = loops_of(skeleton)
     return tuple(
         (dim, tuple((index, not loop.parts) for index, loop in enumerate(loops) if loop.dim == dim))
         for dim in problem.names
     )
 
 
-def route(problem: NestProblem, skeleton: Skeleton, move: Move) -> Route:
-    """The route of one move."""
-    loops, tensor = places(skeleton), problem.tensor(move.tensor)
+def hoisting_of(problem: NestProblem, skeleton: Skeleton, transfer: Transfer) -> Hoisting:
+    """The route of one transfer."""
+    loops, tensor = loops_of(skeleton), problem.tensor(transfer.tensor)
     elements, covered, halos = 1.0, list[Path](), []
     for axis in tensor.axes:
-        paths = [_relevant(loops, move, dim) for dim in axis.dims]
+        paths = [_relevant(loops, transfer, dim) for dim in axis.dims]
         if not axis.is_plain:
             halos.append((axis, paths[0], paths[1]))
         elif all(counted for _, counted in paths[0][1]):
             elements *= problem.size(axis.dims[0])
         else:
             covered.append(paths[0])
-    return Route(tuple(_stages(problem, skeleton, move)), elements, tuple(covered), tuple(halos))
+    return Hoisting(tuple(_stages(problem, skeleton, transfer)), elements, tuple(covered), tuple(halos))
 
 
-def _stages(problem: NestProblem, skeleton: Skeleton, move: Move) -> list[Stage]:
-    loops, irrelevant = places(skeleton), problem.irrelevant(move.tensor)
+def _stages(problem: NestProblem, skeleton: Skeleton, transfer: Transfer) -> list[Stage]:
+    loops, irrelevant = loops_of(skeleton), problem.irrelevant(transfer.tensor)
     dims = [dim for dim in problem.names if dim in irrelevant]
 
     def stage(position: int, moving: Sequence[int]) -> Stage:
-        paths = tuple(path for dim in dims if (path := _irrelevant(loops, move, dim, position))[1])
+        paths = tuple(path for dim in dims if (path := _irrelevant(loops, transfer, dim, position))[1])
         return Stage(tuple(moving), position, paths)
 
-    if move.distinct:
+    if transfer.distinct:
         return [stage(0, ())]
-    if move.child == len(skeleton.levels):
+    if transfer.child == len(skeleton.levels):
         return [stage(len(loops), ())]
     stages = [stage(0, ())]
     position, moving = 0, list[int]()
     for index, loop in enumerate(loops):
-        if loop.parts or loop.level >= move.child:
+        if loop.parts or loop.level >= transfer.child:
             continue
         if loop.dim not in irrelevant:
             moving += [index] if position else []
@@ -119,23 +119,23 @@ def _stages(problem: NestProblem, skeleton: Skeleton, move: Move) -> list[Stage]
     return stages
 
 
-def _irrelevant(loops: Sequence[LoopPlace], move: Move, dim: str, position: int) -> Path:
+def _irrelevant(loops: Sequence[NestLoop], transfer: Transfer, dim: str, position: int) -> Path:
     """Tiles of an irrelevant dimension outside the inner copy, counted up to the hoisting position."""
     cuts = [
-        (index, (loop.level < move.spread and not move.busiest) if loop.parts else index < position)
+        (index, (loop.level < transfer.spread and not transfer.busiest) if loop.parts else index < position)
         for index, loop in enumerate(loops)
-        if loop.dim == dim and loop.level < move.child
+        if loop.dim == dim and loop.level < transfer.child
     ]
     while cuts and not cuts[-1][1]:
         cuts.pop()
     return dim, tuple(cuts)
 
 
-def _relevant(loops: Sequence[LoopPlace], move: Move, dim: str) -> Path:
+def _relevant(loops: Sequence[NestLoop], transfer: Transfer, dim: str) -> Path:
     """Tiles of a relevant dimension outside the inner copy: every one is moved."""
     cuts = (
-        (index, not (loop.parts and move.busiest and loop.level < move.spread))
+        (index, not (loop.parts and transfer.busiest and loop.level < transfer.spread))
         for index, loop in enumerate(loops)
-        if loop.dim == dim and loop.level < move.child
+        if loop.dim == dim and loop.level < transfer.child
     )
     return dim, tuple(cuts)

@@ -36,15 +36,15 @@ def larger(a: Real, b: Real) -> Real:
     """Maximum."""
     if isinstance(a, float) and isinstance(b, float):
         return max(a, b)
-    found: Floats = np.maximum(a, b)
-    return found
+    maximum: Floats = np.maximum(a, b)
+    return maximum
 
 
 def chosen(where: Bools | bool, a: Real, b: Real) -> Real:
     """``a`` where the mask says so, ``b`` elsewhere."""
     if isinstance(where, np.ndarray):
-        found: Floats = np.where(where, a, b)
-        return found
+        values: Floats = np.where(where, a, b)
+        return values
     return a if where else b
 
 
@@ -82,10 +82,10 @@ class TileCounts:
 
     def cut(self, step: Real, counted: bool) -> TileCounts:
         """The tiles after one more loop; the same object for the same question."""
-        found = self._inner[counted]
-        if found is None:
-            found = self._inner[counted] = type(self)(self, step, counted)
-        return found
+        inner = self._inner[counted]
+        if inner is None:
+            inner = self._inner[counted] = type(self)(self, step, counted)
+        return inner
 
     @property
     def _single(self) -> bool:

@@ -1,8 +1,9 @@
 """Which words move, and who pays for them.
 
 A tensor has copies in the memories that keep it; between neighbouring copies (and between the innermost and the
-multipliers) its tiles move. How often is one number per pair, a `Move`; reads, fills and updates of every memory are
-sums of such numbers (`Flow`), whatever the loop order. So energy and the load of every port are linear in the moves.
+multipliers) its tiles are transferred. How often is one number per pair, a `Transfer`; reads, fills and updates of
+every memory are sums of such numbers (`Flow`), whatever the loop order. So energy and the load of every port are linear
+in the words transferred.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Kind: TypeAlias = Literal["read", "fill", "update"]
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Transfer:
     """Words of a tensor that cross between two copies, or the elements that a copy ever holds.
 
     words = elements (each tile with its halo) x product over irrelevant dimensions of c(dimension), where c counts the
@@ -46,15 +47,15 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """``weight`` x words of move ``move`` are accesses of one kind to ``tensor`` at ``level``."""
+    """``weight`` x words of ``transfer`` are accesses of one kind to ``tensor`` at ``level``."""
 
     level: int
     tensor: str
     kind: Kind
-    move: Move
+    transfer: Transfer
     weight: float
     pair: tuple[int, int]
-    """Levels of the outer and the inner copy between which the words move."""
+    """Levels of the outer and the inner copy between which the words transfer."""
 
 
 def pairs(kept: Kept) -> Iterator[tuple[str, int | None, int]]:
@@ -80,18 +81,21 @@ def partial_words(hierarchy: Hierarchy, level: int, accounting: Accounting) -> i
 def flows(
     problem: NestProblem, hierarchy: Hierarchy, kept: Kept, spatial: Spread, accounting: Accounting
 ) -> tuple[Flow, ...]:
-    """Reads, fills and updates of every memory as sums of moves; rules 4 to 7 of Timeloop and their alternatives."""
-    found: list[Flow] = []
+    """Return reads, fills and updates of every memory as sums of transfers.
+
+    These are rules 4 to 7 of Timeloop and their alternatives.
+    """
+    every: list[Flow] = []
     for tensor, parent, child in pairs(kept):
         if parent is None:
             continue
         if tensor == "output":
-            found += _output(problem, hierarchy, spatial, accounting, parent, child)
+            every += _output(problem, hierarchy, spatial, accounting, parent, child)
             continue
-        found.append(Flow(parent, tensor, "read", Move(tensor, child, parent), 1.0, (parent, child)))
+        every.append(Flow(parent, tensor, "read", Transfer(tensor, child, parent), 1.0, (parent, child)))
         if child < len(kept):
-            found.append(Flow(child, tensor, "fill", Move(tensor, child, child), 1.0, (parent, child)))
-    return tuple(found)
+            every.append(Flow(child, tensor, "fill", Transfer(tensor, child, child), 1.0, (parent, child)))
+    return tuple(every)
 
 
 def _output(
@@ -105,7 +109,7 @@ def _output(
     first = 1.0 if accounting.first_read_elision else 0.0
     pair = parent, child
     width = partial_words(hierarchy, parent, accounting)
-    moved, held = Move("output", child, parent), Move("output", parent, parent, distinct=True)
+    moved, held = Transfer("output", child, parent), Transfer("output", parent, parent, distinct=True)
     yield Flow(parent, "output", "update", moved, width, pair)
     if width > 1 and not _is_spread(problem, spatial, parent):
         yield Flow(parent, "output", "update", held, 1.0 - width, pair)
@@ -114,7 +118,7 @@ def _output(
     if child == len(spatial):
         return
     width = partial_words(hierarchy, child, accounting)
-    moved, held = Move("output", child, child), Move("output", child, child, distinct=True)
+    moved, held = Transfer("output", child, child), Transfer("output", child, child, distinct=True)
     yield Flow(child, "output", "fill", moved, width, pair)
     yield Flow(child, "output", "fill", held, -width * first, pair)
     if accounting.drain_reads:
@@ -123,14 +127,14 @@ def _output(
             yield Flow(child, "output", "read", held, 1.0 - width, pair)
 
 
-def canonical(move: Move, problem: NestProblem, spatial: Spread) -> Move:
+def canonical(transfer: Transfer, problem: NestProblem, spatial: Spread) -> Transfer:
     """The same words under one name: spatial loops that the tensor's tiles do not share make no difference."""
-    if move.busiest:
-        return move
-    irrelevant, spread = problem.irrelevant(move.tensor), move.spread
+    if transfer.busiest:
+        return transfer
+    irrelevant, spread = problem.irrelevant(transfer.tensor), transfer.spread
     while spread and not any(loop.dim in irrelevant for loop in spatial[spread - 1]):
         spread -= 1
-    return replace(move, spread=spread, child=spread if move.distinct else move.child)
+    return replace(transfer, spread=spread, child=spread if transfer.distinct else transfer.child)
 
 
 def _is_spread(problem: NestProblem, spatial: Spread, level: int) -> bool:

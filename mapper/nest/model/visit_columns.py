@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mapper.nest.model.batch import NestBatch
-from mapper.nest.model.hoisting import Path, Route, places, step_paths
+from mapper.nest.model.hoisting import Hoisting, Path, loops_of, step_paths
 from mapper.nest.model.tile_counts import EvenTileCounts, Real, TileCounts, ceil_div, chosen, column, larger, weighted
 from simulator.arrays import Bools, Ints
 from workloads.iteration_space import Axis
@@ -18,13 +18,13 @@ Term: TypeAlias = tuple[float, Real]
 """Constant factor and column: their product is the value."""
 
 
-class Walk:
+class VisitColumns:
     """The nests of a batch; every quantity is computed when first asked for, and once."""
 
     def __init__(self, batch: NestBatch, *, even: bool = False) -> None:
         """``even``: every step divides the one outside, which is not checked here."""
         self.problem, self.skeleton, self.depth = batch.problem, batch.skeleton, len(batch.skeleton.levels)
-        self.places = places(batch.skeleton)
+        self.loops = loops_of(batch.skeleton)
         root = EvenTileCounts if even else TileCounts
         self._whole: dict[str, TileCounts] = {dim: root.whole(float(size)) for dim, size in self.problem.dims}
         self.steps: list[Real] = []
@@ -37,32 +37,32 @@ class Walk:
     def _read(self, batch: NestBatch) -> None:
         extent: dict[str, Real] = {dim: float(size) for dim, size in self.problem.dims}
         temporal = (_column(tile, batch.rows) for level in batch.tiles for tile in level)
-        for loop in self.places:
+        for loop in self.loops:
             outside = extent[loop.dim]
             step = ceil_div(outside, float(loop.parts)) if loop.parts else next(temporal)
             self.outside.append(outside)
             self.steps.append(step)
             extent[loop.dim] = step
 
-    def words(self, route: Route) -> Term:
+    def words(self, hoisting: Hoisting) -> Term:
         """Words moved, as a constant times a column."""
         term = self.hoisted(
-            route, lambda stage: product([self.tiles(path).number for path in route.stages[stage].paths])
+            hoisting, lambda stage: product([self.tiles(path).number for path in hoisting.stages[stage].paths])
         )
-        for path in route.covered:
+        for path in hoisting.covered:
             term = term * self.tiles(path).covered
-        for axis, first, second in route.halos:
+        for axis, first, second in hoisting.halos:
             term = term * self._halo(axis, self.tiles(first), self.tiles(second))
-        return route.elements, term
+        return hoisting.elements, term
 
-    def hoisted(self, route: Route, value: Callable[[int], Real]) -> Real:
+    def hoisted(self, hoisting: Hoisting, value: Callable[[int], Real]) -> Real:
         """``value`` of the stage that each mapping is in."""
-        found = value(0)
-        for number, stage in enumerate(route.stages[1:], 1):
+        result = value(0)
+        for number, stage in enumerate(hoisting.stages[1:], 1):
             moves = self.any_moves(stage.loops)
             if moves is not False:
-                found = chosen(moves, value(number), found)
-        return found
+                result = chosen(moves, value(number), result)
+        return result
 
     def tiles(self, path: Path) -> TileCounts:
         """Tiles after the loops of a path."""
@@ -74,51 +74,51 @@ class Walk:
 
     def any_moves(self, loops: Iterable[int]) -> Mask:
         """Whether at least one of some loops has more than one trip."""
-        found: Mask = False
+        any_moves: Mask = False
         for index in loops:
             if index not in self._masks:
                 self._masks[index] = self.steps[index] < self.outside[index]
-            found = self._masks[index] if found is False else found | self._masks[index]
-        return found
+            any_moves = self._masks[index] if any_moves is False else any_moves | self._masks[index]
+        return any_moves
 
     def tile(self, level: int, dim: str) -> Real:
         """Largest extent of ``dim`` inside one instance of ``level`` [elements]."""
-        found: Real = self._whole[dim].step
-        for loop, step in zip(self.places, self.steps, strict=True):
+        extent: Real = self._whole[dim].step
+        for loop, step in zip(self.loops, self.steps, strict=True):
             if loop.dim == dim and loop.level < level:
-                found = step
-        return found
+                extent = step
+        return extent
 
     def is_cut(self, level: int, tensor: str) -> Mask:
         """Whether a tile of ``tensor`` at ``level`` is less than the whole tensor."""
         irrelevant = self.problem.irrelevant(tensor)
-        outside = (index for index, loop in enumerate(self.places) if loop.level < level and loop.dim not in irrelevant)
+        outside = (index for index, loop in enumerate(self.loops) if loop.level < level and loop.dim not in irrelevant)
         return self.any_moves(outside)
 
     def array_steps(self) -> Real:
         """Steps of the array: trips of all temporal loops, each as many as its busiest instance makes."""
         return product([self.tiles(path).number for path in step_paths(self.problem, self.skeleton)])
 
-    def paired_steps(self, route: Route, tensor: str, least: int) -> Real:
+    def paired_steps(self, hoisting: Hoisting, tensor: str, least: int) -> Real:
         """As `array_steps`, where every visit of a tile of ``tensor`` in the innermost memory lasts ``least`` or more.
 
-        ``route`` is that of the tensor's move to the innermost memory.
+        ``hoisting`` is that of the tensor's transfer to the innermost memory.
         """
 
         def lasting(stage: int) -> Real:
             stays: list[tuple[Real, Real]] = [(1.0, 1.0)]
             for dim in self._whole:
-                runs = self._runs(dim, tensor, route.stages[stage].position)
+                runs = self._runs(dim, tensor, hoisting.stages[stage].position)
                 stays = [(length * run, many * more) for length, many in stays for run, more in runs]
             return weighted([(larger(length, float(least)), many) for length, many in stays])
 
-        return self.hoisted(route, lasting)
+        return self.hoisted(hoisting, lasting)
 
     def _runs(self, dim: str, tensor: str, position: int) -> list[tuple[Real, Real]]:
         """(trips inside, how many) of the visits that one dimension makes to the innermost memory."""
         tiles, inner = self._whole[dim], list[int]()
-        limit = position if dim in self.problem.irrelevant(tensor) else len(self.places)
-        for index, loop in enumerate(self.places):
+        limit = position if dim in self.problem.irrelevant(tensor) else len(self.loops)
+        for index, loop in enumerate(self.loops):
             if loop.dim != dim:
                 continue
             if inner or loop.level >= self.depth - 1 or (index >= limit and not loop.parts):
@@ -133,7 +133,7 @@ class Walk:
         """Trips of the temporal ones of ``loops`` over a tile."""
         tiles: TileCounts = TileCounts.whole(size)
         for index in loops:
-            tiles = tiles.cut(self.steps[index], not self.places[index].parts)
+            tiles = tiles.cut(self.steps[index], not self.loops[index].parts)
         return tiles.number
 
     def _halo(self, axis: Axis, a: TileCounts, b: TileCounts) -> Real:
@@ -144,10 +144,10 @@ class Walk:
 
 def product(factors: Iterable[Real]) -> Real:
     """Product; 1 if there are none."""
-    found: Real = 1.0
+    result: Real = 1.0
     for factor in factors:
-        found = factor if isinstance(found, float) and found == 1.0 else found * factor
-    return found
+        result = factor if isinstance(result, float) and result == 1.0 else result * factor
+    return result
 
 
 def _column(tile: Ints | int, rows: int) -> Real:

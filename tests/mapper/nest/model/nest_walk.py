@@ -55,6 +55,21 @@ class Walked:
     def total(self, level: int, tensor: str, kind: str) -> int:
         return sum(self.counts[level, tensor, kind].values())
 
+    def outputs(self, level: int, counted: str) -> int:
+        """Elements of the output that ``level`` saw: a kind of access, or
+
+        fresh           visits from inside that bring the first value of an element
+        finals          elements of which the level gets the complete value
+        drained finals  the same, if it hands them outward
+        """
+        drained = self.total(level, "output", "drain")
+        derived = {
+            "fresh": self.total(level, "output", "update") - self.total(level, "output", "read"),
+            "finals": self.finals[level],
+            "drained finals": self.finals[level] if drained else 0,
+        }
+        return derived[counted] if counted in derived else self.total(level, "output", counted)
+
     def busiest(self, level: int, tensor: str, kind: str) -> int:
         return max(self.counts[level, tensor, kind].values(), default=0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -25,23 +26,46 @@ KINDS: tuple[Kind, ...] = ("read", "fill", "update")
 NO_ELISION = replace(DEFAULT, first_read_elision=False, serial_transfers=False)
 
 
+def always(rules: Accounting) -> bool:
+    return True
+
+
+def reads_first_visits(rules: Accounting) -> bool:
+    return not rules.first_read_elision
+
+
+def reads_drains(rules: Accounting) -> bool:
+    return rules.drain_reads
+
+
+PARTIAL, FINAL = "partial", "final"
+"""Width of an element: that of a partial sum, or what a final value's single word saves of it."""
+
+OUTPUT_WORDS: tuple[tuple[Kind, str, Callable[[Accounting], bool], str], ...] = (
+    ("update", "update", always, PARTIAL),
+    ("update", "finals", always, FINAL),
+    ("fill", "fill", always, PARTIAL),
+    ("fill", "first", reads_first_visits, PARTIAL),
+    ("read", "read", always, PARTIAL),
+    ("read", "fresh", reads_first_visits, PARTIAL),
+    ("read", "drain", reads_drains, PARTIAL),
+    ("read", "drained finals", reads_drains, FINAL),
+)
+"""What accesses to an output are made of: kind, what the walk counts, the rule that lets it count, its width."""
+
+
 def expected(walked: Walked, level: int, tensor: str, kind: str, machine: Hierarchy, rules: Accounting) -> int:
-    """Words of one kind under the switches, from what the walk saw."""
+    """Words of one kind under the switches, from what the walk counted; operands are never partial."""
     if tensor != "output":
         return walked.total(level, tensor, kind)
     bits = rules.partial_word_bits
     width = 1 if bits is None else -(-bits // machine.memories[level].word_bits)
-    finals = walked.finals[level] * (width - 1)
-    first = 0 if rules.first_read_elision else walked.total(level, tensor, "first")
-    if kind == "update":
-        return walked.total(level, tensor, "update") * width - finals
-    if kind == "fill":
-        return (walked.total(level, tensor, "fill") + first) * width
-    fresh = walked.total(level, tensor, "update") - walked.total(level, tensor, "read")
-    reads = (walked.total(level, tensor, "read") + (0 if rules.first_read_elision else fresh)) * width
-    if rules.drain_reads and walked.total(level, tensor, "drain"):
-        reads += walked.total(level, tensor, "drain") * width - finals
-    return reads
+    words = {PARTIAL: width, FINAL: 1 - width}
+    return sum(
+        walked.outputs(level, counted) * words[size]
+        for row_kind, counted, counts, size in OUTPUT_WORDS
+        if row_kind == kind and counts(rules)
+    )
 
 
 RULES = (RAGGED_TIMELOOP, DEFAULT, ACCELFORGE, NO_ELISION)

@@ -105,6 +105,7 @@ def _accesses(batch: NestBatch, visits: VisitColumns, level: int, tensor: str, c
             total[flow.kind] = total[flow.kind] + counter.words(flow.transfer) * flow.weight
             only = replace(flow.transfer, busiest=memory.instances > 1)
             busiest[flow.kind] = busiest[flow.kind] + counter.words(only) * flow.weight
+    # Instances of one memory cost the same, so energy follows from the sum over them.
     pj = total["read"] * memory.read_pj + (total["fill"] + total["update"]) * memory.write_pj
     sizes = {dim: visits.tile(level, dim) for dim in batch.problem.relevant(tensor)}
     rows = len(batch)

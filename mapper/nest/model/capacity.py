@@ -81,7 +81,7 @@ def footprint(visits: VisitColumns, shape: MemoryShape) -> Real:
         if tile.partial is not None:
             _, count = visits.words(tile.partial[0])
             words = words * chosen(count > 1.0, float(tile.partial[1]), 1.0)
-        if tile.doubled:
+        if tile.doubled:  # a second tile only if some loop replaces the first
             words = words * (1.0 + as_number(visits.any_moves(tile.outer)))
         total = words if isinstance(total, float) and total == 0.0 else total + words
     return total

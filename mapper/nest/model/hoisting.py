@@ -99,10 +99,13 @@ def _stages(problem: NestProblem, skeleton: Skeleton, transfer: Transfer) -> lis
         paths = tuple(path for dim in dims if (path := _irrelevant(loops, transfer, dim, position))[1])
         return Stage(tuple(moving), position, paths)
 
-    if transfer.distinct:
+    if transfer.distinct:  # no temporal loop counts: what a copy ever holds
         return [stage(0, ())]
     if transfer.child == len(skeleton.levels):
         return [stage(len(loops), ())]
+    # From the outside in: every irrelevant loop counts if a relevant loop further inside makes trips, because the tile
+    # is then replaced in between and must come again. So a run of relevant loops behind an irrelevant one begins a
+    # stage, which counts all loops up to that irrelevant one.
     stages = [stage(0, ())]
     position, moving = 0, list[int]()
     for index, loop in enumerate(loops):
@@ -126,7 +129,7 @@ def _irrelevant(loops: Sequence[NestLoop], transfer: Transfer, dim: str, positio
         for index, loop in enumerate(loops)
         if loop.dim == dim and loop.level < transfer.child
     ]
-    while cuts and not cuts[-1][1]:
+    while cuts and not cuts[-1][1]:  # inner loops that do not count change no number of tiles
         cuts.pop()
     return dim, tuple(cuts)
 

@@ -126,7 +126,7 @@ class TileCounts:
             return 1.0
         if not self.counted:
             return self.outer.number
-        if self._single:
+        if self._single:  # a tile per element: the sizes outside do not matter
             return self.outer.covered
         return weighted([(trips, many) for trips, (_, many) in zip(self.trips, self.outer.classes, strict=True)])
 
@@ -136,7 +136,10 @@ class TileCounts:
         if self._single:
             return [(1.0, self.number)]
         if not self.counted:
+            # The largest trip stands for all, in each of the outer tiles.
             return [(np.minimum(size, self.step), many) for size, many in self.outer.classes]
+        # Of ceil(s / T) tiles the last one is what remains, a whole one included; all others have T elements. Tiles of
+        # one size outside leave one size, so that there is at most one more size than outside.
         rest = [
             (_rest(size, trips, self.step), many)
             for trips, (size, many) in zip(self.trips, self.outer.classes, strict=True)
@@ -183,7 +186,7 @@ def weighted(terms: Sequence[tuple[Real, Real]]) -> Real:
 
 
 def visits(size: int, steps: Sequence[Ints | int], counted: Sequence[bool]) -> Ints:
-    """c(d, j): tiles of a dimension of ``size`` after loops with ``steps``, of which only some count.
+    """Return c(d, j): tiles of a dimension of ``size`` after loops with ``steps``, of which only some count.
 
     Parameters
     ----------

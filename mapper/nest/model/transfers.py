@@ -106,6 +106,8 @@ def _output(
     Of what reaches a copy, one word per element is the final value and the others are partial sums, ``width`` words
     each; where the reduction is spread over several instances of the copy, all of them are partial.
     """
+    # Every word that leaves the child updates the parent and is read again for the next visit; the first visit of an
+    # element finds nothing to read, the last one leaves a final value.
     first = 1.0 if accounting.first_read_elision else 0.0
     pair = parent, child
     width = partial_words(hierarchy, parent, accounting)
@@ -115,7 +117,7 @@ def _output(
         yield Flow(parent, "output", "update", held, 1.0 - width, pair)
     yield Flow(parent, "output", "read", moved, width, pair)
     yield Flow(parent, "output", "read", held, -width * first, pair)
-    if child == len(spatial):
+    if child == len(spatial):  # the multipliers store nothing
         return
     width = partial_words(hierarchy, child, accounting)
     moved, held = Transfer("output", child, child), Transfer("output", child, child, distinct=True)

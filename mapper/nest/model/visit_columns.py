@@ -58,6 +58,7 @@ class VisitColumns:
     def hoisted(self, hoisting: Hoisting, value: Callable[[int], Real]) -> Real:
         """``value`` of the stage that each mapping is in."""
         result = value(0)
+        # Later stages count more loops: a mapping is in the last one of which a loop makes trips.
         for number, stage in enumerate(hoisting.stages[1:], 1):
             moves = self.any_moves(stage.loops)
             if moves is not False:
@@ -106,11 +107,13 @@ class VisitColumns:
         """
 
         def lasting(stage: int) -> Real:
-            stays: list[tuple[Real, Real]] = [(1.0, 1.0)]
+            # A visit lasts the product of its dimensions' trips inside; each dimension has a few sizes of runs, and
+            # every combination of them occurs as often as the product of their numbers.
+            visits: list[tuple[Real, Real]] = [(1.0, 1.0)]
             for dim in self._whole:
                 runs = self._runs(dim, tensor, hoisting.stages[stage].position)
-                stays = [(length * run, many * more) for length, many in stays for run, more in runs]
-            return weighted([(larger(length, float(least)), many) for length, many in stays])
+                visits = [(length * run, many * more) for length, many in visits for run, more in runs]
+            return weighted([(larger(length, float(least)), many) for length, many in visits])
 
         return self.hoisted(hoisting, lasting)
 
@@ -121,6 +124,7 @@ class VisitColumns:
         for index, loop in enumerate(self.loops):
             if loop.dim != dim:
                 continue
+            # Outside: loops that count for the tensor. From the first loop on that does not, all trips are one visit's.
             if inner or loop.level >= self.depth - 1 or (index >= limit and not loop.parts):
                 inner.append(index)
             else:
@@ -138,6 +142,7 @@ class VisitColumns:
 
     def _halo(self, axis: Axis, a: TileCounts, b: TileCounts) -> Real:
         """Sum of the extents of a sliding axis over all tiles; instances beside each other share no halo."""
+        # Extents are a b - max(0, a - first) max(0, b - second); both parts sum over tiles as products of sums.
         first, second = axis.overlap
         return a.covered * b.covered - _beyond(a, first) * _beyond(b, second)
 

@@ -74,7 +74,7 @@ def random_tiles(
     return outer, inner
 
 
-def one(problem: NestProblem, machine: Hierarchy, shape: Skeleton, outer: str, inner: str) -> NestBatch:
+def single_nest(problem: NestProblem, machine: Hierarchy, shape: Skeleton, outer: str, inner: str) -> NestBatch:
     """A batch of one from tiles like "m=128 k=768 n=64"."""
     columns = [
         {dim: np.array([int(size)], np.int64) for dim, size in (item.split("=") for item in text.split())}

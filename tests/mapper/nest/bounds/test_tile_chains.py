@@ -18,7 +18,7 @@ Attributes = tuple[int, ...]
 
 def every_chain(shape: ChainShape) -> dict[tuple[int, ...], list[int]]:
     """All chains with their counts, by walking tile for tile."""
-    found = {}
+    chains_of: dict[tuple[int, ...], list[int]] = {}
     for tiles in product(range(1, shape.size + 1), repeat=shape.levels - 1):
         sizes = (shape.size, *tiles, min(shape.last, (shape.size, *tiles)[-1]))
         if any(outer < inner for outer, inner in pairwise(sizes)):
@@ -32,8 +32,8 @@ def every_chain(shape: ChainShape) -> dict[tuple[int, ...], list[int]]:
             continue
         if any(left is not None and trip not in left for left, trip in zip(shape.trips, trips, strict=False)):
             continue
-        found[tiles] = walked(sizes)
-    return found
+        chains_of[tiles] = walked(sizes)
+    return chains_of
 
 
 def walked(sizes: tuple[int, ...]) -> list[int]:
@@ -45,7 +45,7 @@ def walked(sizes: tuple[int, ...]) -> list[int]:
     return counts
 
 
-def seen(shape: ChainShape, tiles: tuple[int, ...], counts: list[int]) -> Attributes:
+def observed(shape: ChainShape, tiles: tuple[int, ...], counts: list[int]) -> Attributes:
     kept = [tile for tile, keeps in zip(tiles, shape.kept, strict=True) if keeps]
     if shape.whole:
         kept += [int(tile != shape.size) for tile, keeps in zip(tiles, shape.kept, strict=True) if keeps]
@@ -88,7 +88,9 @@ def test_the_front_of_all_chains_is_kept(seed: int) -> None:
         ]
         for tiles, counts in rows:
             assert every[tiles] == counts, shape
-        assert front([seen(shape, *row) for row in rows]) == front([seen(shape, *row) for row in every.items()]), shape
+        assert front([observed(shape, *row) for row in rows]) == front(
+            [observed(shape, *row) for row in every.items()]
+        ), shape
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -102,21 +104,21 @@ def test_relaxed_rows_bound_every_chain(seed: int) -> None:
             (tuple(tiles), counts)
             for tiles, counts in zip(table.tiles.T.tolist(), table.counts.T.tolist(), strict=True)
         ]
-        points = [seen(shape, *row) for row in rows]
+        points = [observed(shape, *row) for row in rows]
         every = every_chain(shape)
-        for point in front([seen(shape, *row) for row in every.items()]):
+        for point in front([observed(shape, *row) for row in every.items()]):
             assert any(all(a <= b for a, b in zip(bound, point, strict=True)) for bound in points), shape
         for (tiles, counts), exact in zip(rows, table.exact, strict=True):
             if exact:
-                assert seen(shape, tiles, every[tiles]) == seen(shape, tiles, counts), shape
+                assert observed(shape, tiles, every[tiles]) == observed(shape, tiles, counts), shape
         if table.exact.all():
             continue
         more = expanded(shape, table.tiles[:, ~table.exact])
         exact_rows = [row for row, exact in zip(rows, table.exact, strict=True) if exact]
         more_rows = zip(more.tiles.T.tolist(), more.counts.T.tolist(), strict=True)
-        found = [(tuple(tiles), counts) for tiles, counts in more_rows]
-        together = front([seen(shape, *row) for row in (*exact_rows, *found)])
-        assert together == front([seen(shape, *row) for row in every.items()]), shape
+        more = [(tuple(tiles), counts) for tiles, counts in more_rows]
+        together = front([observed(shape, *row) for row in (*exact_rows, *more)])
+        assert together == front([observed(shape, *row) for row in every.items()]), shape
 
 
 def test_break_points_of_the_remainder_matter() -> None:
@@ -139,8 +141,8 @@ def test_break_points() -> None:
     offsets, points = break_points(48)
     assert len(points[offsets[48] :]) == 13
     for size in (1, 7, 10, 48):
-        found = points[offsets[size] : offsets[size + 1]].tolist()
-        assert found == sorted({-(-size // parts) for parts in range(1, size + 1)})
+        smallest = points[offsets[size] : offsets[size + 1]].tolist()
+        assert smallest == sorted({-(-size // parts) for parts in range(1, size + 1)})
 
 
 def test_divisors() -> None:

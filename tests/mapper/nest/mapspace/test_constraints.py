@@ -15,7 +15,7 @@ from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP
 from mapper.nest.model.problem import conv2d, matmul
 from mapper.search.exact.loop_nests import search
-from tests.mapper.nest.small import RAGGED, gemmini, random_space, with_l2
+from tests.mapper.nest.small_spaces import RAGGED, gemmini, random_space, with_l2
 
 TEXT = """
 levels:
@@ -33,13 +33,13 @@ spatial: {rows: k, cols: {n: 16}}
 
 
 def test_reading_and_writing() -> None:
-    found = read_constraints(TEXT)
-    dram = found.rule("dram")
+    constraints = read_constraints(TEXT)
+    dram = constraints.rule("dram")
     assert dram.tile == {"m": Sizes(any=(128,)), "k": Sizes(least=64, most=512), "n": Sizes(never=(768,))}
     assert dram.order == Orders(("mk*",))
-    assert found.rule("scratchpad").order == Orders(None, ("*m",))
-    assert found.rule("accumulator").double_buffer.never == frozenset({"output"})
-    assert read_constraints(found.text()) == found
+    assert constraints.rule("scratchpad").order == Orders(None, ("*m",))
+    assert constraints.rule("accumulator").double_buffer.never == frozenset({"output"})
+    assert read_constraints(constraints.text()) == constraints
 
 
 def test_files(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mapper.nest.model.assemble import assemble
 from mapper.nest.model.cost import evaluate
 from mapper.nest.model.from_mapping import batch_of
 from mapper.nest.model.problem import conv2d, matmul
-from tests.mapper.nest.small import RAGGED, gemmini, random_space
+from tests.mapper.nest.small_spaces import RAGGED, gemmini, random_space
 
 SIZES = [
     ((512, 768, 768), 24_057_000, 18_880_128),
@@ -80,10 +80,10 @@ def test_walk_is_complete_and_counts_agree(seed: int) -> None:
             continue
         done += 1
         rows = list(space.walk(5_000))
-        found = np.concatenate(rows) if rows else np.zeros((0, space.axes.genes), np.int64)
-        assert len(np.unique(found, axis=0)) == len(found)
-        assert space.valid() in (None, len(found))
-        assert space.legal(found).all() if len(found) else True
+        members = np.concatenate(rows) if rows else np.zeros((0, space.axes.genes), np.int64)
+        assert len(np.unique(members, axis=0)) == len(members)
+        assert space.valid() in (None, len(members))
+        assert space.legal(members).all() if len(members) else True
         roomy = replace_entries(space)
         assert sum(map(len, roomy.walk(50_000))) == space.total
 
@@ -163,8 +163,8 @@ def test_violations_show_the_inequality() -> None:
     space = NestSpace(matmul(64, 64, 64), gemmini(scratchpad=1000), TIMELOOP)
     roomy = NestSpace(matmul(64, 64, 64), gemmini(), TIMELOOP)
     mapping = roomy.mapping((0, 0, 0, 0, 64, 64, 64, 1, 16, 16))
-    (found,) = space.violations(mapping)
-    assert (found.resource, found.demand, found.bound) == ("scratchpad", 2 * 64 * 64, 1000)
+    (violation,) = space.violations(mapping)
+    assert (violation.resource, violation.demand, violation.bound) == ("scratchpad", 2 * 64 * 64, 1000)
 
 
 def test_mapping_for_another_problem_or_machine() -> None:
@@ -172,9 +172,9 @@ def test_mapping_for_another_problem_or_machine() -> None:
     mapping = space.mapping(tuple(space.sample(1, np.random.default_rng(0))[0]))
     with pytest.raises(MappingError, match="m=64"):
         NestSpace(matmul(32, 64, 64), gemmini(), TIMELOOP).row(mapping)
-    other = LoopNest(mapping.ops, mapping.problem, "elsewhere", mapping.levels)
+    elsewhere = LoopNest(mapping.ops, mapping.problem, "elsewhere", mapping.levels)
     with pytest.raises(MappingError, match="elsewhere"):
-        space.row(other)
+        space.row(elsewhere)
 
 
 def test_bad_units() -> None:

@@ -14,7 +14,7 @@ from mapper.nest.mapspace.variants import Unrolling
 from mapper.nest.model.accounting import DEFAULT, TIMELOOP, Accounting
 from mapper.nest.model.problem import conv2d, matmul
 from tests.mapper.nest.gemmini_nests import flat
-from tests.mapper.nest.small import RAGGED, gemmini, random_space
+from tests.mapper.nest.small_spaces import RAGGED, gemmini, random_space
 
 
 def chi_square(space: NestSpace, draws: int, seed: int) -> float:
@@ -73,9 +73,9 @@ def test_orders_are_uniform() -> None:
 
 def test_seeded() -> None:
     space = NestSpace(matmul(512, 768, 768), gemmini(), DEFAULT)
-    first, second, other = (space.sample(500, np.random.default_rng(seed)) for seed in (7, 7, 8))
-    assert (first == second).all()
-    assert (first != other).any()
+    first, again, different = (space.sample(500, np.random.default_rng(seed)) for seed in (7, 7, 8))
+    assert (first == again).all()
+    assert (first != different).any()
 
 
 def test_all_draws_are_legal() -> None:

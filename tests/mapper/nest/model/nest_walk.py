@@ -150,10 +150,12 @@ class Interpreter:
 
     def _iterations(self, loops: list[Step], box: Box) -> list[tuple[Place, Box]]:
         """(trips, tile) of every iteration of ``loops``, in the order of the walk."""
-        found: list[tuple[Place, Box]] = [((), box)]
+        iterations: list[tuple[Place, Box]] = [((), box)]
         for loop in loops:
-            found = [((*trips, trip), part) for trips, tile in found for trip, part in self._parts(loop, tile)]
-        return found
+            iterations = [
+                ((*trips, trip), part) for trips, tile in iterations for trip, part in self._parts(loop, tile)
+            ]
+        return iterations
 
     @cache  # noqa: B019
     def _elements(self, tensor: str, box: Box) -> Elements:
@@ -183,36 +185,36 @@ class Interpreter:
             arrivals[visit][where] |= self._elements(tensor, box)
         spatial = [loop for loop in loops if loop.is_spatial]
         shared = sum(loop.level < parent for loop in spatial)
-        seen_inside: dict[Place, set[Element]] = defaultdict(set)
-        seen_outside: dict[Place, set[Element]] = defaultdict(set)
+        visited_inside: dict[Place, set[Element]] = defaultdict(set)
+        visited_outside: dict[Place, set[Element]] = defaultdict(set)
         keep = [loop.level < parent or self._relevant(tensor, loop) for loop in spatial]
         for instances in arrivals.values():
             sent: dict[Place, Elements] = defaultdict(frozenset)
             for where, elements in instances.items():
                 sent[tuple(trip if own else 0 for trip, own in zip(where, keep, strict=True))] |= elements
                 if child < len(self.kept):
-                    self._arrive(walked, (child, tensor), where, elements, seen_inside[where])
+                    self._arrive(walked, (child, tensor), where, elements, visited_inside[where])
             for where, elements in sent.items():
-                self._leave(walked, (parent, tensor), where[:shared], elements, seen_outside[where[:shared]])
+                self._leave(walked, (parent, tensor), where[:shared], elements, visited_outside[where[:shared]])
         if tensor == "output":
             split = any(loop.level < parent and loop.parts > 1 and not self._relevant(tensor, loop) for loop in spatial)
-            walked.finals[parent] = 0 if split else sum(len(elements) for elements in seen_outside.values())
+            walked.finals[parent] = 0 if split else sum(len(elements) for elements in visited_outside.values())
 
     @staticmethod
-    def _arrive(walked: Walked, at: tuple[int, str], where: Place, elements: Elements, seen: set[Element]) -> None:
+    def _arrive(walked: Walked, at: tuple[int, str], where: Place, elements: Elements, visited: set[Element]) -> None:
         if at[1] == "output":
             walked.counts[*at, "drain"][where] += len(elements)
-            walked.counts[*at, "fill"][where] += len(elements & seen)
-            walked.counts[*at, "first"][where] += len(elements - seen)
-            seen |= elements
+            walked.counts[*at, "fill"][where] += len(elements & visited)
+            walked.counts[*at, "first"][where] += len(elements - visited)
+            visited |= elements
         else:
             walked.counts[*at, "fill"][where] += len(elements)
 
     @staticmethod
-    def _leave(walked: Walked, at: tuple[int, str], where: Place, elements: Elements, seen: set[Element]) -> None:
+    def _leave(walked: Walked, at: tuple[int, str], where: Place, elements: Elements, visited: set[Element]) -> None:
         if at[1] == "output":
             walked.counts[*at, "update"][where] += len(elements)
-            walked.counts[*at, "read"][where] += len(elements & seen)
-            seen |= elements
+            walked.counts[*at, "read"][where] += len(elements & visited)
+            visited |= elements
         else:
             walked.counts[*at, "read"][where] += len(elements)

@@ -75,10 +75,10 @@ def compare(problem: NestProblem, mapping: LoopNest, machine: Hierarchy, rules: 
     """Every count, the steps, the largest tiles, energy and cycles."""
     walked = Interpreter(problem, mapping).run()
     batch = batch_of(mapping, problem, machine)
-    found = count_accesses(batch, rules)
-    assert walked.macs == problem.macs == found.macs
-    assert walked.steps == found.steps[0], mapping.loop_nest()
-    for (memory, tensor), ours in found.accesses.items():
+    counted = count_accesses(batch, rules)
+    assert walked.macs == problem.macs == counted.macs
+    assert walked.steps == counted.steps[0], mapping.loop_nest()
+    for (memory, tensor), ours in counted.accesses.items():
         level = machine.index(memory)
         for kind, words in ours.total.items():
             want = expected(walked, level, tensor, kind, machine, rules)
@@ -87,16 +87,16 @@ def compare(problem: NestProblem, mapping: LoopNest, machine: Hierarchy, rules: 
         if rules.name == "timeloop":
             for kind, words in ours.busiest.items():
                 assert words[0] == walked.busiest(level, tensor, kind), (memory, tensor, kind, mapping.loop_nest())
-    check_costs(walked, batch, rules, found)
+    check_costs(walked, batch, rules, counted)
 
 
-def check_costs(walked: Walked, batch: NestBatch, rules: Accounting, found: AccessCounts) -> None:
+def check_costs(walked: Walked, batch: NestBatch, rules: Accounting, counted: AccessCounts) -> None:
     """Energy and, where transfers overlap, cycles from the walk's counts."""
     machine, costs = batch.hierarchy, evaluate(batch, rules)
     energy = problem_energy = machine.mac_pj * walked.macs
     for level, memory in enumerate(machine.memories):
         for tensor in TENSORS:
-            if (memory.name, tensor) in found.accesses:
+            if (memory.name, tensor) in counted.accesses:
                 count = {kind: expected(walked, level, tensor, kind, machine, rules) for kind in KINDS}
                 energy += count["read"] * memory.read_pj + (count["fill"] + count["update"]) * memory.write_pj
     assert costs.energy_pj[0] == pytest.approx(energy, rel=1e-12) and energy >= problem_energy
@@ -104,7 +104,7 @@ def check_costs(walked: Walked, batch: NestBatch, rules: Accounting, found: Acce
         return
     cycles = [float(walked.steps)]
     for level, memory in enumerate(machine.memories):
-        kept = [tensor for tensor in TENSORS if (memory.name, tensor) in found.accesses]
+        kept = [tensor for tensor in TENSORS if (memory.name, tensor) in counted.accesses]
         reads = sum(walked.busiest(level, tensor, "read") for tensor in kept)
         writes = sum(walked.busiest(level, tensor, kind) for tensor in kept for kind in ("fill", "update"))
         for words, rate in (

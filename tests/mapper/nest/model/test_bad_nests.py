@@ -18,10 +18,10 @@ from mapper.nest.model.fit import violations
 from mapper.nest.model.from_mapping import batch_of, batch_of_all
 from mapper.nest.model.hierarchy import Hierarchy, Memory
 from mapper.nest.model.problem import matmul
-from tests.mapper.nest.gemmini_nests import OPERANDS, OUTPUT, batch, flat, one, random_tiles, skeleton
+from tests.mapper.nest.gemmini_nests import OPERANDS, OUTPUT, batch, flat, random_tiles, single_nest, skeleton
 
 PROBLEM, MACHINE = matmul(64, 64, 64), flat()
-GOOD = one(PROBLEM, MACHINE, skeleton(), "m=32 k=64 n=64", "m=32 k=32 n=16").mapping(0)
+GOOD = single_nest(PROBLEM, MACHINE, skeleton(), "m=32 k=64 n=64", "m=32 k=32 n=16").mapping(0)
 
 
 def changed(level: int, **fields: object) -> LoopNest:
@@ -88,30 +88,30 @@ def test_a_memory_too_small_shows_the_inequality() -> None:
 
 
 def test_rests_are_named_where_factors_must_be_perfect() -> None:
-    nest = one(PROBLEM, MACHINE, skeleton(), "m=24 k=64 n=64", "m=24 k=64 n=64")
+    nest = single_nest(PROBLEM, MACHINE, skeleton(), "m=24 k=64 n=64", "m=24 k=64 n=64")
     (broken,) = violations(nest, TIMELOOP)
     assert str(broken).startswith("dram: m=64 in steps of 24 needs 16 elements in a smaller last tile")
     assert violations(nest, DEFAULT) == ()
 
 
 def test_violations_are_empty_exactly_for_valid_mappings() -> None:
-    rng, seen = np.random.default_rng(5), set()
+    rng, verdicts = np.random.default_rng(5), set()
     machine = flat(scratchpad=3000, accumulator=800)
     nests = batch(PROBLEM, machine, skeleton(double=True), *random_tiles(rng, PROBLEM, 200))
     for rules in (DEFAULT, TIMELOOP):
         costs = evaluate(nests, rules)
         for row in range(len(nests)):
-            seen.add(bool(costs.valid[row]))
+            verdicts.add(bool(costs.valid[row]))
             assert costs.valid[row] == (violations(nests, rules, row) == ())
-    assert seen == {True, False}
+    assert verdicts == {True, False}
 
 
 def test_batches_need_one_skeleton() -> None:
     with pytest.raises(MappingError, match="at least one mapping"):
         batch_of_all([], PROBLEM, MACHINE)
-    other = changed(0, temporal=GOOD.levels[0].temporal[::-1])
+    reordered = changed(0, temporal=GOOD.levels[0].temporal[::-1])
     with pytest.raises(MappingError, match="must agree in loop orders"):
-        batch_of_all([GOOD, other], PROBLEM, MACHINE)
+        batch_of_all([GOOD, reordered], PROBLEM, MACHINE)
 
 
 def test_a_winner_survives_yaml() -> None:

@@ -25,8 +25,8 @@ from tests.mapper.nest.gemmini_nests import (
     batch,
     flat,
     gemmini,
-    one,
     random_tiles,
+    single_nest,
     skeleton,
 )
 from tests.mapper.nest.model.nest_walk import Interpreter
@@ -61,7 +61,9 @@ def test_both_places_of_the_innermost_loop_count_alike() -> None:
     problem, machine = matmul(512, 768, 768), gemmini()
     loop = HardwareLoop(8, 48, 4, order="nmk")
     theirs = batch_of(loop.nest(("matmul",), problem.sizes, machine.name, 16), problem, machine)
-    ours = one(problem, machine, skeleton(("nmk", "", "knm"), double=True), "m=128 k=768 n=64", "m=128 k=768 n=64")
+    ours = single_nest(
+        problem, machine, skeleton(("nmk", "", "knm"), double=True), "m=128 k=768 n=64", "m=128 k=768 n=64"
+    )
     a, b = (count_accesses(nests, DEFAULT) for nests in (theirs, ours))
     for key in a.accesses:
         assert {kind: int(words[0]) for kind, words in a.accesses[key].total.items()} == {
@@ -102,13 +104,13 @@ def test_visits_against_enumeration() -> None:
 )
 def test_width_of_partial_sums(switch: Accounting, dram_output: int) -> None:
     """K in four passes outside the output tile: three spills of every element, each written and read back."""
-    nest = one(FFN2, gemmini(), skeleton(("kmn", "kmn", "kmn")), "m=64 k=768 n=64", "m=64 k=768 n=64")
+    nest = single_nest(FFN2, gemmini(), skeleton(("kmn", "kmn", "kmn")), "m=64 k=768 n=64", "m=64 k=768 n=64")
     count = count_accesses(nest, switch).accesses["dram", "output"].total
     assert sum(int(words[0]) for words in count.values()) == dram_output * 512 * 768
 
 
 def test_reads_of_drained_tiles() -> None:
-    nest = one(QKV, gemmini(), skeleton(), "m=128 k=768 n=64", "m=128 k=768 n=64")
+    nest = single_nest(QKV, gemmini(), skeleton(), "m=128 k=768 n=64", "m=128 k=768 n=64")
     reads = [
         int(
             count_accesses(nest, replace(DEFAULT, drain_reads=drain)).accesses["accumulator", "output"].total["read"][0]
@@ -122,7 +124,7 @@ def test_capacity_of_two_tiles_and_of_blocks() -> None:
     """m=100 k=40: rows are counted one by one, k in blocks of 16; two tiles of what is not the whole tensor."""
     problem = matmul(200, 40, 20)
     machine, shape = gemmini(), skeleton(double=True)
-    nest = one(problem, machine, shape, "m=100 k=40 n=20", "m=100 k=40 n=20")
+    nest = single_nest(problem, machine, shape, "m=100 k=40 n=20", "m=100 k=40 n=20")
     assert evaluate(nest, DEFAULT).footprint["scratchpad"] == 2 * 100 * 48 + 48 * 32
     assert evaluate(nest, DEFAULT).footprint["accumulator"] == 2 * 100 * 32
     elements = replace(DEFAULT, capacity_unit="elements")
@@ -154,7 +156,8 @@ def test_transfers_without_a_second_tile_take_their_own_time() -> None:
     machine = replace(machine, memories=(replace(machine.memories[0], shared_rate=8.0), *machine.memories[1:]))
     single, double = (
         evaluate(
-            one(problem, machine, skeleton(("mkn", "", "knm"), double=two), "m=32 k=64 n=64", "m=32 k=64 n=64"), DEFAULT
+            single_nest(problem, machine, skeleton(("mkn", "", "knm"), double=two), "m=32 k=64 n=64", "m=32 k=64 n=64"),
+            DEFAULT,
         )
         for two in (False, True)
     )
@@ -167,14 +170,16 @@ def test_least_time_of_a_pair() -> None:
     """Rows of 197 in chunks that all exceed 16 cost 197; a last chunk of 5 costs 16 (64 + 64 + 64 + 5)."""
     problem, rules = matmul(197, 64, 64), replace(DEFAULT, min_pair_cycles=16)
     for rows, chunks in ((50, 197), (64, 208), (8, 25 * 16)):
-        nest = one(problem, gemmini(), skeleton(("mkn", "", "knm")), f"m={rows} k=64 n=64", f"m={rows} k=64 n=64")
+        nest = single_nest(
+            problem, gemmini(), skeleton(("mkn", "", "knm")), f"m={rows} k=64 n=64", f"m={rows} k=64 n=64"
+        )
         assert count_accesses(nest, rules).steps[0] == 4 * 4 * chunks
         assert count_accesses(nest, DEFAULT).steps[0] == 4 * 4 * 197
 
 
 @pytest.mark.parametrize("kind", ["matmul", "conv"])
 def test_least_time_of_a_pair_against_the_walk(kind: str) -> None:
-    rng, rules, seen = np.random.default_rng(11), replace(DEFAULT, min_pair_cycles=5), 0
+    rng, rules, compared = np.random.default_rng(11), replace(DEFAULT, min_pair_cycles=5), 0
     for _ in range(150):
         problem = random_problem(rng, kind)
         mapping, machine = random_nest(rng, problem, 3)
@@ -184,10 +189,10 @@ def test_least_time_of_a_pair_against_the_walk(kind: str) -> None:
         walk = Interpreter(problem, mapping)
         places = [walk.position(tensor, len(mapping.levels) - 1) for tensor in innermost]
         want = [walk.time(0, walk.whole, 5, place) for place in places]
-        seen += len(want)
-        found = count_accesses(batch_of(mapping, problem, machine), rules).steps[0]
-        assert found == max(want, default=walk.time(0, walk.whole)), mapping.loop_nest()
-    assert seen > 50
+        compared += len(want)
+        steps = count_accesses(batch_of(mapping, problem, machine), rules).steps[0]
+        assert steps == max(want, default=walk.time(0, walk.whole)), mapping.loop_nest()
+    assert compared > 50
 
 
 def test_accelforge_projection() -> None:
@@ -196,7 +201,7 @@ def test_accelforge_projection() -> None:
     From runs of that version on the flat energies (uJ: DRAM 125.83, scratchpad 43.25, accumulator 150.99, register
     15.16, MAC 60.40, total 395.634) at the compute roof of 1,179,648 cycles and 1,966,080 bytes of DRAM traffic.
     """
-    nest = one(QKV, flat(), skeleton(("mnk", "knm", "nkm")), "m=256 k=768 n=16", "m=256 k=16 n=16")
+    nest = single_nest(QKV, flat(), skeleton(("mnk", "knm", "nkm")), "m=256 k=768 n=16", "m=256 k=16 n=16")
     costs, count = evaluate(nest, ACCELFORGE), count_accesses(nest, ACCELFORGE)
     energy = {
         memory: sum(float(item.energy_pj[0]) for (name, _), item in count.accesses.items() if name == memory) / 1e6

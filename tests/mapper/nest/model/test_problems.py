@@ -41,12 +41,12 @@ def test_convolution_of_a_graph() -> None:
     ("model", "phase"), [("bert-base", {"seq": 128}), ("llama-3-8b", {"phase": "decode", "context": 64})]
 )
 def test_every_matmul_of_a_block_is_a_nest(model: str, phase: dict[str, object]) -> None:
-    found: list[NestProblem] = []
+    problems: list[NestProblem] = []
     for operator in build(model, **phase).operators:  # type: ignore[arg-type]
         if operator.kind == "matmul":
-            found.append(NestProblem.of(operator))
-            assert found[-1].macs == operator.macs
-    assert found
+            problems.append(NestProblem.of(operator))
+            assert problems[-1].macs == operator.macs
+    assert problems
 
 
 def test_others_are_refused_by_name() -> None:

@@ -49,11 +49,11 @@ def drawn(data: st.DataObject, blocks: int) -> tuple[HardwareSpec, MatmulProblem
 def test_equals_an_exhaustive_walk(data: st.DataObject, objective: Objective) -> None:
     """The very same candidate: ties by the other metrics, by the footprint, by the order of the list."""
     spec, problem = drawn(data, blocks=5)
-    found = search(problem, spec, prices(spec), objective)
-    _, best = min(listed(problem, spec, objective), key=lambda one: one[0])
-    assert found.loop == best
-    assert found.status == "optimal"
-    assert found.gap == 0.0
+    proved = search(problem, spec, prices(spec), objective)
+    _, best = min(listed(problem, spec, objective), key=lambda pair: pair[0])
+    assert proved.loop == best
+    assert proved.status == "optimal"
+    assert proved.gap == 0.0
 
 
 @settings(max_examples=12, deadline=None)
@@ -64,12 +64,12 @@ def test_finds_the_optimum_of_brute_force(data: st.DataObject, objective: Object
     problem = data.draw(problems(spec, blocks=3))
     space = MapSpace(problem, spec)
     model = CostModel.of(problem, spec, prices(spec))
-    found = search(problem, spec, prices(spec), objective)
+    proved = search(problem, spec, prices(spec), objective)
     for loop in everything(space):
         if not space.violations(loop):
-            assert found.value <= model.costs(batch_of(loop)).keys(objective)[0][0] * (1 + 1e-12)
-    assert found.candidates == space.size >= found.legal
-    assert found.legal == found.evaluated + found.pruned + found.same
+            assert proved.value <= model.costs(batch_of(loop)).keys(objective)[0][0] * (1 + 1e-12)
+    assert proved.candidates == space.size >= proved.legal
+    assert proved.legal == proved.evaluated + proved.pruned + proved.same
 
 
 @settings(max_examples=20, deadline=None)
@@ -77,11 +77,11 @@ def test_finds_the_optimum_of_brute_force(data: st.DataObject, objective: Object
 def test_front_equals_that_of_an_exhaustive_walk(data: st.DataObject) -> None:
     spec, problem = drawn(data, blocks=5)
     expected: list[tuple[float, float, HardwareLoop]] = []
-    for (cycles, energy, _), loop in sorted(listed(problem, spec, "latency"), key=lambda one: one[0]):
+    for (cycles, energy, _), loop in sorted(listed(problem, spec, "latency"), key=lambda pair: pair[0]):
         if not expected or energy < expected[-1][1]:
             expected.append((cycles, energy, loop))
-    found = front(problem, spec, prices(spec))
-    assert [(point.cycles, point.energy_pj, point.loop) for point in found.points] == expected
+    proved = front(problem, spec, prices(spec))
+    assert [(point.cycles, point.energy_pj, point.loop) for point in proved.points] == expected
 
 
 def test_front_runs_from_the_least_latency_to_the_least_energy() -> None:
@@ -99,23 +99,23 @@ def test_a_budget_that_ends_first_tells_the_gap(objective: Objective, budget: in
     spec = machine("gemmini")
     problem = contiguous(512, 768, 768)
     best = search(problem, spec, prices(spec), objective)
-    found = search(problem, spec, prices(spec), objective, budget)
-    assert found.evaluated <= budget
-    assert found.lower_bound <= best.value <= found.value
-    if found.status == "budget":
-        assert found.gap >= 0.0
-        assert "within" in found.statement()
+    proved = search(problem, spec, prices(spec), objective, budget)
+    assert proved.evaluated <= budget
+    assert proved.lower_bound <= best.value <= proved.value
+    if proved.status == "budget":
+        assert proved.gap >= 0.0
+        assert "within" in proved.statement()
     else:
-        assert found.loop == best.loop
+        assert proved.loop == best.loop
 
 
 def test_what_was_proved_is_stated() -> None:
     spec = machine("gemmini")
-    found = search(contiguous(128, 768, 768), spec, prices(spec))
-    assert found.evaluated < found.legal / 5
-    assert found.legal == found.evaluated + found.pruned + found.same
-    for part in ("optimal: least latency", f"{found.legal:,} legal", "array blocks", "estimate on cold caches"):
-        assert part in found.statement()
+    proved = search(contiguous(128, 768, 768), spec, prices(spec))
+    assert proved.evaluated < proved.legal / 5
+    assert proved.legal == proved.evaluated + proved.pruned + proved.same
+    for part in ("optimal: least latency", f"{proved.legal:,} legal", "array blocks", "estimate on cold caches"):
+        assert part in proved.statement()
 
 
 def test_bound_of_a_whole_problem() -> None:
@@ -130,10 +130,10 @@ def test_bound_of_a_whole_problem() -> None:
 def test_objectives_rank_their_own_metric_best() -> None:
     spec = machine("gemmini")
     problem = contiguous(256, 512, 384)
-    found: dict[str, Proved] = {name: search(problem, spec, prices(spec), name) for name in OBJECTIVES}
-    assert min(found.values(), key=lambda one: one.cycles) is found["latency"]
-    assert min(found.values(), key=lambda one: one.energy_pj) is found["energy"]
-    assert found["edp"].value == min(one.cycles * one.energy_pj for one in found.values())
+    by_objective: dict[str, Proved] = {name: search(problem, spec, prices(spec), name) for name in OBJECTIVES}
+    assert min(by_objective.values(), key=lambda result: result.cycles) is by_objective["latency"]
+    assert min(by_objective.values(), key=lambda result: result.energy_pj) is by_objective["energy"]
+    assert by_objective["edp"].value == min(result.cycles * result.energy_pj for result in by_objective.values())
 
 
 def test_held_operands_are_used_where_the_machine_can() -> None:
@@ -166,6 +166,6 @@ def test_the_estimate_agrees_with_the_search(name: str, shape: tuple[int, int, i
     """Without L2 they are one number; a cold one the search knows by reuse distances (2.8 % seen)."""
     problem = contiguous(*shape)
     for spec, tolerance in ((machine(name), 0.05), (hwconfigs.override(machine(name), {"l2": None}), 1e-4)):
-        found = search(problem, spec, prices(spec))
-        expected = estimate(found.loop, problem, spec, prices(spec))
-        assert found.cycles == pytest.approx(expected.cycles, rel=tolerance)
+        proved = search(problem, spec, prices(spec))
+        expected = estimate(proved.loop, problem, spec, prices(spec))
+        assert proved.cycles == pytest.approx(expected.cycles, rel=tolerance)

@@ -24,20 +24,20 @@ from mapper.nest.model.reuse_groups import groups_of
 from mapper.search.exact.loop_nests import lower_bound, search
 from mapper.search.exact.nest_result import NestResult
 from mapper.validation.peers import best_mapping
-from tests.mapper.nest.small import RAGGED, every_cost, gemmini, random_machine, random_space, with_l2
+from tests.mapper.nest.small_spaces import RAGGED, every_cost, gemmini, random_machine, random_space, with_l2
 
 
 def spaces(seed: int, count: int, most: int, **kind: bool | int) -> list[NestSpace]:
     """Random spaces of at most ``most`` members; those whose constraints contradict each other are passed over."""
-    random, found = Random(seed), []
-    while len(found) < count:
+    random, drawn_spaces = Random(seed), []
+    while len(drawn_spaces) < count:
         try:
             space = random_space(random, **kind)
         except MappingError:
             continue
         if space.total <= most:
-            found.append(space)
-    return found
+            drawn_spaces.append(space)
+    return drawn_spaces
 
 
 def front_of(cycles: np.ndarray, energy: np.ndarray) -> list[tuple[int, float]]:
@@ -65,10 +65,10 @@ def check(space: NestSpace) -> None:
         assert result.gap == 0.0
     fastest = search(space, "latency").best
     assert fastest.energy_pj == pytest.approx(energy[cycles == cycles.min()].min(), rel=1e-12)
-    found = [(point.cycles, point.energy_pj) for point in search(space, "pareto").front]
+    points = [(point.cycles, point.energy_pj) for point in search(space, "pareto").front]
     expected = front_of(cycles, energy)
-    assert [c for c, _ in found] == [c for c, _ in expected], (space.describe(), space.accounting.name)
-    assert [e for _, e in found] == pytest.approx([e for _, e in expected], rel=1e-12)
+    assert [c for c, _ in points] == [c for c, _ in expected], (space.describe(), space.accounting.name)
+    assert [e for _, e in points] == pytest.approx([e for _, e in expected], rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -122,9 +122,9 @@ def test_convolutions(seed: int) -> None:
         drawn = space.costs(space.sample(5_000, np.random.default_rng(seed)))
         scores = {"latency": drawn.cycles, "energy": drawn.energy_pj, "edp": drawn.edp}
         for objective, best in least.items():
-            found = search(space, objective)  # type: ignore[arg-type]
-            assert found.score == pytest.approx(best, rel=1e-12), (objective, space.problem, space.accounting.name)
-            assert found.score <= scores[objective].min() * (1 + 1e-12)
+            result = search(space, objective)  # type: ignore[arg-type]
+            assert result.score == pytest.approx(best, rel=1e-12), (objective, space.problem, space.accounting.name)
+            assert result.score <= scores[objective].min() * (1 + 1e-12)
 
 
 def grouped_costs(space: NestSpace) -> tuple[np.ndarray, np.ndarray]:
@@ -150,11 +150,11 @@ def test_resnet_layers() -> None:
     """Proved among 10^15 mappings and more, at the array's roof."""
     for problem in (conv2d(1, 64, 3, 112, 112, 7, 7, 2), conv2d(1, 512, 512, 7, 7, 3, 3)):
         space = NestSpace(problem, gemmini(), TIMELOOP)
-        found = search(space, "edp")
-        assert found.status == "optimal"
-        assert found.covered > 10**15
+        result = search(space, "edp")
+        assert result.status == "optimal"
+        assert result.covered > 10**15
         drawn = space.costs(space.sample(300, np.random.default_rng(1)))
-        assert found.score <= drawn.edp.min()
+        assert result.score <= drawn.edp.min()
 
 
 def test_too_many_tiles_of_a_group() -> None:
@@ -179,21 +179,21 @@ REFERENCE = Path(__file__).parents[3] / "reference"
 
 def optima() -> dict[str, dict[str, Any]]:
     data: dict[str, Any] = json.loads((REFERENCE / "timeloop_optima.json").read_text(encoding="utf-8"))
-    found: dict[str, dict[str, Any]] = data["exhaustive_optimum"]["gemmini16_sp256_acc64"]
-    return found
+    optima: dict[str, dict[str, Any]] = data["exhaustive_optimum"]["gemmini16_sp256_acc64"]
+    return optima
 
 
 @pytest.mark.parametrize("layer", sorted(optima()))
 def test_timeloop_optima(layer: str) -> None:
-    """Every digit of what an enumeration of 24 and 45 million mappings found and timeloop-model confirmed."""
+    """Every digit of what an enumeration of 24 and 45 million mappings result and timeloop-model confirmed."""
     entry = optima()[layer]
     size = entry["problem"]
     space = NestSpace(matmul(size["M"], size["K"], size["N"]), gemmini(), TIMELOOP)
-    found = search(space, "edp")
-    assert found.status == "optimal"
-    assert (found.best.cycles, found.best.energy_pj) == (entry["cycles"], entry["energy_pj"])
-    assert found.best.edp == entry["edp"]
-    assert (found.covered, space.valid()) == (entry["mappings_enumerated"], entry["valid"])
+    result = search(space, "edp")
+    assert result.status == "optimal"
+    assert (result.best.cycles, result.best.energy_pj) == (entry["cycles"], entry["energy_pj"])
+    assert result.best.edp == entry["edp"]
+    assert (result.covered, space.valid()) == (entry["mappings_enumerated"], entry["valid"])
 
 
 @pytest.mark.parametrize("accounting", [TIMELOOP, RAGGED, DEFAULT])
@@ -249,20 +249,20 @@ def test_an_interrupt_returns_the_best_so_far() -> None:
         if np.isfinite(best) and rows > 50:
             raise KeyboardInterrupt
 
-    found = search(space, "edp", progress=interrupt)
-    assert found.status == "stopped"
-    assert not space.violations(found.best.mapping)
+    result = search(space, "edp", progress=interrupt)
+    assert result.status == "stopped"
+    assert not space.violations(result.best.mapping)
 
 
 def test_claims_name_what_they_hold_for() -> None:
-    found = search(NestSpace(matmul(512, 768, 768), gemmini(), DEFAULT), "energy")
-    assert found.accounting.startswith(
+    result = search(NestSpace(matmul(512, 768, 768), gemmini(), DEFAULT), "energy")
+    assert result.accounting.startswith(
         "default (partial sums of 32 bits, drain reads, first read elision, double buffer"
     )
-    assert "scratchpad input, weight; accumulator output" in found.space and "static hoisting" in found.space
-    assert "optimal (energy)" in found.claim()
-    assert f"{found.covered:,} mappings" in found.claim()
-    assert "units of 16" in found.space
+    assert "scratchpad input, weight; accumulator output" in result.space and "static hoisting" in result.space
+    assert "optimal (energy)" in result.claim()
+    assert f"{result.covered:,} mappings" in result.claim()
+    assert "units of 16" in result.space
 
 
 @pytest.mark.parametrize("budget", [{"max_rows": 0}, {"seconds": 0.0}, {"seconds": -1.0}])
@@ -316,7 +316,7 @@ def test_never_worse_than_accelforge(entry: dict[str, Any]) -> None:
 
 def test_second_ffn_layer_on_the_peers_machine() -> None:
     """0.6 % less energy than AccelForge with an output tile in the scratchpad and ragged tiles of k."""
-    found = best_mapping(matmul(512, 3072, 768), "energy")
-    assert found.residency != "even"
-    assert found.result.best.energy_pj / 1e6 == pytest.approx(1565.236, abs=0.0005)
-    assert found.result.best.cycles == 5_013_504
+    best = best_mapping(matmul(512, 3072, 768), "energy")
+    assert best.residency != "even"
+    assert best.result.best.energy_pj / 1e6 == pytest.approx(1565.236, abs=0.0005)
+    assert best.result.best.cycles == 5_013_504

@@ -48,7 +48,7 @@ class Sizes:
     never: tuple[int, ...] = ()
 
     def allow(self, values: Ints) -> Bools:
-        """Mask of the values that are left."""
+        """Return the mask of the values that are left."""
         good = values >= self.least
         if self.most is not None:
             good &= values <= self.most
@@ -68,6 +68,7 @@ class Sizes:
 
     @property
     def is_fixed(self) -> bool:
+        """Whether exactly one size is left."""
         return self.any is not None and len(self.any) == 1
 
     def __str__(self) -> str:
@@ -93,7 +94,7 @@ class Orders:
     never: tuple[str, ...] = ()
 
     def of(self, dims: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-        """Permutations of ``dims`` that are left, in a fixed order."""
+        """Return the permutations of ``dims`` that are left, in a fixed order."""
         every = _permutations(tuple(dims))
         if self.any is None and not self.never:
             return every
@@ -123,6 +124,7 @@ class Sets:
     """Tensors that no set may contain."""
 
     def allow(self, names: frozenset[str]) -> bool:
+        """Return whether a set is left."""
         return (self.any is None or names in self.any) and not names & self.never
 
 

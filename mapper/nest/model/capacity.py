@@ -46,27 +46,37 @@ class MemoryShape:
 def memory_shape(
     problem: NestProblem, hierarchy: Hierarchy, skeleton: Skeleton, level: int, accounting: Accounting
 ) -> MemoryShape:
-    """The tiles of ``level``."""
+    """Return the tiles of ``level``."""
     kept = tuple(shape.kept for shape in skeleton.levels)
-    loops = [(index, loop) for index, loop in enumerate(loops_of(skeleton)) if loop.level < level]
+    outside = [(index, loop) for index, loop in enumerate(loops_of(skeleton)) if loop.level < level]
     blocks = block_sizes(tuple(shape.spatial for shape in skeleton.levels), level, accounting)
     tensors = [tensor for tensor in problem.tensors if tensor.name in kept[level]]
     sources = []
     for dim in problem.names:
-        own = [index for index, loop in loops if loop.dim == dim]
         if any(dim in tensor.dims for tensor in tensors):
-            sources.append((dim, own[-1] if own else None, blocks.get(dim, 1)))
-    tiles = []
-    for tensor in tensors:
-        doubled = accounting.double_buffer_capacity and tensor.name in skeleton.levels[level].double_buffered
-        outer = tuple(index for index, loop in loops if loop.dim in tensor.dims)
-        transfer = partial_transfer(hierarchy, kept, level, accounting) if tensor.name == "output" else None
-        words = partial_words(hierarchy, level, accounting)
-        partial = None if transfer is None else (hoisting_of(problem, skeleton, transfer), words)
-        is_plain = all(axis.is_plain for axis in tensor.axes)
-        plain = tuple(axis.dims[0] for axis in tensor.axes) if is_plain else None
-        tiles.append(TileShape(tensor, plain, outer, doubled, partial))
-    return MemoryShape(level, tuple(sources), tuple(tiles))
+            cuts = [index for index, loop in outside if loop.dim == dim]
+            sources.append((dim, cuts[-1] if cuts else None, blocks.get(dim, 1)))
+    transfer = partial_transfer(hierarchy, kept, level, accounting) if "output" in kept[level] else None
+    partial = None
+    if transfer is not None:
+        partial = hoisting_of(problem, skeleton, transfer), partial_words(hierarchy, level, accounting)
+    doubled = skeleton.levels[level].double_buffered if accounting.double_buffer_capacity else frozenset()
+    tiles = tuple(
+        TileShape(
+            tensor,
+            _plain_dims(tensor),
+            tuple(index for index, loop in outside if loop.dim in tensor.dims),
+            tensor.name in doubled,
+            partial if tensor.name == "output" else None,
+        )
+        for tensor in tensors
+    )
+    return MemoryShape(level, tuple(sources), tiles)
+
+
+def _plain_dims(tensor: NestTensor) -> tuple[str, ...] | None:
+    """Dimensions of a tensor, if each is an axis of its own."""
+    return tuple(axis.dims[0] for axis in tensor.axes) if all(axis.is_plain for axis in tensor.axes) else None
 
 
 def footprint(visits: VisitColumns, shape: MemoryShape) -> Real:

@@ -234,21 +234,27 @@ def evaluate(batch: NestBatch, accounting: Accounting) -> NestCosts:
     visits = VisitColumns(batch, even=accounting.ragged == "perfect")
     moved = {transfer: visits.words(hoisting) for transfer, hoisting in plan.hoistings}
     valid: Mask = _divides(visits) if accounting.ragged == "perfect" else True
-    taken: dict[str, Real] = {}
-    totals: dict[str, tuple[Real, float]] = {}
-    for shape in plan.memories:
-        memory = batch.hierarchy.memories[shape.level]
-        words = taken[memory.name] = footprint(visits, shape)
-        before, _ = totals.get(memory.physical, (0.0, 0.0))
-        totals[memory.physical] = (words + before if memory.part_of else words), float(memory.entries or 0)
-    for total, entries in totals.values():
-        valid = valid & (total <= entries)
+    footprints = {shape.level: footprint(visits, shape) for shape in plan.memories}
+    valid = valid & _fits(batch.hierarchy, footprints)
     return NestCosts(
         _full(_cycles(visits, plan, moved, accounting), len(batch)).astype(np.int64),
         _full(plan.coefficients.energy_pj.of(moved), len(batch)),
-        {name: _full(value, len(batch)) for name, value in taken.items()},
+        {batch.hierarchy.names[level]: _full(words, len(batch)) for level, words in footprints.items()},
         np.broadcast_to(np.asarray(valid), (len(batch),)),
     )
+
+
+def _fits(hierarchy: Hierarchy, footprints: Mapping[int, Real]) -> Mask:
+    """Whether every physical memory holds the tiles of all levels that are part of it."""
+    totals: dict[str, Real] = {}
+    for level, words in footprints.items():
+        physical = hierarchy.memories[level].physical
+        totals[physical] = words + totals[physical] if physical in totals else words
+    entries = {memory.physical: float(memory.entries or 0) for memory in hierarchy.memories}
+    fits: Mask = True
+    for physical, words in totals.items():
+        fits = fits & (words <= entries[physical])
+    return fits
 
 
 def _cycles(visits: VisitColumns, plan: Plan, words: Mapping[Transfer, Term], accounting: Accounting) -> Real:

@@ -73,6 +73,7 @@ class Hierarchy:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Memories, outermost first."""
         return tuple(memory.name for memory in self.memories)
 
     @property

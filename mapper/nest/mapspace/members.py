@@ -61,21 +61,24 @@ def costs(axes: NestAxes, rows: Rows) -> MemberCosts:
     """Return the costs of every row; a row's costs do not depend on the others beside it."""
     tiles = tiles_of(axes, rows)
     runs = _innermost_runs(axes, rows, tiles)
-    keys = np.column_stack([rows[:, axes.levels], runs])
-    _, first, key_of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     cycles, energy = np.empty(len(rows), np.int64), np.empty(len(rows))
     footprint, valid = np.empty(len(rows), np.int64), np.empty(len(rows), bool)
     groups = groups_of(axes.problem)
     word_bits = {memory.name: memory.word_bits for memory in axes.hierarchy.memories}
-    by_key = np.split(np.argsort(key_of.ravel(), kind="stable"), np.cumsum(np.bincount(key_of.ravel()))[:-1])
-    for number, alike in enumerate(by_key):
-        orders = [_representative_order(axes.dims, groups, int(run)) for run in runs[first[number]]]
-        batch = _batch(axes, int(rows[first[number], axes.levels]), orders, tiles[alike])
+    for alike in _rows_alike(np.column_stack([rows[:, axes.levels], runs])):
+        orders = [_representative_order(axes.dims, groups, int(run)) for run in runs[alike[0]]]
+        batch = _batch(axes, int(rows[alike[0], axes.levels]), orders, tiles[alike])
         priced = evaluate(batch, axes.accounting)
         cycles[alike], energy[alike], valid[alike] = priced.cycles, priced.energy_pj, priced.valid
         bits = sum((words * word_bits[name] for name, words in priced.footprint.items()), np.zeros(len(alike)))
         footprint[alike] = (bits // 8).astype(np.int64)
     return MemberCosts(cycles, energy, footprint, valid)
+
+
+def _rows_alike(keys: Rows) -> list[Ints]:
+    """Positions of the rows of each distinct key; none is empty."""
+    _, key_of, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    return np.split(np.argsort(key_of.ravel(), kind="stable"), np.cumsum(counts)[:-1]) if len(keys) else []
 
 
 def _innermost_runs(axes: NestAxes, rows: Rows, tiles: Rows) -> Rows:

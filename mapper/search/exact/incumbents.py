@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Incumbent:
         return objective_value(objective, self.cycles, self.energy)
 
 
-Describe = Callable[[Ints], list[Incumbent]]
+Describe: TypeAlias = Callable[[Ints], list[Incumbent]]
 """Turns rows of evaluated combinations into incumbents."""
 
 

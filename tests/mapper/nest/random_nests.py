@@ -56,7 +56,13 @@ def random_nest(
     else:
         shapes[-1] = LevelMapping(last.memory, last.kept, last.temporal + rest)
         instances.pop()
-    memories = tuple(
+    machine = Hierarchy("random", _memories(rng, shapes, instances), used["rows"], used["cols"], 0.5)
+    return LoopNest((problem.name,), problem.dims, machine.name, tuple(shapes)), machine
+
+
+def _memories(rng: np.random.Generator, shapes: Sequence[LevelMapping], instances: Sequence[int]) -> tuple[Memory, ...]:
+    """Unbounded memories of any word width, rates and energies."""
+    return tuple(
         Memory(
             shape.memory,
             ALL,
@@ -69,8 +75,6 @@ def random_nest(
         )
         for level, shape in enumerate(shapes)
     )
-    machine = Hierarchy("random", memories, used["rows"], used["cols"], 0.5)
-    return LoopNest((problem.name,), problem.dims, machine.name, tuple(shapes)), machine
 
 
 def _some(rng: np.random.Generator, items: Sequence[str], share: float) -> frozenset[str]:

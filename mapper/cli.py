@@ -176,10 +176,10 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     _add_outputs(run)
 
 
-def _add_map(one: argparse.ArgumentParser) -> None:
-    one.add_argument("shape", metavar="MxKxN", help="rows of A, columns of A, columns of B: 512x768x768")
-    _add_machine(one)
-    group = _add_search(one, GOALS)
+def _add_map(command: argparse.ArgumentParser) -> None:
+    command.add_argument("shape", metavar="MxKxN", help="rows of A, columns of A, columns of B: 512x768x768")
+    _add_machine(command)
+    group = _add_search(command, GOALS)
     group.add_argument(
         "--mapping", default="best", type=_name, metavar="NAME",
         help="gemmini_auto: the tile of Gemmini's library; or a YAML file of --yaml: that mapping; default: best",
@@ -188,7 +188,7 @@ def _add_map(one: argparse.ArgumentParser) -> None:
         "--mapspace", choices=MAPSPACES,
         help="hardware-loop: what Gemmini runs, simulated as well (default); loop-nest: any nest, by formulas only",
     )  # fmt: skip
-    nests = one.add_argument_group("loop nests (with --mapspace loop-nest)")
+    nests = command.add_argument_group("loop nests (with --mapspace loop-nest)")
     nests.add_argument("--accounting", choices=ACCOUNTINGS, help="whose rules count accesses; default: ours")
     nests.add_argument("--factors", choices=("imperfect", "perfect"), help="perfect: tiles divide; default: imperfect")
     nests.add_argument("--constraints", type=_name, metavar="FILE", help="YAML: fix, bound or forbid parts of the nest")
@@ -196,7 +196,7 @@ def _add_map(one: argparse.ArgumentParser) -> None:
         "--units", type=_name, metavar="m=1,k=16,n=16",
         help="steps of tile sizes; default: the array's, coarser from 1,024 steps on",
     )  # fmt: skip
-    _add_outputs(one).add_argument("--yaml", type=_name, metavar="FILE", help="the mapping, to be run again")
+    _add_outputs(command).add_argument("--yaml", type=_name, metavar="FILE", help="the mapping, to be run again")
 
 
 def _add_validate(validate: argparse.ArgumentParser) -> None:

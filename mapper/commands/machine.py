@@ -15,12 +15,12 @@ def overrides(settings: Iterable[str]) -> dict[str, object] | None:
     CommandError
         No ``=``, nothing on one side of it, or a key given twice.
     """
-    found: dict[str, object] = {}
+    changes: dict[str, object] = {}
     for setting in settings:
         key, _, text = (part.strip() for part in setting.partition("="))
         if not key or not text:
             raise CommandError(f'--set {setting!r}: must be KEY=VALUE, as in scratchpad.capacity="64 KiB"')
-        if key in found:
+        if key in changes:
             raise CommandError(f"--set {key}: given twice")
-        found[key] = text
-    return found or None
+        changes[key] = text
+    return changes or None

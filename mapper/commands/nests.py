@@ -115,10 +115,10 @@ def _space(options: NestOptions, case: Case) -> NestSpace:
             most_units=units.MOST_UNITS,
         )
     except MappingError as problem:
-        said = str(problem)
-        if options.constraints is None or not said.startswith("constraints:"):
+        message = str(problem)
+        if options.constraints is None or not message.startswith("constraints:"):
             raise
-        raise CommandError(f"{options.constraints}:{said.removeprefix('constraints:')}") from problem
+        raise CommandError(f"{options.constraints}:{message.removeprefix('constraints:')}") from problem
 
 
 def _searched(nests: LoopNests, settings: RunSettings, progress: SearchProgress) -> MappingResult:

@@ -36,14 +36,14 @@ class Output:
 
     def _is_direct(self) -> bool:
         try:
-            found = self.path.stat()
+            status = self.path.stat()
         except FileNotFoundError:
             return False
         except (OSError, ValueError) as problem:
             raise self._refusal(problem) from problem
-        if stat.S_ISDIR(found.st_mode):
+        if stat.S_ISDIR(status.st_mode):
             raise CommandError(f"{self.path}: cannot be written: it is a directory")
-        return not stat.S_ISREG(found.st_mode) or _is_standard_output(found)
+        return not stat.S_ISREG(status.st_mode) or _is_standard_output(status)
 
     def _refusal(self, problem: Exception) -> CommandError:
         reason = (getattr(problem, "strerror", None) or str(problem)).lower()
@@ -103,9 +103,9 @@ def open_outputs(
         output = Output(path)
         if any(output.target.exists() and output.target.samefile(file) for file in read):
             raise CommandError(f"{path}: is read by this command; give --{purpose} another name")
-        for other, taken in opened.items():
+        for earlier, taken in opened.items():
             if output.target == taken.target and not output.direct:
-                raise CommandError(f"{path}: asked for by --{other} and --{purpose}; give two names")
+                raise CommandError(f"{path}: asked for by --{earlier} and --{purpose}; give two names")
         opened[purpose] = stack.enter_context(output)
     return opened
 
@@ -116,8 +116,8 @@ def _files(inputs: Iterable[str | None]) -> list[Path]:
     return [file for path in paths for file in (path, path / "config.json") if file.is_file()]
 
 
-def _is_standard_output(found: os.stat_result) -> bool:
+def _is_standard_output(status: os.stat_result) -> bool:
     try:
-        return os.path.samestat(found, os.fstat(1))
+        return os.path.samestat(status, os.fstat(1))
     except OSError:
         return False

@@ -20,26 +20,26 @@ def execute(options: argparse.Namespace) -> int:
     layers = mapspace.chosen(options.layers, options.iso_macs)
     samplers = tuple(mapspace.SAMPLERS) if options.spatial is None else (options.spatial,)
     name = "mapspace_iso_macs" if options.iso_macs else "mapspace"
-    found: list[Distribution] = []
+    finished: list[Distribution] = []
     with ExitStack() as stack:
         outputs = _outputs(stack, options.out, name)
         advance = stack.enter_context(_bar(len(layers) * len(samplers)))
 
-        def told(one: Distribution) -> None:
-            found.append(one)
-            advance(one.layer.name)
+        def told(distribution: Distribution) -> None:
+            finished.append(distribution)
+            advance(distribution.layer.name)
 
         interrupted = False
         try:
             mapspace.run(layers, samplers, options.samples, options.seed, progress=told)
         except KeyboardInterrupt:
-            if not found:
+            if not finished:
                 raise
             interrupted = True
-        print(mapspace_report.text(found))
-        _write(found, outputs)
+        print(mapspace_report.text(finished))
+        _write(finished, outputs)
         if interrupted:
-            print(f"interrupted: {len(found)} of {len(layers) * len(samplers)} distributions", flush=True)
+            print(f"interrupted: {len(finished)} of {len(layers) * len(samplers)} distributions", flush=True)
             return INTERRUPTED
     return 0
 
@@ -57,16 +57,16 @@ def _outputs(stack: ExitStack, folder: str | None, name: str) -> dict[str, Outpu
     return {purpose: stack.enter_context(Output(str(place / file))) for purpose, file in names.items()}
 
 
-def _write(found: list[Distribution], outputs: dict[str, Output]) -> None:
+def _write(finished: list[Distribution], outputs: dict[str, Output]) -> None:
     if not outputs:
         return
     from simulator.views.plots import save
 
-    figure = mapspace_report.draw(mapspace_report.curves(found))
+    figure = mapspace_report.draw(mapspace_report.curves(finished))
     outputs["png"].finish(lambda path: save(figure, path, "png"))
     for purpose, content in (
-        ("summary", mapspace_report.summary_csv(found)),
-        ("cdf", mapspace_report.cdf_csv(found)),
+        ("summary", mapspace_report.summary_csv(finished)),
+        ("cdf", mapspace_report.cdf_csv(finished)),
     ):
         outputs[purpose].finish(lambda path, content=content: path.write_text(content, encoding="utf-8"))  # type: ignore[misc]
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from mapper.commands.answers import Answer, json_file, picture_file
 from mapper.commands.exit_codes import BAD_INPUT, GATE_FAILED
-from mapper.commands.outputs import Output, open_outputs
+from mapper.commands.outputs import open_outputs
 from mapper.commands.problems import CommandError
 from mapper.validation import scoreboard
 from mapper.validation.gates import verdicts
@@ -24,6 +24,7 @@ from mapper.validation.measured.rows import MeasuredTable, ValidationError, read
 from mapper.validation.measured.runner import Progress, run_firesim, run_rtl
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from tqdm import tqdm
 
 
@@ -51,12 +52,10 @@ def _estimate(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json}, ())
         with _bar() as progress:
-            found = estimate_accuracy.compare(progress=lambda done, total: progress("mappings", done, total))
-        print(estimate_accuracy.text(found))
-        if "json" in outputs:
-            content = json.dumps(estimate_accuracy.as_dict(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-            outputs["json"].finish(lambda path: path.write_text(content, encoding="utf-8"))
-    return 0 if found.holds else GATE_FAILED
+            comparison = estimate_accuracy.compare(progress=lambda done, total: progress("mappings", done, total))
+        files = {"json": json_file(lambda: estimate_accuracy.as_dict(comparison))}
+        Answer(estimate_accuracy.text(comparison), files).deliver(outputs)
+    return 0 if comparison.holds else GATE_FAILED
 
 
 def _timeloop(options: argparse.Namespace) -> int:
@@ -67,14 +66,12 @@ def _timeloop(options: argparse.Namespace) -> int:
         raise CommandError("--plot shows measured rows; --timeloop alone has none")
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json}, (options.timeloop,))
-        found = timeloop.compare(Path(options.timeloop))
-        print(timeloop.text(found))
-        if "json" in outputs:
-            content = json.dumps(timeloop.as_dict(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-            outputs["json"].finish(lambda path: path.write_text(content, encoding="utf-8"))
-    if found.problems:
+        comparison = timeloop.compare(Path(options.timeloop))
+        files = {"json": json_file(lambda: timeloop.as_dict(comparison))}
+        Answer(timeloop.text(comparison), files).deliver(outputs)
+    if comparison.problems:
         return BAD_INPUT
-    return GATE_FAILED if found.mismatches else 0
+    return GATE_FAILED if comparison.mismatches else 0
 
 
 def _measured(options: argparse.Namespace) -> int:
@@ -83,14 +80,17 @@ def _measured(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json, "plot": options.plot}, (options.rtl, options.firesim))
         with _bar() as progress:
-            found = run_rtl(rtl, progress)
+            results = run_rtl(rtl, progress)
             if measured is not None:
-                found += _run_firesim(measured, progress, patched=not options.without_patch)
-        print(scoreboard.text(found))
-        _write(found, outputs)
-    if found.bad:
+                results += _run_firesim(measured, progress, patched=not options.without_patch)
+        files = {
+            "json": json_file(lambda: scoreboard.as_dict(results)),
+            "plot": picture_file(lambda: _scatter(results)),
+        }
+        Answer(scoreboard.text(results), files).deliver(outputs)
+    if results.bad:
         return BAD_INPUT
-    return GATE_FAILED if any(not verdict.holds for verdict in verdicts(found.run)) else 0
+    return GATE_FAILED if any(not verdict.holds for verdict in verdicts(results.run)) else 0
 
 
 def _tables(options: argparse.Namespace) -> tuple[MeasuredTable, MeasuredTable | None]:
@@ -113,17 +113,10 @@ def _run_firesim(table: MeasuredTable, progress: Progress, *, patched: bool) -> 
         raise CommandError(f"{table.path}: a worker process was killed, probably for want of memory") from None
 
 
-def _write(found: RowResults, outputs: Mapping[str, Output]) -> None:
-    if "json" in outputs:
-        content = json.dumps(scoreboard.as_dict(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        outputs["json"].finish(lambda path: path.write_text(content, encoding="utf-8"))
-    if "plot" in outputs:
-        from mapper.validation.plots import draw_scatter, scatter
-        from simulator.views.plots import save
+def _scatter(results: RowResults) -> Figure:
+    from mapper.validation.plots import draw_scatter, scatter
 
-        figure = draw_scatter(scatter(found.run))
-        kind = outputs["plot"].path.suffix[1:].lower()
-        outputs["plot"].finish(lambda path: save(figure, path, kind))
+    return draw_scatter(scatter(results.run))
 
 
 def _processors() -> int:

@@ -44,10 +44,12 @@ class Budget:
         MappingError
             Anything else, zero and negative numbers among it.
         """
-        found = re.fullmatch(r"([+-]?\d[\d_,]*)|([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(ms|s|min|h)", text.strip())
-        if not found:
+        written = re.fullmatch(
+            r"([+-]?\d[\d_,]*)|([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(ms|s|min|h)", text.strip()
+        )
+        if not written:
             raise MappingError(f"budget {text!r}: write how many evaluations (20000) or a time (2s, 500ms, 5min, 1h)")
-        number, time, unit = found.groups()
+        number, time, unit = written.groups()
         if number is not None:
             digits = number.replace(",", "").replace("_", "")
             if len(digits) > LONGEST_NUMBER:

@@ -54,12 +54,12 @@ class CandidateEvaluator:
 
     def news(self, rows: Rows) -> Bools:
         """Tell which candidates are neither known nor repeated in ``rows``."""
-        seen: set[bytes] = set()
+        asked_before: set[bytes] = set()
         fresh = np.zeros(len(rows), dtype=bool)
         for at, key in enumerate(names(rows)):
-            if key not in self._known and key not in seen:
+            if key not in self._known and key not in asked_before:
                 fresh[at] = True
-                seen.add(key)
+                asked_before.add(key)
         return fresh
 
     def costs(self, rows: Rows, fresh: Bools) -> Costs:
@@ -74,24 +74,24 @@ class CandidateEvaluator:
             priced.cycles.tolist(), priced.energy_pj.tolist(), priced.footprint_bytes.tolist(), strict=True
         )  # fmt: skip
         self._known.update(zip((called[at] for at in new), columns, strict=True))
-        found = np.array([self._known[name] for name in called]).reshape(-1, 3)
-        return Costs(found[:, 0], found[:, 1], found[:, 2].astype(np.int64))
+        known = np.array([self._known[name] for name in called]).reshape(-1, 3)
+        return Costs(known[:, 0], known[:, 1], known[:, 2].astype(np.int64))
 
     def price(self, rows: Rows) -> Costs:
         """Return the costs of candidates, whether they were priced before or not; nothing is remembered."""
         pieces = [rows[at : at + PIECE] for at in range(0, len(rows), PIECE)]
         if self._pool is None or len(pieces) < 2:
-            found = [self._space.costs(piece) for piece in pieces]
+            priced = [self._space.costs(piece) for piece in pieces]
         else:
             from joblib import delayed
 
-            found = self._pool(delayed(_price)(self._space, piece) for piece in pieces)
-        if not found:
+            priced = self._pool(delayed(_price)(self._space, piece) for piece in pieces)
+        if not priced:
             return Costs(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
         return Costs(
-            np.concatenate([costs.cycles for costs in found]),
-            np.concatenate([costs.energy_pj for costs in found]),
-            np.concatenate([costs.footprint_bytes for costs in found]),
+            np.concatenate([costs.cycles for costs in priced]),
+            np.concatenate([costs.energy_pj for costs in priced]),
+            np.concatenate([costs.footprint_bytes for costs in priced]),
         )
 
 

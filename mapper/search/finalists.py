@@ -90,11 +90,21 @@ def finalists(
         raise MappingError(f"{count} finalists; at least 1 is needed")
     proved, best = ranked(problem, spec, energy, objective, count)
     rows: list[Finalist] = []
-    for place, one in enumerate(best, start=1):
-        program = lower_matmul(problem, one.loop, spec)
+    for place, member in enumerate(best, start=1):
+        program = lower_matmul(problem, member.loop, spec)
         simulated = priced(simulate(program, spec, exact=True), energy)
-        expected = estimate(one.loop, problem, spec, energy, program=program, moved=simulated.counts)
-        rows.append(Finalist(place, one.mapping, one.loop, one.cycles, one.energy_pj, expected, simulated))
+        expected = estimate(member.loop, problem, spec, energy, program=program, moved=simulated.counts)
+        rows.append(
+            Finalist(
+                place,
+                member.mapping,
+                member.loop,
+                member.cycles,
+                member.energy_pj,
+                expected,
+                simulated,
+            )
+        )
         if progress is not None:
             progress(place, len(best))
     rows.sort(key=lambda row: (row.value(objective), row.place))

@@ -106,13 +106,13 @@ class Searcher(ABC):
         if self.goal == "pareto":
             self.front = self.front.joined(rows, costs)
         keys = costs.keys(self.goal)
-        found = least([*keys, *rows.T])
+        best_row = least([*keys, *rows.T])
         candidate = PricedRow(
-            tuple(int(gene) for gene in rows[found]),
-            float(costs.cycles[found]),
-            float(costs.energy_pj[found]),
-            float(costs.footprint_bytes[found]),
-            tuple(float(column[found]) for column in keys),
+            tuple(int(gene) for gene in rows[best_row]),
+            float(costs.cycles[best_row]),
+            float(costs.energy_pj[best_row]),
+            float(costs.footprint_bytes[best_row]),
+            tuple(float(column[best_row]) for column in keys),
         )
         if self.best is None or (candidate.keys, candidate.row) < (self.best.keys, self.best.row):
             self.best = candidate

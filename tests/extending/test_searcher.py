@@ -9,7 +9,7 @@ from tests.extending.conftest import Block, Copy
 
 
 def test_one_file_and_one_line(extending: Callable[[str], tuple[Block, ...]], packages: Copy) -> None:
-    searcher, registered = extending("A searcher")
+    searcher, registered, suite = extending("A searcher")
     assert (searcher.path, registered.path) == (
         "mapper/search/algorithms/hill_climbing.py",
         "mapper/search/registry.py",
@@ -34,3 +34,6 @@ def test_one_file_and_one_line(extending: Callable[[str], tuple[Block, ...]], pa
     assert proved <= climbed["value"] <= 1.1 * proved
     nested = searched("--mapspace", "loop-nest", "--search", "hill_climbing", "--budget", "200")
     assert nested["search"] == "hill_climbing"
+
+    packages.add(suite)
+    assert " passed" in packages.run("-m", "pytest", "-q", "-p", "no:cacheprovider", suite.path)

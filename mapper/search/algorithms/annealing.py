@@ -66,9 +66,11 @@ class AnnealingSearcher(Searcher):
             self._newcomers[:] = False
         self._step += 1
         if self._step % EXCHANGE == 0:
-            other = self.random.integers(CHAINS, size=CHAINS)
-            costs = Costs(self._costs.cycles[other], self._costs.energy_pj[other], self._costs.footprint_bytes[other])
-            self._adopt(self._rows[other], costs, self._accepted(costs))
+            partner = self.random.integers(CHAINS, size=CHAINS)
+            costs = Costs(
+                self._costs.cycles[partner], self._costs.energy_pj[partner], self._costs.footprint_bytes[partner]
+            )
+            self._adopt(self._rows[partner], costs, self._accepted(costs))
         if self._step >= self._steps:
             self._start_anew()
 

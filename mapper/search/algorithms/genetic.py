@@ -69,8 +69,8 @@ class GeneticSearcher(Searcher):
         children = CHILDREN - IMMIGRANTS
         born = self._rows[self._parents(children)]
         pairs = self.random.random(children) < CROSSOVER
-        other = self._rows[self._parents(int(pairs.sum()))]
-        born[pairs] = self.space.crossover(born[pairs], other, self.random)
+        second_parents = self._rows[self._parents(int(pairs.sum()))]
+        born[pairs] = self.space.crossover(born[pairs], second_parents, self.random)
         moved = self.random.random(children) < MUTATION
         born[moved] = self.space.neighbours(born[moved], self.random)
         return np.concatenate([self.space.sample(IMMIGRANTS, self.random), born])

@@ -183,8 +183,8 @@ class LoopSpace:
         footprint = np.empty(len(rows), dtype=np.int64)
         for key in np.unique(group).tolist():
             mask = group == key
-            found = self.model.costs(self._batch(key, tiles, mask))
-            cycles[mask], energy[mask], footprint[mask] = found.cycles, found.energy_pj, found.footprint_bytes
+            priced = self.model.costs(self._batch(key, tiles, mask))
+            cycles[mask], energy[mask], footprint[mask] = priced.cycles, priced.energy_pj, priced.footprint_bytes
         return Costs(cycles, energy, footprint)
 
     def _groups(self, rows: Rows, tiles: tuple[Ints, Ints, Ints]) -> Ints:

@@ -75,8 +75,8 @@ class LoopNests:
         return self.nests.walk(most)
 
     def costs(self, rows: Rows) -> Costs:
-        found = self.nests.costs(rows)
-        return Costs(found.cycles.astype(np.float64), found.energy_pj, found.footprint_bytes)
+        costs = self.nests.costs(rows)
+        return Costs(costs.cycles.astype(np.float64), costs.energy_pj, costs.footprint_bytes)
 
     def floor(self) -> Floor:
         cycles, energy_pj = loop_nests.lower_bound(self.nests)
@@ -88,14 +88,14 @@ class LoopNests:
     @cached_property
     def _sizes(self) -> dict[tuple[int, int], Ints]:
         """Tile sizes by (array tile, dimension): what a step can lead to [elements]."""
-        found = {}
+        sizes = {}
         for variant in self.nests.axes.variants:
             for position, dim in enumerate(self.nests.axes.dims):
                 key = variant.array_tile(dim), position
-                if key not in found:
+                if key not in sizes:
                     grid, steps = self.nests.axes.grid(variant, dim), self.nests.axes.steps(variant, dim)
-                    found[key] = np.unique(grid.elements(steps.values))
-        return found
+                    sizes[key] = np.unique(grid.elements(steps.values))
+        return sizes
 
     @cached_property
     def _array_tiles(self) -> Ints:
@@ -134,8 +134,8 @@ class LoopNests:
         level = random.integers(self.nests.axes.levels, size=len(turn))
         sizes = np.array([len(orders) for orders in self.nests.axes.orders])
         new[turn, level] = random.integers(0, sizes[level])
-        other = np.flatnonzero(kind >= 0.9)
-        new[other, self.nests.axes.levels] = random.integers(len(self.nests.axes.variants), size=len(other))
+        exchanged = np.flatnonzero(kind >= 0.9)
+        new[exchanged, self.nests.axes.levels] = random.integers(len(self.nests.axes.variants), size=len(exchanged))
         return new
 
     def _resize(self, rows: Rows, chosen: Ints, level: Ints, dim: Ints, random: Generator) -> None:
@@ -163,10 +163,11 @@ class LoopNests:
             return  # a divisor must be found, by trying again
         dims = len(self.nests.axes.dims)
         moved = rows[chosen, self._first_tile + level * dims + dim]
-        for other in range(self.nests.axes.levels - 1):
-            column = self._first_tile + other * dims + dim
+        for adjusted in range(self.nests.axes.levels - 1):
+            column = self._first_tile + adjusted * dims + dim
             size = rows[chosen, column]
-            size = np.where(other > level, np.minimum(size, moved), np.maximum(size, np.where(other < level, moved, 0)))
+            grown = np.maximum(size, np.where(adjusted < level, moved, 0))
+            size = np.where(adjusted > level, np.minimum(size, moved), grown)
             rows[chosen, column] = size
 
     def crossover(self, left: Rows, right: Rows, random: Generator) -> Rows:

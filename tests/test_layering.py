@@ -211,25 +211,6 @@ def test_every_module_has_a_name_that_says_something() -> None:
     assert [str(path) for path in at_package_level if path.stem in NAMELESS] == []
 
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def length(function: Function) -> int:
-    """Lines of a function without its docstring."""
-    end = function.end_lineno or function.lineno
-    first = function.body[0]
-    documented = ast.get_docstring(function) is not None
-    return end - function.lineno + 1 - ((first.end_lineno or 0) - first.lineno + 1 if documented else 0)
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_files_and_functions_stay_short(file: str) -> None:
-    """A file above 400 lines or a function above 50 is split."""
-    assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= 400
-    functions = [node for node in ast.walk(parsed(file)) if isinstance(node, Function)]
-    assert [f"{node.name}: {length(node)} lines" for node in functions if length(node) > 50] == []
-
-
 def test_only_the_command_prints() -> None:
     printing = {
         file

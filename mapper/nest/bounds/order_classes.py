@@ -51,7 +51,7 @@ class OrderClass:
     """Per pair: how many outer levels' irrelevant loops count."""
 
     def forced(self, group: int) -> tuple[bool, ...]:
-        """Per level, whether the loops of a group must have one trip."""
+        """Return, per level, whether the loops of a group must have one trip."""
         return tuple(group in level.forced for level in self.levels)
 
 

@@ -18,7 +18,7 @@ EXACT_ROWS = 4_000
 
 
 def thinned(columns: Sequence[Numbers]) -> Ints:
-    """Rows of a superset of the Pareto-minimal ones, ascending; equal rows are kept once.
+    """Return a superset of the Pareto-minimal rows, ascending; equal rows are kept once.
 
     Every column is to be small. Staircases over two columns at equal values of the others remove most of what is
     dominated in O(n log n); what is left is filtered exactly if it is short.
@@ -68,7 +68,7 @@ def _stairs(ranks: Sequence[Ints], x: int, y: int) -> Ints:
 
 
 def staircase(first: Numbers, second: Numbers, *ties: Numbers) -> Ints:
-    """Rows that no other one beats in two columns at once, by ascending ``first``; both are to be small.
+    """Return the rows that no other one beats in two columns at once, by ascending ``first``; both are to be small.
 
     Of rows that are equal in both, the one that is least in ``ties`` is kept, the most important of them first.
     """
@@ -84,7 +84,7 @@ def _below_all_before(values: Numbers) -> Bools:
 
 
 def minimal(points: Numbers) -> Ints:
-    """Indices of the Pareto-minimal rows of ``points`` (rows, columns), equal ones once, ascending."""
+    """Return the Pareto-minimal rows of ``points`` (rows, columns), equal ones once, ascending."""
     order = np.lexsort(points.T[::-1])
     # By sums: a row is dominated only by rows with a smaller sum, or by its first equal. What is kept stays kept.
     order = order[np.argsort(points[order].sum(axis=1), kind="stable")]
@@ -107,7 +107,7 @@ def minimal(points: Numbers) -> Ints:
 
 
 def beaten(rows: Numbers, front: Numbers) -> Bools:
-    """Whether each row is no better than some row of ``front``; both (rows, columns)."""
+    """Return whether each row is no better than some row of ``front``; both (rows, columns)."""
     result = np.zeros(len(rows), bool)
     if not len(front):
         return result

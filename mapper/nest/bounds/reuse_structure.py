@@ -206,12 +206,15 @@ class _Sorter:
     levels: int
 
     def pair(self, transfer: Transfer) -> Pair:
-        """The visits that a transfer's words are proportional to."""
+        """Return the pair whose visits a transfer's words are proportional to."""
         child = transfer.child if transfer.child < len(self.spatial) else self.levels + 1
         return TENSORS.index(transfer.tensor), child
 
     def affine(self, line: Linear, factor: float = 1.0) -> Affine:
-        """A line of the kernel as a function of visits; a `MappingError` where it is none, or could fall with them."""
+        """Return a line of the kernel as a function of visits.
+
+        A `MappingError` tells where it is none, or could fall as visits grow.
+        """
         constant, terms = line.constant * factor, dict[Pair, float]()
         for transfer, weight in line.terms:
             irrelevant = self.problem.irrelevant(transfer.tensor)

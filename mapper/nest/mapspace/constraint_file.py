@@ -37,7 +37,7 @@ def read_constraints(source: Path | str) -> Constraints:
 
 
 def constraints_of(data: object, origin: str = "constraints") -> Constraints:
-    """Constraints from plain data (see the module's text); errors as in `read_constraints`."""
+    """Return constraints from plain data (see the module's text); errors as in `read_constraints`."""
     reader = _Reader(origin)
     constraints = reader.constraints(data)
     if reader.problems:
@@ -56,7 +56,7 @@ class _Reader:
         self.problems.append(f"{self.origin}: {where}: {text}" if where else f"{self.origin}: {text}")
 
     def table(self, data: object, where: str, allowed: Iterable[str] | None = None) -> dict[str, object]:
-        """A dictionary with string keys, only ``allowed`` ones."""
+        """Return a dictionary with string keys, only ``allowed`` ones."""
         if data is None:
             return {}
         if not isinstance(data, dict):

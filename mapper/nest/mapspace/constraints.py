@@ -59,7 +59,7 @@ class Sizes:
         return good
 
     def leaves_some(self, size: int) -> bool:
-        """Whether any of 1 .. ``size`` is left, told without listing them all."""
+        """Return whether any of 1 .. ``size`` is left, without listing them all."""
         if self.any is not None:
             values = np.array([value for value in self.any if value <= size], np.int64)
         else:
@@ -82,7 +82,7 @@ class Sizes:
 
 
 def fixed(size: int) -> Sizes:
-    """Only one size."""
+    """Return the rule that leaves one size."""
     return Sizes(any=(size,))
 
 
@@ -151,12 +151,12 @@ class Constraints:
     """Per axis of the array the dimensions it may take, with the number of parts; an axis that is missing is free."""
 
     def rule(self, memory: str) -> LevelRule:
-        """The rule of a memory; free if there is none."""
+        """Return the rule of a memory; free if there is none."""
         return next((rule for rule in self.levels if rule.memory == memory), LevelRule(memory))
 
     @classmethod
     def of(cls, mapping: LoopNest) -> Constraints:
-        """The constraints that leave exactly one mapping."""
+        """Return the constraints that leave exactly one mapping."""
         rules = tuple(
             LevelRule(
                 level.memory,
@@ -190,7 +190,7 @@ class Constraints:
             raise MappingError("constraints:\n" + "\n".join(f"  {text}" for text in broken))
 
     def about(self, dim: str) -> list[str]:
-        """Constraints that name a dimension, as text."""
+        """Return the constraints that name a dimension, as text."""
         texts = []
         for rule in self.levels:
             texts += [f"{rule.memory}.tile.{dim}{rule.tile[dim]}"] if dim in rule.tile else []
@@ -199,7 +199,7 @@ class Constraints:
         return texts
 
     def document(self) -> dict[str, object]:
-        """The constraints as plain data, for YAML."""
+        """Return the constraints as plain data, for YAML."""
         levels = {rule.memory: _plain_rule(rule) for rule in self.levels}
         document: dict[str, object] = {"levels": {name: entry for name, entry in levels.items() if entry}}
         if self.spatial:
@@ -209,7 +209,7 @@ class Constraints:
         return document
 
     def text(self) -> str:
-        """The constraints as YAML."""
+        """Return the constraints as YAML."""
         dumped: str = yaml.safe_dump(self.document(), sort_keys=False, default_flow_style=None)
         return dumped
 

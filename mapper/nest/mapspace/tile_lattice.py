@@ -67,21 +67,21 @@ class TileLattice:
                 raise MappingError(f"unit of {dim}: must be at least 1 element, not {unit}")
 
     def grid(self, variant: Variant, dim: str) -> Grid:
-        """Sizes of the tiles of a dimension under a choice of spatial loops."""
+        """Return the sizes of a dimension's tiles under a choice of spatial loops."""
         key = variant.array_tile(dim), dim
         if key not in self._grids:
             self._grids[key] = self._make_grid(*key)
         return self._grids[key]
 
     def steps(self, variant: Variant, dim: str) -> Steps:
-        """The same for draws."""
+        """Return the same sizes with what may follow what."""
         key = variant.array_tile(dim), dim
         if key not in self._steps:
             self._steps[key] = self._make_steps(self.grid(variant, dim))
         return self._steps[key]
 
     def chains(self, variant: Variant, dim: str) -> int:
-        """Number of chains of tiles of a dimension, whatever fits."""
+        """Return the number of chains of tiles of a dimension, whether or not they fit."""
         key = variant.array_tile(dim), dim
         if key not in self._chains:
             grid = self.grid(variant, dim)

@@ -47,7 +47,7 @@ class Steps:
     """Per level of a tile: (outer, inner) sizes that may follow; None if all sizes up to the outer one may."""
 
     def inside(self, table: Numbers, level: int, axis: int) -> Numbers:
-        """For every outer size, the sum of ``table`` along ``axis`` over the sizes that may follow at ``level``."""
+        """Return, per outer size, the sum of ``table`` along ``axis`` over the sizes that may follow at ``level``."""
         relation = self.relations[level]
         if relation is None:
             return np.cumsum(table, axis=axis)
@@ -55,7 +55,7 @@ class Steps:
         return np.moveaxis(moved, 0, axis)
 
     def chains(self, exact: type = object) -> int:
-        """Number of chains of tiles, whatever fits."""
+        """Return the number of chains of tiles, whether or not they fit."""
         ways: NDArray[np.object_] = np.array([1] * len(self.values), dtype=exact)
         for level in reversed(range(len(self.masks))):
             ways = np.where(self.masks[level], ways, 0)
@@ -196,7 +196,7 @@ class TileSampler:
         return np.asarray(result)
 
     def draw(self, count: int, random: Generator) -> Ints:
-        """(count, levels, dimensions): tiles [units], uniform over all that are valid.
+        """Return (count, levels, dimensions): tiles [units], uniform over all that are valid.
 
         Raises
         ------

@@ -42,19 +42,19 @@ class Variant:
     """Double-buffered tensors per memory."""
 
     def array_tile(self, dim: str) -> int:
-        """Elements of a dimension that the array takes at once."""
+        """Return the elements of a dimension that the array takes at once."""
         return prod(loop.size for loops in self.spatial for loop in loops if loop.dim == dim)
 
 
 def spatial_level(hierarchy: Hierarchy) -> int:
-    """Memory inside whose temporal loops the array's axes are spread: the innermost one outside the registers."""
+    """Return the level inside whose temporal loops the array is spread: the innermost one outside the registers."""
     last = len(hierarchy.memories) - 1
     registers = last > 0 and hierarchy.memories[last].instances == hierarchy.macs > 1
     return last - 1 if registers else last
 
 
 def keep_sets(hierarchy: Hierarchy, constraints: Constraints, bypass: Mapping[str, bool]) -> list[Kept]:
-    """Copies per memory, most copies first.
+    """Return the tensors kept per memory, most copies first.
 
     Every memory keeps what it may, except where ``bypass`` says that each of its tensors may also pass it by, or where
     constraints say what it keeps. The outermost memory keeps everything.
@@ -79,7 +79,7 @@ def keep_sets(hierarchy: Hierarchy, constraints: Constraints, bypass: Mapping[st
 def spreads(
     problem: NestProblem, hierarchy: Hierarchy, constraints: Constraints, unrolling: Unrolling, perfect: bool
 ) -> list[Spread]:
-    """Spatial loops per memory, largest parts first.
+    """Return the spatial loops per memory, largest parts first.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _axis(
 def bufferings(
     hierarchy: Hierarchy, accounting: Accounting, constraints: Constraints, kept: Kept
 ) -> list[tuple[frozenset[str], ...]]:
-    """Double-buffered tensors per memory, fewest first.
+    """Return the double-buffered tensors per memory, fewest first.
 
     They are a choice where a missing second copy takes time; otherwise none is written down, unless constraints ask
     for it.

@@ -22,7 +22,7 @@ def assemble(
     tiles: Mapping[str, Sequence[Ints]],
     doubled: Sequence[frozenset[str]],
 ) -> NestBatch:
-    """A batch of mappings with one order.
+    """Return a batch of mappings with one order.
 
     Parameters
     ----------

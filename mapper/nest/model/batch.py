@@ -56,7 +56,7 @@ class NestBatch:
         return self.rows
 
     def mapping(self, row: int) -> LoopNest:
-        """The loop nest of one row."""
+        """Return the loop nest of one row."""
         levels = tuple(
             LevelMapping(
                 shape.memory,
@@ -73,6 +73,6 @@ class NestBatch:
         return LoopNest((self.problem.name,), self.problem.dims, self.hierarchy.name, levels)
 
     def take(self, rows: Ints) -> NestBatch:
-        """The batch of some rows."""
+        """Return the batch of some rows."""
         tiles = tuple(tuple(tile if isinstance(tile, int) else tile[rows] for tile in level) for level in self.tiles)
         return NestBatch(self.problem, self.hierarchy, self.skeleton, tiles, len(rows))

@@ -80,7 +80,7 @@ def _plain_dims(tensor: NestTensor) -> tuple[str, ...] | None:
 
 
 def footprint(visits: VisitColumns, shape: MemoryShape) -> Real:
-    """Words that one instance of a memory holds."""
+    """Return the words that one instance of a memory holds."""
     sizes: dict[str, Real] = {}
     for dim, loop, block in shape.sources:
         size = float(visits.problem.size(dim)) if loop is None else visits.steps[loop]
@@ -98,7 +98,7 @@ def footprint(visits: VisitColumns, shape: MemoryShape) -> Real:
 
 
 def block_sizes(spatial: tuple[tuple[SpatialLoop, ...], ...], level: int, accounting: Accounting) -> dict[str, int]:
-    """Multiples to which tile extents at ``level`` are rounded up [elements]; dimensions that are not are left out."""
+    """Return the multiples to which tile extents at ``level`` are rounded up [elements]; others are left out."""
     if accounting.capacity_unit == "elements":
         return {}
     loops = [loop for inner in spatial[level:] for loop in inner]
@@ -106,7 +106,7 @@ def block_sizes(spatial: tuple[tuple[SpatialLoop, ...], ...], level: int, accoun
 
 
 def tile_words(tensor: NestTensor, sizes: Mapping[str, Real]) -> Real:
-    """Distinct elements of a tile."""
+    """Return the distinct elements of a tile."""
     return product([_extent(axis, sizes) for axis in tensor.axes])
 
 
@@ -119,7 +119,7 @@ def _extent(axis: Axis, sizes: Mapping[str, Real]) -> Real:
 
 
 def partial_transfer(hierarchy: Hierarchy, kept: Kept, level: int, accounting: Accounting) -> Transfer | None:
-    """Visits of what ``level`` holds of the output that leave partial sums there, if those are wider than its words."""
+    """Return the transfer whose visits leave partial sums at ``level``; None if those are no wider than its words."""
     if partial_words(hierarchy, level, accounting) == 1:
         return None
     inner = next(child for tensor, outer, child in pairs(kept) if tensor == "output" and outer == level)

@@ -44,14 +44,14 @@ class Linear:
 
     @classmethod
     def collected(cls, terms: Sequence[tuple[Transfer, float]], constant: float = 0.0) -> Linear:
-        """With one term per transfer, in the order of ``terms``."""
+        """Return the sum with one term per transfer, in the order of ``terms``."""
         total: dict[Transfer, float] = {}
         for transfer, factor in terms:
             total[transfer] = total.get(transfer, 0.0) + factor
         return cls(tuple((transfer, factor) for transfer, factor in total.items() if factor != 0.0), constant)
 
     def of(self, words: Mapping[Transfer, Term]) -> Real:
-        """The value for words of transfers, each a constant times a column.
+        """Return the value for words of transfers, each a constant times a column.
 
         Added in one order, so that a value that is known for all rows gives the same bits as a column of it.
         """
@@ -98,7 +98,7 @@ class Coefficients:
     def of(
         cls, problem: NestProblem, hierarchy: Hierarchy, kept: Kept, spatial: Spread, accounting: Accounting
     ) -> Coefficients:
-        """Coefficients for one choice of keep sets and spatial loops, per level outermost first.
+        """Return the coefficients for one choice of keep sets and spatial loops, per level outermost first.
 
         All are at least zero except those of ``distinct`` transfers, which do not depend on tiles and orders as long as
         no irrelevant dimension of the output is spread over instances of its own copy.
@@ -202,7 +202,7 @@ class Plan:
 
 @lru_cache(maxsize=8192)
 def plan_of(problem: NestProblem, hierarchy: Hierarchy, skeleton: Skeleton, accounting: Accounting) -> Plan:
-    """The plan of a skeleton."""
+    """Return what all batches with a skeleton have in common."""
     levels = skeleton.levels
     kept, spatial = tuple(level.kept for level in levels), tuple(level.spatial for level in levels)
     coefficients = Coefficients.of(problem, hierarchy, kept, spatial, accounting)
@@ -226,7 +226,7 @@ def plan_of(problem: NestProblem, hierarchy: Hierarchy, skeleton: Skeleton, acco
 
 
 def evaluate(batch: NestBatch, accounting: Accounting) -> NestCosts:
-    """Costs of every mapping of ``batch``.
+    """Return the costs of every mapping of ``batch``.
 
     A column per mapping, no loop over mappings; one mapping is a batch of one and gives the same bits.
     """
@@ -271,7 +271,7 @@ def _cycles(visits: VisitColumns, plan: Plan, words: Mapping[Transfer, Term], ac
 
 
 def steps(visits: VisitColumns, plan: Plan, accounting: Accounting) -> Real:
-    """Cycles in which the array computes, waiting for the next tile included where the accounting says so."""
+    """Return the cycles in which the array computes, with waits for the next tile where the accounting says so."""
     longest = visits.array_steps()
     for tensor, hoisting in plan.stationary:
         longest = larger(longest, visits.paired_steps(hoisting, tensor, accounting.min_pair_cycles))
@@ -288,7 +288,7 @@ def _divides(visits: VisitColumns) -> Mask:
 
 
 def divides(loop: NestLoop, step: Real, outside: Real) -> Mask:
-    """Whether the tiles of one loop cover the one outside without a rest."""
+    """Return whether the tiles of one loop cover the one outside without a rest."""
     if loop.parts:
         return outside == step * loop.parts
     ratio = outside / step

@@ -82,13 +82,13 @@ class Hierarchy:
         return self.rows * self.cols
 
     def index(self, memory: str) -> int:
-        """Position of a memory, 0 the outermost; a `MappingError` names an unknown one."""
+        """Return the position of a memory, 0 the outermost; a `MappingError` names an unknown one."""
         if memory not in self.names:
             raise MappingError(f"{self.name}: no memory {memory!r}; it has {', '.join(self.names)}")
         return self.names.index(memory)
 
     def uneven(self, memory: str, order: Sequence[str]) -> Hierarchy:
-        """One virtual level per tensor of ``order`` (outermost first) instead of ``memory``, all parts of it.
+        """Replace ``memory`` by one virtual level per tensor of ``order`` (outermost first), all parts of it.
 
         So each tensor of one memory can be held at its own loop depth: loops between two virtual levels lie outside the
         tile of the one and inside that of the other. Capacity and ports are shared.
@@ -105,7 +105,7 @@ class Hierarchy:
 
     @classmethod
     def of(cls, spec: HardwareSpec, energy: EnergyModel) -> Hierarchy:
-        """The machine as the loop-nest model sees it (`hwconfigs.memory_levels`), priced per word.
+        """Return the machine as the loop-nest model sees it (`hwconfigs.memory_levels`), priced per word.
 
         A row of a scratchpad, accumulator or cache line is shared evenly by its words. Every access to DRAM or L2 also
         pays the DMA's wire. Registers of the array deliver a word in every cycle, so they limit nothing; what they cost

@@ -58,7 +58,7 @@ class Hoisting:
 
 @lru_cache(maxsize=8192)
 def loops_of(skeleton: Skeleton) -> tuple[NestLoop, ...]:
-    """All loops, outer to inner; at each level the temporal ones, then the spatial ones."""
+    """Return all loops, outer to inner; at each level the temporal ones, then the spatial ones."""
     loops: list[NestLoop] = []
     for index, level in enumerate(skeleton.levels):
         loops += [NestLoop(index, dim, 0) for dim in level.order]
@@ -68,7 +68,7 @@ def loops_of(skeleton: Skeleton) -> tuple[NestLoop, ...]:
 
 @lru_cache(maxsize=8192)
 def step_paths(problem: NestProblem, skeleton: Skeleton) -> tuple[Path, ...]:
-    """All loops of each dimension; trips of temporal ones count: the steps of the array."""
+    """Return all loops of each dimension; trips of temporal ones count: the steps of the array."""
     loops = loops_of(skeleton)
     return tuple(
         (dim, tuple((index, not loop.parts) for index, loop in enumerate(loops) if loop.dim == dim))
@@ -77,7 +77,7 @@ def step_paths(problem: NestProblem, skeleton: Skeleton) -> tuple[Path, ...]:
 
 
 def hoisting_of(problem: NestProblem, skeleton: Skeleton, transfer: Transfer) -> Hoisting:
-    """The route of one transfer."""
+    """Return which loops count for one transfer."""
     loops, tensor = loops_of(skeleton), problem.tensor(transfer.tensor)
     elements, covered, halos = 1.0, list[Path](), []
     for axis in tensor.axes:

@@ -23,7 +23,7 @@ def require_legal(batch: NestBatch) -> None:
 
 
 def shape_violations(batch: NestBatch) -> Iterator[Violation]:
-    """What is wrong with the skeleton: for every row the same."""
+    """Yield what is wrong with the skeleton: for every row the same."""
     machine, levels = batch.hierarchy, batch.skeleton.levels
     for memory, level in zip(machine.memories, levels, strict=True):
         for dim in {*level.order, *(loop.dim for loop in level.spatial)}:
@@ -55,7 +55,7 @@ def shape_violations(batch: NestBatch) -> Iterator[Violation]:
 
 
 def step_violations(batch: NestBatch) -> Iterator[Violation]:
-    """What is wrong with the tiles, for the first row that has an error."""
+    """Yield what is wrong with the tiles, for the first row that has an error."""
     extent = {dim: np.int64(size) for dim, size in batch.problem.dims}
     for level, tiles in zip(batch.skeleton.levels, batch.tiles, strict=True):
         for dim, tile in zip(level.order, tiles, strict=True):

@@ -24,7 +24,7 @@ is at least 1 / divisor away from the next integer, more than float64 rounds."""
 
 
 def ceil_div(a: Real, b: Real) -> Real:
-    """Smallest integer of at least ``a / b``."""
+    """Return the smallest integer of at least ``a / b``."""
     # A power of two divides exactly by multiplication, in less time.
     ratio = a * (1.0 / b) if isinstance(b, float) and math.frexp(b)[0] == 0.5 else a / b
     if isinstance(ratio, np.ndarray):
@@ -33,7 +33,7 @@ def ceil_div(a: Real, b: Real) -> Real:
 
 
 def larger(a: Real, b: Real) -> Real:
-    """Maximum."""
+    """Return the larger one."""
     if isinstance(a, float) and isinstance(b, float):
         return max(a, b)
     maximum: Floats = np.maximum(a, b)
@@ -41,7 +41,7 @@ def larger(a: Real, b: Real) -> Real:
 
 
 def chosen(where: Bools | bool, a: Real, b: Real) -> Real:
-    """``a`` where the mask says so, ``b`` elsewhere."""
+    """Return ``a`` where the mask says so, ``b`` elsewhere."""
     if isinstance(where, np.ndarray):
         values: Floats = np.where(where, a, b)
         return values
@@ -49,7 +49,7 @@ def chosen(where: Bools | bool, a: Real, b: Real) -> Real:
 
 
 def as_number(mask: Bools | bool) -> Real:
-    """1 where the mask says so, 0 elsewhere."""
+    """Return 1 where the mask says so, 0 elsewhere."""
     return mask.astype(np.float64) if isinstance(mask, np.ndarray) else float(mask)
 
 
@@ -77,11 +77,11 @@ class TileCounts:
 
     @classmethod
     def whole(cls, size: Real) -> Self:
-        """The uncut dimension."""
+        """Return the uncut dimension."""
         return cls(None, size, False)
 
     def cut(self, step: Real, counted: bool) -> TileCounts:
-        """The tiles after one more loop; the same object for the same question."""
+        """Return the tiles after one more loop; the same object for the same question."""
         inner = self._inner[counted]
         if inner is None:
             inner = self._inner[counted] = type(self)(self, step, counted)
@@ -172,7 +172,7 @@ def _rest(size: Real, trips: Real, step: Real) -> Real:
 
 
 def weighted(terms: Sequence[tuple[Real, Real]]) -> Real:
-    """Sum of products; factors of one cost nothing."""
+    """Return the sum of products; factors of one take no time."""
     total: Real | None = None
     for value, weight in terms:
         product = value if isinstance(weight, float) and weight == 1.0 else value * weight
@@ -209,5 +209,5 @@ def visits(size: int, steps: Sequence[Ints | int], counted: Sequence[bool]) -> I
 
 
 def column(values: Ints | int) -> Real:
-    """Tile sizes as the kernel computes with them."""
+    """Return tile sizes as the kernel computes with them."""
     return values.astype(np.float64) if isinstance(values, np.ndarray) else float(values)

@@ -59,7 +59,7 @@ class Flow:
 
 
 def pairs(kept: Kept) -> Iterator[tuple[str, int | None, int]]:
-    """(tensor, level of the outer copy, level of the inner copy), outermost first.
+    """Yield (tensor, level of the outer copy, level of the inner copy), outermost first.
 
     The outermost copy is the source: None is outside it. The multipliers are level ``len(kept)``.
     """
@@ -73,7 +73,7 @@ def pairs(kept: Kept) -> Iterator[tuple[str, int | None, int]]:
 
 
 def partial_words(hierarchy: Hierarchy, level: int, accounting: Accounting) -> int:
-    """Words of one partial sum at a level."""
+    """Return the words of one partial sum at a level."""
     bits = accounting.partial_word_bits
     return 1 if bits is None else -(-bits // hierarchy.memories[level].word_bits)
 
@@ -130,7 +130,10 @@ def _output(
 
 
 def canonical(transfer: Transfer, problem: NestProblem, spatial: Spread) -> Transfer:
-    """The same words under one name: spatial loops that the tensor's tiles do not share make no difference."""
+    """Return one name for all transfers of the same words.
+
+    Spatial loops that the tensor's tiles do not share make no difference.
+    """
     if transfer.busiest:
         return transfer
     irrelevant, spread = problem.irrelevant(transfer.tensor), transfer.spread

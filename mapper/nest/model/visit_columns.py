@@ -45,7 +45,7 @@ class VisitColumns:
             extent[loop.dim] = step
 
     def words(self, hoisting: Hoisting) -> Term:
-        """Words moved, as a constant times a column."""
+        """Return the words moved, as a constant times a column."""
         term = self.hoisted(
             hoisting, lambda stage: product([self.tiles(path).number for path in hoisting.stages[stage].paths])
         )
@@ -56,7 +56,7 @@ class VisitColumns:
         return hoisting.elements, term
 
     def hoisted(self, hoisting: Hoisting, value: Callable[[int], Real]) -> Real:
-        """``value`` of the stage that each mapping is in."""
+        """Return ``value`` of the stage that each mapping is in."""
         result = value(0)
         # Later stages count more loops: a mapping is in the last one of which a loop makes trips.
         for number, stage in enumerate(hoisting.stages[1:], 1):
@@ -66,7 +66,7 @@ class VisitColumns:
         return result
 
     def tiles(self, path: Path) -> TileCounts:
-        """Tiles after the loops of a path."""
+        """Return the tiles after the loops of a path."""
         dim, cuts = path
         tiles = self._whole[dim]
         for index, counted in cuts:
@@ -74,7 +74,7 @@ class VisitColumns:
         return tiles
 
     def any_moves(self, loops: Iterable[int]) -> Mask:
-        """Whether at least one of some loops has more than one trip."""
+        """Return whether at least one of some loops has more than one trip."""
         any_moves: Mask = False
         for index in loops:
             if index not in self._masks:
@@ -83,7 +83,7 @@ class VisitColumns:
         return any_moves
 
     def tile(self, level: int, dim: str) -> Real:
-        """Largest extent of ``dim`` inside one instance of ``level`` [elements]."""
+        """Return the largest extent of ``dim`` inside one instance of ``level`` [elements]."""
         extent: Real = self._whole[dim].step
         for loop, step in zip(self.loops, self.steps, strict=True):
             if loop.dim == dim and loop.level < level:
@@ -91,17 +91,17 @@ class VisitColumns:
         return extent
 
     def is_cut(self, level: int, tensor: str) -> Mask:
-        """Whether a tile of ``tensor`` at ``level`` is less than the whole tensor."""
+        """Return whether a tile of ``tensor`` at ``level`` is less than the whole tensor."""
         irrelevant = self.problem.irrelevant(tensor)
         outside = (index for index, loop in enumerate(self.loops) if loop.level < level and loop.dim not in irrelevant)
         return self.any_moves(outside)
 
     def array_steps(self) -> Real:
-        """Steps of the array: trips of all temporal loops, each as many as its busiest instance makes."""
+        """Return the steps of the array: trips of all temporal loops, each as many as its busiest instance makes."""
         return product([self.tiles(path).number for path in step_paths(self.problem, self.skeleton)])
 
     def paired_steps(self, hoisting: Hoisting, tensor: str, least: int) -> Real:
-        """As `array_steps`, where every visit of a tile of ``tensor`` in the innermost memory lasts ``least`` or more.
+        """Return `array_steps`, each visit of a tile of ``tensor`` in the innermost memory lasting ``least`` or more.
 
         ``hoisting`` is that of the tensor's transfer to the innermost memory.
         """
@@ -148,7 +148,7 @@ class VisitColumns:
 
 
 def product(factors: Iterable[Real]) -> Real:
-    """Product; 1 if there are none."""
+    """Return the product; 1 if there are no factors."""
     result: Real = 1.0
     for factor in factors:
         result = factor if isinstance(result, float) and result == 1.0 else result * factor

@@ -32,6 +32,15 @@ def output_of(command: str) -> str:
     return printed.getvalue()
 
 
+def test_files_named_in_the_text_exist(text: str, repository: Path) -> None:
+    """Except those that "Extending" adds, which its own test writes."""
+    before, rest = text.split("\n## Extending\n")
+    prose = before + rest.split("\n## ", 1)[1]
+    named = set(re.findall(r"`(?:python )?([a-z_]+/[a-z_/0-9]+\.(?:py|yaml|json|csv))", prose))
+    assert named
+    assert [path for path in sorted(named) if not (repository / path).is_file()] == []
+
+
 def test_both_commands_are_shown_complete(text: str) -> None:
     shell = "".join(blocks(text, "sh")).splitlines()
     assert f"python -m pip install . && {MAIN}" in shell

@@ -78,7 +78,7 @@ def _rtl_rows(
     for index, row in enumerate(table.rows):
         skipped = SkippedRow("rtl", table.line(index), names[index], wrong.get(index, ""), bad=True)
         if index in wrong:
-            sums.lose(row)
+            sums.exclude(row)
             results.append(skipped)
         else:
             result, session = _rtl_row(session, sums, row, skipped, second_series[index])
@@ -114,7 +114,7 @@ def _rtl_row(
         simulated = sums.total(row) if row["test"].startswith("seq_total") else session.cycles(row, second_series)
         sums.add(row, simulated)
     except FAULTS as fault:
-        sums.lose(row)
+        sums.exclude(row)
         return replace(skipped, reason=_reason(fault)), before
     return _rtl_result(row, skipped, measured, simulated), session
 
@@ -146,32 +146,32 @@ class _SequencePart:
 
 @dataclass(slots=True)
 class _Sums:
-    """The parts of the sequences at hand; the row of a total comes after them."""
+    """Parts of the sequences of products; the row of a sequence's total follows those of its parts."""
 
     parts: dict[tuple[str, ...], list[_SequencePart]] = field(default_factory=dict)
-    lost: set[tuple[str, ...]] = field(default_factory=set)
+    incomplete: set[tuple[str, ...]] = field(default_factory=set)
     """Sequences of which a part could not be run."""
     untrusted: bool = False
-    """A row was lost that does not say what it belongs to."""
+    """A row was excluded that does not name its sequence: any one may lack a part."""
 
     def add(self, row: Row, simulated: int) -> None:
         if row["test"].startswith("seq_part"):
             number, key = whole(row, "part"), self._key(row)
             if number == 1:
                 self.parts[key] = []
-                self.lost.discard(key)
+                self.incomplete.discard(key)
                 self.untrusted = False
             self.parts.setdefault(key, []).append(_SequencePart(number, whole(row, "cycles"), simulated))
 
-    def lose(self, row: Row) -> None:
-        """Note a row that could not be run: what it was part of has no total."""
-        self.lost.add(self._key(row))
+    def exclude(self, row: Row) -> None:
+        """Note a row that could not be run, so that the sequence it belongs to gets no total."""
+        self.incomplete.add(self._key(row))
         self.untrusted |= not row.get("group")
 
     def total(self, row: Row) -> int:
         key = self._key(row)
         parts = self.parts.pop(key, [])
-        if key in self.lost:
+        if key in self.incomplete:
             raise ValidationError("the total of a sequence of which a part cannot be run")
         if not parts:
             raise ValidationError("the total of a sequence whose parts are not in the rows before it")

@@ -66,9 +66,9 @@ def split_rows(addresses: Ints, sizes: Ints, dma: DmaSpec) -> Requests:
     """Split row segments (columns ``addresses`` [bytes], ``sizes`` [bytes]) into requests."""
     line = dma.max_request_bytes
     offsets = addresses % line
-    key = offsets * (int(sizes.max(initial=0)) + 1) + sizes
-    unique, inverse = np.unique(key, return_inverse=True)
+    # Segments of one size that begin at the same place of a line are split alike: each kind is split once.
     span = int(sizes.max(initial=0)) + 1
+    unique, inverse = np.unique(offsets * span + sizes, return_inverse=True)
     patterns = [split_row(int(k) // span, int(k) % span, dma.min_request_bytes, line) for k in unique]
     lengths = np.array([len(p) for p in patterns], dtype=np.int64)
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
@@ -81,12 +81,6 @@ def split_rows(addresses: Ints, sizes: Ints, dma: DmaSpec) -> Requests:
     size = flat[pick, 1]
     beats = np.maximum(1, size // dma.bus_bytes_per_cycle)
     return Requests(row=row, address=base + flat[pick, 0], size_bytes=size, beats=beats)
-
-
-def request_totals(addresses: Ints, sizes: Ints, dma: DmaSpec) -> tuple[int, int, int]:
-    """Requests, beats and transferred bytes of row segments, without listing them."""
-    requests = split_rows(addresses, sizes, dma)
-    return len(requests), int(requests.beats.sum()), int(requests.size_bytes.sum())
 
 
 def row_writes(requests: Requests, starts: Ints, sizes: Ints, row_bytes: Ints, beat_bytes: int) -> tuple[Ints, Ints]:
@@ -120,6 +114,7 @@ def row_writes(requests: Requests, starts: Ints, sizes: Ints, row_bytes: Ints, b
     return rows, last + 1
 
 
+@lru_cache(maxsize=1024)
 def request_patterns(size_bytes: int, row_bytes: int, dma: DmaSpec) -> tuple[Ints, Ints]:
     """Requests of one row segment, for each byte of a line at which it may begin.
 
@@ -129,6 +124,8 @@ def request_patterns(size_bytes: int, row_bytes: int, dma: DmaSpec) -> tuple[Int
         Length of the segment [bytes].
     row_bytes
         Bytes of an on-chip row.
+    dma
+        Sizes of lines, requests and beats.
 
     Returns
     -------
@@ -136,18 +133,13 @@ def request_patterns(size_bytes: int, row_bytes: int, dma: DmaSpec) -> tuple[Int
     line in which the segment begins [bytes], beats, size [bytes], whether the segment is whole lines, on-chip rows
     written, and cycles until the last of them is written.
     """
-    return _patterns(size_bytes, row_bytes, dma.max_request_bytes, dma.min_request_bytes, dma.bus_bytes_per_cycle)
-
-
-@lru_cache(maxsize=1024)
-def _patterns(size_bytes: int, row_bytes: int, line: int, smallest: int, beat: int) -> tuple[Ints, Ints]:
-    cut = [split_row(phase, size_bytes, smallest, line) for phase in range(line)]
-    pieces = np.array([len(requests) for requests in cut], dtype=np.int64)
-    flat = np.array([request for requests in cut for request in requests], dtype=np.int64).reshape(-1, 2)
-    phase = np.repeat(np.arange(line, dtype=np.int64), pieces)
-    beats = np.maximum(1, flat[:, 1] // beat)
-    requests = Requests(phase, flat[:, 0], flat[:, 1], beats)
-    sizes, row = (np.full(len(phase), value, dtype=np.int64) for value in (size_bytes, row_bytes))
-    rows, port = row_writes(requests, phase, sizes, row, beat)
+    line = dma.max_request_bytes
+    sizes = np.full(line, size_bytes, dtype=np.int64)
+    requests = split_rows(np.arange(line, dtype=np.int64), sizes, dma)
+    phase = requests.row
+    row = np.full(len(phase), row_bytes, dtype=np.int64)
+    rows, port = row_writes(requests, phase, sizes[phase], row, dma.bus_bytes_per_cycle)
+    # Only whole lines can be written without being fetched, so only segments that begin with a line.
     whole = ((phase == 0) & (size_bytes % line == 0)).astype(np.int64)
-    return pieces, np.stack([flat[:, 0], beats, flat[:, 1], whole, rows, port])
+    table = np.stack([requests.address, requests.beats, requests.size_bytes, whole, rows, port])
+    return np.bincount(phase, minlength=line), table

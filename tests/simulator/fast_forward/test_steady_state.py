@@ -77,8 +77,8 @@ def test_whole_tiles_are_passed_over(m: int, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_single_loop_is_never_passed_over() -> None:
     spec = hwconfigs.load("gemmini")
-    one = program(64, 64, 64, Tiling(4, 4, 4), spec)
-    assert simulate(one, spec).cycles == simulate(one, spec, exact=True).cycles
+    single = program(64, 64, 64, Tiling(4, 4, 4), spec)
+    assert simulate(single, spec).cycles == simulate(single, spec, exact=True).cycles
 
 
 def test_spans_cover_every_loop() -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwconfigs import HardwareSpec
-from simulator.frontend.dma_requests import request_totals, row_writes, split_row, split_rows
+from hwconfigs import DmaSpec, HardwareSpec
+from simulator.arrays import Ints
+from simulator.frontend.dma_requests import row_writes, split_row, split_rows
 
 # Segment bytes, offset from a 64-byte line: request sizes and data beats of 16 bytes (ucb-bar/gemmini 8c3f992).
 TABLE = [
@@ -24,11 +25,16 @@ TABLE = [
 ]
 
 
+def totals(addresses: Ints, sizes: Ints, dma: DmaSpec) -> tuple[int, int, int]:
+    """Requests, beats and bytes of some row segments."""
+    requests = split_rows(addresses, sizes, dma)
+    return len(requests), int(requests.beats.sum()), int(requests.size_bytes.sum())
+
+
 @pytest.mark.parametrize(("size", "offset", "requests", "beats"), TABLE)
 def test_table(gemmini: HardwareSpec, size: int, offset: int, requests: tuple[int, ...], beats: int) -> None:
     assert tuple(bytes_ for _, bytes_ in split_row(offset, size, 16, 64)) == requests
-    totals = request_totals(np.array([4096 + offset]), np.array([size]), gemmini.dma)
-    assert totals == (len(requests), beats, sum(requests))
+    assert totals(np.array([4096 + offset]), np.array([size]), gemmini.dma) == (len(requests), beats, sum(requests))
 
 
 @given(offset=st.integers(0, 63), size=st.integers(1, 200))
@@ -60,7 +66,7 @@ def test_columns_equal_single_rows(rows: list[tuple[int, int]]) -> None:
 
 def test_no_rows_no_requests(gemmini: HardwareSpec) -> None:
     empty = np.zeros(0, dtype=np.int64)
-    assert request_totals(empty, empty, gemmini.dma) == (0, 0, 0)
+    assert totals(empty, empty, gemmini.dma) == (0, 0, 0)
 
 
 def test_a_request_narrower_than_the_bus_is_one_beat() -> None:
@@ -68,7 +74,7 @@ def test_a_request_narrower_than_the_bus_is_one_beat() -> None:
     from hwconfigs import load
 
     dma = load("gemmini", {"dma.min_request": "4 B"}).dma
-    assert request_totals(np.array([0, 64]), np.array([4, 4]), dma) == (2, 2, 8)
+    assert totals(np.array([0, 64]), np.array([4, 4]), dma) == (2, 2, 8)
 
 
 def test_reader_merges_beats_into_rows(gemmini: HardwareSpec) -> None:

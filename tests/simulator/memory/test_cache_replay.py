@@ -35,10 +35,10 @@ def expected(mvin: Mvin, spec: HardwareSpec) -> list[tuple[int, ...]]:
     rows = mvin.rows if mvin.source.row_stride_bytes else 1
     starts = mvin.source.address + mvin.source.row_stride_bytes * np.arange(rows, dtype=np.int64)
     sizes = np.full(rows, mvin.cols, dtype=np.int64)
-    found = split_rows(starts, sizes, spec.dma)
-    row_bytes = np.full(len(found), spec.scratchpad.row_bytes, dtype=np.int64)
-    written = row_writes(found, starts[found.row], sizes[found.row], row_bytes, spec.dma.bus_bytes_per_cycle)
-    columns = (found.address // spec.l2.line_bytes, found.beats, found.size_bytes, *written)
+    requests = split_rows(starts, sizes, spec.dma)
+    row_bytes = np.full(len(requests), spec.scratchpad.row_bytes, dtype=np.int64)
+    written = row_writes(requests, starts[requests.row], sizes[requests.row], row_bytes, spec.dma.bus_bytes_per_cycle)
+    columns = (requests.address // spec.l2.line_bytes, requests.beats, requests.size_bytes, *written)
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
@@ -49,7 +49,7 @@ def test_every_command_has_its_requests(form: str, commands: list[tuple[int, int
     program = [Mvin(Matrix(base, stride), rows, cols, "scratchpad", 0) for base, rows, cols, stride in commands]
     (loads,) = trace([expand_commands(program, spec, "mvins", {})], spec, MemoryState(spec)).loads
     for index, mvin in enumerate(program):
-        mine = loads.table[:, loads.first[index] : loads.first[index + 1]]
-        assert list(zip(*mine[[LINE, BEATS, SIZE, ROWS, PORT]].tolist(), strict=True)) == expected(mvin, spec)
-        assert loads.beats[index] == mine[BEATS].sum()
+        listed = loads.table[:, loads.first[index] : loads.first[index + 1]]
+        assert list(zip(*listed[[LINE, BEATS, SIZE, ROWS, PORT]].tolist(), strict=True)) == expected(mvin, spec)
+        assert loads.beats[index] == listed[BEATS].sum()
     assert loads.requests == sum(len(expected(mvin, spec)) for mvin in program)

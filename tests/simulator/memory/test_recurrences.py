@@ -72,20 +72,20 @@ def test_equals_the_plain_model(
     now = 0
     for write, later, wanted, per_row, bits in stream:
         now += later
-        mine = [(line, beats, size, code & bits, rows, port) for line, beats, size, code, rows, port in wanted]
-        table = np.array(mine, dtype=np.int64).T.copy()
+        masked = [(line, beats, size, code & bits, rows, port) for line, beats, size, code, rows, port in wanted]
+        table = np.array(masked, dtype=np.int64).T.copy()
         if write:
-            assert tuple(module.write(limits, ports, table, 0, len(mine), now, 30 * per_row)) == plain.write(
-                now, mine, 30 * per_row
+            assert tuple(module.write(limits, ports, table, 0, len(masked), now, 30 * per_row)) == plain.write(
+                now, masked, 30 * per_row
             )
         else:
-            hits_only = not any(request[3] for request in mine)
+            hits_only = not any(request[3] for request in masked)
             held = plain.held_by_bus, plain.held_by_slots
-            found = module.read(limits, ports, table, 0, len(mine), now, per_row, hits_only, log)
-            rows = sorted(zip(*log[:, : len(mine)].tolist(), strict=True))
-            assert (*found[:2], rows) == plain.read(now, mine, per_row)
+            found = module.read(limits, ports, table, 0, len(masked), now, per_row, hits_only, log)
+            rows = sorted(zip(*log[:, : len(masked)].tolist(), strict=True))
+            assert (*found[:2], rows) == plain.read(now, masked, per_row)
             assert found[2:] == (plain.held_by_bus - held[0], plain.held_by_slots - held[1])
-            assert (np.diff(log[0, : len(mine)]) >= 0).all()
+            assert (np.diff(log[0, : len(masked)]) >= 0).all()
         assert list(ports.cycles[:5]) == [
             plain.next_request,
             plain.bus_free,

@@ -39,8 +39,8 @@ def slices(report: Report) -> list[dict[str, object]]:
 
 
 def thread_names(report: Report) -> list[str]:
-    found: list[Any] = [event["args"] for event in trace_events(report) if event["name"] == "thread_name"]
-    return [about["name"] for about in found]
+    named: list[Any] = [event["args"] for event in trace_events(report) if event["name"] == "thread_name"]
+    return [about["name"] for about in named]
 
 
 def test_operators_follow_each_other_on_their_own_row(report: Report) -> None:
@@ -93,8 +93,8 @@ def test_overlapping_spans_have_lanes_of_their_own() -> None:
     """b overlaps a; c begins where a ends; d overlaps b and c, so it needs a third lane."""
     spans = (Span("load", "a", 0, 20), Span("load", "b", 10, 30), Span("load", "c", 20, 40), Span("load", "d", 25, 50))
     report = replace(part("one", 50), spans=spans)
-    found = {event["name"]: event["tid"] for event in slices(report)}
-    assert found == {"one": 0, "a": 1, "b": 2, "c": 1, "d": 3}
+    named = {event["name"]: event["tid"] for event in slices(report)}
+    assert named == {"one": 0, "a": 1, "b": 2, "c": 1, "d": 3}
     assert thread_names(report) == ["operators", "load", "load 2", "load 3"]
 
 

@@ -1,4 +1,4 @@
-"""Gemmini's own library: its tile search and its loop over tiles, as the mapping policy ``gemmini_auto``.
+"""Gemmini's own library: its tile search and its loop over tiles, which the strategy ``gemmini_auto`` runs.
 
 tiled_matmul_auto starts from a square tile and grows J, I, K in turn, one block each per round, while half of each
 memory holds the tile. Loops run i, j, k outermost to innermost; every hardware loop reloads A and B, except on machines
@@ -24,7 +24,7 @@ from workloads.ops.matrices import MatrixAxes
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Tile in array blocks, and the rounds the search took (0: given)."""
+    """Tile in array blocks, and the rounds that the search took (0: the tile was given)."""
 
     i: int
     j: int
@@ -33,7 +33,7 @@ class Tiling:
 
 
 def auto_tiling(m: int, k: int, n: int, spec: HardwareSpec, *, whole_rows: bool = False) -> Tiling:
-    """The library's greedy tile.
+    """Return the library's greedy tile.
 
     Parameters
     ----------
@@ -44,31 +44,32 @@ def auto_tiling(m: int, k: int, n: int, spec: HardwareSpec, *, whole_rows: bool 
     whole_rows
         A row-wise activation is fused: all of n in one tile, only I and K grow.
     """
-    dim = spec.array.rows
+    block = spec.array.rows
     scratchpad, accumulator = spec.scratchpad.rows // 2, spec.accumulator.rows // 2
-    most = blocks(m, dim), blocks(n, dim), blocks(k, dim)
-    side = math.isqrt(accumulator // dim)
-    depth = max(1, scratchpad // 2 // dim // side)
+    most = blocks(m, block), blocks(n, block), blocks(k, block)
+    side = math.isqrt(accumulator // block)
+    depth = max(1, scratchpad // 2 // block // side)
     tile = [min(most[0], side), min(most[1], side), min(most[2], depth)]
     order = [1, 0, 2]
     if whole_rows:
         tile, order = [1, most[1], 1], [0, 2]
     rounds, grown = 0, True
+    # The last round, in which no dimension can grow, costs core cycles like the others.
     while grown:
         grown, rounds = False, rounds + 1
         for axis in order:
             larger = tile.copy()
             larger[axis] += 1
-            i, j, inner = larger
-            fits = dim * scratchpad_blocks(i, inner, j) <= scratchpad and dim * accumulator_blocks(i, j) <= accumulator
-            if fits and larger[axis] <= most[axis]:
+            i, j, depth = larger
+            inputs_fit = block * scratchpad_blocks(i, depth, j) <= scratchpad
+            if inputs_fit and block * accumulator_blocks(i, j) <= accumulator and larger[axis] <= most[axis]:
                 tile, grown = larger, True
     return Tiling(tile[0], tile[1], tile[2], rounds)
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A library call: C = A B (+ D), with row strides in bytes."""
+    """Operands of a library call, C = A B (+ D), with row strides in bytes."""
 
     m: int
     k: int
@@ -82,52 +83,59 @@ class Product:
     activation: Activation = "none"
 
 
-def call_cycles(tiling: Tiling, spec: HardwareSpec) -> int:
-    """Core cycles of a library call before its first hardware loop."""
-    return round(spec.host.call_cycles + spec.host.search_round_cycles * tiling.rounds)
-
-
 def tiled(product: Product, tiling: Tiling, spec: HardwareSpec) -> tuple[MatmulLoop, ...]:
-    """The hardware loops of a call, in order."""
-    dim = spec.array.rows
-    step_m, step_k, step_n = tiling.i * dim, tiling.k * dim, tiling.j * dim
-    tiles_m, tiles_k, tiles_n = (
-        blocks(size, step) for size, step in ((product.m, step_m), (product.k, step_k), (product.n, step_n))
+    """Return the hardware loops of a call, in order."""
+    block = spec.array.rows
+    tiles_m, tiles_n, tiles_k = (
+        range(blocks(size, tile * block))
+        for size, tile in ((product.m, tiling.i), (product.n, tiling.j), (product.k, tiling.k))
     )
     keep = spec.front_end.keeps_operands
-    keep_a, keep_b = keep and tiles_m * tiles_k <= HELD_TILES, keep and tiles_n * tiles_k <= HELD_TILES
+    kept = (
+        keep and len(tiles_m) * len(tiles_k) <= HELD_TILES,
+        keep and len(tiles_n) * len(tiles_k) <= HELD_TILES,
+    )
+    return tuple(
+        _loop(product, tiling, spec, (i, j, k), kept, len(tiles_k)) for i in tiles_m for j in tiles_n for k in tiles_k
+    )
+
+
+def _loop(
+    product: Product,
+    tiling: Tiling,
+    spec: HardwareSpec,
+    index: tuple[int, int, int],
+    kept: tuple[bool, bool],
+    tiles_k: int,
+) -> MatmulLoop:
+    """Return the hardware loop of tile (i, j, k); ``kept`` says whether A and B stay on chip between loops."""
+    i, j, k = index
+    step_m, step_n, step_k = (tile * spec.array.rows for tile in (tiling.i, tiling.j, tiling.k))
+    m0, n0, k0 = i * step_m, j * step_n, k * step_k
+    keep_a, keep_b = kept
     wide = spec.array.sum_bytes
-    element = wide if product.c_full else 1
-    loops: list[MatmulLoop] = []
-    for i in range(tiles_m):
-        for j in range(tiles_n):
-            for k in range(tiles_k):
-                m0, n0, k0 = i * step_m, j * step_n, k * step_k
-                b_row, b_col = ({"m": m0, "k": k0, "n": n0}[dim] for dim in product.b_axes)
-                last = k == tiles_k - 1
-                bias = product.d
-                loops.append(
-                    MatmulLoop(
-                        m=min(step_m, product.m - m0),
-                        k=min(step_k, product.k - k0),
-                        n=min(step_n, product.n - n0),
-                        a=None if keep_a and j > 0 else product.a.part(m0, k0),
-                        b=None if keep_b and i > 0 else product.b.part(b_row, b_col),
-                        c=product.c.part(m0, n0, element) if last else None,
-                        d=bias.part(m0, n0, wide) if bias is not None and k == 0 else None,
-                        accumulate=k > 0,
-                        b_transposed=is_transposed(product.b_axes),
-                        c_full=product.c_full,
-                        activation=product.activation if last else "none",
-                        a_half=(i * tiles_k + k) % 2 if keep_a else None,
-                        b_half=(j * tiles_k + k) % 2 if keep_b else None,
-                    )
-                )
-    return tuple(loops)
+    bias, last = product.d if k == 0 else None, k == tiles_k - 1
+    b_row, b_col = ({"m": m0, "k": k0, "n": n0}[dim] for dim in product.b_axes)
+    return MatmulLoop(
+        m=min(step_m, product.m - m0),
+        k=min(step_k, product.k - k0),
+        n=min(step_n, product.n - n0),
+        a=None if keep_a and j > 0 else product.a.part(m0, k0),
+        b=None if keep_b and i > 0 else product.b.part(b_row, b_col),
+        c=product.c.part(m0, n0, wide if product.c_full else 1) if last else None,
+        d=None if bias is None else bias.part(m0, n0, wide),
+        accumulate=k > 0,
+        b_transposed=is_transposed(product.b_axes),
+        c_full=product.c_full,
+        activation=product.activation if last else "none",
+        # Two tiles of a kept operand lie in the two halves, by their parity, so that each is found again.
+        a_half=(i * tiles_k + k) % 2 if keep_a else None,
+        b_half=(j * tiles_k + k) % 2 if keep_b else None,
+    )
 
 
 def library_call(product: Product, tiling: Tiling, spec: HardwareSpec, software_cycles: int) -> Program:
-    """A timed library call: software, hardware loops, fence."""
+    """Return a timed library call: core cycles of its software, hardware loops, fence."""
     items: list[Item] = [HostTask("library call", software_cycles)] if software_cycles else []
     items += [*tiled(product, tiling, spec), Fence()]
     return Program(f"{product.m}x{product.k}x{product.n}", tuple(items))

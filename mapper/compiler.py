@@ -28,7 +28,7 @@ class Compiler:
     prices: EnergyModel
     layout: DramLayout
     strategy: Strategy
-    choices: dict[str, MappingResult] = field(default_factory=dict)
+    searches: dict[str, MappingResult] = field(default_factory=dict)
     """How the mapping of each matmul was found, by name of its group."""
     _known: dict[MatmulProblem, MappingResult] = field(default_factory=dict)
     """Results by the problem's signature."""
@@ -43,18 +43,18 @@ class Compiler:
         """
         for group in groups:
             if group.unit == "array":
-                self.choices[group.name] = self._choice(self.problem(group))
+                self.searches[group.name] = self._search_once(self.problem(group))
 
     @property
     def mappings(self) -> dict[str, LoopNest]:
         """Loop nest of each matmul by name of its group."""
-        return {name: choice.mapping for name, choice in self.choices.items()}
+        return {name: result.mapping for name, result in self.searches.items()}
 
     def lower(self, group: FusionGroup) -> tuple[RepeatedProgram, ...]:
         """Return the programs of a group whose mapping was searched."""
         if group.unit != "array":
             return lower_operator(group, self.layout, self.spec)
-        loop = hardware_loop_of(self.choices[group.name].mapping)
+        loop = hardware_loop_of(self.searches[group.name].mapping)
 
         def instance(number: int) -> MatmulInstance:
             problem = self.problem(group, number)
@@ -66,7 +66,7 @@ class Compiler:
         """Return the matmul that leads a group, with its operands where the layout puts them."""
         return matmul_problem(group, self.layout, instance, self.spec.array.input_bits)
 
-    def _choice(self, problem: MatmulProblem) -> MappingResult:
+    def _search_once(self, problem: MatmulProblem) -> MappingResult:
         """Search a problem unless its equal was searched before; the mapping carries the problem's own name."""
         key = problem.signature(self.spec.dma.max_request_bytes)
         if key not in self._known:

@@ -159,7 +159,7 @@ def run_graph(
         compiler.mappings,
         model_report(graph.name, [estimates[op.name] for op in graph.operators], graph.repeat),
         model_report(graph.name, [simulations[op.name] for op in graph.operators], graph.repeat),
-        compiler.choices,
+        compiler.searches,
         chosen,
     )
 

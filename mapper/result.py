@@ -25,7 +25,7 @@ class RunResult:
     """Loop nest of each matmul by name; it is the mapping of the group that the matmul leads."""
     estimate: Report
     simulation: Report
-    choices: dict[str, MappingResult] = field(default_factory=dict)
+    searches: dict[str, MappingResult] = field(default_factory=dict)
     """How each of the mappings was found."""
     settings: RunSettings = field(default_factory=RunSettings)
     """What was computed and how it was mapped; a strategy of one's own replaces the search that they name."""

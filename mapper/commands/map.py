@@ -56,12 +56,12 @@ def _hardware_loop_answer(request: MapRequest, spec: HardwareSpec, progress: Sea
         result = pipeline.run_graph(pipeline.matmul_graph(*request.shape), spec, settings, strategy=strategy)
     except SearchInterrupted as interrupt:
         return _interrupted(interrupt.result)
-    (choice,) = result.choices.values()
-    above = [choice.mapping.loop_nest(), "", *wrapped(choice.statement), ""]
-    if choice.finalists is not None:
-        above += [finalists_table(choice.finalists), ""]
+    (chosen,) = result.searches.values()
+    above = [chosen.mapping.loop_nest(), "", *wrapped(chosen.statement), ""]
+    if chosen.finalists is not None:
+        above += [finalists_table(chosen.finalists), ""]
     answer = run_answer(result, explained=request.explain, above=above)
-    return Answer(answer.text, {"yaml": mapping_file(choice.mapping), **answer.files})
+    return Answer(answer.text, {"yaml": mapping_file(chosen.mapping), **answer.files})
 
 
 def _interrupted(result: MappingResult) -> Answer:

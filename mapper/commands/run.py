@@ -29,7 +29,7 @@ def _finals(result: RunResult) -> list[str]:
     count = result.settings.finalists
     if count is None:
         return []
-    finals = {name: choice.finalists for name, choice in result.choices.items() if choice.finalists is not None}
+    finals = {name: search.finalists for name, search in result.searches.items() if search.finalists is not None}
     gains = {name: final.gain for name, final in finals.items() if final.gain > 0}
     better = ", ".join(f"{name} ({gain:.2%})" for name, gain in gains.items())
     return wrapped(

@@ -40,7 +40,7 @@ def group_report(name: str, parts: Sequence[Part], repeat: int, peak_bytes: Mapp
         cycles=sum(part.report.cycles * part.times for part in parts),
         counts=sum((part.report.counts * part.times for part in parts), Counts()),
         units=units,
-        bound=_longest(parts),
+        bound=_longest_bound(parts),
         energy_pj_by_action=_energy((part.report, part.times) for part in parts),
         peak_bytes=dict(peak_bytes),
         repeat=repeat,
@@ -74,7 +74,7 @@ def group_rows(group: FusionGroup, whole: Report) -> tuple[Report, ...]:
 
 
 def model_report(name: str, operators: Sequence[Report], blocks: int) -> Report:
-    """Return the whole model: all operators of one block, ``blocks`` times."""
+    """Return the report of a whole model: the operators of one block, ``blocks`` times."""
     parts = [Part(report, blocks) for report in operators]
     whole = group_report(name, parts, blocks, _peaks(operators))
     spans: list[Span] = []
@@ -87,7 +87,7 @@ def model_report(name: str, operators: Sequence[Report], blocks: int) -> Report:
     return replace(whole, by_op=tuple(replace(report, spans=()) for report in operators), spans=tuple(spans))
 
 
-def _longest(parts: Iterable[Part]) -> str:
+def _longest_bound(parts: Iterable[Part]) -> str:
     """Name the bound under which most cycles were spent."""
     cycles: Counter[str] = Counter()
     for part in parts:

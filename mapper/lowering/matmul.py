@@ -80,10 +80,12 @@ def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> It
             b=_weights(problem, step) if fresh["weight"] else None,
             c=_result(problem, step, last, spill),
             d=_addend(problem, step, first, spill),
+            # Spilled sums come back as D, which starts the accumulation anew.
             accumulate=not first and not spill,
             b_transposed=problem.transposes_b,
             c_full=problem.c_full or not last,
             activation=problem.activation if last else "none",
+            # At most two tiles of an operand are held: their numbers are the halves that hold them.
             a_half=number["input"] if "input" in loop.held else None,
             b_half=number["weight"] if "weight" in loop.held else None,
             whole_memory=not loop.double_buffered,

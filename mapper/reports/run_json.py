@@ -47,7 +47,7 @@ def run_dict(result: RunResult) -> dict[str, object]:
         "groups": [_group_dict(group) for group in result.groups],
         "placements": _placements_dict(result),
         "mappings": {name: mapping_dict(mapping) for name, mapping in result.mappings.items()},
-        "searches": {name: _search_dict(choice) for name, choice in result.choices.items() if choice.details},
+        "searches": {name: _search_dict(search) for name, search in result.searches.items() if search.details},
         "estimate": report_dict(result.estimate),
         "simulation": report_dict(result.simulation),
     }
@@ -122,10 +122,10 @@ def _placements_dict(result: RunResult) -> dict[str, object]:
     return {op.name: rows[op.name] for op in result.graph.operators}
 
 
-def _search_dict(choice: MappingResult) -> dict[str, object]:
-    """How a mapping was found, with the finalists if the winner was simulated."""
-    final = {} if choice.finalists is None else {"final": finalists_dict(choice.finalists)}
-    return {**choice.details, **final}
+def _search_dict(search: MappingResult) -> dict[str, object]:
+    """Return how a mapping was found, with the finalists if the winner was simulated."""
+    final = {} if search.finalists is None else {"final": finalists_dict(search.finalists)}
+    return {**search.details, **final}
 
 
 def _nested(flat: Mapping[Action, int] | Mapping[Action, float]) -> dict[str, dict[str, float]]:

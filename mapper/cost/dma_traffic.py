@@ -18,7 +18,7 @@ from hwconfigs import DmaSpec, HardwareSpec
 from mapper.mapping.matmul_problem import INT32_BYTES, MatmulProblem
 from mapper.mapspace.tile_sizes import expand
 from simulator.arrays import Ints
-from simulator.frontend.dma_requests import split_row
+from simulator.frontend.dma_requests import segment_totals
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.program import Matrix
 
@@ -29,12 +29,10 @@ REQUESTS, BEATS, BYTES, LINES, PARTIAL_LINES = range(5)
 def _row_totals(offset: int, size: int, dma: DmaSpec) -> tuple[int, int, int, int, int]:
     """Return the five columns of one row segment at ``offset`` from a line boundary [bytes]."""
     line = dma.max_request_bytes
-    requests = split_row(offset, size, dma.min_request_bytes, line)
-    beats = sum(max(1, request // dma.bus_bytes_per_cycle) for _, request in requests)
     lines = (offset + size - 1) // line + 1
     # Lines between the first boundary at or behind the start and the last one at or before the end.
     covered = (offset + size) // line - -(-offset // line)
-    return len(requests), beats, sum(request for _, request in requests), lines, lines - max(0, covered)
+    return *segment_totals(offset, size, dma), lines, lines - max(0, covered)
 
 
 class _Pieces(NamedTuple):

@@ -21,7 +21,7 @@ from mapper.cost.as_report import Times, report_of
 from mapper.cost.latency.memory_system import exposed_cycles, load_command, memory_busy
 from mapper.cost.trace_replay import MEMORY_UNITS, replayed_counts
 from simulator.arrays import Bools, Ints
-from simulator.frontend.dma_requests import split_row
+from simulator.frontend.dma_requests import segment_totals
 from simulator.frontend.transfer_counts import load_counts, store_counts
 from simulator.memory.request_stream import MemoryState
 from simulator.program import HostTask, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
@@ -182,10 +182,8 @@ def _cached_segments(offset: int, stride: int, rows: int, size: int, dma: DmaSpe
     line = dma.max_request_bytes
     requests = beats = moved = 0
     for row in range(rows):
-        for _, request in split_row((offset + row * stride) % line, size, dma.min_request_bytes, line):
-            requests += 1
-            beats += max(1, request // dma.bus_bytes_per_cycle)
-            moved += request
+        of_row = segment_totals((offset + row * stride) % line, size, dma)
+        requests, beats, moved = requests + of_row[0], beats + of_row[1], moved + of_row[2]
     return requests, beats, moved
 
 

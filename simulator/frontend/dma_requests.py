@@ -46,6 +46,12 @@ def split_row(offset: int, size_bytes: int, min_request: int, max_request: int) 
     return tuple(requests)
 
 
+def segment_totals(offset: int, size_bytes: int, dma: DmaSpec) -> tuple[int, int, int]:
+    """Requests, beats and transferred bytes of one row segment, ``offset`` bytes behind a line boundary."""
+    sizes = [size for _, size in split_row(offset, size_bytes, dma.min_request_bytes, dma.max_request_bytes)]
+    return len(sizes), sum(max(1, size // dma.bus_bytes_per_cycle) for size in sizes), sum(sizes)
+
+
 @dataclass(frozen=True, slots=True)
 class Requests:
     """Requests of many row segments, in order (columns of equal length)."""

@@ -12,7 +12,7 @@ from hwconfigs import DmaSpec
 from hwconfigs.kernels import KERNELS, Site
 from simulator.cycle_account import CycleAccount
 from simulator.frontend.command_queues import Stores
-from simulator.frontend.dma_requests import split_row
+from simulator.frontend.dma_requests import segment_totals
 from simulator.report import Action
 from simulator.units.in_flight import Process, TimedProcess, WorkInFlight
 from simulator.units.systolic_array import result_delay
@@ -178,8 +178,7 @@ class StoreController(Controller):
         stores, traffic, dma = work.queues.stores, work.store_traffic, self._spec.dma
         blocks, full = stores.blocks[index], stores.full[index]
         size = int(stores.size_bytes[index])
-        aligned = split_row(0, size, dma.min_request_bytes, dma.max_request_bytes)
-        wanted = sum(max(1, request // dma.bus_bytes_per_cycle) for _, request in aligned)
+        _, wanted, _ = segment_totals(0, size, dma)
         beats = traffic.beats[index]
         extra = beats / rows - wanted if beats else 0.0
         return writer_cycles(blocks, full, stores.bank[index] < 0, dma) + extra

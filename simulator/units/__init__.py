@@ -7,23 +7,22 @@ host ──► load  ──► memory path ──► scratchpad, accumulator
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from hwconfigs import HardwareSpec
-from simulator.units.execute import ExecuteController
-from simulator.units.host import Host
-from simulator.units.load import LoadController
-from simulator.units.normaliser import Normaliser
-from simulator.units.store import StoreController
 from simulator.units.unit import ReadoutUnit, Role, Unit
 
-UNITS: tuple[type[Unit], ...] = (
-    Host,
-    LoadController,
-    ExecuteController,
-    StoreController,
-    Normaliser,
+UNITS: tuple[type[Unit], ...] = tuple(
+    pkgutil.resolve_name(f"simulator.units.{row}")
+    for row in (
+        "host:Host",
+        "load:LoadController",
+        "execute:ExecuteController",
+        "store:StoreController",
+        "normaliser:Normaliser",
+    )
 )
 """All units, in the order in which reports list them and in which processes of one cycle run."""
 

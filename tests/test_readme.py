@@ -13,7 +13,7 @@ import pytest
 from mapper import cli
 
 MAIN = "tilewright run bert-base --hw gemmini_ibert --seq 512"
-INSTALL_AND_TEST = "python -m pip install '.[test]' && python -m pytest"
+INSTALL_AND_TEST = "python -m pip install '.[test]' && python -m pytest -n auto"
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_a_class_or_a_function_needs_no_registration() -> None:
 
     assert search(space, "edp", same) is given
     result = pipeline.map_matmul(64, 96, 80, "gemmini", strategy=SearchStrategy("edp", RandomSearcher, FEW))
-    assert result.choices["matmul"].details["search"] == "random"
+    assert result.searches["matmul"].details["search"] == "random"
 
 
 def test_gemmini_s_tile_is_a_hardware_loop() -> None:

@@ -279,7 +279,7 @@ def _add_outputs(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = to.add_argument_group("files to write")
     group.add_argument("--json", type=_name, metavar="FILE", help="the report, as JSON")
     group.add_argument(
-        "--trace", type=_name, metavar="FILE", help="Chrome trace for ui.perfetto.dev; .gz compresses it"
+        "--trace", type=_name, metavar="FILE", help="exact run as Chrome trace for ui.perfetto.dev; .gz compresses it"
     )
     group.add_argument("--plot", type=_name, metavar="FILE", help="latency and energy breakdown: .png, .svg or .pdf")
     return group

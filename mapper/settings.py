@@ -1,9 +1,9 @@
 """Everything that decides the result of a run, besides the model and the machine, as one frozen value.
 
 `RunSettings` can be hashed, compared, and written as plain data; `RunSettings.key` names a result in a store. What
-cannot change a result is left out of the key: the number of processes and whether spans are recorded. Objects that
-cannot be written down, such as a callback or a strategy of your own, are no settings: `mapper.pipeline.run` takes them
-beside the settings, and a run with a strategy of your own is not described by a key.
+cannot change a result is left out of the key: the number of processes, and whether spans are recorded beside an exact
+run. Objects that cannot be written down, such as a callback or a strategy of your own, are no settings:
+`mapper.pipeline.run` takes them beside the settings, and a run with a strategy of your own is not described by a key.
 
 Files are named, not read: the key of a run with an energy table of your own does not change with the file's content.
 A budget in seconds makes a result depend on how fast the computer is; only a budget of evaluations is reproducible.
@@ -30,7 +30,7 @@ VERSION = 1
 new version."""
 
 NOT_IN_KEY = frozenset({"workers", "spans"})
-"""Settings that cannot change a result."""
+"""Settings that cannot change a result, but for this: spans are recorded of exact runs, so they count as `exact`."""
 
 
 class SettingsError(ValueError):
@@ -131,7 +131,7 @@ class RunSettings:
     workers: int = 1
     """Processes that price candidates."""
     spans: bool = False
-    """Record stretches of activity for a trace."""
+    """Record stretches of activity for a trace; every loop and every repetition is then simulated, as by ``exact``."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "overrides", Overrides(self.overrides))
@@ -191,6 +191,7 @@ class RunSettings:
     def key(self) -> str:
         """The name of the results of these settings: 64 hexadecimal digits, the same on every computer."""
         values = {name: value for name, value in self.to_dict().items() if name not in NOT_IN_KEY}
+        values["exact"] = self.exact or self.spans
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -38,7 +38,7 @@ def test_the_key_is_that_of_the_first_version() -> None:
 
 
 def test_whatever_changes_a_result_changes_the_key() -> None:
-    """Everything does but the number of processes and the recording of spans."""
+    """Everything does but the number of processes, and the recording of spans beside an exact run."""
     changed = {
         "seq": 7, "phase": "decode", "context": 7, "batch": 2, "strict_positions": True, "overrides": {"l2": None},
         "energy": "x", "objective": "edp", "search": "random", "budget": Budget(evaluations=7), "seed": 7,
@@ -47,7 +47,16 @@ def test_whatever_changes_a_result_changes_the_key() -> None:
     assert set(changed) == {field.name for field in fields(RunSettings)} == set(RunOptions.__annotations__)
     for name, value in changed.items():
         other = replace(RunSettings(), **{name: value})  # type: ignore[arg-type]
-        assert (other.key == RunSettings().key) == (name in NOT_IN_KEY)
+        assert (other.key == RunSettings().key) == (name in NOT_IN_KEY - {"spans"})
+
+
+def test_spans_are_recorded_of_exact_runs() -> None:
+    """Their cycles are those of ``exact``, so the key is, too."""
+    spans = RunSettings(seq=64, spans=True)
+    exact = replace(spans, spans=False, exact=True)
+    assert spans.key == exact.key == replace(spans, exact=True).key != replace(spans, spans=False).key
+    cycles = [pipeline.run("bert-base", "gemmini_ibert", settings=each).simulation.cycles for each in (spans, exact)]
+    assert cycles[0] == cycles[1]
 
 
 def test_overrides_are_a_value() -> None:

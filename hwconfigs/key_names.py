@@ -30,6 +30,11 @@ def spellings(model: type[BaseModel]) -> dict[str, str]:
     return result
 
 
+def unknown_key(key: str, model: type[BaseModel]) -> str:
+    """What to say of a key that ``model`` does not accept, with the one that may be meant."""
+    return f"unknown key{suggestion(key, (*spellings(model), *getattr(model, 'shorthands', ())))}"
+
+
 def nested(model: type[BaseModel], field: str) -> tuple[str, type[BaseModel]] | None:
     """``(kind, model)`` if the field holds models: kind is one, mapping or list."""
     return _nested(model.model_fields[field].annotation)
@@ -74,7 +79,7 @@ class Renamer:
             spelt = join(written, str(key))
             name = accepted.get(str(key))
             if name is None:
-                self.complain(spelt, f"unknown key{suggestion(str(key), accepted)}")
+                self.complain(spelt, unknown_key(str(key), model))
             elif name in result:
                 self.complain(spelt, f"given twice, also as {self.written[join(path, name)]}")
             else:

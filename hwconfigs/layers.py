@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from hwconfigs import catalogue, strict_yaml
 from hwconfigs.errors import SpecError, suggestion
-from hwconfigs.key_names import Complain, Renamer, holds_entries, join, leaves, nested, spellings
+from hwconfigs.key_names import Complain, Renamer, holds_entries, join, leaves, nested, spellings, unknown_key
 from hwconfigs.spec import SECTIONS, HardwareSpec
 
 OVERRIDE = "override"
@@ -214,7 +214,7 @@ def _note_keys(section: str, leaf: str) -> Iterator[str]:
 def _check_note_keys(layered: LayeredValues, section: str, note: Mapping[str, object]) -> None:
     model = nested(HardwareSpec, section)
     assert model is not None
-    accepted = {*spellings(model[1]), _REST, *(["size"] if section == "array" else [])}
+    accepted = {*spellings(model[1]), _REST, *getattr(model[1], "shorthands", ())}
     for key in note:
         if key.partition(".")[0] not in accepted:
             layered.complain(f"{section}.source.{key}", f"unknown key{suggestion(key, accepted)}")
@@ -295,11 +295,7 @@ def _override_section(layered: LayeredValues, path: str, complain: Complain) -> 
             )
             return None
         model = inner[1]
-    return _known(path, steps[-1], spellings(model), section, complain)
-
-
-def _known(path: str, step: str, accepted: Iterable[str], section: str, complain: Complain) -> str | None:
-    if step in accepted:
+    if steps[-1] in spellings(model):
         return section
-    complain(path, f"unknown key{suggestion(step, accepted)}")
+    complain(path, unknown_key(steps[-1], model))
     return None

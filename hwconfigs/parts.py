@@ -12,7 +12,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
@@ -66,6 +66,9 @@ class Part(BaseModel):
 
 class ArraySpec(Part):
     """The systolic array and its step times."""
+
+    shorthands: ClassVar[tuple[str, ...]] = ("size",)
+    """Keys of files and overrides that stand for several fields; `hwconfigs.layers` expands them."""
 
     rows: Count
     """Rows of PEs (the reduction dimension in the weight-stationary flow)."""

@@ -87,6 +87,7 @@ def test_explicit_values_are_not_derived_again() -> None:
     ("path", "value", "words"),
     [
         ("scratchpad.capcity", "64 KiB", "unknown key; did you mean 'capacity'?"),
+        ("array.sise", 8, "unknown key; did you mean 'size'?"),
         ("scratchpd.capacity", "64 KiB", "unknown key 'scratchpd'; did you mean 'scratchpad'?"),
         ("host.kernel_cycles.sofmax", 1, "did you mean 'softmax'?"),
         ("clock.fast", 1, "'clock' has no parts"),

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import ClassVar, Literal, TypedDict, final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -80,7 +82,7 @@ class RunOptions(TypedDict, total=False):
     batch: int
     strict_positions: bool
     overrides: Mapping[str, object] | None
-    energy: str | None
+    energy: str | Path | None
     objective: Goal
     search: str
     budget: Budget | None
@@ -114,8 +116,8 @@ class RunSettings:
     """Refuse more positions than the model was trained with."""
     overrides: Mapping[str, object] | None = None
     """Changes of the machine by dotted key; kept as `Overrides`."""
-    energy: str | None = None
-    """Energy preset or the path of a file; None: the machine's own."""
+    energy: str | Path | None = None
+    """Energy preset or the path of a file, kept as text; None: the machine's own."""
     objective: Goal = "latency"
     """What the mapping of a matmul minimises. A run needs one mapping, so ``"pareto"`` is for searches alone."""
     search: str = registry.DEFAULT_METHOD
@@ -135,6 +137,9 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "overrides", Overrides(self.overrides))
+        if isinstance(self.energy, Path):
+            # With its folder in front, a bare file name cannot be read back as a preset of the same name.
+            object.__setattr__(self, "energy", f"{self.energy.parent}{os.sep}{self.energy.name}")
         problems = list(self._problems())
         if problems:
             raise SettingsError("\n".join(problems))

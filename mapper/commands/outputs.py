@@ -80,7 +80,7 @@ class Output:
 
 
 def open_outputs(
-    stack: ExitStack, wanted: Mapping[str, str | None], inputs: Iterable[str | None] = ()
+    stack: ExitStack, wanted: Mapping[str, str | None], inputs: Iterable[str | Path | None] = ()
 ) -> dict[str, Output]:
     """Open what was asked for, by purpose: ``{"json": "a.json", "plot": None}``.
 
@@ -110,9 +110,9 @@ def open_outputs(
     return opened
 
 
-def _files(inputs: Iterable[str | None]) -> list[Path]:
+def _files(inputs: Iterable[str | Path | None]) -> list[Path]:
     """Those inputs that are files; of a folder, the configuration in it."""
-    paths = [Path(name) for name in inputs if name and "\0" not in name]
+    paths = [Path(name) for name in inputs if name and "\0" not in str(name)]
     return [file for path in paths for file in (path, path / "config.json") if file.is_file()]
 
 

@@ -42,7 +42,7 @@ class RunRequest:
     explain: bool
 
     @property
-    def reads(self) -> tuple[str | None, ...]:
+    def reads(self) -> tuple[str | Path | None, ...]:
         """Names or paths that the command reads."""
         return self.model, self.hw, self.settings.energy
 
@@ -80,7 +80,7 @@ class MapRequest:
     nest: NestOptions
 
     @property
-    def reads(self) -> tuple[str | None, ...]:
+    def reads(self) -> tuple[str | Path | None, ...]:
         """Names or paths that the command reads."""
         return self.hw, self.settings.energy, self.nest.constraints, self.given.origin if self.given else None
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import FrozenInstanceError, fields, replace
+from importlib import resources
+from pathlib import Path
 
 import pytest
 
+import hwconfigs
 from mapper import pipeline
 from mapper.search.budget import Budget
 from mapper.settings import NOT_IN_KEY, Overrides, RunOptions, RunSettings, SettingsError
@@ -73,6 +76,21 @@ def test_overrides_are_a_value() -> None:
         FULL.seq = 3  # type: ignore[misc]
     with pytest.raises(SettingsError, match="overrides: must be texts"):
         RunSettings(overrides={"a": object()})
+
+
+def test_a_path_of_an_energy_table_is_kept_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare file name stays a file, even one called as a preset."""
+    (tmp_path / "horowitz_45nm").write_text(resources.files(hwconfigs).joinpath("energy/flat_peers.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    for path in (Path("horowitz_45nm"), tmp_path / "horowitz_45nm"):
+        settings = RunSettings(energy=path)
+        assert RunSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+        assert settings.key != RunSettings(energy="horowitz_45nm").key
+        energies = [
+            pipeline.map_matmul(8, 8, 8, "tiny_4x4", energy=energy).simulation.energy_pj
+            for energy in (path, settings.energy, "flat_peers")
+        ]
+        assert len(set(energies)) == 1
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,9 @@ new version."""
 NOT_IN_KEY = frozenset({"workers", "spans"})
 """Settings that cannot change a result, but for this: spans are recorded of exact runs, so they count as `exact`."""
 
+_WHOLE_NUMBERS = frozenset({"seq", "context", "batch", "seed", "finalists", "workers"})
+_FLAGS = frozenset({"strict_positions", "exact", "spans"})
+
 
 class SettingsError(ValueError):
     """Settings that make no sense; one line per problem."""
@@ -140,9 +143,24 @@ class RunSettings:
         if isinstance(self.energy, Path):
             # With its folder in front, a bare file name cannot be read back as a preset of the same name.
             object.__setattr__(self, "energy", f"{self.energy.parent}{os.sep}{self.energy.name}")
-        problems = list(self._problems())
+        problems = list(self._wrong_types()) or list(self._problems())
         if problems:
             raise SettingsError("\n".join(problems))
+
+    def _wrong_types(self) -> Iterator[str]:
+        """What is wrong with values that no type checker saw; they would fail later, or change the key alone."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None and field.default is None:
+                continue
+            if field.name in _WHOLE_NUMBERS and (not isinstance(value, int) or isinstance(value, bool)):
+                yield f"{field.name}={value!r}: must be a whole number"
+            elif field.name in _FLAGS and not isinstance(value, bool):
+                yield f"{field.name}={value!r}: must be True or False"
+        if not isinstance(self.energy, str | None):
+            yield f"energy={self.energy!r}: must be a name or a path"
+        if not isinstance(self.budget, Budget | None):
+            yield f"budget={self.budget!r}: must be a mapper.search.budget.Budget, as in Budget.parse('2s')"
 
     def _problems(self) -> Iterator[str]:
         if self.objective not in GOALS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from dataclasses import FrozenInstanceError, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -127,6 +128,24 @@ def test_bad_data_is_refused(data: dict[str, object], says: str) -> None:
 def test_options_that_make_no_sense_together(options: RunOptions, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         RunSettings(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"seq": "8"}, "seq='8': must be a whole number"),
+        ({"batch": None}, "batch=None: must be a whole number"),
+        ({"seed": "1", "finalists": 2.5}, "seed='1': must be a whole number\nfinalists=2.5: must be a whole number"),
+        ({"workers": True}, "workers=True: must be a whole number"),
+        ({"exact": "no"}, "exact='no': must be True or False"),
+        ({"budget": "2s"}, "budget='2s': must be a mapper.search.budget.Budget, as in"),
+        ({"energy": 5}, "energy=5: must be a name or a path"),
+    ],
+)
+def test_values_of_wrong_types_are_refused(options: RunOptions, says: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(says)):
+        RunSettings(**options)
+    assert RunSettings(seq=None, context=None, finalists=None, budget=None, energy=None) == RunSettings()
 
 
 def test_the_pipeline_takes_settings_or_options() -> None:

@@ -57,8 +57,8 @@ def fusion_groups(graph: OpGraph, spec: HardwareSpec, cut: Cut | None = None) ->
     GraphError
         When the cut names an operator that is not there.
     MappingError
-        When an operator is in no group or in several, when operators cannot run as one group (with every reason), or
-        when groups would have to wait for each other.
+        When an operator is in no group or in several, when a group is empty, when operators cannot run as one group
+        (with every reason), or when groups would have to wait for each other.
     """
     cut = default_cut(graph, spec) if cut is None else cut
     _check_partition(graph, cut)
@@ -69,6 +69,8 @@ def fusion_groups(graph: OpGraph, spec: HardwareSpec, cut: Cut | None = None) ->
 
 
 def _check_partition(graph: OpGraph, cut: Cut) -> None:
+    if not all(cut):
+        raise MappingError(f"graph {graph.name}: a group of the cut has no operator")
     times = Counter(name for names in cut for name in names)
     wrong = [f"{op.name} is in {times[op.name]} groups" for op in graph.operators if times[op.name] != 1]
     if wrong:

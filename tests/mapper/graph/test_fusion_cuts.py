@@ -97,6 +97,8 @@ def test_cuts_that_no_graph_has_are_refused() -> None:
     graph, spec = chain(first, after(Softmax, first.output)), machine("gemmini_ibert")
     with pytest.raises(MappingError, match="every operator is in one group; next is in 0 groups"):
         fusion_groups(graph, spec, [["ffn1"]])
+    with pytest.raises(MappingError, match="a group of the cut has no operator"):
+        fusion_groups(graph, spec, [["ffn1"], ["next"], []])
     with pytest.raises(MappingError, match="ffn1 is in 2 groups"):
         fusion_groups(graph, spec, [["ffn1"], ["ffn1"], ["next"]])
     with pytest.raises(GraphError, match="no operator 'ffn2'"):

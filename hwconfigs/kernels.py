@@ -144,6 +144,9 @@ KERNELS: tuple[Kernel, ...] = (
 )
 """All kernels that machine files may name without being told that they are unknown."""
 
+LONG_NAME = 8
+"""Letters of a name in which two wrong ones are still a slip; ``softmin`` is another kernel than ``softmax``."""
+
 _BY_NAME = {kernel.name: kernel for kernel in (IDENTITY, *KERNELS)}
 
 UNIT_KERNELS: tuple[str, ...] = tuple(kernel.name for kernel in KERNELS if kernel.needs_unit)
@@ -172,8 +175,8 @@ def host_kernel(name: str) -> str:
     Raises
     ------
     ValueError
-        When the name differs from a known one by one letter, by two letters in wrong order, or in case and
-        underscores only, or when it is no identifier.
+        When the name differs from a known one by one letter, by two letters in wrong order, in case and underscores
+        only, or, if it is long, by two letters in one place; or when it is no identifier.
     """
     if not name.isidentifier():
         raise ValueError(f"{shortened(repr(name))} is no name of a kernel")
@@ -190,12 +193,17 @@ def _folded(name: str) -> str:
 
 
 def _one_slip(word: str, known: str) -> bool:
-    """Whether one letter too many, too few or wrong, or two neighbours swapped, separate the words at most."""
+    """Whether one letter too many, too few or wrong, or two neighbours swapped, separate the words at most.
+
+    In a long word two wrong letters side by side are one slip, too.
+    """
     if abs(len(word) - len(known)) > 1:
         return False
+    is_long = len(word) >= LONG_NAME
     # Without their common beginning and end, at most one letter or one swapped pair is left.
     while word and known and word[0] == known[0]:
         word, known = word[1:], known[1:]
     while word and known and word[-1] == known[-1]:
         word, known = word[:-1], known[:-1]
-    return max(len(word), len(known)) <= 1 or (len(word) == 2 and word == known[::-1])
+    left = max(len(word), len(known))
+    return left <= 1 or (left == 2 and (is_long or word == known[::-1]))

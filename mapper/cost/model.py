@@ -17,32 +17,18 @@ import numpy as np
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import counts
 from mapper.cost.cache_reuse import CacheReuse, estimate_reuse
+from mapper.cost.costs import Costs
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.energy import UNPRICED
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.lower_bounds import rough_lower_bound
-from mapper.cost.objective import Goal, ranking_keys
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import Batch
 from mapper.mapspace.hardware_loops import MapSpace
 from simulator.arrays import Floats, Ints
 from simulator.report import Action
 from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Costs:
-    """What a search compares (columns)."""
-
-    cycles: Floats
-    energy_pj: Floats
-    footprint_bytes: Ints
-    """On-chip bytes that the tiles occupy."""
-
-    def keys(self, goal: Goal) -> tuple[Floats, ...]:
-        """Return the columns to minimise, most important first: the objective, the other metrics, the footprint."""
-        return *ranking_keys(goal, self.cycles, self.energy_pj), self.footprint_bytes.astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)

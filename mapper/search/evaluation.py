@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mapper.cost.model import Costs
+from mapper.cost.costs import Costs
 from mapper.errors import MappingError
 from mapper.search.space import Space, names
 from simulator.arrays import Bools, Rows

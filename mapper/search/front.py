@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mapper.cost.model import Costs
+from mapper.cost.costs import Costs
 from mapper.nest.bounds.pareto import staircase
 from simulator.arrays import Floats, Ints
 

@@ -18,7 +18,7 @@ from typing import final
 
 import numpy as np
 
-from mapper.cost.model import Costs
+from mapper.cost.costs import Costs
 from mapper.cost.objective import Goal
 from mapper.search.budget import DEFAULT_EVALUATIONS, Budget
 from mapper.search.front import ParetoFront, least

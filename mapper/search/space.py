@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.random import Generator
 
-from mapper.cost.model import Costs
+from mapper.cost.costs import Costs
 from mapper.cost.objective import GOALS, Goal, objective_value
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LoopNest

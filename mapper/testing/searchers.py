@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import hwconfigs
-from mapper.cost.model import Costs
+from mapper.cost.costs import Costs
 from mapper.cost.objective import GOALS, Goal
 from mapper.mapping.matmul_problem import contiguous
 from mapper.search.budget import Budget

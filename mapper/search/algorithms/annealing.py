@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mapper.cost.model import Costs
+from mapper.cost.costs import Costs
 from mapper.cost.objective import Goal
 from mapper.search.algorithms.fitness import mixed, weights
 from mapper.search.searcher import Searcher

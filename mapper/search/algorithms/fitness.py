@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mapper.cost.model import Costs
+from mapper.cost.costs import Costs
 from mapper.cost.objective import Goal
 from simulator.arrays import Floats
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.random import Generator
 
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost.model import CostModel, Costs
+from mapper.cost.costs import Costs
+from mapper.cost.model import CostModel
 from mapper.cost.objective import Goal
 from mapper.cost.simulation_limits import check_problem
 from mapper.graph.capabilities import require

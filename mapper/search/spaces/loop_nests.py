@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.random import Generator
 
-from mapper.cost.model import Costs
+from mapper.cost.costs import Costs
 from mapper.cost.objective import Goal
 from mapper.mapping.loop_nest import LoopNest
 from mapper.nest.mapspace.nest_space import NestSpace

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mapper.commands.machine import overrides
@@ -90,22 +91,13 @@ def run_request(options: argparse.Namespace) -> RunRequest:
     changes = overrides(options.overrides)
     _check(options, loop_nest=False)
     files = {"json": options.json, "trace": options.trace, "plot": options.plot}
-    settings = RunSettings(
+    settings = replace(
+        _shared_settings(options, changes),
         seq=options.seq,
         phase=options.phase,
         context=options.context,
         batch=options.batch,
         strict_positions=options.strict_positions,
-        overrides=changes,
-        energy=options.energy,
-        objective=options.objective,
-        search=_search_name(options),
-        budget=_budget(options),
-        seed=options.seed or 0,
-        finalists=options.finalists,
-        exact=options.exact,
-        workers=1 if options.workers is None else options.workers,
-        spans=options.trace is not None,
     )
     return RunRequest(options.model, options.hw, settings, files, options.explain)
 
@@ -122,8 +114,16 @@ def map_request(options: argparse.Namespace) -> MapRequest:
         _check_loop_nest(options, given)
     elif options.objective == "pareto":
         _check_front(options)
-    settings = RunSettings(
-        overrides=overrides(options.overrides),
+    settings = _shared_settings(options, overrides(options.overrides))
+    files = {"json": options.json, "trace": options.trace, "plot": options.plot, "yaml": options.yaml}
+    nest = NestOptions(options.accounting, options.factors, options.constraints, options.units)
+    return MapRequest(shape, options.hw, settings, files, options.explain, loop_nest, given, nest)
+
+
+def _shared_settings(options: argparse.Namespace, changes: Mapping[str, object] | None) -> RunSettings:
+    """Return what ``run`` and ``map`` have in common."""
+    return RunSettings(
+        overrides=changes,
         energy=options.energy,
         objective=options.objective,
         search=_search_name(options),
@@ -134,9 +134,6 @@ def map_request(options: argparse.Namespace) -> MapRequest:
         workers=1 if options.workers is None else options.workers,
         spans=options.trace is not None,
     )
-    files = {"json": options.json, "trace": options.trace, "plot": options.plot, "yaml": options.yaml}
-    nest = NestOptions(options.accounting, options.factors, options.constraints, options.units)
-    return MapRequest(shape, options.hw, settings, files, options.explain, loop_nest, given, nest)
 
 
 def extents(shape: str) -> tuple[int, int, int]:

@@ -153,6 +153,10 @@ UNIT_KERNELS: tuple[str, ...] = tuple(kernel.name for kernel in KERNELS if kerne
 """What ``vector.kernels`` may list and energy tables price."""
 
 
+ON_THE_ARRAY = ("matmul", "conv2d")
+"""Operators that no host kernel stands for: the mapper runs them on the array of every machine."""
+
+
 def kernel_named(name: str) -> Kernel:
     """Return the row of a kernel; one without a row runs on the host only."""
     return _BY_NAME.get(name) or Kernel(name)
@@ -175,11 +179,14 @@ def host_kernel(name: str) -> str:
     Raises
     ------
     ValueError
-        When the name differs from a known one by one letter, by two letters in wrong order, in case and underscores
-        only, or, if it is long, by two letters in one place; or when it is no identifier.
+        When the operator runs on the array; when the name differs from a known one by one letter, by two letters in
+        wrong order, in case and underscores only, or, if it is long, by two letters in one place; or when it is no
+        identifier.
     """
     if not name.isidentifier():
         raise ValueError(f"{shortened(repr(name))} is no name of a kernel")
+    if name in ON_THE_ARRAY:
+        raise ValueError(f"'{name}' runs on the array, never on the host")
     known = [kernel.name for kernel in KERNELS]
     near = next((kernel for kernel in known if _one_slip(_folded(name), kernel)), None)
     if name not in known and near is not None:

@@ -161,3 +161,9 @@ def test_an_energy_table_must_name_the_other_kernels_of_units(tmp_path: Path, mo
     file.write_text(text + "{int32_multiplies: 1, int32_adds: 1, source: x, evidence: chosen}\n", encoding="utf-8")
     with pytest.raises(SpecError, match="vector.requantize: 'requantize' is not known; did you mean 'requantise'"):
         hwconfigs.load_energy(file)
+
+
+@pytest.mark.parametrize("name", ["matmul", "conv2d"])
+def test_a_host_kernel_that_would_have_no_effect_is_refused(name: str) -> None:
+    with pytest.raises(SpecError, match=f"host.kernel_cycles.{name}: '{name}' runs on the array, never on the host"):
+        hwconfigs.load("gemmini", {f"host.kernel_cycles.{name}": 9})

@@ -202,10 +202,10 @@ def _note_keys(section: str, leaf: str) -> Iterator[str]:
     model = nested(HardwareSpec, section)
     assert model is not None
     name, _, entry = inner.partition(".")
-    both = [key for key, known in spellings(model[1]).items() if known == name]
+    keys = [key for key, known in spellings(model[1]).items() if known == name]
     if entry:
-        yield from (f"{key}.{entry}" for key in both)
-    yield from both
+        yield from (f"{key}.{entry}" for key in keys)
+    yield from keys
     if name in ("rows", "cols") and section == "array":
         yield "size"
     yield _REST

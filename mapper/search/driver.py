@@ -60,17 +60,17 @@ class SearchResult:
             return 0.0
         return self.value / self.floor.of(self.goal) - 1.0
 
-    def statement(self, of: str) -> str:
-        """One sentence: what was proved, or how far the best may be from the optimum; ``of`` names the space."""
+    def statement(self, population: str) -> str:
+        """One sentence on a ``population``: what was proved, or how far the best may be from the optimum."""
         least = f"least {OBJECTIVE_NAMES[self.goal]}"
         rate = f"{self.evaluated / max(self.seconds, 1e-9):,.0f}/s"
         if self.status == "optimal":
             target = "whole front" if self.goal == "pareto" else least
-            return f"optimal: {target} of {of}, all but equal ones evaluated ({self.evaluated:,}, {rate})"
+            return f"optimal: {target} of {population}, all but equal ones evaluated ({self.evaluated:,}, {rate})"
         ended = {"budget": "end of its budget", "stale": "nothing new to be found", "interrupted": "interrupted"}
         target, measure = ("front", "its least EDP is ") if self.goal == "pareto" else (least, "")
         return (
-            f"not proved: {target} of {self.evaluated:,} evaluated of {of} ({self.algorithm}, {rate}, "
+            f"not proved: {target} of {self.evaluated:,} evaluated of {population} ({self.algorithm}, {rate}, "
             f"{ended[self.status]}); {measure}at most {self.gap:.1%} above what is possible at all"
         )
 

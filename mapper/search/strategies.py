@@ -65,7 +65,7 @@ def search(space: Space, goal: Goal, method: Method, options: SearchOptions | No
 def _loaded(name: str) -> type[Searcher] | SearchFunction:
     method = registry.find_method(name)
     if method is None:
-        raise MappingError(f"unknown search {name!r}; use {', '.join(one.name for one in registry.METHODS)}")
+        raise MappingError(f"unknown search {name!r}; use {', '.join(known.name for known in registry.METHODS)}")
     return cast("type[Searcher] | SearchFunction", registry.load(method))
 
 

@@ -96,7 +96,7 @@ def compare(path: Path) -> Comparison:
         pairs = list(_values(run, batch))
         values += len(pairs)
         compared.append(run)
-        mismatches += [both for both, tolerance in pairs if not _agrees(both, tolerance)]
+        mismatches += [value for value, tolerance in pairs if not _agrees(value, tolerance)]
     return Comparison(tuple(compared), tuple(mismatches), values, tuple(approximate), tuple(problems))
 
 
@@ -150,9 +150,9 @@ def _values(run: Run, batch: NestBatch) -> Iterator[tuple[Mismatch, str]]:
 
     pairs: list[tuple[Mismatch, str]] = []
 
-    def pair(where: str, field: str, theirs: float | None, ours: float, how: str = "integer") -> None:
+    def pair(where: str, field: str, theirs: float | None, ours: float, tolerance: str = "integer") -> None:
         if theirs is not None:
-            pairs.append((Mismatch(run.name, where, field, theirs, ours), how))
+            pairs.append((Mismatch(run.name, where, field, theirs, ours), tolerance))
 
     pair("", "fits", 1, int(costs.valid[0]))
     pair("", "cycles", result.cycles, int(costs.cycles[0]), "cycles")
@@ -199,10 +199,10 @@ def _approximate(run: Run, batch: NestBatch) -> Approximate:
     return Approximate(run.name, run.problem.macs, cycles, run.result.mac.count, run.result.cycles)
 
 
-def _agrees(item: Mismatch, how: str) -> bool:
-    if how == "integer":
+def _agrees(item: Mismatch, tolerance: str) -> bool:
+    if tolerance == "integer":
         return item.timeloop == item.ours
-    if how == "cycles":
+    if tolerance == "cycles":
         return abs(item.timeloop - item.ours) <= CYCLE_TOLERANCE
     return bool(np.isclose(item.ours, item.timeloop, rtol=ENERGY_TOLERANCE, atol=0.0))
 

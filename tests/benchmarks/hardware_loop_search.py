@@ -68,13 +68,13 @@ def main() -> int:
         prices = hwconfigs.load_energy(spec.energy).bind(spec)
         for shape in (*BERT, *LLAMA, *DECODE):
             problem = contiguous(*shape)
-            found = search(problem, spec, prices)
+            proved = search(problem, spec, prices)
             single = [best_of(asked.repeats, partial(search, problem, spec, prices, goal)) for goal in OBJECTIVES]
             whole = best_of(asked.repeats, partial(front, problem, spec, prices))
             share = max(single) / BOUND_SECONDS
             missed += share > 1.0
             text = "x".join(map(str, shape))
-            write(f"{machine:<15}{text:<16}{found.legal:>9,}{found.evaluated:>11,}")
+            write(f"{machine:<15}{text:<16}{proved.legal:>9,}{proved.evaluated:>11,}")
             write("".join(f"{time:>13.3f}" for time in (*single, whole)))
             write(f"{BOUND_SECONDS:>7.1f}{share:>7.0%}\n")
     return int(missed > 0)

@@ -61,9 +61,11 @@ def main() -> None:
     for rules, double in ((DEFAULT, True), (DEFAULT, False), (TIMELOOP, False), (ACCELFORGE, False)):
         shapes = [skeleton(order, double=double) for order in orders]
         nests = [batch(problem, machine, shape, *random_tiles(rng, problem, options.rows)) for shape in shapes]
-        found = rate(nests, rules, options.seconds)
+        per_second = rate(nests, rules, options.seconds)
         buffering = "two tiles" if double else "one tile"
-        sys.stdout.write(f"{rules.name:11s} {buffering:9s} {options.rows:7,d} rows  {found / 1e6:6.2f} M mappings/s\n")
+        sys.stdout.write(
+            f"{rules.name:11s} {buffering:9s} {options.rows:7,d} rows  {per_second / 1e6:6.2f} M mappings/s\n"
+        )
     alone = [nest.take(np.array([row])) for nest in nests for row in range(4)]
     single = rate(alone, DEFAULT, options.seconds)
     sys.stdout.write(f"{DEFAULT.name:11s} {'':9s} one by one   {single / 1e3:9.2f} k mappings/s\n")

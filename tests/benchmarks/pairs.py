@@ -52,11 +52,11 @@ def compared(script: str, read: Reader) -> bool:
     options, arguments = OPTIONS.parse_known_args()
     if options.against is None:
         return False
-    here = Path(script).resolve()
-    root = here.parents[2]
-    scripts = here, options.against.resolve() / here.relative_to(root)
+    this_script = Path(script).resolve()
+    root = this_script.parents[2]
+    scripts = this_script, options.against.resolve() / this_script.relative_to(root)
     if not scripts[1].is_file():
-        sys.exit(f"--against {options.against}: there is no {here.relative_to(root)}")
+        sys.exit(f"--against {options.against}: there is no {this_script.relative_to(root)}")
     runs: list[tuple[Seconds, Seconds]] = []
     for number in range(options.pairs):
         order = (0, 1) if number % 2 == 0 else (1, 0)
@@ -90,11 +90,11 @@ def table(runs: list[tuple[Seconds, Seconds]]) -> str:
     width = max(map(len, names))
     lines = [f"{'this checkout / the other':<{width}}  {'median':>7} {'least':>7} {'largest':>7} {'other':>12}"]
     for name in names:
-        ratios = [mine[name] / others[name] for mine, others in runs if others[name] > 0]
+        ratios = [ours[name] / theirs[name] for ours, theirs in runs if theirs[name] > 0]
         if not ratios:
             lines.append(f"{name:<{width}}  too short to compare")
             continue
-        seconds = statistics.median(others[name] for _, others in runs)
+        seconds = statistics.median(theirs[name] for _, theirs in runs)
         spread = f"{statistics.median(ratios):>7.3f} {min(ratios):>7.3f} {max(ratios):>7.3f}"
         lines.append(f"{name:<{width}}  {spread} {seconds:>10.4g} s")
     return "\n".join(lines) + "\n"

@@ -47,12 +47,14 @@ def figures(energy_uj: float, cycles: int, cpu_s: float | None) -> str:
 def row(entry: dict[str, Any], zigzag: dict[tuple[str, str], dict[str, Any]]) -> str:
     sizes = entry["m"], entry["k"], entry["n"]
     problem = matmul(*sizes) if entry["heads"] == 1 else batched_matmul(entry["heads"], *sizes)
-    found = best_mapping(problem, entry["objective"])
-    best = found.result.best
-    ours = figures(best.energy_pj / 1e6, best.cycles, found.cpu_s)
+    ours_proved = best_mapping(problem, entry["objective"])
+    best = ours_proved.result.best
+    ours = figures(best.energy_pj / 1e6, best.cycles, ours_proved.cpu_s)
     theirs = figures(entry["energy_uj"], entry["cycles"], entry["cpu_s"])
-    other = zigzag.get((entry["matmul"], entry["objective"]))
-    third = figures(other["energy_uj"], other["cycles"], other["cpu_s"]) if other else "-"
+    zigzag_result = zigzag.get((entry["matmul"], entry["objective"]))
+    third = (
+        figures(zigzag_result["energy_uj"], zigzag_result["cycles"], zigzag_result["cpu_s"]) if zigzag_result else "-"
+    )
     return f"| {NAMES[entry['matmul']]} | {entry['objective']} | {ours} | {theirs} | {third} |"
 
 

@@ -99,10 +99,10 @@ def timed() -> Iterator[Seconds]:
 
 def worst(quick: Report, exact: Report) -> str:
     """Largest relative difference of an operator's cycles, and which."""
-    found = max(
+    difference, name = max(
         (abs(a.cycles / b.cycles - 1), a.name) for a, b in zip(quick.by_op, exact.by_op, strict=True) if b.cycles
     )
-    return f"{found[0]:.2%} {found[1]}"
+    return f"{difference:.2%} {name}"
 
 
 def line(model: str, seq: int, mapping: str, mode: str, report: Report, seconds: Seconds, difference: str) -> str:

@@ -112,9 +112,9 @@ def test_vector_units(table: str, softmax: float, gelu: float, layernorm: float,
 def test_vector_scale() -> None:
     spec = hwconfigs.load("paper_codesign")
     table = hwconfigs.load_energy("cacti_22nm")
-    one, five = table.bind(spec).pj, table.with_sfu_scale(5).bind(spec).pj
-    assert five["vector", "softmax"] == pytest.approx(5 * one["vector", "softmax"])
-    assert five["vector", "requantise"] == one["vector", "requantise"]
+    unscaled, scaled = table.bind(spec).pj, table.with_sfu_scale(5).bind(spec).pj
+    assert scaled["vector", "softmax"] == pytest.approx(5 * unscaled["vector", "softmax"])
+    assert scaled["vector", "requantise"] == unscaled["vector", "requantise"]
     with pytest.raises(SpecError, match="must be in 1e-06 .. 1,000,000, got -1"):
         table.with_sfu_scale(-1)
 

@@ -67,11 +67,11 @@ def test_multiply_accumulates() -> None:
 
 
 def test_programs_add_up() -> None:
-    one = Program("one", (Fence(),), (Region("x", 0, 4), Region("y", 4, 4)))
+    first = Program("one", (Fence(),), (Region("x", 0, 4), Region("y", 4, 4)))
     two = Program("two", (Fence(), Fence()), (Region("y", 4, 4), Region("z", 8, 4)))
-    both = one + two
-    assert (both.name, len(both.items)) == ("one+two", 3)
-    assert [region.name for region in both.regions] == ["x", "y", "z"]
+    joined = first + two
+    assert (joined.name, len(joined.items)) == ("one+two", 3)
+    assert [region.name for region in joined.regions] == ["x", "y", "z"]
 
 
 LOOP = MatmulLoop(4, 4, 4, A, B, C)

@@ -264,10 +264,10 @@ def test_totals_scale_with_repeat_and_add_up(name: str) -> None:
 
 
 def test_batch_scales_activations_but_not_weights() -> None:
-    one, four = (workloads.build("gpt2", seq=16, batch=batch) for batch in (1, 4))
-    assert four.macs == 4 * one.macs
-    assert four.bytes_of("weight") == one.bytes_of("weight")
-    assert four.totals()["act_to_act"].bytes == 4 * one.totals()["act_to_act"].bytes
+    single, four = (workloads.build("gpt2", seq=16, batch=batch) for batch in (1, 4))
+    assert four.macs == 4 * single.macs
+    assert four.bytes_of("weight") == single.bytes_of("weight")
+    assert four.totals()["act_to_act"].bytes == 4 * single.totals()["act_to_act"].bytes
 
 
 def test_building_twice_gives_equal_graphs() -> None:

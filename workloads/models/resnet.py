@@ -36,8 +36,8 @@ class NetworkBuilder:
 
     def conv(self, name: str, x: Tensor, k: int, window: int, *, stride: int = 1) -> Tensor:
         """Convolve with 'same' padding."""
-        of = self.bits.of
-        bits = of(f"{name}.weight", "weight"), of(name, "activation"), of(f"{name}.bias", "bias")
+        bits_of = self.bits.of
+        bits = bits_of(f"{name}.weight", "weight"), bits_of(name, "activation"), bits_of(f"{name}.bias", "bias")
         return self.add(conv2d(name, x, k, window, stride=stride, pad=window // 2, bits=bits))
 
     def relu(self, name: str, x: Tensor) -> Tensor:
@@ -52,11 +52,11 @@ class NetworkBuilder:
 
     def classifier(self, name: str, x: Tensor, classes: int) -> Tensor:
         """Project the pooled channels to the classes."""
-        k, of = x.shape[-1], self.bits.of
-        weight_bits, bias_bits = of(f"{name}.weight", "weight"), of(f"{name}.bias", "bias")
+        k, bits_of = x.shape[-1], self.bits.of
+        weight_bits, bias_bits = bits_of(f"{name}.weight", "weight"), bits_of(f"{name}.bias", "bias")
         weight = Tensor(f"{name}.weight", (k, classes), (x.dims[-1], "classes"), weight_bits, "weight")
         bias = Tensor(f"{name}.bias", (classes,), ("classes",), bias_bits, "bias")
-        out = Tensor(name, (x.shape[0], classes), (x.dims[0], "classes"), of(name, "activation"))
+        out = Tensor(name, (x.shape[0], classes), (x.dims[0], "classes"), bits_of(name, "activation"))
         return self.add(Matmul(name=name, inputs=(x, weight, bias), output=out, bias=bias))
 
     def like(self, x: Tensor, name: str) -> Tensor:

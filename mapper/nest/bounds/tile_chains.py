@@ -127,12 +127,12 @@ def joined(tables: Sequence[Chains], shape: ChainShape) -> Chains:
     """Return the rows of several tables, each chain once; at least one table."""
     if len(tables) == 1:
         return tables[0]
-    both = Chains(
+    joined = Chains(
         np.concatenate([table.tiles for table in tables], axis=1),
         np.concatenate([table.counts for table in tables], axis=1),
         np.concatenate([table.exact for table in tables]),
     )
-    return both.take(_first_of_each(both.tiles, shape.size))
+    return joined.take(_first_of_each(joined.tiles, shape.size))
 
 
 def expanded(shape: ChainShape, rows: Ints) -> Chains:

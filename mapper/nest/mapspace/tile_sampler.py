@@ -141,7 +141,7 @@ class TileSampler:
         index = {dim: np.searchsorted(self.steps[dim].values, value) for dim, value in zip(dims, values, strict=True)}
 
         def along(dim: int, column: Numbers) -> Numbers:
-            return column.reshape([-1 if other == dim else 1 for other in dims])
+            return column.reshape([-1 if of_axis == dim else 1 for of_axis in dims])
 
         if inner is not None:
             if inner.coupled:
@@ -188,7 +188,7 @@ class TileSampler:
             ways = self._ways(0, every, values)
             for axis, dim in enumerate(every):
                 first = self._first(dim)[part] if dims and dim == dims[0] else self._first(dim)
-                ways = ways * first.reshape([-1 if other == axis else 1 for other in range(len(every))])
+                ways = ways * first.reshape([-1 if position == axis else 1 for position in range(len(every))])
             if dims:
                 result[part] = ways.sum(axis=every.index(self.last))
             else:

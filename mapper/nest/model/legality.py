@@ -28,14 +28,19 @@ def shape_violations(batch: NestBatch) -> Iterator[Violation]:
     for memory, level in zip(machine.memories, levels, strict=True):
         for dim in {*level.order, *(loop.dim for loop in level.spatial)}:
             batch.problem.size(dim)
-        for what, names, allowed in (
+        for decision, names, allowed in (
             ("keeps", level.kept, memory.keeps),
             ("double buffering", level.double_buffered, level.kept),
         ):
             alien = sorted(names - allowed)
             if alien:
                 yield Violation(
-                    f"{what} {', '.join(alien)}", memory.name, len(alien), 0, "tensors", f"allowed: {_list(allowed)}"
+                    f"{decision} {', '.join(alien)}",
+                    memory.name,
+                    len(alien),
+                    0,
+                    "tensors",
+                    f"allowed: {_list(allowed)}",
                 )
     for tensor in TENSORS:
         if not any(tensor in level.kept for level in levels):

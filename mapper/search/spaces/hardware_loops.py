@@ -98,7 +98,9 @@ class LoopSpace:
         return np.concatenate(columns), len(columns[0])
 
     def _places(self, tiles: tuple[Ints, Ints, Ints]) -> Rows:
-        return np.stack([np.searchsorted(all_, tile) for all_, tile in zip(self._extents, tiles, strict=True)], axis=1)
+        return np.stack(
+            [np.searchsorted(extents, tile) for extents, tile in zip(self._extents, tiles, strict=True)], axis=1
+        )
 
     def sample(self, count: int, random: Generator) -> Rows:
         tiles, buffered = self._tiles

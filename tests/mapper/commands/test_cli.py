@@ -22,14 +22,14 @@ HEAVY = {"numpy", "matplotlib", "simpy", "networkx", "pydantic", "yaml", "tqdm"}
 
 def tilewright(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, as a user would."""
-    here = os.pathsep.join([str(Path(cli.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(Path(cli.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-m", "mapper.cli", *arguments],
         capture_output=True,
         text=True,
         check=False,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": here},
+        env={**os.environ, "PYTHONPATH": paths},
     )
 
 
@@ -121,11 +121,11 @@ def test_faults_of_the_program_are_not_explained_away() -> None:
 
 
 def test_a_closed_pipe_is_no_error() -> None:
-    here = Path(cli.__file__).parents[1]
+    root = Path(cli.__file__).parents[1]
     done = subprocess.run(
         f"{sys.executable} -m mapper.cli list | true",
         shell=True,
-        cwd=here,
+        cwd=root,
         capture_output=True,
         text=True,
         check=False,
@@ -135,10 +135,10 @@ def test_a_closed_pipe_is_no_error() -> None:
 
 def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = line.replace("tilewright", f"{sys.executable} -m mapper.cli")
-    here = Path(cli.__file__).parents[1]
+    root = Path(cli.__file__).parents[1]
     return subprocess.run(
         ["bash", "-c", command],
-        cwd=here,
+        cwd=root,
         capture_output=True,
         text=True,
         check=False,

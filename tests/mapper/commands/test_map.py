@@ -102,13 +102,13 @@ def test_nests_are_proved_printed_and_written(tmp_path: Path, capsys: pytest.Cap
     for expected in ("optimal: least EDP, proved", "mappings covered", "classes of loop orders", "reads", "EDP"):
         assert expected in out
     assert "Gemmini cannot execute this nest" in out or "--mapspace hardware-loop simulates" in out
-    found = json.loads(report.read_text())
-    assert found["energy_pj"] == pytest.approx(sum(found["energy_pj_by_memory"].values()), rel=1e-12)
-    assert found["words"]["array"]["weight"]["reads"] == found["macs"] == 64 * 96 * 80
+    first = json.loads(report.read_text())
+    assert first["energy_pj"] == pytest.approx(sum(first["energy_pj_by_memory"].values()), rel=1e-12)
+    assert first["words"]["array"]["weight"]["reads"] == first["macs"] == 64 * 96 * 80
     printed([*NESTS, "--mapping", str(yaml), "--json", str(again)], capsys)
     second = json.loads(again.read_text())
     for key in ("cycles", "energy_pj", "edp_js", "words", "footprint_words", "mapping"):
-        assert second[key] == found[key]
+        assert second[key] == first[key]
 
 
 @pytest.mark.parametrize("accounting", cli.ACCOUNTINGS)

@@ -40,8 +40,8 @@ def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [("bert-base", 1024, 512, True), ("bert-base", 512, 512, False), ("bert-large", 513, 512, True)],
 )
 def test_longer_than_trained(model: str, seq: int, config: int, says: bool) -> None:
-    found = position_lines(workloads.build(model, seq=seq))
-    assert found == ([f"note: sequence {seq} is longer than the {config} positions {model} was trained with"] * says)
+    lines = position_lines(workloads.build(model, seq=seq))
+    assert lines == ([f"note: sequence {seq} is longer than the {config} positions {model} was trained with"] * says)
 
 
 def test_longer_than_trained_in_decode(capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,13 +202,13 @@ def test_objectives_order_as_they_promise() -> None:
 
     Without an L2 the search and the final estimate are one number; with one, the final estimate knows the replay.
     """
-    found = {
+    best = {
         goal: pipeline.map_matmul(64, 256, 128, "gemmini", objective=goal, overrides={"l2": None}).estimate
         for goal in cli.OBJECTIVES
     }
-    assert min(found.values(), key=lambda report: report.cycles).cycles == found["latency"].cycles
-    assert min(found.values(), key=lambda report: report.energy_pj).energy_pj == found["energy"].energy_pj
-    assert min(found.values(), key=lambda report: report.edp_js).edp_js == found["edp"].edp_js
+    assert min(best.values(), key=lambda report: report.cycles).cycles == best["latency"].cycles
+    assert min(best.values(), key=lambda report: report.energy_pj).energy_pj == best["energy"].energy_pj
+    assert min(best.values(), key=lambda report: report.edp_js).edp_js == best["edp"].edp_js
 
 
 def test_interrupt_prints_what_is_known_and_leaves_no_file(

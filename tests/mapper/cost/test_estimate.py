@@ -34,21 +34,21 @@ from tests.mapper.tiny import MACHINES, legal_loops, machine, prices, problems
 
 def naive_counts(program: Program, spec: HardwareSpec) -> Counter[Action]:
     """Add up the on-chip actions of every hardware loop, one by one."""
-    found: Counter[Action] = Counter()
+    counts: Counter[Action] = Counter()
     dim = spec.array.rows
     for loop in program.items:
         if not isinstance(loop, MatmulLoop):
             continue
         j, k = -(-loop.n // dim), -(-loop.k // dim)
         weight_rows = loop.n * k if loop.b_transposed else loop.k * j
-        found["array", "mac"] += loop.m * loop.k * loop.n
-        found["array", "weight_load"] += loop.k * loop.n
-        found["scratchpad", "read_row"] += loop.m * j * k + weight_rows
-        found["scratchpad", "write_row"] += (loop.a is not None) * loop.m * k + (loop.b is not None) * weight_rows
-        found["accumulator", "write_row"] += loop.m * j * (k + (loop.d is not None))
+        counts["array", "mac"] += loop.m * loop.k * loop.n
+        counts["array", "weight_load"] += loop.k * loop.n
+        counts["scratchpad", "read_row"] += loop.m * j * k + weight_rows
+        counts["scratchpad", "write_row"] += (loop.a is not None) * loop.m * k + (loop.b is not None) * weight_rows
+        counts["accumulator", "write_row"] += loop.m * j * (k + (loop.d is not None))
         adds = loop.accumulate or loop.d is not None
-        found["accumulator", "read_row"] += loop.m * j * (k - 1 + adds + (loop.c is not None))
-    return found
+        counts["accumulator", "read_row"] += loop.m * j * (k - 1 + adds + (loop.c is not None))
+    return counts
 
 
 @settings(max_examples=60, deadline=None)

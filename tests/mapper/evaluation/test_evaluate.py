@@ -12,7 +12,7 @@ from mapper import pipeline
 def test_default_against_exact(machine: str, seq: int, search: str) -> None:
     quick = pipeline.run("bert-base", machine, seq=seq, search=search).simulation
     exact = pipeline.run("bert-base", machine, seq=seq, search=search, exact=True).simulation
-    for mine, theirs in zip(quick.by_op, exact.by_op, strict=True):
-        assert mine.counts == theirs.counts, mine.name
-        assert mine.cycles == pytest.approx(theirs.cycles, rel=0.01), mine.name
-        assert all(time.total_cycles == mine.cycles for time in mine.units.values()), mine.name
+    for quick_part, exact_part in zip(quick.by_op, exact.by_op, strict=True):
+        assert quick_part.counts == exact_part.counts, quick_part.name
+        assert quick_part.cycles == pytest.approx(exact_part.cycles, rel=0.01), quick_part.name
+        assert all(time.total_cycles == quick_part.cycles for time in quick_part.units.values()), quick_part.name

@@ -77,5 +77,5 @@ def test_wide_results_are_not_rounded() -> None:
 
 def test_tensors_are_compared_by_what_they_are() -> None:
     """An operator that only shares a name with a producer's reader is no reader of it."""
-    other = Tensor("y", X.shape, X.dims)
-    assert told(FIRST, after(Relu, other)) == ["next: reads y, not ffn1 alone"]
+    unrelated = Tensor("y", X.shape, X.dims)
+    assert told(FIRST, after(Relu, unrelated)) == ["next: reads y, not ffn1 alone"]

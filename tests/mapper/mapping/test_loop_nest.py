@@ -139,7 +139,7 @@ def test_impossible_hardware_loops(arguments: tuple[object, ...]) -> None:
 
 def test_a_nest_of_another_form_is_no_hardware_loop() -> None:
     levels = (LevelMapping("dram", temporal=(TemporalLoop("m", 4),)), *MAPPING.levels[1:])
-    other = LoopNest(("q",), MAPPING.problem, "gemmini", levels)
+    nest = LoopNest(("q",), MAPPING.problem, "gemmini", levels)
     with pytest.raises(MappingError, match="not a hardware loop"):
-        hardware_loop_of(other)
-    assert read_mapping(dump_mapping(other)) == other
+        hardware_loop_of(nest)
+    assert read_mapping(dump_mapping(nest)) == nest

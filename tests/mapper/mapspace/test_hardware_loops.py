@@ -42,14 +42,14 @@ def test_size_and_legal_count_are_those_of_brute_force(data: st.DataObject) -> N
 def test_every_enumerated_candidate_is_legal_and_new(name: str) -> None:
     spec = machine(name)
     space = MapSpace(contiguous(*(6 * spec.array.rows - 1,) * 3), spec)
-    seen: set[HardwareLoop] = set()
+    members: set[HardwareLoop] = set()
     for batch in space.batches(rows=100):
         assert len(batch) <= 100
         loops = [batch.loop(row) for row in range(len(batch))]
         assert [loop for loop in loops if space.violations(loop)] == []
-        assert seen.isdisjoint(loops)
-        seen.update(loops)
-    assert len(seen) > 100
+        assert members.isdisjoint(loops)
+        members.update(loops)
+    assert len(members) > 100
 
 
 def test_violations_carry_the_inequality() -> None:

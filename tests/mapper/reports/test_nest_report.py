@@ -56,19 +56,19 @@ def test_words_by_hand() -> None:
 
 def test_energy_and_cycles_add_up() -> None:
     """DRAM moves 7.5 MB at 8 bytes per cycle and hides behind nothing less than 1,179,648 steps of a full array."""
-    found = report(nest())
-    assert sum(found.energy_by_memory_pj.values()) == pytest.approx(found.energy_pj, rel=1e-12)
-    assert int(found.counts.steps[0]) == 512 * 48 * 48
-    assert found.cycles == max(int(column[0]) for column in found.counts.level_cycles.values())
-    assert found.edp_js == pytest.approx(found.energy_pj * 1e-12 * found.cycles * 1e-9)
-    assert nest_dict(found)["bound"] == found.bound == "array"
-    assert "utilisation 100.0%" in nest_text(found)
+    described = report(nest())
+    assert sum(described.energy_by_memory_pj.values()) == pytest.approx(described.energy_pj, rel=1e-12)
+    assert int(described.counts.steps[0]) == 512 * 48 * 48
+    assert described.cycles == max(int(column[0]) for column in described.counts.level_cycles.values())
+    assert described.edp_js == pytest.approx(described.energy_pj * 1e-12 * described.cycles * 1e-9)
+    assert nest_dict(described)["bound"] == described.bound == "array"
+    assert "utilisation 100.0%" in nest_text(described)
 
 
 def test_a_slow_port_is_named() -> None:
-    found = report(nest(16, 16, 16))
-    assert found.bound == "dram"
-    assert "the port of dram takes all" in nest_text(found)
+    described = report(nest(16, 16, 16))
+    assert described.bound == "dram"
+    assert "the port of dram takes all" in nest_text(described)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_a_slow_port_is_named() -> None:
     ],
 )
 def test_what_keeps_gemmini_from_a_nest(mapping: LoopNest, says: list[str]) -> None:
-    found = hardware_loop_obstacles(mapping, 16)
-    assert len(found) == len(says)
-    assert all(text in reason for text, reason in zip(says, found, strict=True))
+    obstacles = hardware_loop_obstacles(mapping, 16)
+    assert len(obstacles) == len(says)
+    assert all(text in reason for text, reason in zip(says, obstacles, strict=True))
 
 
 def test_other_hardware_loop_obstacles() -> None:

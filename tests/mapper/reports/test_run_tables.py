@@ -44,9 +44,9 @@ def test_row_of_an_operator() -> None:
 
 
 def test_total_is_that_of_all_blocks() -> None:
-    one = whole(part("query", 4000, macs=512), blocks=12)
-    assert run_tables.run_table(one, one, 12).splitlines()[-1].startswith("total of 12 blocks  ")
-    assert "48,000" in run_tables.run_table(one, one, 12).splitlines()[-1]
+    total = whole(part("query", 4000, macs=512), blocks=12)
+    assert run_tables.run_table(total, total, 12).splitlines()[-1].startswith("total of 12 blocks  ")
+    assert "48,000" in run_tables.run_table(total, total, 12).splitlines()[-1]
 
 
 def test_absorbed_operator_names_the_one_that_does_its_work() -> None:

@@ -49,8 +49,8 @@ def test_samples_are_uniform_over_all_legal_nests(sampler: Sampler) -> None:
     space = mapspace.space_of(layer, place, sampler)
     every = np.concatenate([space.costs(rows).edp for rows in space.walk(100_000)])
     assert len(every) == space.valid()
-    found = mapspace.sample(layer, place, sampler, samples=20_000)
-    drawn = found.relative * found.best_edp
+    distribution = mapspace.sample(layer, place, sampler, samples=20_000)
+    drawn = distribution.relative * distribution.best_edp
     for share in (0.1, 0.25, 0.5, 0.75, 0.9):
         at = np.quantile(every, share)
         expected = (every <= at).mean()
@@ -64,22 +64,22 @@ def test_draws_are_seeded_by_operator() -> None:
     place = mapspace.machine()
     alone = mapspace.sample(LAYERS[0], place, "rows", 500, seed=7)
     among = mapspace.run(LAYERS[:2], ("rows",), 500, 7, hierarchy=place)[0]
-    other = mapspace.sample(LAYERS[0], place, "rows", 500, seed=8)
+    reseeded = mapspace.sample(LAYERS[0], place, "rows", 500, seed=8)
     assert np.array_equal(alone.relative, among.relative)
-    assert not np.array_equal(alone.relative, other.relative)
+    assert not np.array_equal(alone.relative, reseeded.relative)
 
 
 def test_statistics_by_hand() -> None:
     """EDPs 1, 2, 3, 4 times the least: a quarter up to 1; 3 is not under 3."""
-    one = Distribution(LAYERS[0], "rows", 10, 8, np.array([1.0, 2.0, 3.0, 4.0]), 5.0)
-    assert [one.quantile(share) for share in (0.25, 0.5, 0.75, 1.0)] == [1.0, 2.0, 3.0, 4.0]
-    assert one.under_3x == 0.5
-    assert one.spread == 4.0
+    distribution = Distribution(LAYERS[0], "rows", 10, 8, np.array([1.0, 2.0, 3.0, 4.0]), 5.0)
+    assert [distribution.quantile(share) for share in (0.25, 0.5, 0.75, 1.0)] == [1.0, 2.0, 3.0, 4.0]
+    assert distribution.under_3x == 0.5
+    assert distribution.spread == 4.0
 
 
 def test_bands_of_the_published_figures(small: list[Distribution]) -> None:
     """Few samples, so wider bands than those of the full study below; the free array lies above, the full one below."""
-    by = {(one.layer.name, one.sampler): one for one in small}
+    by = {(distribution.layer.name, distribution.sampler): distribution for distribution in small}
     for layer in PUBLISHED:
         rows, free, full = (by[layer.name, sampler] for sampler in ("rows", "free", "full"))
         assert 4.0 <= rows.quantile(0.1) <= 18.0
@@ -91,12 +91,12 @@ def test_bands_of_the_published_figures(small: list[Distribution]) -> None:
 @pytest.mark.slow
 def test_the_whole_study_lies_in_the_bands() -> None:
     """100,000 mappings per operator with full rows: the published bands, and their order for the Transformer."""
-    found = {one.layer.name: one for one in mapspace.run(LAYERS, ("rows",))}
+    by_layer = {distribution.layer.name: distribution for distribution in mapspace.run(LAYERS, ("rows",))}
     for layer in PUBLISHED:
-        assert 5.0 <= found[layer.name].quantile(0.1) <= 15.0
-        assert 0.01 <= found[layer.name].under_3x <= 0.03
-        assert found[layer.name].spread > 1e3
-    tenth = {name: one.quantile(0.1) for name, one in found.items()}
+        assert 5.0 <= by_layer[layer.name].quantile(0.1) <= 15.0
+        assert 0.01 <= by_layer[layer.name].under_3x <= 0.03
+        assert by_layer[layer.name].spread > 1e3
+    tenth = {name: distribution.quantile(0.1) for name, distribution in by_layer.items()}
     assert tenth["conv-3x3-512"] < tenth["base-qkv"] < tenth["large-w1"]
     assert tenth["base-qkv"] < tenth["base-w1"]
     assert tenth["large-qkv"] < tenth["large-w1"]
@@ -111,7 +111,9 @@ def test_the_table_shows_both(small: list[Distribution]) -> None:
 
 def test_csv_files_hold_every_operator(small: list[Distribution]) -> None:
     rows = list(csv.DictReader(io.StringIO(mapspace_report.summary_csv(small))))
-    assert [(row["operator"], row["array"]) for row in rows] == [(one.layer.name, one.sampler) for one in small]
+    assert [(row["operator"], row["array"]) for row in rows] == [
+        (distribution.layer.name, distribution.sampler) for distribution in small
+    ]
     assert float(rows[0]["relative_edp_quantile_0.1"]) == small[0].quantile(0.1)
     assert int(rows[0]["legal"]) == small[0].legal
     points = list(csv.DictReader(io.StringIO(mapspace_report.cdf_csv(small[:1]))))
@@ -122,10 +124,10 @@ def test_csv_files_hold_every_operator(small: list[Distribution]) -> None:
 def test_the_picture_shows_the_numbers(small: list[Distribution]) -> None:
     """A curve and a histogram per operator, published points only where there are some; the bins cover all samples."""
     info = mapspace_report.curves(small)
-    assert [len(one.names) for one in info] == [4, 4, 4]
-    for one in info:
-        assert [float(shares.sum()) for shares in one.histogram] == pytest.approx([1.0] * 4)
-        assert dict(one.published)["base-qkv"] == ((3.0, 0.017), (9.42, 0.1))
+    assert [len(panel.names) for panel in info] == [4, 4, 4]
+    for panel in info:
+        assert [float(shares.sum()) for shares in panel.histogram] == pytest.approx([1.0] * 4)
+        assert dict(panel.published)["base-qkv"] == ((3.0, 0.017), (9.42, 0.1))
     figure = mapspace_report.draw(info)
     left, right = figure.axes[:2]
     assert len(left.lines) == 4 + 4
@@ -145,11 +147,11 @@ def test_the_command_writes_complete_files(tmp_path: Path, capsys: pytest.Captur
 def test_an_interrupt_keeps_what_is_finished(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sample, seen = mapspace.sample, []
+    sample, calls = mapspace.sample, []
 
     def twice(*rest: object) -> Distribution:
-        seen.append(rest)
-        if len(seen) == 3:
+        calls.append(rest)
+        if len(calls) == 3:
             raise KeyboardInterrupt
         return sample(*rest)  # type: ignore[arg-type]
 

@@ -59,14 +59,14 @@ def test_draws_are_uniform() -> None:
     loops = [loop for seed in range(30) for loop in draw(shape, of(60, seed)).loops]
     shares = [len(space.tiles(buffered)[0]) / space.legal for buffered in (True, False)]
     expected = np.array([len(loops) * share for share in shares for _ in ORDERS])
-    found = np.array(
+    counts = np.array(
         [
             sum(loop.order == order and loop.double_buffered == buffered for loop in loops)
             for buffered in (True, False)
             for order in ORDERS
         ]
     )
-    assert ((found - expected) ** 2 / expected).sum() < 31.3
+    assert ((counts - expected) ** 2 / expected).sum() < 31.3
 
 
 def test_what_takes_too_long_is_not_drawn() -> None:
@@ -85,34 +85,34 @@ def test_short_simulations_are_drawn_more_often() -> None:
 
 
 def test_shapes_of_which_little_is_affordable_are_named() -> None:
-    found = compare(("gemmini",), replace(of(2, SAMPLING.seed), sources=DECODE, most_seconds=0.0035))
-    assert "gemmini ffn2 1x3072x768" in found.left_out
-    assert {row.shape for row in found.rows} == {"gemmini scores 1x64x512", "gemmini context 1x512x64"}
-    assert "gemmini q 1x768x768" in estimate_accuracy.text(found)
+    agreement = compare(("gemmini",), replace(of(2, SAMPLING.seed), sources=DECODE, most_seconds=0.0035))
+    assert "gemmini ffn2 1x3072x768" in agreement.left_out
+    assert {row.shape for row in agreement.rows} == {"gemmini scores 1x64x512", "gemmini context 1x512x64"}
+    assert "gemmini q 1x768x768" in estimate_accuracy.text(agreement)
 
 
 def test_estimate_and_simulation_agree_on_decode_matmuls() -> None:
     """Median 2 to 3 % on samples that no constant was fitted to; the bounds are the gates of the tool."""
     done: list[tuple[int, int]] = []
     sampling = replace(of(6, seed=11), sources=DECODE)
-    found = compare(("gemmini",), sampling, lambda *numbers: done.append(numbers))
-    assert done[-1] == (len(found.rows), len(found.rows)) == (30, 30)
-    assert found.overall.median <= estimate_accuracy.MOST_MEDIAN
-    assert found.overall.spearman >= 0.9
-    assert found.overall.mean <= 0.08
-    assert {score.rows for score in found.shapes} == {6}
-    assert sum(row.warm for row in found.rows) == 15
-    text = estimate_accuracy.text(found)
+    agreement = compare(("gemmini",), sampling, lambda *numbers: done.append(numbers))
+    assert done[-1] == (len(agreement.rows), len(agreement.rows)) == (30, 30)
+    assert agreement.overall.median <= estimate_accuracy.MOST_MEDIAN
+    assert agreement.overall.spearman >= 0.9
+    assert agreement.overall.mean <= 0.08
+    assert {score.rows for score in agreement.shapes} == {6}
+    assert sum(row.warm for row in agreement.rows) == 15
+    text = estimate_accuracy.text(agreement)
     assert "gemmini q 1x768x768" in text
-    assert f"of {found.legal:,} legal ones" in text
-    content = json.loads(json.dumps(estimate_accuracy.as_dict(found)))
+    assert f"of {agreement.legal:,} legal ones" in text
+    content = json.loads(json.dumps(estimate_accuracy.as_dict(agreement)))
     assert len(content["rows"]) == 30
 
 
-def agreeing(found: Agreement, factor: float) -> Agreement:
+def agreeing(agreement: Agreement, factor: float) -> Agreement:
     """Return a comparison whose estimates are all off by a factor."""
-    rows = tuple(replace(row, estimated=round(row.simulated * factor)) for row in found.rows)
-    return replace(found, rows=rows)
+    rows = tuple(replace(row, estimated=round(row.simulated * factor)) for row in agreement.rows)
+    return replace(agreement, rows=rows)
 
 
 def test_gates_fail_when_they_should(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,8 +126,8 @@ def test_gates_fail_when_they_should(capsys: pytest.CaptureFixture[str], monkeyp
     assert late.overall.bias == pytest.approx(0.07)
     reversed_ranks = replace(exact, rows=tuple(replace(row, estimated=6000 - row.simulated) for row in rows))
     assert [gate.holds for gate in reversed_ranks.gates] == [False, False]
-    for found, code in ((exact, 0), (late, 1)):
-        monkeypatch.setattr(estimate_accuracy, "compare", lambda found=found, **_: found)
+    for agreement, code in ((exact, 0), (late, 1)):
+        monkeypatch.setattr(estimate_accuracy, "compare", lambda agreement=agreement, **_: agreement)
         assert cli.main(["validate", "--estimate"]) == code
         assert ("FAIL" in capsys.readouterr().out) == bool(code)
 

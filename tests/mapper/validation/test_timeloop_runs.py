@@ -34,10 +34,10 @@ def written(tmp_path: Path, content: object) -> str:
 
 
 def test_every_perfect_run_agrees_in_every_value(capsys: pytest.CaptureFixture[str]) -> None:
-    found = compare(REFERENCE / "timeloop_model.json")
-    assert (found.mismatches, found.problems) == ((), ())
-    assert len(found.compared) == sum(run["counts_expected_exact"] for run in WHOLE["runs"]) == 53
-    assert found.values > 70 * len(found.compared)
+    comparison = compare(REFERENCE / "timeloop_model.json")
+    assert (comparison.mismatches, comparison.problems) == ((), ())
+    assert len(comparison.compared) == sum(run["counts_expected_exact"] for run in WHOLE["runs"]) == 53
+    assert comparison.values > 70 * len(comparison.compared)
     assert main(["validate", "--timeloop", str(REFERENCE / "timeloop_model.json")]) == 0
     printed = capsys.readouterr().out
     assert "timeloop: 53 of 53 runs agree" in printed
@@ -46,8 +46,8 @@ def test_every_perfect_run_agrees_in_every_value(capsys: pytest.CaptureFixture[s
 
 def test_imperfect_runs_are_those_of_the_true_problem() -> None:
     """197 rows are 197 rows, 1000 columns are 63 passes: arithmetic in plain numbers."""
-    found = {row.run: (row.macs, row.cycles) for row in compare(REFERENCE / "timeloop_model.json").approximate}
-    assert found == {
+    by_run = {row.run: (row.macs, row.cycles) for row in compare(REFERENCE / "timeloop_model.json").approximate}
+    assert by_run == {
         "tl-079": (197 * 768 * 768, 197 * 48 * 48),
         "tl-081": (128 * 256 * 1000, 128 * 16 * 63),
         "tl-082": (128 * 100 * 256, 128 * 7 * 16),
@@ -75,8 +75,8 @@ def test_one_wrong_value_is_one_line(
     place[keys[-1]] += 2
     assert main(["validate", "--timeloop", written(tmp_path, content)]) == 1
     printed = capsys.readouterr().out
-    (found,) = [row for row in printed.splitlines() if row.startswith("tl-003")]
-    assert line in found and f"{place[keys[-1]]:,}" in found and f"{place[keys[-1]] - 2:,}" in found
+    (printed_row,) = [row for row in printed.splitlines() if row.startswith("tl-003")]
+    assert line in printed_row and f"{place[keys[-1]]:,}" in printed_row and f"{place[keys[-1]] - 2:,}" in printed_row
     assert "1 of 2 runs agree" in printed and "1 values differ in 1 runs" in printed
 
 
@@ -177,8 +177,8 @@ def test_runs_that_are_no_objects(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_comparison_as_json(tmp_path: Path) -> None:
     target = tmp_path / "found.json"
     assert main(["validate", "--timeloop", written(tmp_path, part("tl-003", "tl-079")), "--json", str(target)]) == 0
-    found = json.loads(target.read_text())
-    assert found["runs"] == ["tl-003"] and [row["run"] for row in found["approximate"]] == ["tl-079"]
+    document = json.loads(target.read_text())
+    assert document["runs"] == ["tl-003"] and [row["run"] for row in document["approximate"]] == ["tl-079"]
 
 
 def test_what_does_not_go_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,15 +201,15 @@ def test_any_depth_and_any_tensors_of_the_format(tmp_path: Path) -> None:
     levels[2]["spatial"] = [entry for entry in levels[2]["spatial"] if entry[2] == "y"]
     accumulator = content["architectures"][run["arch"]]["levels"]["accumulator"]
     accumulator.update(instances=16, capacity_words=1024, read_words_per_cycle=1, write_words_per_cycle=1)
-    (found,) = read_runs(Path(written(tmp_path, content))).runs
-    costs = evaluate(batch_of(found.mapping, found.problem, found.hierarchy), TIMELOOP)
+    (run,) = read_runs(Path(written(tmp_path, content))).runs
+    costs = evaluate(batch_of(run.mapping, run.problem, run.hierarchy), TIMELOOP)
     assert costs.cycles[0] == 3 * run["result"]["cycles"]
     assert costs.energy_pj[0] == pytest.approx(3 * run["result"]["energy_pj"])
 
 
 def optima() -> list[Any]:
     content = json.loads((REFERENCE / "timeloop_optima.json").read_text())["exhaustive_optimum"]
-    return [pytest.param(arch, found, id=name) for arch, layers in content.items() for name, found in layers.items()]
+    return [pytest.param(arch, layer, id=name) for arch, layers in content.items() for name, layer in layers.items()]
 
 
 @pytest.mark.parametrize(("arch", "best"), optima())

@@ -112,8 +112,8 @@ def test_known_kinds_that_are_out_of_scope_are_listed(tmp_path: Path, capsys: py
 def test_a_sequence_total_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     parts = [product_row(test="seq_part", group="qkv_M64_d64", part=str(part)) for part in (1, 2, 3)]
     total = product_row(test="seq_total", group="qkv_M64_d64", part="0", M="", N="", K="", cycles="7000")
-    found = _json(tmp_path, [*parts, total])
-    simulated = [row["simulated_cycles"] for row in found["rows"]]
+    document = _json(tmp_path, [*parts, total])
+    simulated = [row["simulated_cycles"] for row in document["rows"]]
     assert simulated[3] == sum(simulated[:3])
 
 
@@ -126,16 +126,16 @@ def test_a_total_without_parts_is_a_bad_row(tmp_path: Path, capsys: pytest.Captu
 def _json(tmp_path: Path, rows: list[Row], *more: str) -> dict[str, list[dict[str, int]]]:
     target = tmp_path / "out.json"
     main(["validate", "--rtl", str(write(tmp_path / "a.csv", rows)), "--json", str(target), *more])
-    found: dict[str, list[dict[str, int]]] = json.loads(target.read_text())
-    return found
+    document: dict[str, list[dict[str, int]]] = json.loads(target.read_text())
+    return document
 
 
 def test_json_has_a_schema_and_every_row(tmp_path: Path) -> None:
-    found = _json(tmp_path, [rtl_row(), product_row(), product_row(test="os_auto"), rtl_row(rows="x")])
-    assert found["schema"] == "tilewright.validation/1"
-    assert [row["line"] for row in found["rows"]] == [2, 3]
-    assert [(row["line"], row["bad"]) for row in found["not_run"]] == [(4, False), (5, True)]
-    assert {gate["figure"] for gate in found["gates"]} == {"mean", "worst"}
+    document = _json(tmp_path, [rtl_row(), product_row(), product_row(test="os_auto"), rtl_row(rows="x")])
+    assert document["schema"] == "tilewright.validation/1"
+    assert [row["line"] for row in document["rows"]] == [2, 3]
+    assert [(row["line"], row["bad"]) for row in document["not_run"]] == [(4, False), (5, True)]
+    assert {gate["figure"] for gate in document["gates"]} == {"mean", "worst"}
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])

@@ -165,8 +165,8 @@ def bytes_of(access: Access) -> set[int]:
 
 
 @given(ACCESS, ACCESS)
-def test_meets_is_sharing_a_byte(one: Access, other: Access) -> None:
-    assert one.meets(other) == bool(bytes_of(one) & bytes_of(other))
+def test_meets_is_sharing_a_byte(first: Access, second: Access) -> None:
+    assert first.meets(second) == bool(bytes_of(first) & bytes_of(second))
 
 
 @given(ACCESS, st.integers(0, 60), st.integers(1, 60))

@@ -165,8 +165,8 @@ def test_preloaded_must_be_a_memory() -> None:
 
 
 def test_a_sum_of_programs_keeps_what_is_preloaded() -> None:
-    one = Program("one", (Fence(),), preloaded=("weights",))
-    assert (one + Program("two", (Fence(),), preloaded=("scratchpad", "weights"))).preloaded == (
+    program = Program("one", (Fence(),), preloaded=("weights",))
+    assert (program + Program("two", (Fence(),), preloaded=("scratchpad", "weights"))).preloaded == (
         "weights",
         "scratchpad",
     )

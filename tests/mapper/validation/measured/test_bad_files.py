@@ -26,8 +26,8 @@ def bad_lines(tmp_path: Path, content: str | bytes) -> tuple[dict[int, str], lis
     """Reasons of the bad rows of a Verilator file by line, and the lines of those that ran."""
     file = tmp_path / "a.csv"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    found = run_rtl(read_table(file, programs.REQUIRED), silent)
-    return {row.line: row.reason for row in found.bad}, [row.line for row in found.run]
+    results = run_rtl(read_table(file, programs.REQUIRED), silent)
+    return {row.line: row.reason for row in results.bad}, [row.line for row in results.run]
 
 
 # Files that are refused as a whole.
@@ -224,13 +224,15 @@ def test_bad_rtl_rows_leave_no_trace(tmp_path: Path, row: Row, complaint: str) -
     good = [product_row(state="cold"), rtl_row(state="cold"), product_row(state="repeat"), rtl_row(n_ops="4")]
     clean = run_rtl(read_table(write(tmp_path / "clean.csv", good), programs.REQUIRED), silent)
     mixed = [*good[:2], row, *good[2:]]
-    found = run_rtl(read_table(write(tmp_path / "mixed.csv", mixed), programs.REQUIRED), silent)
-    (bad,) = found.bad
+    results = run_rtl(read_table(write(tmp_path / "mixed.csv", mixed), programs.REQUIRED), silent)
+    (bad,) = results.bad
     assert bad.line == 4
     assert complaint in bad.reason
     assert "\n" not in bad.reason
-    assert [(row.simulated, row.category) for row in found.run] == [(row.simulated, row.category) for row in clean.run]
-    assert [row.line for row in found.run] == [2, 3, 5, 6]
+    assert [(row.simulated, row.category) for row in results.run] == [
+        (row.simulated, row.category) for row in clean.run
+    ]
+    assert [row.line for row in results.run] == [2, 3, 5, 6]
 
 
 SEQUENCE = [product_row(test="seq_part", group="qkv", part=str(part), cycles="100") for part in (1, 2, 3)]
@@ -248,17 +250,17 @@ TOTAL = product_row(test="seq_total", group="qkv", part="0", M="", N="", K="", c
     ],
 )
 def test_a_total_lacks_a_part(tmp_path: Path, parts: list[Row], complaint: str) -> None:
-    found = run_rtl(read_table(write(tmp_path / "a.csv", [*parts, TOTAL]), programs.REQUIRED), silent)
-    assert complaint in found.bad[-1].reason
-    assert found.bad[-1].line == len(parts) + 2
+    results = run_rtl(read_table(write(tmp_path / "a.csv", [*parts, TOTAL]), programs.REQUIRED), silent)
+    assert complaint in results.bad[-1].reason
+    assert results.bad[-1].line == len(parts) + 2
 
 
 def test_a_sequence_after_a_broken_one_has_its_total(tmp_path: Path) -> None:
     broken = [SEQUENCE[0], SEQUENCE[1] | {"M": "none"}, SEQUENCE[2], TOTAL]
     rows = [*broken, *SEQUENCE, TOTAL]
-    found = run_rtl(read_table(write(tmp_path / "a.csv", rows), programs.REQUIRED), silent)
-    assert [row.line for row in found.bad] == [3, 5]
-    assert found.run[-1].simulated == sum(row.simulated for row in found.run[-4:-1])
+    results = run_rtl(read_table(write(tmp_path / "a.csv", rows), programs.REQUIRED), silent)
+    assert [row.line for row in results.bad] == [3, 5]
+    assert results.run[-1].simulated == sum(row.simulated for row in results.run[-4:-1])
 
 
 def test_an_unknown_soc_does_not_end_the_first_series(tmp_path: Path) -> None:
@@ -266,8 +268,8 @@ def test_an_unknown_soc_does_not_end_the_first_series(tmp_path: Path) -> None:
     cold = [rtl_row(state="cold"), rtl_row(state="cold", test="mvin_acc32", cols="16")]
     alone = run_rtl(read_table(write(tmp_path / "a.csv", cold), programs.REQUIRED), silent)
     mixed = [cold[0], rtl_row(gemmini_config="other"), cold[1]]
-    found = run_rtl(read_table(write(tmp_path / "b.csv", mixed), programs.REQUIRED), silent)
-    assert [row.category for row in found.run] == [row.category for row in alone.run]
+    results = run_rtl(read_table(write(tmp_path / "b.csv", mixed), programs.REQUIRED), silent)
+    assert [row.category for row in results.run] == [row.category for row in alone.run]
 
 
 FIRESIM: list[tuple[str, Row, str]] = [
@@ -314,13 +316,13 @@ def test_bad_firesim_rows_leave_no_trace(tmp_path: Path, cells: Row, complaint: 
     good = [firesim_row(), firesim_row(**shape), firesim_row(kind="conv")]
     clean = run_firesim(read_table(write(tmp_path / "clean.csv", good), firesim.REQUIRED), silent, 1)
     mixed = [firesim_row(**cells), *good]
-    found = run_firesim(read_table(write(tmp_path / "mixed.csv", mixed), firesim.REQUIRED), silent, 1)
-    (bad,) = found.bad
+    results = run_firesim(read_table(write(tmp_path / "mixed.csv", mixed), firesim.REQUIRED), silent, 1)
+    (bad,) = results.bad
     assert bad.line == 2
     assert complaint in bad.reason
     assert "\n" not in bad.reason
-    assert [row.simulated for row in found.run] == [row.simulated for row in clean.run]
-    assert [row.line for row in found.skipped if not row.bad] == [5]
+    assert [row.simulated for row in results.run] == [row.simulated for row in clean.run]
+    assert [row.line for row in results.skipped if not row.bad] == [5]
 
 
 # What is printed and written about them.

@@ -49,18 +49,18 @@ def loops(trips: str, **cells: str) -> list[MatmulLoop]:
 def test_firesim_tiles_cover_the_product_in_any_order(order: tuple[str, ...]) -> None:
     """100 x 90 x 50 in tiles of 64 x 64 x 32: each of the eight loops loads A and B, half of them write."""
     shape = {"M": "100", "K": "90", "N": "50", "exec_tile_P": "64", "exec_tile_C": "64", "exec_tile_Kout": "32"}
-    found = loops(">".join(order), **shape)
-    assert len(found) == 8
-    assert sum(loop.macs for loop in found) == 100 * 90 * 50
-    assert all(loop.a is not None and loop.b is not None for loop in found)
-    written = [loop for loop in found if loop.c is not None]
+    commands = loops(">".join(order), **shape)
+    assert len(commands) == 8
+    assert sum(loop.macs for loop in commands) == 100 * 90 * 50
+    assert all(loop.a is not None and loop.b is not None for loop in commands)
+    written = [loop for loop in commands if loop.c is not None]
     assert sum(loop.m * loop.n for loop in written) == 100 * 50
     assert all(loop.k == 90 - 64 for loop in written), "the output leaves on the last trip of the reduction"
 
 
 def test_firesim_loops_follow_the_order_of_the_row() -> None:
-    found = loops("K2>C2", N="64")
-    starts = [(loop.b.address - firesim.B_BASE) for loop in found if loop.b is not None]
+    commands = loops("K2>C2", N="64")
+    starts = [(loop.b.address - firesim.B_BASE) for loop in commands if loop.b is not None]
     assert starts == [0, 64 * 64, 32, 64 * 64 + 32]
 
 
@@ -80,8 +80,8 @@ def test_history_is_what_the_same_binary_ran_before() -> None:
         firesim_row(M="3"),
         firesim_row(M="1"),
     ]
-    found = [[shape.m for shape in history] for history in firesim.histories(rows)]
-    assert found == [[], [], [1], [1, 3], [1], [3]]
+    sizes = [[shape.m for shape in history] for history in firesim.histories(rows)]
+    assert sizes == [[], [], [1], [1, 3], [1], [3]]
 
 
 @needs_firesim
@@ -99,11 +99,11 @@ def test_small_firesim_rows() -> None:
         row for row in firesim_rows()
         if row["kind"] == "matmul" and row["cache_state"] != "first_of_shape" and int(row["ld_requests"]) <= 2000
     ]  # fmt: skip
-    found = run_firesim(MeasuredTable(FIRESIM, tuple(small)), silent, workers=1)
-    assert not found.skipped
-    (line, *_) = scores(found.run)
+    results = run_firesim(MeasuredTable(FIRESIM, tuple(small)), silent, workers=1)
+    assert not results.skipped
+    (line, *_) = scores(results.run)
     assert line.mean <= 0.10
-    assert all(row.simulated >= row.floor > 0 for row in found.run)
+    assert all(row.simulated >= row.floor > 0 for row in results.run)
 
 
 def test_any_number_of_workers_gives_the_same() -> None:
@@ -122,10 +122,10 @@ def test_any_number_of_workers_gives_the_same() -> None:
 
 def test_the_first_shipped_rows_run_and_repeat() -> None:
     rows = tuple(shipped_rows()[:120])
-    found = [run_rtl(MeasuredTable(SHIPPED, rows), silent) for _ in range(2)]
-    assert found[0] == found[1]
-    assert len(found[0].run) + len(found[0].skipped) == 120
-    assert not found[0].bad
+    results = [run_rtl(MeasuredTable(SHIPPED, rows), silent) for _ in range(2)]
+    assert results[0] == results[1]
+    assert len(results[0].run) + len(results[0].skipped) == 120
+    assert not results[0].bad
 
 
 def test_every_shipped_row_has_a_place() -> None:
@@ -143,8 +143,8 @@ def test_every_shipped_row_has_a_place() -> None:
 def test_the_second_series_has_a_warm_instruction_cache() -> None:
     """Its programs ran two products before."""
     first = [rtl_row(test="fence_empty"), product_row(state="cold"), product_row(state="cold")]
-    other = rtl_row(gemmini_config="chip_16x16_sp64K_acc32K")
-    assert categories.cold_core_rows([*first, other, product_row(state="cold")]) == {1}
+    second_soc = rtl_row(gemmini_config="chip_16x16_sp64K_acc32K")
+    assert categories.cold_core_rows([*first, second_soc, product_row(state="cold")]) == {1}
     offset = rtl_row(test="mvin_acc32", state="cold", offset_bytes="0")
     assert categories.cold_core_rows([product_row(state="cold"), offset]) == set()
     assert categories.cold_core_rows(shipped_rows()[1198:]) == set()
@@ -182,9 +182,9 @@ def test_each_machine_of_a_file_has_its_series() -> None:
     assert all(in_second_series([row for row in rows[1198:] if not row["M"]]))
     ambiguous = {"default_16x16_sp256K_acc64K": 0, "default_16x16_sp256K_acc64K+norm_timing_model": 0}
     for config in {row["gemmini_config"] for row in rows}:
-        mine = [index for index, row in enumerate(rows) if row["gemmini_config"] == config]
-        found = in_second_series([rows[index] for index in mine])
-        wrong = sum(second != (index >= 1198) for index, second in zip(mine, found, strict=True))
+        of_config = [index for index, row in enumerate(rows) if row["gemmini_config"] == config]
+        told = in_second_series([rows[index] for index in of_config])
+        wrong = sum(second != (index >= 1198) for index, second in zip(of_config, told, strict=True))
         assert wrong == ambiguous.get(config, 18)
 
 
@@ -215,10 +215,10 @@ def test_rank_needs_eight_mappings_of_one_shape() -> None:
 
 def test_gates_look_at_their_rows_only() -> None:
     rows = [result(100, 103), result(100, 117), result(100, 900, category=categories.COLD_CORE)]
-    found = {(verdict.gate.rows, verdict.gate.figure): verdict for verdict in verdicts(rows)}
-    assert set(found) == {("products", "mean"), ("products", "worst")}
-    assert not found["products", "mean"].holds
-    assert found["products", "worst"].holds
+    by_figure = {(verdict.gate.rows, verdict.gate.figure): verdict for verdict in verdicts(rows)}
+    assert set(by_figure) == {("products", "mean"), ("products", "worst")}
+    assert not by_figure["products", "mean"].holds
+    assert by_figure["products", "worst"].holds
 
 
 def test_a_row_below_the_bound_of_the_array_fails() -> None:

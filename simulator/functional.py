@@ -153,7 +153,7 @@ class _Executor:
         self, dram: Dram, spec: HardwareSpec, scaling: Scaling, host: Callable[[HostTask, Dram], None] | None
     ) -> None:
         self.dram = dram
-        self._dim = spec.array.rows
+        self._side = spec.array.rows
         self._spec = spec
         self._scaling = scaling
         self._host = host
@@ -189,8 +189,8 @@ class _Executor:
 
     def _load(self, memory: str, row: int, values: Ints, accumulate: bool = False) -> None:
         """Blocks of array width one under the other."""
-        for first in range(0, values.shape[1], self._dim):
-            self._put(memory, row + first, values[:, first : first + self._dim], accumulate)
+        for first in range(0, values.shape[1], self._side):
+            self._put(memory, row + first, values[:, first : first + self._side], accumulate)
 
     def _put(self, memory: str, row: int, values: Ints, accumulate: bool) -> None:
         target = self._memories[memory]
@@ -219,12 +219,12 @@ class _Executor:
         self._put(preload.result, preload.result_row, result, preload.accumulate)
 
     def _mvout(self, item: Mvout) -> None:
-        pitch = item.block_stride or self._dim
+        pitch = item.block_stride or self._side
         blocks = [
             self._memories[item.memory].read(
-                item.row + first // self._dim * pitch, item.rows, min(self._dim, item.cols - first)
+                item.row + first // self._side * pitch, item.rows, min(self._side, item.cols - first)
             )
-            for first in range(0, item.cols, self._dim)
+            for first in range(0, item.cols, self._side)
         ]
         scaling = self._scaling if item.memory == "accumulator" else Scaling()
         values = results(np.hstack(blocks), item.activation, scaling, full=item.element_bits > 8)
@@ -249,35 +249,35 @@ class _Executor:
     def _loop_pairs(
         self, loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement, pairs: Pairs
     ) -> None:
-        order, dim = loop_unroller.plan(shape), self._dim
+        order, side = loop_unroller.plan(shape), self._side
         for at in range(len(pairs)):
             i, j, k = int(order.pair_i[at]), int(order.pair_j[at]), int(order.pair_k[at])
-            depth, width = min(dim, loop.k - k * dim), min(dim, loop.n - j * dim)
+            depth, width = min(side, loop.k - k * side), min(side, loop.n - j * side)
             if pairs.new_weights[at]:
                 self._weights = self._operand(pairs.weights_row[at], depth, width, loop.b_transposed)
             inputs = self._operand(pairs.inputs_row[at], pairs.rows[at], depth, False)
-            row = where.c_row + (i * shape.j + j) * dim
+            row = where.c_row + (i * shape.j + j) * side
             self._put("accumulator", row, inputs @ self._weights, pairs.accumulates[at])
 
     def _loop_stores(
         self, loop: MatmulLoop, target: Matrix, shape: loop_unroller.Shape, where: loop_unroller.Placement
     ) -> None:
         """Row-wise activations see whole rows of the tile; then each mvout takes its part."""
-        accumulator, dim = self._memories["accumulator"], self._dim
+        accumulator, side = self._memories["accumulator"], self._side
         bits = self._spec.array.accumulator_bits if loop.c_full else 8
         columns = loop_unroller.store_columns(loop, shape, self._spec, where)
         for base, rows, size, row in zip(
             columns.base, columns.rows, columns.size_bytes, columns.local_row, strict=True
         ):
-            block, width = (int(row) - where.c_row) // dim, int(size) * 8 // bits
+            block, width = (int(row) - where.c_row) // side, int(size) * 8 // bits
             i, j = divmod(block, shape.j)
-            first, count = (0, loop.n) if kernel_named(loop.activation).whole_rows else (j * dim, width)
+            first, count = (0, loop.n) if kernel_named(loop.activation).whole_rows else (j * side, width)
             parts = [
-                accumulator.read(where.c_row + i * shape.j * dim + at, int(rows), min(dim, first + count - at))
-                for at in range(first, first + count, dim)
+                accumulator.read(where.c_row + i * shape.j * side + at, int(rows), min(side, first + count - at))
+                for at in range(first, first + count, side)
             ]
             values = results(np.hstack(parts), loop.activation, self._scaling, full=loop.c_full)
-            start = j * dim - first
+            start = j * side - first
             self.dram.write(Matrix(int(base), target.row_stride_bytes), values[:, start : start + width], bits)
 
 

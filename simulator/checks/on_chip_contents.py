@@ -60,15 +60,15 @@ class WrittenRows:
             return None
         return row + at
 
-    def write_tile(self, row: int, height: int, width: int, dim: int) -> None:
-        """Note a tile of ``height`` x ``width`` elements in blocks of ``dim`` x ``dim``."""
+    def write_tile(self, row: int, height: int, width: int, side: int) -> None:
+        """Note a tile of ``height`` x ``width`` elements in blocks of ``side`` x ``side``."""
         if (row, height, width) not in self._known_tiles:
-            self._widen(row, tile_columns(height, width, dim))
+            self._widen(row, tile_columns(height, width, side))
             self._known_tiles.add((row, height, width))
 
-    def missing_in_tile(self, row: int, height: int, width: int, dim: int) -> tuple[int, int] | None:
+    def missing_in_tile(self, row: int, height: int, width: int, side: int) -> tuple[int, int] | None:
         """First row of a tile that lacks columns, and the columns it should have."""
-        tile = tile_columns(height, width, dim)
+        tile = tile_columns(height, width, side)
         at = self._first_short(row, tile)
         return None if at is None else (row + at, int(tile[at]))
 
@@ -98,12 +98,12 @@ class WrittenRows:
 
 
 @lru_cache(maxsize=512)
-def tile_columns(height: int, width: int, dim: int) -> Columns:
-    """Columns of each on-chip row of a tile: blocks of ``dim`` x ``dim``, block rows one after the other."""
-    down, across = blocks(height, dim), blocks(width, dim)
-    rows = np.minimum(dim, height - np.arange(down) * dim)
-    cols = np.minimum(dim, width - np.arange(across) * dim)
-    inside = np.arange(dim)[None, None, :] < rows[:, None, None]
+def tile_columns(height: int, width: int, side: int) -> Columns:
+    """Columns of each on-chip row of a tile: blocks of ``side`` x ``side``, block rows one after the other."""
+    down, across = blocks(height, side), blocks(width, side)
+    rows = np.minimum(side, height - np.arange(down) * side)
+    cols = np.minimum(side, width - np.arange(across) * side)
+    inside = np.arange(side)[None, None, :] < rows[:, None, None]
     tile: Columns = np.where(inside, cols[None, :, None], 0).astype(np.int32).ravel()
     return tile
 
@@ -116,13 +116,13 @@ class _Tile:
     row: int
     height: int
     width: int
-    dim: int
+    side: int
     end: int
 
     def holds(self, tile: _Tile) -> bool:
         """Whether ``tile`` is the upper left part of this one, at the same rows."""
         # Block rows follow one another: their distance matters as soon as there are two.
-        same_pitch = blocks(self.width, self.dim) == blocks(tile.width, self.dim) or tile.height <= self.dim
+        same_pitch = blocks(self.width, self.side) == blocks(tile.width, self.side) or tile.height <= self.side
         inside = tile.height <= self.height and tile.width <= self.width
         return self.name == tile.name and self.row == tile.row and same_pitch and inside
 
@@ -146,7 +146,7 @@ class DefUseCheck:
 
     def __init__(self, spec: HardwareSpec, preloaded: tuple[OnChip, ...] = ()) -> None:
         self._spec = spec
-        self._dim = spec.array.rows
+        self._side = spec.array.rows
         self._preloaded = preloaded
         self._rows = {"scratchpad": WrittenRows(), "accumulator": WrittenRows()}
         self._loops = self._stored = 0
@@ -214,12 +214,12 @@ class DefUseCheck:
             case MatmulLoop():
                 yield from self._loop(index, item)
             case Mvin():
-                for row, width in self._blocks(item.row, item.cols, self._dim):
+                for row, width in self._blocks(item.row, item.cols, self._side):
                     if item.accumulate:
                         yield from self._read(item.memory, row, item.rows, width)
                     self._write(item.memory, row, item.rows, width)
             case Mvout():
-                for row, width in self._blocks(item.row, item.cols, item.block_stride or self._dim):
+                for row, width in self._blocks(item.row, item.cols, item.block_stride or self._side):
                     yield from self._read(item.memory, row, item.rows, width)
             case Preload():
                 self._preload = item
@@ -229,8 +229,8 @@ class DefUseCheck:
 
     def _blocks(self, row: int, cols: int, pitch: int) -> Iterator[tuple[int, int]]:
         """First row and columns of each block of one transfer."""
-        for first in range(0, cols, self._dim):
-            yield row + first // self._dim * pitch, min(self._dim, cols - first)
+        for first in range(0, cols, self._side):
+            yield row + first // self._side * pitch, min(self._side, cols - first)
 
     def _take_weights(self, item: Preload) -> Iterator[str]:
         if item.weights_row is not None:
@@ -300,11 +300,11 @@ class DefUseCheck:
         return self._layouts[key]
 
     def _tile(self, name: str, row: int, height: int, width: int) -> _Tile:
-        end = row + blocks(height, self._dim) * blocks(width, self._dim) * self._dim
-        return _Tile(name, row, height, width, self._dim, end)
+        end = row + blocks(height, self._side) * blocks(width, self._side) * self._side
+        return _Tile(name, row, height, width, self._side, end)
 
     def _load(self, index: int, place: tuple[str, int], tile: _Tile) -> None:
-        self._rows["scratchpad"].write_tile(tile.row, tile.height, tile.width, self._dim)
+        self._rows["scratchpad"].write_tile(tile.row, tile.height, tile.width, self._side)
         for held_at, held in self._tiles.items():
             if held_at != place and held.tile.row < tile.end and tile.row < held.tile.end:
                 held.overwritten_by = index
@@ -314,7 +314,7 @@ class DefUseCheck:
         held = self._tiles.get(place)
         where = f"scratchpad half {place[1]}"
         if held is None:
-            missing = self._rows["scratchpad"].missing_in_tile(tile.row, tile.height, tile.width, self._dim)
+            missing = self._rows["scratchpad"].missing_in_tile(tile.row, tile.height, tile.width, self._side)
             if missing is not None and not self._loops:
                 yield f"{NO_LOAD}: {tile} in {where}" + _hint("scratchpad")
             elif missing is not None:
@@ -330,7 +330,7 @@ class DefUseCheck:
     def _accumulate(self, half: int, tile: _Tile) -> Iterator[str]:
         held = self._sums.get(half)
         if held is None:
-            missing = self._rows["accumulator"].missing_in_tile(tile.row, tile.height, tile.width, self._dim)
+            missing = self._rows["accumulator"].missing_in_tile(tile.row, tile.height, tile.width, self._side)
             if missing is not None:
                 yield f"{NO_SUM}: {_unwritten('accumulator', *missing)}" + _hint("accumulator")
         elif held.stored or held.overwritten_by is not None:
@@ -343,7 +343,7 @@ class DefUseCheck:
             )
 
     def _sum(self, index: int, half: int, tile: _Tile, *, stored: bool) -> None:
-        self._rows["accumulator"].write_tile(tile.row, tile.height, tile.width, self._dim)
+        self._rows["accumulator"].write_tile(tile.row, tile.height, tile.width, self._side)
         for held_in, held in self._sums.items():
             if held_in != half and held.tile.row < tile.end and tile.row < held.tile.end:
                 held.overwritten_by = index

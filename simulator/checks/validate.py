@@ -179,12 +179,12 @@ def _loop_problems(loop: MatmulLoop, spec: HardwareSpec) -> Iterator[str]:
     if min(loop.m, loop.k, loop.n) < 1:
         yield f"tile {loop.m}x{loop.k}x{loop.n} has an empty dimension"
         return
-    dim = spec.array.rows
-    i, j, k = blocks(loop.m, dim), blocks(loop.n, dim), blocks(loop.k, dim)
+    side = spec.array.rows
+    i, j, k = blocks(loop.m, side), blocks(loop.n, side), blocks(loop.k, side)
     share = 1 if loop.whole_memory else 2
     for memory, name, demand in (
-        (spec.scratchpad, "scratchpad", scratchpad_blocks(i, k, j) * dim),
-        (spec.accumulator, "accumulator", accumulator_blocks(i, j) * dim),
+        (spec.scratchpad, "scratchpad", scratchpad_blocks(i, k, j) * side),
+        (spec.accumulator, "accumulator", accumulator_blocks(i, j) * side),
     ):
         bound = memory.rows // share
         if demand > bound:

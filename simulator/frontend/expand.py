@@ -122,17 +122,17 @@ def _loop_pairs(
     loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement, spec: HardwareSpec
 ) -> tuple[Pairs, dict[tuple[str, str], int]]:
     """Pairs of a loop and what they do to array and memories."""
-    dim = spec.array.rows
+    side = spec.array.rows
     order = loop_unroller.plan(shape)
     i, j, k = order.pair_i, order.pair_j, order.pair_k
-    rows = np.minimum(dim, loop.m - i * dim)
+    rows = np.minimum(side, loop.m - i * side)
     new = i == 0
-    a_row = where.a_row + (i * shape.k + k) * dim
-    b_row = where.b_row + (j * shape.k + k if loop.b_transposed else k * shape.j + j) * dim
-    c_row = where.c_row + (i * shape.j + j) * dim
+    a_row = where.a_row + (i * shape.k + k) * side
+    b_row = where.b_row + (j * shape.k + k if loop.b_transposed else k * shape.j + j) * side
+    c_row = where.c_row + (i * shape.j + j) * side
     accumulates = (k > 0) | loop.accumulate | (loop.d is not None)
-    depth = np.minimum(dim, loop.k - k * dim)
-    width = np.minimum(dim, loop.n - j * dim)
+    depth = np.minimum(side, loop.k - k * side)
+    width = np.minimum(side, loop.n - j * side)
     weight_rows = width if loop.b_transposed else depth
     counts = {
         ("array", "mac"): loop.macs,

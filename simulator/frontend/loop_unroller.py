@@ -60,9 +60,9 @@ class Plan:
     """Per mvout: index of the pair whose result completes it."""
 
 
-def blocks(size: int, dim: int) -> int:
+def blocks(size: int, side: int) -> int:
     """Array blocks that cover ``size`` elements."""
-    return -(-size // dim)
+    return -(-size // side)
 
 
 def blocks_per_segment(spec: HardwareSpec, element_bits: int = 8) -> int:
@@ -207,13 +207,13 @@ def placement(shape: Shape, spec: HardwareSpec, a_half: int, b_half: int, c_half
 
     A tile that may use the whole memory but fits a half lies in the first half.
     """
-    dim = spec.array.rows
+    side = spec.array.rows
     scratchpad = spec.scratchpad.rows // 2
-    if whole and scratchpad_blocks(shape.i, shape.k, shape.j) * dim > scratchpad:
+    if whole and scratchpad_blocks(shape.i, shape.k, shape.j) * side > scratchpad:
         scratchpad = spec.scratchpad.rows
     accumulator = spec.accumulator.rows if whole else spec.accumulator.rows // 2
     b_end = (b_half + 1) * scratchpad
-    return Placement(a_half * scratchpad, b_end - shape.k * shape.j * dim, c_half * accumulator)
+    return Placement(a_half * scratchpad, b_end - shape.k * shape.j * side, c_half * accumulator)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,7 +232,7 @@ class LoadColumns:
 def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Placement) -> LoadColumns:
     """Addresses and rows of all loads of a loop."""
     order = plan(shape)
-    dim = spec.array.rows
+    side = spec.array.rows
     step = shape.blocks_per_mvin
     count = len(order.kind)
     columns = np.zeros((6, count), dtype=np.int64)
@@ -254,15 +254,15 @@ def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Plac
         loads = order.kind == kind
         outer, inner = order.outer[loads], order.inner[loads]
         wide = 1 if kind == BIAS else step
-        row = local + (outer * pitch + inner) * dim
-        elements = np.minimum(width - inner * dim, wide * dim)
+        row = local + (outer * pitch + inner) * side
+        elements = np.minimum(width - inner * side, wide * side)
         columns[:, loads] = (
-            matrix.address + outer * dim * matrix.row_stride_bytes + inner * dim * element,
-            np.minimum(dim, height - outer * dim),
+            matrix.address + outer * side * matrix.row_stride_bytes + inner * side * element,
+            np.minimum(side, height - outer * side),
             elements * element,
             np.full(len(outer), matrix.row_stride_bytes),
             row,
-            -(-elements // dim) * dim,
+            -(-elements // side) * side,
         )
     base, rows, size, stride, local_row, local_rows = columns
     return LoadColumns(base, rows, size, stride, local_row, local_rows, order.kind == BIAS)
@@ -283,19 +283,19 @@ class StoreColumns:
 def store_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Placement) -> StoreColumns:
     """Addresses and rows of all mvouts of a loop; int32 results leave one block per command."""
     order = plan(shape)
-    dim = spec.array.rows
+    side = spec.array.rows
     if loop.c is None:
         empty = np.zeros(0, dtype=np.int64)
         return StoreColumns(empty, empty, empty, empty, empty, empty)
     element = spec.array.sum_bytes if loop.c_full else 1
     i, j = order.store_i, order.store_j
-    width = np.minimum(loop.n - j * dim, shape.blocks_per_mvout * dim)
-    base = loop.c.address + i * dim * loop.c.row_stride_bytes + j * dim * element
+    width = np.minimum(loop.n - j * side, shape.blocks_per_mvout * side)
+    base = loop.c.address + i * side * loop.c.row_stride_bytes + j * side * element
     return StoreColumns(
         base=base,
-        rows=np.minimum(dim, loop.m - i * dim),
+        rows=np.minimum(side, loop.m - i * side),
         size_bytes=width * element,
         stride=np.full(len(i), loop.c.row_stride_bytes, dtype=np.int64),
-        local_row=where.c_row + (i * shape.j + j) * dim,
-        blocks=-(-width // dim),
+        local_row=where.c_row + (i * shape.j + j) * side,
+        blocks=-(-width // side),
     )

@@ -95,22 +95,22 @@ def _chain(row: Row, spec: HardwareSpec, base: int) -> list[Command]:
 
 def pairs(number: int, rows: int, period: int, test: str, spec: HardwareSpec, bank: int = 0) -> list[Command]:
     """Commands of a chain: new weights every ``period`` pairs."""
-    dim = spec.array.rows
+    side = spec.array.rows
     same_bank = "samebank" in test
     stationary_outputs = test.startswith("os_")
-    depth = 8 if "_K8" in test else dim
+    depth = 8 if "_K8" in test else side
     bank_rows = spec.scratchpad.rows_per_bank
     commands: list[Command] = []
     for index in range(number):
         new = index % period == 0 and "sameB" not in test
-        weights_row = (bank if same_bank else bank + 1) * bank_rows + bank_rows // 2 + (index // period) % 8 * dim
+        weights_row = (bank if same_bank else bank + 1) * bank_rows + bank_rows // 2 + (index // period) % 8 * side
         to_scratchpad = "outspad" in test
-        where = 0 if "sameC" in test else index % (spec.accumulator.rows_per_bank // dim) * dim
+        where = 0 if "sameC" in test else index % (spec.accumulator.rows_per_bank // side) * side
         commands.append(
             Preload(
                 weights_row=weights_row if new or stationary_outputs else None,
                 k=depth,
-                n=dim,
+                n=side,
                 result="scratchpad" if to_scratchpad else "accumulator",
                 result_row=(3 * bank_rows if to_scratchpad else 0) + where,
                 weights_transposed="Btransposed" in test,
@@ -118,10 +118,10 @@ def pairs(number: int, rows: int, period: int, test: str, spec: HardwareSpec, ba
         )
         commands.append(
             Compute(
-                inputs_row=bank * bank_rows + index % 8 * dim,
+                inputs_row=bank * bank_rows + index % 8 * side,
                 m=rows,
                 k=depth,
-                n=dim,
+                n=side,
                 inputs_transposed="Atransposed" in test,
                 output_stationary=stationary_outputs,
                 last_of_output="accK" not in test or index == number - 1,
@@ -138,15 +138,15 @@ def _readout(row: Row, spec: HardwareSpec, base: int) -> list[Command]:
         activation = "softmax"
     elif row["test"].startswith("layernorm"):
         activation = "layernorm"
-    dim = spec.array.rows
+    side = spec.array.rows
     commands: list[Command] = []
-    for row_at in range(0, m, dim):
-        rows = min(dim, m - row_at)
+    for row_at in range(0, m, side):
+        rows = min(side, m - row_at)
         if activation != "none":
             commands.append(Mvout(Matrix(base + row_at * n, n), rows, n, "accumulator", 0, activation=activation))
             continue
-        for col in range(0, n, 4 * dim):
-            cols = min(4 * dim, n - col)
+        for col in range(0, n, 4 * side):
+            cols = min(4 * side, n - col)
             commands.append(Mvout(Matrix(base + row_at * n + col, n), rows, cols, "accumulator", 0))
     return commands
 
@@ -229,15 +229,15 @@ class _Mixer:
         self.commands.append(Mvout(target, rows, cols, "accumulator", row, bits))
 
     def _pair(self) -> None:
-        bank_rows, dim = self.spec.scratchpad.rows_per_bank, self.spec.array.rows
+        bank_rows, side = self.spec.scratchpad.rows_per_bank, self.spec.array.rows
         new = self._pairs % self._period == 0
-        weights = self._weights_bank * bank_rows + self._pairs // self._period % 8 * dim
-        where = self._pairs % 8 * dim
+        weights = self._weights_bank * bank_rows + self._pairs // self._period % 8 * side
+        where = self._pairs % 8 * side
         self._pairs += 1
         self.commands.append(
-            Preload(weights if new else None, dim, dim, "accumulator", where, accumulate=self._accumulates)
+            Preload(weights if new else None, side, side, "accumulator", where, accumulate=self._accumulates)
         )
-        self.commands.append(Compute(self._inputs_bank * bank_rows + where, dim, dim, dim))
+        self.commands.append(Compute(self._inputs_bank * bank_rows + where, side, side, side))
 
 
 STREAMS: tuple[tuple[str, Callable[[Row, HardwareSpec, int], list[Command]]], ...] = (

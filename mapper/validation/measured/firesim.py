@@ -172,16 +172,16 @@ def _run_untimed(shape: Shape, spec: HardwareSpec, memory: MemoryState) -> None:
         count(touch, spec, memory)
 
 
-def mesh_cycles(dim: int, rows: int, tiles: int) -> int:
+def mesh_cycles(side: int, rows: int, tiles: int) -> int:
     """First request to last result of ``tiles`` preloads and passes of ``rows`` rows each. [cycles]
 
     Passes longer than the array are cut into passes of its height, each with its own preload. While a pass runs, the
     next one's weights are loaded; before the first pass they are loaded alone, and the last row needs two array heights
     to come out. No write-back is included.
     """
-    array = machine(dim if dim in ARRAYS else _unknown_array(dim)).array
+    array = machine(side if side in ARRAYS else _unknown_array(side)).array
     preload = preload_cycles(array)
-    last = compute_cycles(rows, array) if rows > dim else max(rows, array.min_step_rows)
+    last = compute_cycles(rows, array) if rows > side else max(rows, array.min_step_rows)
     return preload + (tiles - 1) * max(last, preload) + last + 2 * array.rows
 
 
@@ -248,12 +248,12 @@ def _trips(row: Row, size: dict[str, int], tile: dict[str, int]) -> list[tuple[s
 
 
 def _array(row: Row) -> int:
-    dim = _positive(row, "pe_dim")
-    return dim if dim in ARRAYS else _unknown_array(dim)
+    side = _positive(row, "pe_dim")
+    return side if side in ARRAYS else _unknown_array(side)
 
 
-def _unknown_array(dim: int) -> int:
-    raise ValidationError(f"pe_dim={dim}: arrays of {', '.join(map(str, ARRAYS))} are known")
+def _unknown_array(side: int) -> int:
+    raise ValidationError(f"pe_dim={side}: arrays of {', '.join(map(str, ARRAYS))} are known")
 
 
 def _positive(row: Row, column: str) -> int:

@@ -209,7 +209,7 @@ def _residual(row: Row, spec: HardwareSpec, base: int, cost: CallCost) -> Built:
     hardware loop per tile, whose stores the single port keeps apart from its loads.
     """
     m, n = whole(row, "M"), whole(row, "N")
-    dim, looped = spec.array.rows, spec.front_end.keeps_operands
+    side, looped = spec.array.rows, spec.front_end.keeps_operands
     a, b = Matrix(base, n), Matrix(base + _page(m * n), n)
     c = Matrix(b.address + _page(m * n), n)
     tile_m, tile_n, steps = residual_tile(m, n, spec)
@@ -217,8 +217,8 @@ def _residual(row: Row, spec: HardwareSpec, base: int, cost: CallCost) -> Built:
     for m0 in range(0, m, tile_m):
         for n0 in range(0, n, tile_n):
             rows, cols = min(tile_m, m - m0), min(tile_n, n - n0)
-            segments = _segments(m0, n0, rows, cols, spec.dma.max_request_bytes, dim)
-            loads, stores = _sums(segments, (a, b, c), blocks(cols, dim), spec)
+            segments = _segments(m0, n0, rows, cols, spec.dma.max_request_bytes, side)
+            loads, stores = _sums(segments, (a, b, c), blocks(cols, side), spec)
             if looped:
                 items += [*loads, Fence(), *stores, Fence()]
             else:
@@ -228,9 +228,9 @@ def _residual(row: Row, spec: HardwareSpec, base: int, cost: CallCost) -> Built:
 
 def residual_tile(m: int, n: int, spec: HardwareSpec) -> tuple[int, int, int]:
     """Rows and columns of the library's tile of a residual addition, and the steps of its search."""
-    dim, most = spec.array.rows, spec.accumulator.rows // spec.array.rows
+    side, most = spec.array.rows, spec.accumulator.rows // spec.array.rows
     rows, cols, steps = m, n, 0
-    while blocks(rows, dim) * blocks(cols, dim) > most:
+    while blocks(rows, side) * blocks(cols, side) > most:
         rows, cols, steps = (rows - 1, cols, steps + 1) if rows > cols else (rows, cols - 1, steps + 1)
     return rows, cols, steps
 
@@ -247,10 +247,10 @@ class _Segment:
     tile_col: int
 
 
-def _segments(m0: int, n0: int, rows: int, cols: int, width: int, dim: int) -> list[_Segment]:
+def _segments(m0: int, n0: int, rows: int, cols: int, width: int, side: int) -> list[_Segment]:
     return [
-        _Segment(m0 + i, n0 + j, min(dim, rows - i), min(width, cols - j), i, j)
-        for i in range(0, rows, dim)
+        _Segment(m0 + i, n0 + j, min(side, rows - i), min(width, cols - j), i, j)
+        for i in range(0, rows, side)
         for j in range(0, cols, width)
     ]
 
@@ -259,12 +259,12 @@ def _sums(
     segments: list[_Segment], operands: tuple[Matrix, Matrix, Matrix], blocks_wide: int, spec: HardwareSpec
 ) -> tuple[list[Command], list[Command]]:
     """Loads of A and B of each segment, and the stores of their sums."""
-    dim, (a, b, c) = spec.array.rows, operands
+    side, (a, b, c) = spec.array.rows, operands
     loads: list[Command] = []
     stores: list[Command] = []
     for part in segments:
         at, size = part.row * a.row_stride_bytes + part.col, (part.rows, part.cols)
-        where = (part.tile_row // dim * blocks_wide + part.tile_col // dim) * dim
+        where = (part.tile_row // side * blocks_wide + part.tile_col // side) * side
         for matrix, add in ((a, False), (b, True)):
             source = Matrix(matrix.address + at, matrix.row_stride_bytes)
             loads.append(Mvin(source, *size, "accumulator", where, 8, accumulate=add))

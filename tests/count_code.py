@@ -84,7 +84,7 @@ def formula_places(sources: list[Source]) -> dict[str, list[str]]:
     """Files in which a formula stands that everyone must take from one place.
 
     Tile footprint: a product of k with the sum of m and n, whatever the variables are called beyond that letter.
-    Objective: a choice by the name of an objective, by comparing it or in a table of values that are computed. Pareto
+    Objective: a choice by the name of an objective, by comparing it or in a table by its name. Pareto
     filter: a function that compares with a running minimum.
     """
     rules = {"tile footprint": is_footprint, "objective": is_objective, "Pareto filter": is_pareto_filter}
@@ -117,7 +117,7 @@ def is_objective(node: ast.AST) -> bool:
     if isinstance(node, ast.Compare):
         return any(named(operand) for operand in (node.left, *node.comparators))
     if isinstance(node, ast.Dict):
-        return sum(named(key) for key in node.keys) > 1 and not all(isinstance(v, ast.Constant) for v in node.values)
+        return sum(named(key) for key in node.keys) > 1
     return isinstance(node, ast.MatchValue) and named(node.value)
 
 

@@ -54,6 +54,11 @@ def ranking_keys(goal: Goal, cycles: Metric, energy_pj: Metric) -> tuple[Metric,
     return objective_value(goal, cycles, energy_pj), cycles, energy_pj
 
 
+def cycles_weight(goal: Objective) -> float:
+    """Return the weight of log(cycles) in a weighted mean with log(energy) that orders mappings like an objective."""
+    return {"latency": 1.0, "energy": 0.0, "edp": 0.5}[goal]
+
+
 def metric_limits(goal: Goal, value: float, least_cycles: float, least_energy_pj: float) -> tuple[float, float]:
     """Return the most cycles and the most energy that a mapping with at most ``value`` can have.
 

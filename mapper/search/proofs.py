@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost.objective import OBJECTIVE_NAMES, Goal, Objective
+from mapper.cost.objective import OBJECTIVE_NAMES, Goal, Objective, objective_value
 from mapper.errors import MappingError
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.nest.mapspace.nest_space import NestSpace
@@ -103,7 +103,7 @@ def _hardware_loop_front(problem: MatmulProblem, spec: HardwareSpec, energy: Ene
         "evaluated": proved.evaluated,
     }
     points = tuple(FrontPoint(point.mapping, point.cycles, point.energy_pj) for point in proved.points)
-    best = min(points, key=lambda point: point.cycles * point.energy_pj)
+    best = min(points, key=lambda point: objective_value("pareto", point.cycles, point.energy_pj))
     return MappingResult(best.mapping, statement, details, estimated=best, front=points)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.cost.model import CostModel
-from mapper.cost.objective import Objective, lazy_objective_value
+from mapper.cost.objective import Objective, lazy_objective_value, objective_value
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapspace.batch import Batch
 from mapper.mapspace.hardware_loops import MapSpace, nothing_fits
@@ -180,7 +180,7 @@ class BestFirstFront:
         batches = range(len(candidates.batches))
         cycles = np.concatenate([candidates.least_cycles(batch) for batch in batches])
         energy = np.concatenate([candidates.energy_pj(batch) for batch in batches])
-        left = np.argsort(cycles * energy, kind="stable")
+        left = np.argsort(objective_value("pareto", cycles, energy), kind="stable")
         most = FIRST
         while len(left):
             self._evaluate(left[:most])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError
+from mapper.mapping.matmul_problem import INT32_BYTES
 
 OPERAND_BITS = 8
 """Width of the operands of every program [bits]."""
 
-RESULT_BITS = 32
+RESULT_BITS = 8 * INT32_BYTES
 """Width of unrounded results and partial sums [bits]."""
 
 DATAFLOW = "weight_stationary"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
 from hwconfigs.kernels import kernel_named
-from mapper.graph.capabilities import rows_per_tile
+from mapper.graph.capabilities import OPERAND_BITS, rows_per_tile
 from mapper.lowering.host import call_overhead
 from mapper.lowering.repeated_program import CommandInstance, RepeatedProgram
 from simulator.frontend.loop_unroller import blocks_per_segment
@@ -111,11 +111,11 @@ def _tile_commands(stream: Stream, tile: _Tile, spec: HardwareSpec) -> Iterator[
     # Blocks of a row lie one below the other, as far apart as a tile has rows, so that the widest rows just fit.
     pitch = rows_per_tile(tile_width(stream, spec), spec)
     for number, operand in enumerate(stream.operands):
-        scaled = number == 0 and len(stream.operands) > 1 and operand.bits <= 8
+        scaled = number == 0 and len(stream.operands) > 1 and operand.bits <= OPERAND_BITS
         yield from _loads(operand, tile, base, pitch, spec, accumulate=number > 0, scaled=scaled)
     target = stream.target.part(tile.row, tile.col)
     block_stride = pitch if stream.whole_rows else None
-    yield Mvout(target, tile.rows, tile.cols, "accumulator", base, 8, stream.activation, block_stride)
+    yield Mvout(target, tile.rows, tile.cols, "accumulator", base, OPERAND_BITS, stream.activation, block_stride)
 
 
 def _loads(
@@ -127,7 +127,7 @@ def _loads(
     by one.
     """
     element_bytes = operand.bits // 8
-    blocks = blocks_per_segment(spec) if operand.bits <= 8 and pitch == spec.array.rows else 1
+    blocks = blocks_per_segment(spec) if operand.bits <= OPERAND_BITS and pitch == spec.array.rows else 1
     width = blocks * spec.array.cols
     for number, col in enumerate(range(0, tile.cols, width)):
         yield Mvin(

@@ -39,6 +39,7 @@ def test_files_named_in_the_text_exist(text: str, repository: Path) -> None:
     named = set(re.findall(r"`(?:python )?([a-z_]+/[a-z_/0-9]+\.(?:py|yaml|json|csv))", prose))
     assert named
     assert [path for path in sorted(named) if not (repository / path).is_file()] == []
+    assert re.findall(r"`([a-z_0-9]+\.(?:py|csv))`", prose) == [], "name files by their path, which this test checks"
 
 
 def test_both_commands_are_shown_complete(text: str) -> None:

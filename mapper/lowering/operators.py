@@ -1,4 +1,4 @@
-"""Fusion group -> series of programs, for every group that no matmul leads."""
+"""Fusion group -> repeated programs, for every group that no matmul leads."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.cost.energy import UNPRICED
 from mapper.cost.estimate_commands import estimate_commands
+from mapper.cost.trace_replay import MEMORY_UNITS
 from simulator.machine import DeadlockError, simulate
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Command, Fence, HostTask, Item, MatmulLoop, Matrix, Mvin, Mvout, Program
@@ -34,9 +35,6 @@ from simulator.units.unit import Controller, ReadoutUnit, Unit
 
 SIZES = (1, 2, 3, 5, 8)
 """Shapes that grow."""
-
-MEMORY_SYSTEM = frozenset({"l2", "llc", "dram"})
-"""Energy units that belong to no unit: the memories behind the DMA."""
 
 ProgramOfSize: TypeAlias = Callable[[int], Program]
 
@@ -142,7 +140,7 @@ class UnitConformance:
     def test_counts_are_those_of_declared_actions(self, machine: HardwareSpec, program: ProgramOfSize) -> None:
         """What a run counts beside the memory system's accesses, some unit of the machine declares."""
         declared = {action for unit in UNITS if unit.is_part_of(machine) for action in unit.actions}
-        counted = {action for action in simulate(program(SIZES[-1]), machine).counts if action[0] not in MEMORY_SYSTEM}
+        counted = {action for action in simulate(program(SIZES[-1]), machine).counts if action[0] not in MEMORY_UNITS}
         assert counted <= declared
 
     def test_equal_programs_take_equal_times(self, machine: HardwareSpec, program: ProgramOfSize) -> None:

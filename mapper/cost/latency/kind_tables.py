@@ -18,7 +18,7 @@ Kinds = TypeVarTuple("Kinds")
 
 
 class KindTables:
-    """Flat tables, each made when first asked for: a walk asks for the same ones again and again."""
+    """Flat tables, each made when first asked for: every step of the recurrence takes its entries from the same few."""
 
     def __init__(self, mappings: int) -> None:
         self._mappings = mappings

@@ -49,7 +49,7 @@ def test_total_is_that_of_all_blocks() -> None:
     assert "48,000" in run_tables.run_table(total, total, 12).splitlines()[-1]
 
 
-def test_absorbed_operator_names_the_one_that_does_its_work() -> None:
+def test_operators_of_an_epilogue_name_the_one_that_does_their_work() -> None:
     """Two columns of name and count, then five of nothing, the leading operator, and nothing again."""
     simulation = whole(part("ffn1", 4000), part("gelu", 0))
     line = run_tables.run_table(simulation, simulation, 1, {"gelu": "ffn1"}).splitlines()[3]

@@ -61,7 +61,7 @@ def test_estimate_is_matched_by_name(report: Report) -> None:
     assert breakdown(report, estimate).estimate_us == pytest.approx((0.18, 0.5))
 
 
-def test_absorbed_operators_have_no_mark(report: Report) -> None:
+def test_operators_without_cycles_have_no_mark(report: Report) -> None:
     free = whole(part("query", 100, "compute"), part("gelu", 0, "store"))
     assert list(breakdown(free, free).estimate_us or ()) == [pytest.approx(0.2), None]
     assert len(draw_breakdown(breakdown(free, free)).axes[0].lines[0].get_xdata()) == 1  # type: ignore[arg-type]

@@ -15,12 +15,12 @@ from math import prod
 
 from mapper.errors import MappingError
 from mapper.nest.model.accounting import Accounting
-from mapper.nest.model.capacity import block_sizes
+from mapper.nest.model.capacity import block_sizes, partial_transfer
 from mapper.nest.model.cost import GUARD, Coefficients, Linear
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, NestProblem
 from mapper.nest.model.reuse_groups import groups_of
-from mapper.nest.model.transfers import Kept, Spread, Transfer, pairs, partial_words
+from mapper.nest.model.transfers import Kept, Spread, Transfer, partial_words
 
 Pair = tuple[int, int]
 """(group, child): the copy inside the outermost ``child`` levels of the tensor whose irrelevant dimensions are the
@@ -251,14 +251,9 @@ def _copies(
             if tensor not in kept[level]:
                 continue
             # Only outputs are visited before they are final, and only then they are as wide as partial sums.
-            words = partial_words(hierarchy, level, accounting) if tensor == "output" else 1
-            spill_pair = sorter.pair(_visits_from_inside(kept, level)) if words > 1 else None
+            visits = partial_transfer(hierarchy, kept, level, accounting) if tensor == "output" else None
+            words = 1 if visits is None else partial_words(hierarchy, level, accounting)
+            spill_pair = None if visits is None else sorter.pair(visits)
             dims = tuple(dim for dim in problem.names if dim in problem.relevant(tensor))
             copies.append(Copy(tensor, level, dims, words, spill_pair, serial.get((level, tensor))))
     return tuple(copies)
-
-
-def _visits_from_inside(kept: Kept, level: int) -> Transfer:
-    """The transfer whose visits leave partial sums in the output's copy at ``level``."""
-    inner = next(child for tensor, outer, child in pairs(kept) if tensor == "output" and outer == level)
-    return Transfer("output", inner, level)

@@ -34,7 +34,7 @@ class Compiler:
     """Results by the problem's signature."""
 
     def search(self, groups: Iterable[FusionGroup]) -> None:
-        """Find the mapping of every matmul, so that one that has none is told before anything is simulated.
+        """Find the mapping of every matmul before anything is simulated.
 
         Raises
         ------

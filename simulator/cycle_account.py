@@ -25,7 +25,7 @@ class CycleAccount:
         self.spans = spans
 
     def stall(self, cause: str, cycles: int) -> None:
-        """Book a wait; one of no cycles leaves no trace."""
+        """Book a wait; a wait of zero cycles adds no cause."""
         if cycles > 0:
             self.stalls[cause] = self.stalls.get(cause, 0) + cycles
 

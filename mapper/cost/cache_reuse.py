@@ -65,7 +65,7 @@ class CacheReuse:
 
 
 def estimate_reuse(batch: Batch, visits: Visits, traffic: Traffic) -> CacheReuse:
-    """Estimate what a cold hierarchy fetches, full of other data, as dirty as a run of the same leaves it."""
+    """Estimate the fetches of caches that hold other data, as dirty as a run of the same mapping leaves them."""
     spec = traffic.spec
     if spec.l2 is None:
         raise ValueError(f"{spec.name} has no L2")

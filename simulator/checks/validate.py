@@ -89,7 +89,7 @@ def _addresses_fit(loop: MatmulLoop) -> bool:
 
 
 def _nonsense(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iterator[str]:
-    """Commands that read what is not there, or write over what is still needed."""
+    """Commands that read rows that nothing wrote, or overwrite data that are still read."""
     if not _all_written(program, spec, kinds):
         contents = DefUseCheck(spec, program.preloaded)
         for index, item in enumerate(program.items):

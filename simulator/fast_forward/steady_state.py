@@ -194,7 +194,7 @@ class FastForward:
         return most
 
     def _skip(self, windows: int, window: int) -> None:
-        """Move on by some windows, each of which is taken to last half as long as the last two together."""
+        """Pass over some windows; each is assumed to last the mean time of the last two."""
         now, earlier = self._snapshots[self._works], self._snapshots[self._works - 2 * window]
         two = now.time - earlier.time
         for account, (busy, stalls) in zip(self._accounts, earlier.accounts, strict=True):

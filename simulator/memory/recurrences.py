@@ -254,7 +254,7 @@ def sort_by_time(log: Ints, count: int) -> None:
 
 
 def arrived(ports: Ports, now: int) -> bool:
-    """All lines under way are there; they are then forgotten."""
+    """Return whether every line that is being fetched has arrived; if so, all fetches are retired."""
     for at in range(ports.cycles[FETCHES]):
         if ports.fetched[ports.fetching[at]] > now:
             return False
@@ -352,7 +352,7 @@ def behind_write_back(limits: Limits, table: Ints, low: int, high: int) -> int:
 
 
 def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: int) -> int:
-    """One write that leaves the DMA now; when it is acknowledged."""
+    """Take a write that leaves the DMA now; return when it is acknowledged. [cycles]"""
     acknowledge = now + limits.hit + limits.write_ack
     if not limits.sets:
         if not code & MISS:

@@ -108,7 +108,7 @@ class LoadController(Controller):
         account.stall("load latency", waited - by_bus - by_slots)
 
     def _hazards(self, work: WorkInFlight, index: int) -> Process:
-        """Wait until nothing that is still to be read lies where this mvin writes."""
+        """Wait until every earlier command has read the rows that this mvin overwrites."""
         loads, state = work.queues.loads, self._state
         waited = self.env.now
         if loads.after_pair[index]:

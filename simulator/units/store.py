@@ -196,7 +196,7 @@ class StoreController(Controller):
         return self.env.now
 
     def _read_rows(self, bank: int, rows: int, blocks: int, writer: float, full: bool) -> TimedProcess:
-        """Read ``rows`` rows at the pace of the writer, in the gaps that accumulation leaves; the last row's start."""
+        """Read rows at the pace of the writer while no accumulation holds the bank; return when the last row starts."""
         env, scale = self.env, self._scale
         if bank < 0 or full:
             scale = None

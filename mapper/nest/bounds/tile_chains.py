@@ -201,7 +201,7 @@ def _permits(shape: ChainShape, level: int, tile: int) -> bool:
 
 
 def _table(growing: _Growing, shape: ChainShape) -> Chains:
-    """Finish: cut to the array's tile, apply what is left of the constraints, lower the counts of a relaxed table."""
+    """Finish a table: cut to the array's tile, apply the remaining constraints, lower the counts of a relaxed table."""
     growing.cut(np.minimum(shape.last, growing.outer))
     tiles, counts = np.stack(growing.tiles), np.stack(growing.counts)
     good = np.ones(tiles.shape[1], bool)

@@ -52,7 +52,7 @@ class Effort:
     deadline: float | None = None
 
     def check(self, *, started: bool) -> None:
-        """Raise `Stopped` at the limit; not before there is something to return."""
+        """Raise `Stopped` when the budget is spent, but only after a first incumbent was found."""
         if not started:
             return
         if self.max_rows is not None and self.rows >= self.max_rows:
@@ -81,7 +81,7 @@ def search_class(
     effort: Effort,
     report: Callable[[float], None] = lambda bound: None,
 ) -> None:
-    """Exhaust one class of orders; ``report`` hears the bound of what is still open."""
+    """Exhaust one class of orders; ``report`` is called with the least bound of the open combinations."""
     search = _ClassSearch(problem, incumbents, effort, report)
     tables = GroupTables(problem.structure, problem.order, problem.grids, _smallest_tiles(problem, incumbents))
     relaxed = [tables.relaxed(group) for group in range(len(problem.structure.groups))]

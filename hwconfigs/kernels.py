@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from hwconfigs.kernel_arithmetic import Rows, gelu, identity, layernorm, relu, softmax
+from hwconfigs.kernel_arithmetic import RealRows, gelu, identity, layernorm, relu, softmax
 from hwconfigs.limits import one_of, shortened
 
 UNNAMED_HOST_CYCLES = 125.0
@@ -74,7 +74,7 @@ class Kernel:
     """
     statistics: tuple[Statistic, ...] = ()
     """What each pass over a row gathers before the last pass, which gives the results."""
-    reference: Callable[[Rows], Rows] | None = None
+    reference: Callable[[RealRows], RealRows] | None = None
     """Real values (rows, cols) to results (rows, cols), as the unit computes; None if no store evaluates it."""
     operations: tuple[int, int] | None = None
     """int32 multiplies and additions per element, for energy tables that do not name it.

@@ -55,15 +55,20 @@ def readouts(kernels: tuple[str, ...], rows: int, blocks: int, machine: Hardware
 
 def everything(size: int, kernels: tuple[str, ...], machine: HardwareSpec) -> Program:
     """Return a program that sets every shipped unit to work, longer by every step of ``size``."""
-    dim = machine.array.rows
+    side = machine.array.rows
     loops = tuple(
         MatmulLoop(
-            dim, dim, dim, Matrix(tile * dim * dim, dim), Matrix(0x20000, dim), Matrix(0x40000 + tile * dim, dim)
+            side,
+            side,
+            side,
+            Matrix(tile * side * side, side),
+            Matrix(0x20000, side),
+            Matrix(0x40000 + tile * side, side),
         )
         for tile in range(size)
     )
     items: list[Item] = [HostTask("task", 100 * size), *loops, Fence()]
-    items += readouts(kernels, min(size, dim), 2, machine)
+    items += readouts(kernels, min(size, side), 2, machine)
     return Program(f"everything of size {size}", tuple(items))
 
 

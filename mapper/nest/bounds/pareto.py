@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simulator.arrays import Bools, Ints
-
-Numbers: TypeAlias = NDArray[Any]
-"""Integers or floats."""
+from simulator.arrays import Bools, Ints, Numbers
 
 EXACT_ROWS = 4_000
 """Up to this many rows, every pair is compared."""

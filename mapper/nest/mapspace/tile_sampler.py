@@ -16,17 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mapper.errors import MappingError
-from simulator.arrays import Bools, Ints
-
-Numbers: TypeAlias = NDArray[Any]
-"""int64, or float64 where counts would not fit."""
+from simulator.arrays import Bools, Ints, Numbers
 
 LARGEST_TABLE = 40_000_000
 """Cells of a table of inner levels: 320 MB."""

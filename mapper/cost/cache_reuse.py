@@ -212,7 +212,7 @@ class RefetchRates:
         return self._rates[over]
 
     def evicted_between(self, over: str, tensor: str) -> Floats:
-        """Return the probability that a line shared by two neighbouring tiles was evicted between them.
+        """Return how likely a common line of two neighbouring tiles is evicted before the second tile is loaded.
 
         The tiles are neighbours along the dimension ``over``: one step of its loop lies between their uses.
         """

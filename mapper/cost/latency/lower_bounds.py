@@ -63,7 +63,7 @@ def lower_bound(times: LoopTimes, visits: Visits, memory: Floats) -> Floats:
 
 
 def _array_cycles(times: LoopTimes) -> Floats:
-    """Lower bound of the array: wait for the first loop's operands, then compute all that is left.
+    """Return the least cycles of the array: its start-up in the first loop, then every pair without a further wait.
 
     What the first loop computes while its operands arrive is counted at its best: either the array waits for the first
     usable pair and then never again, or it ends with the last operand and the pairs that need it.

@@ -87,7 +87,7 @@ class BestFirstSearch:
         """The best so far, as many as are wanted."""
         self.evaluated = 0
         self.unevaluated_bound: float | None = None
-        """Smallest bound among candidates left unevaluated when the budget ended; None if the search was complete."""
+        """Least bound of the candidates that the budget left unpriced; None if the search ended by itself."""
 
     def run(self) -> None:
         """Find the best."""

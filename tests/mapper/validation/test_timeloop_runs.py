@@ -201,8 +201,8 @@ def test_any_depth_and_any_tensors_of_the_format(tmp_path: Path) -> None:
     levels[2]["spatial"] = [entry for entry in levels[2]["spatial"] if entry[2] == "y"]
     accumulator = content["architectures"][run["arch"]]["levels"]["accumulator"]
     accumulator.update(instances=16, capacity_words=1024, read_words_per_cycle=1, write_words_per_cycle=1)
-    (run,) = read_runs(Path(written(tmp_path, content))).runs
-    costs = evaluate(batch_of(run.mapping, run.problem, run.hierarchy), TIMELOOP)
+    (parsed,) = read_runs(Path(written(tmp_path, content))).runs
+    costs = evaluate(batch_of(parsed.mapping, parsed.problem, parsed.hierarchy), TIMELOOP)
     assert costs.cycles[0] == 3 * run["result"]["cycles"]
     assert costs.energy_pj[0] == pytest.approx(3 * run["result"]["energy_pj"])
 
@@ -216,7 +216,7 @@ def optima() -> list[Any]:
 def test_exhaustive_optima_to_the_last_digit(arch: str, best: dict[str, Any], tmp_path: Path) -> None:
     content = part("tl-003")
     content["runs"][0].update(arch=arch, problem=best["problem"], mapping=best["mapping"])
-    (run,) = read_runs(Path(written(tmp_path, content))).runs
-    costs = evaluate(batch_of(run.mapping, run.problem, run.hierarchy), TIMELOOP)
+    (parsed,) = read_runs(Path(written(tmp_path, content))).runs
+    costs = evaluate(batch_of(parsed.mapping, parsed.problem, parsed.hierarchy), TIMELOOP)
     assert costs.valid[0]
     assert (costs.cycles[0], costs.energy_pj[0], costs.edp[0]) == (best["cycles"], best["energy_pj"], best["edp"])

@@ -129,7 +129,9 @@ def drawn() -> house.House:
 
 
 def test_the_house_can_be_seen(drawn: house.House) -> None:
-    sys.stdout.write(f"\n{house.summary(drawn)}\n")
+    drawing = house.summary(drawn)
+    sys.stdout.write(f"\n{drawing}\n")
+    assert [room for room in drawn.rooms() if room not in drawing] == []
 
 
 def test_a_room_imports_only_what_the_table_of_rooms_names(drawn: house.House) -> None:

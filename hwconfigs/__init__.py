@@ -19,6 +19,7 @@ from hwconfigs.parts import (
     DramSpec,
     FrontEndSpec,
     HostSpec,
+    L2Spec,
     SramSpec,
     VectorSpec,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "FrontEndSpec",
     "HardwareSpec",
     "HostSpec",
+    "L2Spec",
     "Level",
     "SpecError",
     "SramSpec",

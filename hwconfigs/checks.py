@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import BaseModel
 
-from hwconfigs.parts import ArraySpec, CacheSpec, DmaSpec, FrontEndSpec, SramSpec, VectorSpec
+from hwconfigs.parts import ArraySpec, CacheSpec, DmaSpec, FrontEndSpec, L2Spec, SramSpec, VectorSpec
 
 Problem = tuple[str, str]
 """Dotted path and text."""
@@ -124,7 +124,7 @@ def _cache(name: str, cache: CacheSpec) -> Iterator[Problem]:
         )
 
 
-def _l2(l2: CacheSpec, dma: DmaSpec) -> Iterator[Problem]:
+def _l2(l2: L2Spec, dma: DmaSpec) -> Iterator[Problem]:
     yield from _cache("l2", l2)
     if dma.max_request_bytes > l2.line_bytes:
         yield (
@@ -137,7 +137,7 @@ def _llc(llc: CacheSpec) -> Iterator[Problem]:
     yield from _cache("llc", llc)
 
 
-def _two_caches(l2: CacheSpec, llc: CacheSpec) -> Iterator[Problem]:
+def _two_caches(l2: L2Spec, llc: CacheSpec) -> Iterator[Problem]:
     if l2.line_bytes != llc.line_bytes:
         yield "llc.line_bytes", f"={llc.line_bytes} must equal l2.line_bytes={l2.line_bytes} (lines move between them)"
 

@@ -181,11 +181,15 @@ class FrontEndSpec(Part):
     """Reservation station and the unroller of the hardware loop."""
 
     load_entries: Count = 8
-    """Loads outstanding until completion (RTL)."""
+    """Loads outstanding until completion; fewer than the DMA has in flight hold it up (RTL)."""
     store_entries: Count = 4
-    """Stores outstanding until completion (RTL)."""
+    """Stores outstanding until completion, likewise (RTL)."""
     execute_entries: Count = 16
-    """Preloads and computes outstanding, shared by all loops in flight (RTL)."""
+    """Preloads and computes outstanding, shared by all loops in flight (RTL).
+
+    A pair takes two until it is fed and one until its result is written; with few entries the next weights come too
+    late to be loaded under a step.
+    """
     loops_in_flight: Count = 2
     """Hardware loops configured at once; each owns an equal part of both local memories (RTL)."""
     loop_config_cycles: Cycles = 7
@@ -205,7 +209,7 @@ class FrontEndSpec(Part):
 
 
 class CacheSpec(Part):
-    """A set-associative cache on the path to DRAM."""
+    """A set-associative cache on the path to DRAM: what it holds, and what a hit takes."""
 
     capacity_bytes: CacheBytes
     """Bytes of data. [bytes]"""
@@ -213,10 +217,20 @@ class CacheSpec(Part):
     """Associativity; the victim is random."""
     line_bytes: RowBytes
     """Line size. [bytes]"""
-    mshrs: Count
-    """Outstanding misses."""
     hit_cycles: Cycles
     """Request to first beat on a hit; of the last-level cache: on top of the miss of the cache before it."""
+
+    @property
+    def sets(self) -> int:
+        """Number of sets."""
+        return self.capacity_bytes // (self.ways * self.line_bytes)
+
+
+class L2Spec(CacheSpec):
+    """The cache that serves the DMA, with its misses."""
+
+    mshrs: Count
+    """Outstanding misses."""
     mshr_release_cycles: Cycles = 0
     """A miss entry is reusable this long after its line arrived."""
     release_ack_cycles: Cycles = 0
@@ -227,11 +241,6 @@ class CacheSpec(Part):
 
     multi_beat_hit_cycles: Cycles = 0
     """Extra cycles of a hit of several beats. A phenomenological patch of one machine; 0 everywhere else."""
-
-    @property
-    def sets(self) -> int:
-        """Number of sets."""
-        return self.capacity_bytes // (self.ways * self.line_bytes)
 
 
 class DramSpec(Part):
@@ -264,7 +273,10 @@ class VectorSpec(Part):
     kernels: Annotated[tuple[UnitKernel, ...], BeforeValidator(_to_tuple), Field(min_length=1)]
     """Operators the units evaluate on chip."""
     lanes: Count = 16
-    """Elements per cycle."""
+    """Elements per cycle, of the normaliser's passes and of activations in the store pipeline.
+
+    The accumulator delivers a block of a row per cycle: more lanes than columns of the array stand idle.
+    """
     statistics_slots: Count
     """Rows whose statistics are kept at once."""
     max_cycles_per_block: Count = 2
@@ -286,6 +298,10 @@ class VectorSpec(Part):
     drain_cycles: Cycles = 6
     """Lanes blocked while a mean or variance pass drains (RTL, counted)."""
 
+    def block_cycles(self, cols: int) -> int:
+        """Return the time of a block of a row, ``cols`` elements, in the lanes. [cycles]"""
+        return -(-cols // self.lanes)
+
 
 class HostSpec(Part):
     """The in-order core: command issue, library software and the operators without a unit."""
@@ -296,8 +312,6 @@ class HostSpec(Part):
     """One hardware-loop call. [cycles]"""
     call_cycles: FractionalCycles
     """Library call until its first loop. [cycles]"""
-    search_round_cycles: FractionalCycles
-    """Each round of the library's tile search, the last and fruitless one included. [cycles]"""
     line_cycles: FractionalCycles
     """One L2 access of the blocking data cache, per 64-byte line. [cycles]"""
     kernel_cycles: Mapping[HostKernel, FractionalCycles]

@@ -21,6 +21,7 @@ from hwconfigs.parts import (
     DramSpec,
     FrontEndSpec,
     HostSpec,
+    L2Spec,
     Part,
     SramSpec,
     VectorSpec,
@@ -46,7 +47,7 @@ class HardwareSpec(Part):
     accumulator: SramSpec
     dma: DmaSpec
     front_end: FrontEndSpec
-    l2: CacheSpec | None
+    l2: L2Spec | None
     """The shared cache, or None: requests go to DRAM."""
     llc: CacheSpec | None = None
     """A further cache in front of DRAM."""

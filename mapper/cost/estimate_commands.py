@@ -29,7 +29,7 @@ from simulator.report import Action, Counts, Report
 from simulator.units import readout_passes, readout_unit
 from simulator.units.host import Host
 from simulator.units.load import LoadController
-from simulator.units.store import StoreController, row_period
+from simulator.units.store import StoreController, epilogue_cycles, row_period
 from simulator.units.unit import Unit
 
 
@@ -166,7 +166,8 @@ def _add_store(totals: ProgramTotals, tile: StreamedTile, mvout: Mvout, spec: Ha
         # The readout unit works in the store controller's place: its cycles are told apart from it in the report.
         totals.readout[reader] += int(cycles)
     else:
-        cycles = mvout.rows * row_period(blocks, mvout.element_bits > 8, mvout.memory == "scratchpad", spec.dma)
+        period = row_period(blocks, mvout.element_bits > 8, mvout.memory == "scratchpad", spec.dma)
+        cycles = mvout.rows * max(period, epilogue_cycles(blocks, mvout.activation, spec))
     tile.store = max(cycles, float(spec.dma.store_command_cycles))
 
 

@@ -106,6 +106,7 @@ class ExecuteController(Controller):
         self._completion = array.completion_delay(spec.array)
         self._entries = spec.front_end.execute_entries
         self._tail = spec.front_end.execute_entries // 2 + 2
+        self._scarce = array.entries_are_scarce(spec)
         self._steps: dict[int, tuple[Pairs, Steps]] = {}
         self._state = ExecuteState()
 
@@ -177,6 +178,9 @@ class ExecuteController(Controller):
             waited = env.now
             yield from work.written.until(pairs.after_pair[pair])
             self.account.stall("result", env.now - waited)
+        if self._scarce:
+            self.waiting_for = f"an entry for compute {pair + 1} of {work.queues.name}"
+            yield from self._entered(work.first_pair + pair)
         if pairs.issue is not None:
             issued = work.start + pairs.issue[pair]
             if not self._state.preloaded:
@@ -184,6 +188,13 @@ class ExecuteController(Controller):
             if issued > env.now:
                 self.account.stall("issue", issued - env.now)
                 yield env.timeout(issued - env.now)
+
+    def _entered(self, pair: int) -> Process:
+        """Wait until a pair, of which all before were fed, is in the queue: a result written frees an entry."""
+        entered = self._emission(pair)
+        if entered is not None and entered + self._load_to_use > self.env.now:
+            self.account.stall("result", entered + self._load_to_use - self.env.now)
+            yield self.env.timeout(entered + self._load_to_use - self.env.now)
 
     def _preload_alone(self, cycles: int, bank: int) -> Process:
         """A preload that nothing overlaps, of new weights in ``bank``: the array was starved of its operands."""
@@ -206,7 +217,7 @@ class ExecuteController(Controller):
         """First pair that must be stepped singly, if everything before it is certain; else ``pair``."""
         queues = work.queues
         last = len(queues.pairs) - self._tail
-        if not queues.batchable or last <= pair or len(work.loaded.times) < len(queues.loads):
+        if self._scarce or not queues.batchable or last <= pair or len(work.loaded.times) < len(queues.loads):
             return pair
         if len(queues.loads) and work.loaded.times[-1] + self._load_to_use > self.env.now:
             return pair
@@ -250,6 +261,10 @@ class ExecuteController(Controller):
     def _next_ready(self, work: WorkInFlight, pair: int) -> bool:
         """The next pair's operands are on chip and its commands are in the queue."""
         following = pair + 1
+        if self._scarce:
+            entered = self._emission(work.first_pair + following)
+            if entered is None or entered > self.env.now:
+                return False
         if following == len(work.queues.pairs):
             if not self.inbox.items:
                 return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from simulator.cycle_account import CycleAccount
@@ -16,6 +17,8 @@ class LoadState:
 
     done: list[int]
     """When each mvin frees its place among those in flight."""
+    entries: deque[int]
+    """When each of the newest mvins frees its entry of the reservation station."""
     free: int = 0
     """When the next mvin can start."""
     covered: int = 0
@@ -45,7 +48,8 @@ class LoadController(Controller):
         self._path = chip.path
         self._scratchpad = chip.scratchpad
         self._in_flight = chip.spec.dma.max_commands_in_flight
-        self._state = LoadState(done=[0] * self._in_flight)
+        entries = chip.spec.front_end.load_entries
+        self._state = LoadState(done=[0] * self._in_flight, entries=deque([0] * entries, maxlen=entries))
 
     def execute(self, work: WorkInFlight) -> Process:
         """Start the mvins of one work."""
@@ -57,7 +61,7 @@ class LoadController(Controller):
         if count <= entries:
             work.emitted("load", work.start + count)
         for index in range(count):
-            start = max(state.free, state.done[-self._in_flight])
+            start = max(state.free, state.done[-self._in_flight], state.entries[0])
             if loads.issue is not None:
                 start = max(start, work.start + loads.issue[index])
             if start > env.now:
@@ -87,6 +91,8 @@ class LoadController(Controller):
         release = dma.accumulator_release_cycles if to_accumulator else dma.release_cycles
         self._state.done.append(end if release is None else last + release + end - completed)
         self._book(now, end, busy, by_bus, by_slots)
+        # The next command takes the entry as a dependent one starts: it is cleared, filled, issued.
+        self._state.entries.append(end + self._spec.front_end.load_to_use_cycles)
         work.loaded.append(end)
 
     def _book(self, start: int, end: int, busy: int, bus: int, slots: int) -> None:

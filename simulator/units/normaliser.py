@@ -50,8 +50,9 @@ def readout_cycles(rows: int, blocks: int, kernel: Kernel, spec: HardwareSpec, *
     """
     vector = _vector(spec)
     pace = vector.issued_command_cycles if issued else vector.command_cycles
-    gathered = times(vector)
-    unit = _Lanes(vector, [gathered[statistic] for statistic in kernel.statistics], _commands(blocks), pace)
+    gathered = times(spec)
+    passes = [*(gathered[statistic] for statistic in kernel.statistics), result_pass(spec)]
+    unit = _Lanes(vector, passes, _commands(blocks), pace)
     for first in range(0, rows, vector.statistics_slots):
         unit.group(min(vector.statistics_slots, rows - first))
     return math.ceil(unit.end)
@@ -72,31 +73,32 @@ class StatisticTimes(NamedTuple):
     """Division to the statistic: root and reciprocal, which hold neither."""
 
 
-RESULT_PASS = StatisticTimes(1, 0, 0, None, 0)
-"""The last pass, whose rows leave for memory."""
+def result_pass(spec: HardwareSpec) -> StatisticTimes:
+    """Return the last pass, whose rows leave for memory."""
+    return StatisticTimes(_vector(spec).block_cycles(spec.array.cols), 0, 0, None, 0)
 
 
-def times(vector: VectorSpec) -> dict[Statistic, StatisticTimes]:
+def times(spec: HardwareSpec) -> dict[Statistic, StatisticTimes]:
     """Return what each statistic takes on a machine."""
+    vector = _vector(spec)
+    once = vector.block_cycles(spec.array.cols)
     drain, mean = vector.drain_cycles, vector.mean_cycles
     return {
-        Statistic.MAXIMUM: StatisticTimes(vector.max_cycles_per_block, 0, 0, None, 0),
-        Statistic.MEAN: StatisticTimes(1, drain, drain, mean, 0),
-        Statistic.INVERSE_DEVIATION: StatisticTimes(1, drain, drain, mean, vector.inverse_deviation_cycles),
-        Statistic.INVERSE_SUM: StatisticTimes(1, 1, 0, vector.inverse_sum_cycles, 0),
+        Statistic.MAXIMUM: StatisticTimes(vector.max_cycles_per_block * once, 0, 0, None, 0),
+        Statistic.MEAN: StatisticTimes(once, drain, drain, mean, 0),
+        Statistic.INVERSE_DEVIATION: StatisticTimes(once, drain, drain, mean, vector.inverse_deviation_cycles),
+        Statistic.INVERSE_SUM: StatisticTimes(once, 1, 0, vector.inverse_sum_cycles, 0),
     }
 
 
 class _Lanes:
     """Reduction lanes and divider, with the times at which they are free [cycles]."""
 
-    def __init__(
-        self, vector: VectorSpec, gathered: Sequence[StatisticTimes], commands: list[int], pace: float
-    ) -> None:
+    def __init__(self, vector: VectorSpec, passes: Sequence[StatisticTimes], commands: list[int], pace: float) -> None:
         self.end = 0.0
         self._pace = pace
         self._vector = vector
-        self._gathered = gathered
+        self._passes = passes
         self._commands = commands
         self._issued = 0.0
         self._free = 0.0
@@ -105,12 +107,13 @@ class _Lanes:
     def group(self, rows: int) -> None:
         """All passes over a group of rows, one row per statistics slot."""
         ready = [0.0] * rows
-        for statistic in self._gathered:
+        *gathered, results = self._passes
+        for statistic in gathered:
             for slot in range(rows):
                 self._read(statistic, ready[slot])
                 ready[slot] = self._gather(statistic)
         for slot in range(rows):
-            self._read(RESULT_PASS, ready[slot])
+            self._read(results, ready[slot])
 
     def _read(self, statistic: StatisticTimes, ready: float) -> None:
         """One pass over one row, which begins when the statistics of the pass before are ready."""

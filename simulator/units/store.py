@@ -8,7 +8,7 @@ from collections import deque
 from functools import lru_cache
 from typing import ClassVar
 
-from hwconfigs import DmaSpec
+from hwconfigs import DmaSpec, HardwareSpec
 from hwconfigs.kernels import KERNELS, Site
 from simulator.cycle_account import CycleAccount
 from simulator.frontend.command_queues import Stores
@@ -83,6 +83,13 @@ EPILOGUES = tuple(kernel.name for kernel in KERNELS if kernel.needs_unit and Sit
 """Kernels of a vector unit in the store pipeline, which take no time of their own."""
 
 
+def epilogue_cycles(blocks: int, activation: str, spec: HardwareSpec) -> int:
+    """Return the cycles that a row of ``blocks`` blocks takes in the lanes of its activation; 0 without a unit."""
+    if spec.vector is None or activation not in EPILOGUES:
+        return 0
+    return blocks * spec.vector.block_cycles(spec.array.cols)
+
+
 class StoreController(Controller):
     """Takes the mvouts of every work in order; rows are read as the accumulator permits, or by a readout unit."""
 
@@ -108,10 +115,11 @@ class StoreController(Controller):
         self._readers = chip.readers
         self._lookahead = result_delay(spec.array)
         self._in_flight = dma.max_commands_in_flight
+        self._reuse = spec.front_end.load_to_use_cycles
         self._scale = ScalePipeline(dma.scale_entries, dma.scale_cycles) if dma.scale_entries else None
         self._spad_first = _either(dma.scratchpad_store_first_cycles, dma.store_first_cycles)
         self._spad_completion = _either(dma.scratchpad_store_completion_cycles, dma.store_completion_cycles)
-        self._done: list[int] = [0] * max(self._in_flight, spec.front_end.store_entries + 1)
+        self._done: list[int] = [-self._reuse] * max(self._in_flight, spec.front_end.store_entries + 1)
         """When each mvout was, or will be, complete [cycles]."""
 
     def execute(self, work: WorkInFlight) -> Process:
@@ -126,7 +134,7 @@ class StoreController(Controller):
             if index == count - entries and index > 0:
                 work.emitted("store", done[-1])
             yield from self._operands(work, index)
-            start = done[-self._in_flight]
+            start = max(done[-self._in_flight], done[-entries] + self._reuse)
             if start > env.now:
                 yield env.timeout(start - env.now)
             began = env.now if began < 0 else began
@@ -181,7 +189,8 @@ class StoreController(Controller):
         _, wanted, _ = segment_totals(0, size, dma)
         beats = traffic.beats[index]
         extra = beats / rows - wanted if beats else 0.0
-        return writer_cycles(blocks, full, stores.bank[index] < 0, dma) + extra
+        writer = writer_cycles(blocks, full, stores.bank[index] < 0, dma) + extra
+        return max(writer, epilogue_cycles(blocks, stores.activation[index], self._spec))
 
     def _read_by(self, reader: ReadoutUnit, work: WorkInFlight, index: int) -> TimedProcess:
         """Let a readout unit read the rows; the mvouts of a hardware loop are parts of the whole rows of its tile."""

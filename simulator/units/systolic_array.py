@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from hwconfigs import ArraySpec
+from hwconfigs import ArraySpec, HardwareSpec
 from simulator.arrays import Ints
 
 Number = TypeVar("Number", int, "Ints")
@@ -78,3 +78,21 @@ def result_delay(array: ArraySpec) -> int:
 def completion_delay(array: ArraySpec) -> int:
     """From the end of a step to the completion of its pair. [cycles]"""
     return 2 * array.rows + array.completion_delay_cycles
+
+
+def entry_cycles(spec: HardwareSpec) -> int:
+    """From the end of a step to a pair in the controller's queue that takes the entry of its result. [cycles]"""
+    return completion_delay(spec.array) + spec.front_end.load_to_use_cycles
+
+
+def pairs_behind(spec: HardwareSpec) -> int:
+    """Pairs whose results may still be in the array when a step begins under which the next weights are loaded.
+
+    The step's pair and the next one take two entries of the execute queue each, those behind them one.
+    """
+    return spec.front_end.execute_entries - 4
+
+
+def entries_are_scarce(spec: HardwareSpec) -> bool:
+    """Whether the execute queue can hold the array up: results may be late for the next pairs to enter it."""
+    return pairs_behind(spec) * compute_cycles(1, spec.array) < entry_cycles(spec)

@@ -131,7 +131,7 @@ def test_impossible_machines(tmp_path: Path, section: str, words: str) -> None:
 
 
 def test_missing_sections(tmp_path: Path) -> None:
-    host = "{command: 1, loop: 1, call: 1, search_round: 0, line: 1, kernel_cycles: {softmax: 1}, source: x}"
+    host = "{command: 1, loop: 1, call: 1, line: 1, kernel_cycles: {softmax: 1}, source: x}"
     lines = problems(tmp_path, f"description: d\nsource: s\nhost: {host}\n")
     assert "mine.yaml: array: missing" in lines
     assert not any("kernel_cycles" in line for line in lines)

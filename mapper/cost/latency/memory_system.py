@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from hwconfigs import CacheSpec, HardwareSpec
+from hwconfigs import HardwareSpec, L2Spec
 from simulator.arrays import Floats
 from simulator.units.systolic_array import completion_delay
 
@@ -59,7 +59,7 @@ def fetch_cycles(spec: HardwareSpec, line_bytes: int) -> float:
     return line_bytes / spec.dram.bytes_per_cycle + spec.dram.evict_cycles
 
 
-def entry_cycles(cache: CacheSpec, latency: Latency, fetch: float) -> Latency:
+def entry_cycles(cache: L2Spec, latency: Latency, fetch: float) -> Latency:
     """Return how long a miss occupies its entry: until its line has arrived and the entry is free again. [cycles]"""
     return latency + fetch + cache.mshr_release_cycles
 

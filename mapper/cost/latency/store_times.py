@@ -14,7 +14,7 @@ from mapper.cost.latency.memory_system import entry_cycles, fetch_cycles
 from mapper.mapspace.tiling import FULL, DimensionTiling
 from simulator.arrays import Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment
-from simulator.units.store import row_period
+from simulator.units.store import epilogue_cycles, row_period
 
 
 class Stored(IntEnum):
@@ -73,13 +73,18 @@ class StoreTimes:
         else:
             # A row of several blocks is read from the accumulator at a period of its own, measured for each width.
             widths = range(1, self._segment + 1)
-            periods = np.array([0.0, *(row_period(blocks, False, False, dma) for blocks in widths)], dtype=np.float64)
+            periods = np.array([0.0, *(self._row_period(blocks) for blocks in widths)], dtype=np.float64)
             groups, rest = self._n // self._segment, self._n % self._segment
             cycles = rows * (groups * periods[-1] + periods[rest])
         # Rows overlap with the acknowledgement of the command before: the slower of both paces the unit, not their sum.
         cycles = np.maximum(cycles, (self.mvouts(stored) - 1) * float(dma.store_command_cycles))
         slowest: Floats = np.maximum(cycles, np.maximum(self.memory(stored), self.entries(stored)))
         return slowest
+
+    def _row_period(self, blocks: int) -> float:
+        """Cycles of a row of int8 results: those of the store unit, or those of their activation's lanes."""
+        lanes = epilogue_cycles(blocks, self._problem.activation, self._spec)
+        return max(row_period(blocks, False, False, self._spec.dma), lanes)
 
     def memory(self, stored: Stored) -> Floats:
         """Cycles of the DRAM bus."""

@@ -14,7 +14,7 @@ from simulator.memory import cache_replay
 from simulator.memory.cache import CacheState, _victim
 from tests.simulator.memory.forms import FORMS, form_of
 
-SPEC = CacheSpec(capacity_bytes=4 * 2 * 64, ways=2, line_bytes=64, mshrs=4, hit_cycles=10)
+SPEC = CacheSpec(capacity_bytes=4 * 2 * 64, ways=2, line_bytes=64, hit_cycles=10)
 """Four sets of two ways."""
 
 
@@ -84,7 +84,7 @@ def test_victims_are_spread_over_all_ways(ways: int) -> None:
 
 def test_an_invalid_way_is_not_preferred() -> None:
     """Filling a set of eight empty ways with eight lines evicts some of them again: measured on the RTL."""
-    spec = CacheSpec(capacity_bytes=64 * 8 * 64, ways=8, line_bytes=64, mshrs=4, hit_cycles=10)
+    spec = CacheSpec(capacity_bytes=64 * 8 * 64, ways=8, line_bytes=64, hit_cycles=10)
     state = CacheState(spec, empty=True)
     lines, no = np.arange(64 * 8), np.zeros(64 * 8, dtype=bool)
     assert state.replay(lines, no, no).valid_ways.sum() > 0

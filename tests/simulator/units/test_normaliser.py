@@ -17,7 +17,7 @@ NORMALISED = [kernel for kernel in KERNELS if kernel.whole_rows]
 
 def test_every_statistic_has_its_time() -> None:
     assert IBERT.vector is not None
-    assert set(normaliser.times(IBERT.vector)) == set(Statistic)
+    assert set(normaliser.times(IBERT)) == set(Statistic)
 
 
 @pytest.mark.parametrize("kernel", NORMALISED, ids=lambda kernel: kernel.name)
@@ -45,3 +45,11 @@ def test_one_row_of_one_block_by_hand() -> None:
 def test_a_machine_without_the_unit() -> None:
     with pytest.raises(ValueError, match="gemmini has no normalisation unit"):
         readout_cycles(1, 1, kernel_named("softmax"), hwconfigs.load("gemmini"))
+
+
+def test_few_lanes_take_a_block_in_parts() -> None:
+    """A row of one block on 4 lanes instead of 16: of 30 cycles the two passes of 1 cycle each become 4."""
+    times = {"issued_command_cycles": 1, "slot_cycles": 0, "block_overhead_cycles": 1, "inverse_sum_cycles": 25}
+    spec = hwconfigs.override(IBERT, {"vector.lanes": 4, **{f"vector.{name}": value for name, value in times.items()}})
+    once = replace(kernel_named("softmax"), statistics=(Statistic.INVERSE_SUM,))
+    assert readout_cycles(1, 1, once, spec) == 36

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, islice
 
 from hwconfigs import HardwareSpec
-from simulator.bottleneck import bound_of_simulation
+from simulator.bottleneck import bound_of
 from simulator.checks.validate import check
 from simulator.clock import Clock
 from simulator.cycle_account import CycleAccount
@@ -129,7 +130,7 @@ def simulate(
     machine = Machine(spec, steps, traffic, spans=recorded if spans else None, exact=exact or spans)
     cycles = machine.run()
     units = {name: account.total(cycles) for name, account in machine.accounts.items()}
-    return Report(
+    report = Report(
         name=program.name,
         source="simulate",
         machine=spec.name,
@@ -138,10 +139,10 @@ def simulate(
         counts=_counts(steps, traffic),
         units=units,
         peak_macs_per_cycle=spec.array.rows * spec.array.cols,
-        bound=bound_of_simulation(units),
         memory_cycles=float(expected_memory_cycles(traffic.table, spec).sum()),
         spans=tuple(sorted(recorded, key=lambda span: (span.start, span.unit, span.end))),
     )
+    return replace(report, bound=bound_of(report))
 
 
 class Machine:

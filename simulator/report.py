@@ -99,7 +99,7 @@ class Report:
     units: Mapping[str, UnitTime]
     peak_macs_per_cycle: int
     bound: str = "compute"
-    """Which unit, by what it stands for, the time was lost to; see ``simulator.bottleneck``."""
+    """What takes most of the cycles, by the rule of ``simulator.bottleneck``."""
     energy_pj_by_action: Mapping[Action, float] = field(default_factory=dict)
     peak_bytes: Mapping[str, int] = field(default_factory=dict)
     by_op: tuple[Report, ...] = ()

@@ -17,6 +17,7 @@ from mapper.commands.progress import search_bar
 from mapper.commands.reporting import run_answer
 from mapper.commands.requests import MapRequest, map_request
 from mapper.reports.finalists import finalists_table
+from mapper.reports.quantities import quantity
 from mapper.reports.text import wrapped
 from mapper.search.mapping_result import MappingResult, SearchInterrupted
 from mapper.search.options import SearchProgress
@@ -69,5 +70,5 @@ def _interrupted(result: MappingResult) -> Answer:
     lines = [result.mapping.loop_nest(), "", *wrapped(result.statement)]
     if result.estimated is not None:
         _, cycles, energy_pj = result.estimated
-        lines.append(f"estimate: {cycles:,.0f} cycles, {energy_pj * 1e-6:,.2f} µJ; not simulated")
+        lines.append(f"estimate: {cycles:,.0f} cycles, {quantity(energy_pj * 1e-12, 'J')}; not simulated")
     return Answer("\n".join(lines), {"yaml": mapping_file(result.mapping)}, interrupted=True)

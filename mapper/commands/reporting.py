@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mapper.commands.answers import Answer, json_file, picture_file
 from mapper.reports import run_tables
-from mapper.reports.roofline import bottleneck_sentence
+from mapper.reports.roofline import closing_sentence
 from mapper.reports.run_json import run_dict
 from mapper.reports.text import wrapped
 
@@ -36,13 +36,13 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
             run_tables.run_table(simulation, result.estimate, graph.repeat, leads),
             *run_tables.note_lines(notes),
             "",
-            *([*run_tables.lost_lines(simulation), ""] if explained else []),
+            *([*run_tables.cause_lines(simulation), ""] if explained else []),
             *run_tables.time_lines(simulation),
             "",
             *run_tables.energy_lines(simulation),
             "",
             run_tables.total_line(simulation),
-            *wrapped(bottleneck_sentence(graph, spec, simulation)),
+            *wrapped(closing_sentence(graph, spec, simulation)),
         ]
     )
 

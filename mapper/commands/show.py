@@ -13,7 +13,8 @@ from hwconfigs import HardwareSpec
 from mapper.commands.machine import overrides
 from mapper.commands.problems import CommandError, nearest
 from mapper.mapping.mapping_file import read_mapping
-from mapper.reports.text import WIDTH, columns, size
+from mapper.reports.quantities import size
+from mapper.reports.text import WIDTH, columns
 from workloads import OpGraph
 from workloads.models import TransformerConfig
 

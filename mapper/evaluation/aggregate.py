@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mapper.graph.fusion_group import FusionGroup
+from simulator.bottleneck import bound_of
 from simulator.report import Action, Counts, Report, Span, UnitTime, total_units
 
 
@@ -34,18 +34,18 @@ def group_report(name: str, parts: Sequence[Part], repeat: int, peak_bytes: Mapp
     """
     first = parts[0].report
     units = total_units({unit: time * part.times for unit, time in part.report.units.items()} for part in parts)
-    return replace(
+    whole = replace(
         first,
         name=name,
         cycles=sum(part.report.cycles * part.times for part in parts),
         counts=sum((part.report.counts * part.times for part in parts), Counts()),
         units=units,
-        bound=_longest_bound(parts),
         energy_pj_by_action=_energy((part.report, part.times) for part in parts),
         peak_bytes=dict(peak_bytes),
         repeat=repeat,
         spans=_in_sequence(parts),
     )
+    return replace(whole, bound=bound_of(whole))
 
 
 def group_rows(group: FusionGroup, whole: Report) -> tuple[Report, ...]:
@@ -84,15 +84,8 @@ def model_report(name: str, operators: Sequence[Report], blocks: int) -> Report:
         if report.spans:
             spans.append(Span("operator", report.name, start, start + report.cycles))
         start += report.cycles
-    return replace(whole, by_op=tuple(replace(report, spans=()) for report in operators), spans=tuple(spans))
-
-
-def _longest_bound(parts: Iterable[Part]) -> str:
-    """Name the bound under which most cycles were spent."""
-    cycles: Counter[str] = Counter()
-    for part in parts:
-        cycles[part.report.bound] += part.report.cycles * part.times
-    return max(cycles, key=lambda bound: cycles[bound])
+    whole = replace(whole, by_op=tuple(replace(report, spans=()) for report in operators), spans=tuple(spans))
+    return replace(whole, bound=bound_of(whole))
 
 
 def _energy(parts: Iterable[tuple[Report, int]]) -> dict[Action, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mapper.reports.quantities import in_one_unit
 from mapper.reports.text import columns
 from mapper.search.finalists import Finalists
 
@@ -13,6 +14,7 @@ def finalists_table(final: Finalists) -> str:
     table: list[Sequence[str]] = [
         ("simulated", "tile [blocks]", "order", "memories", "estimate", "simulation", "diff.", "energy", "by estimate")
     ]
+    joules = in_one_unit([row.simulation.energy_pj * 1e-12 for row in final.rows], "J")
     for place, row in enumerate(final.rows, start=1):
         m, k, n = row.loop.tiles
         expected, simulated = row.estimate.cycles, row.simulation.cycles
@@ -25,7 +27,7 @@ def finalists_table(final: Finalists) -> str:
                 f"{expected:,}",
                 f"{simulated:,}",
                 f"{100 * (expected / simulated - 1):+.1f} %",
-                f"{row.simulation.energy_pj / 1e6:,.2f} uJ",
+                joules[place - 1],
                 f"{row.place}.",
             )
         )

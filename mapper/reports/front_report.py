@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwconfigs import HardwareSpec
 from mapper.mapping.loop_nest import LoopNest
+from mapper.reports.quantities import in_one_unit
 from mapper.reports.run_json import mapping_dict
 from mapper.reports.text import columns, wrapped
 from mapper.search.mapping_result import MappingResult
@@ -15,10 +16,12 @@ SCHEMA = "tilewright.front/1"
 def front_text(result: MappingResult, title: str, spec: HardwareSpec) -> str:
     """A line per mapping, fewest cycles first, and how the front was found."""
     rows: list[tuple[str, ...]] = [("cycles", "energy", "EDP", "outer tile", "outer loops", "two copies")]
-    clock_hz = spec.clock_mhz * 1e6
-    for mapping, cycles, energy_pj in result.front:
-        edp = f"{energy_pj * 1e-12 * cycles / clock_hz:.3e} J s"
-        rows.append((f"{cycles:,.0f}", f"{energy_pj * 1e-6:,.2f} µJ", edp, *_outline(mapping)))
+    joules = [energy_pj * 1e-12 for _, _, energy_pj in result.front]
+    seconds = [cycles / (spec.clock_mhz * 1e6) for _, cycles, _ in result.front]
+    energies = in_one_unit(joules, "J")
+    products = in_one_unit([energy * time for energy, time in zip(joules, seconds, strict=True)], "J s", 3)
+    for (mapping, cycles, _), energy, edp in zip(result.front, energies, products, strict=True):
+        rows.append((f"{cycles:,.0f}", energy, edp, *_outline(mapping)))
     count = f"{len(result.front)} mapping{'s' * (len(result.front) != 1)} that no other one beats in both"
     return "\n".join(
         [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
@@ -16,7 +16,8 @@ from mapper.nest.model.from_mapping import batch_of
 from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import TENSORS, NestProblem
 from mapper.nest.model.transfers import Kind
-from mapper.reports.text import columns, totals
+from mapper.reports.quantities import in_one_unit, percent, totals
+from mapper.reports.text import columns
 
 KINDS: tuple[Kind, ...] = ("read", "fill", "update")
 """Kinds of accesses. Reads feed the next inner copy or a drain, fills come from the outer copy, updates from the inner
@@ -101,10 +102,9 @@ def nest_text(report: NestReport) -> str:
     """Return the nest, the words moved per memory and tensor, energy by memory, cycles and EDP as text."""
     energy = report.energy_by_memory_pj
     total = report.energy_pj
-    unit = _unit(total)
     shares = [("energy", *energy, "total")]
-    shares.append(("", *(_joules(pj, unit) for pj in energy.values()), _joules(total, unit)))
-    shares.append(("", *(f"{pj / total:.1%}" if total else "-" for pj in energy.values()), "100.0%"))
+    shares.append(("", *_joules([*energy.values(), total])))
+    shares.append(("", *(percent(pj, total) for pj in energy.values()), "100.0%"))
     steps = int(report.counts.steps[0])
     costs = totals(report.latency_s, report.clock_mhz, total, report.edp_js)
     return "\n".join(
@@ -117,7 +117,7 @@ def nest_text(report: NestReport) -> str:
             "",
             f"{report.cycles:,} cycles: the array computes in {steps:,} of them, {_limit(report)}; utilisation "
             f"{float(report.counts.utilisation[0]):.1%}",
-            f"{costs} ({report.cycles * total:.6g} pJ cycles)",
+            costs,
         ]
     )
 
@@ -129,7 +129,9 @@ def _limit(report: NestReport) -> str:
 
 def _word_rows(report: NestReport) -> Iterator[tuple[str, ...]]:
     """Yield a heading and a row for each memory and tensor that has a copy there."""
-    unit = _unit(report.energy_pj)
+    counted = report.counts.accesses
+    *joules, _ = _joules([*(float(accesses.energy_pj[0]) for accesses in counted.values()), report.energy_pj])
+    priced = dict(zip(counted, joules, strict=True))
     yield ("words", "tensor", "tile", "copies", *(f"{kind}s" for kind in KINDS), "in use", "energy")
     for memory in report.hierarchy.memories:
         first = True
@@ -145,21 +147,14 @@ def _word_rows(report: NestReport) -> Iterator[tuple[str, ...]]:
                 tensor,
                 *(f"{int(column[0]):,}" for column in numbers),
                 share,
-                _joules(float(accesses.energy_pj[0]), unit),
+                priced[memory.name, tensor],
             )
             first = False
 
 
-def _unit(total_pj: float) -> tuple[float, str]:
-    """Return factor and unit in which a whole table is written: four digits before the point at most."""
-    for factor, unit in ((1e-9, "mJ"), (1e-6, "µJ"), (1e-3, "nJ")):
-        if total_pj * factor >= 10.0:
-            return factor, unit
-    return 1.0, "pJ"
-
-
-def _joules(pj: float, unit: tuple[float, str]) -> str:
-    return f"{pj * unit[0]:,.1f} {unit[1]}"
+def _joules(pj: Sequence[float]) -> list[str]:
+    """Write the energies of a table, the largest among them, with one unit."""
+    return in_one_unit([value * 1e-12 for value in pj], "J", 3)
 
 
 def hardware_loop_obstacles(nest: LoopNest, block: int) -> list[str]:

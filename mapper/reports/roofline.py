@@ -1,4 +1,4 @@
-"""Roofline of a model on a machine, the bottleneck of a run, and how far the run is from the roofline."""
+"""Roofline of a model on a machine, and how far a run is from it. What bounds the run, `simulator.bottleneck` says."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
 from mapper.graph.dram_layout import stored_bytes
+from mapper.reports.quantities import rate
+from simulator.bottleneck import (
+    BANDWIDTH,
+    COMPUTE,
+    LATENCY,
+    PADDING,
+    RAMPS,
+    cycles_by_cause,
+    largest,
+)
 from simulator.report import Report
-from simulator.units import ARRAY, UNITS
-from simulator.units.unit import Role
 from workloads import OpGraph
 
-NEAR = 0.4
-"""Share of the run from which the higher of the two least times counts as its bottleneck."""
+NAMED = 0.1
+"""Least share of a cause's cycles from which the closing sentence names an operator."""
 
-FEW_ROWS = 0.1
-"""Utilisation below which an array that is busy works on nearly empty steps."""
-
-WORKERS = tuple(dict.fromkeys(unit.bound for unit in UNITS if unit.role in (Role.CORE, Role.OPERATORS)))
-"""Bounds of the units that carry out operators of their own."""
-
-MOVERS = tuple(dict.fromkeys(unit.bound for unit in UNITS if unit.role is Role.DATA))
-"""Bounds of the units that move data."""
+MEANINGS = {
+    COMPUTE: "the array steps at its full rate for {share} of the cycles",
+    PADDING: "array steps of few rows, ragged blocks or transposed weights take {share} of the cycles",
+    BANDWIDTH: "waiting for loads takes {share} of the cycles, mostly while data move",
+    LATENCY: "waiting for loads takes {share} of the cycles, mostly while no data move (memory latency, request slots)",
+    RAMPS: "filling and draining the machine takes {share} of the cycles",
+}
+"""What the closing sentence says of a bound; of a unit's bound that it takes the cycles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,53 +62,35 @@ def cycles_by_bound(report: Report) -> dict[str, int]:
     return dict(sorted(cycles.items(), key=lambda item: (-item[1], item[0])))
 
 
-def bottleneck(roof: Roofline, report: Report) -> str:
-    """Return what limits the whole run: ``"memory"``, ``"compute"``, or one of ``WORKERS``.
-
-    A worker if operators bound by it take more than half of the cycles. Otherwise the higher of the least times names
-    the bottleneck if the run comes near it, and the simulated bounds name it if not.
-    """
-    cycles = cycles_by_bound(report)
-    for worker in WORKERS:
-        if 2 * cycles.get(worker, 0) > sum(cycles.values()):
-            return worker
-    if max(roof.dram_cycles, roof.array_cycles) >= NEAR * report.cycles:
-        return "memory" if roof.dram_cycles > roof.array_cycles else "compute"
-    moving = sum(cycles.get(bound, 0) for bound in MOVERS)
-    return "memory" if moving > cycles.get(ARRAY.bound, 0) else "compute"
+def closing_sentence(graph: OpGraph, spec: HardwareSpec, report: Report) -> str:
+    """Say what bounds the model, where it does so most, the least times, and how far the run is from the higher one."""
+    causes = cycles_by_cause(report)
+    cause = largest(causes)
+    meaning = MEANINGS.get(report.bound, f"{cause} takes {{share}} of the cycles")
+    meaning = meaning.format(share=f"{causes[cause] / max(1, report.cycles):.0%}")
+    name = f"bound by {report.bound}" if " " in report.bound or report.bound == PADDING else f"{report.bound}-bound"
+    return f"{name}: {meaning}{_mostly_in(cause, report)}.{_floors(roofline(graph, spec), spec, report)}"
 
 
-def bottleneck_sentence(graph: OpGraph, spec: HardwareSpec, report: Report) -> str:
-    """Say what bounds the model, the least times, and how far the run is from the higher of them."""
-    roof = roofline(graph, spec)
-    kind = bottleneck(roof, report)
-    if kind in WORKERS:
-        return _bound_by_worker(kind, report)
-    memory = f"{roof.dram_cycles:,} cycles"
-    port = f"({spec.dram.bytes_per_cycle:g} B/cycle)"
-    array = f"{roof.array_cycles:,} cycles of a full array ({spec.array.rows * spec.array.cols} MACs/cycle)"
-    times = f"the run takes {report.cycles / max(roof.dram_cycles, roof.array_cycles, 1):.2f} times that"
-    if roof.dram_cycles > roof.array_cycles:
-        verdict = "memory-bound" if kind == "memory" else f"bound by {_steps(report)}, not by memory"
-        reading = f"reading every weight and KV byte once takes at least {memory} {port}"
-        return f"{verdict}: {reading}, more than the {array}; {times} floor."
-    if kind == "memory":
-        verdict = f"bound by loads and stores, not by their volume (at least {memory} {port})"
-    else:
-        verdict = "compute-bound" if report.utilisation >= FEW_ROWS else f"bound by {_steps(report)}"
-    distance = f"; {times}" if roof.array_cycles else ""
-    return f"{verdict}: the matrix products need at least {array}{distance}."
+def _mostly_in(cause: str, report: Report) -> str:
+    """Name the operators in which most cycles of a cause are spent; of a single one nothing needs to be said."""
+    cycles = {part.name: cycles_by_cause(part)[cause] for part in report.by_op}
+    names = [name for name in cycles if cycles[name] >= NAMED * sum(cycles.values()) > 0]
+    names = sorted(names, key=lambda name: -cycles[name])[:3]
+    return f", most of all in {', '.join(names)}" if names and len(report.by_op) > 1 else ""
 
 
-def _bound_by_worker(worker: str, report: Report) -> str:
-    cycles = cycles_by_bound(report)
-    share = cycles[worker] / sum(cycles.values())
-    bound = sorted((part for part in report.by_op if part.bound == worker), key=lambda part: -part.cycles)
-    names = ", ".join(part.name for part in bound[:3])
-    return f"{worker}-bound: operators limited by it take {share:.0%} of the cycles, most of all {names}."
-
-
-def _steps(report: Report) -> str:
-    """Name what the array does with its time."""
-    few = " of few rows" if report.utilisation < FEW_ROWS else ""
-    return f"array steps{few} (utilisation {report.utilisation:.1%})"
+def _floors(roof: Roofline, spec: HardwareSpec, report: Report) -> str:
+    """Tell the least times of products and memory, and how often the higher fits into the run."""
+    floors = []
+    if roof.array_cycles:
+        peak = spec.array.rows * spec.array.cols
+        floors.append((roof.array_cycles, f"cycles of a full array ({peak} MACs/cycle)"))
+    if roof.dram_cycles:
+        port = rate(spec.dram.bytes_per_cycle, spec.clock_mhz)
+        floors.append((roof.dram_cycles, f"cycles of the DRAM ({port}) for every weight and KV byte once"))
+    if not floors:
+        return ""
+    told = " and ".join(f"{cycles:,} {what}" for cycles, what in sorted(floors, reverse=True))
+    most = "the higher of them" if len(floors) > 1 else "that"
+    return f" It needs at least {told}; it takes {report.cycles / max(floors)[0]:.2f} times {most}."

@@ -13,10 +13,11 @@ from mapper.graph.fusion_group import FusionGroup
 from mapper.graph.placement import Unit
 from mapper.mapping.loop_nest import LoopNest
 from mapper.reports.finalists import finalists_dict
-from mapper.reports.roofline import bottleneck, cycles_by_bound, roofline
+from mapper.reports.roofline import cycles_by_bound, roofline
 from mapper.result import RunResult
 from mapper.search.mapping_result import MappingResult
 from mapper.version import __version__
+from simulator.bottleneck import cycles_by_cause, load_cycles
 from simulator.report import Action, Report
 
 SCHEMA = "tilewright.report/1"
@@ -39,7 +40,7 @@ def run_dict(result: RunResult) -> dict[str, object]:
         },
         "machine": spec.model_dump(mode="json", exclude={"sources"}) | {"fingerprint": spec.fingerprint},
         "limit": {
-            "kind": bottleneck(roof, result.simulation),
+            "kind": result.simulation.bound,
             "block_cycles_by_bound": cycles_by_bound(result.simulation),
             "dram_floor_cycles": roof.dram_cycles,
             "array_floor_cycles": roof.array_cycles,
@@ -68,6 +69,8 @@ def report_dict(report: Report) -> dict[str, object]:
         "dram_bytes": report.dram_bytes,
         "intensity_ops_per_byte": report.intensity if math.isfinite(report.intensity) else None,
         "bound": report.bound,
+        "cycles_by_cause": cycles_by_cause(report),
+        "load_cycles": load_cycles(report),
         "peak_bytes": dict(sorted(report.peak_bytes.items())),
         "counts": _nested(report.counts),
         "energy_pj_by_action": _nested(report.energy_pj_by_action),

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mapper.reports.cycle_breakdown import CAUSES, explain
-from mapper.reports.text import columns, energy, percent, size, totals
+from mapper.reports.quantities import energy, percent, size, totals
+from mapper.reports.text import columns
+from simulator.bottleneck import BANDWIDTH, CAUSES, LATENCY, LOADS, cycles_by_cause, load_cycles
 from simulator.report import Report
 from simulator.views.plots import energy_by_unit
 
 _HEADINGS = (
     "operator", "x", "cycles", "share", "util.", "DRAM", "energy", "bound by", "estimate", "diff.",
 )  # fmt: skip
-_SHORT = {
-    "load latency": "latency",
-    "DRAM bandwidth": "DRAM bus",
-    "request slots": "slots",
-    "bank conflict": "banks",
-    "fill and drain": "fill, drain",
-}  # fmt: skip
+_SHORT = {"fill and drain": "fill, drain"}
 """Names of causes where a column must be narrow."""
+
+_OF_LOADS = {BANDWIDTH: "= bandwidth", LATENCY: "+ latency"}
+"""Columns behind that of the loads, which they divide."""
 
 
 def run_table(simulation: Report, estimate: Report, blocks: int, leads: Mapping[str, str] | None = None) -> str:
@@ -46,15 +44,28 @@ def finished_table(parts: Sequence[Report]) -> str:
     return "\n".join(columns([_HEADINGS[:8], *rows], rules=(1,), right=range(1, 7)))
 
 
-def lost_lines(simulation: Report) -> list[str]:
-    """Return the cycles of each operator by cause; a row adds up to its operator, the last to the run."""
-    rows = [(part.name, explain(part), part.cycles) for part in simulation.by_op if part.cycles]
-    total = {cause: sum(lost[cause] for _, lost, _ in rows) for cause in CAUSES}
-    rows.append(("total", total, sum(cycles for _, _, cycles in rows)))
+def cause_lines(simulation: Report) -> list[str]:
+    """Return the cycles of each operator by cause; a row adds up to its operator, the last to the run.
+
+    The two columns behind that of the loads divide it. The largest cause of a row bounds its operator.
+    """
+    total = cycles_by_cause(simulation)
     causes = [cause for cause in CAUSES if total[cause]]
-    table = [(name, *(percent(lost[cause], cycles) for cause in causes)) for name, lost, cycles in rows]
-    headings = ("lost to", *(_SHORT.get(cause, cause) for cause in causes))
-    return columns([headings, *table], rules=(1, len(table)), right=range(1, len(causes) + 1))
+    headings = ["cycles by cause"]
+    for cause in causes:
+        headings += [_SHORT.get(cause, cause), *(_OF_LOADS.values() if cause == LOADS else ())]
+    rows = [_cause_row(part.name, part, causes) for part in simulation.by_op if part.cycles]
+    rows.append(_cause_row("total", simulation, causes))
+    return columns([headings, *rows], rules=(1, len(rows)), right=range(1, len(headings)))
+
+
+def _cause_row(name: str, part: Report, causes: Sequence[str]) -> list[str]:
+    cycles, loads = cycles_by_cause(part), load_cycles(part)
+    cells = [name]
+    for cause in causes:
+        divided = [loads[share] for share in _OF_LOADS] if cause == LOADS else []
+        cells += [percent(number, part.cycles) for number in (cycles[cause], *divided)]
+    return cells
 
 
 def energy_lines(report: Report) -> list[str]:

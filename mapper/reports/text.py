@@ -1,4 +1,4 @@
-"""Plain text: aligned columns, wrapped sentences, and quantities in units for people."""
+"""Plain text: aligned columns and wrapped sentences."""
 
 from __future__ import annotations
 
@@ -32,37 +32,6 @@ def columns(
         ]
         lines.append("  ".join(cells).rstrip())
     return lines
-
-
-def size(count: float) -> str:
-    """Return bytes for people: ``1.5 MiB``."""
-    return _scaled(count, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
-
-
-def energy(pj: float) -> str:
-    """Return energy for people: ``3.2 µJ``."""
-    return _scaled(pj, 1000, ("pJ", "nJ", "µJ", "mJ", "J", "kJ"))
-
-
-def percent(part: float, whole: float) -> str:
-    """Return ``part`` of ``whole`` in percent; ``-`` of nothing."""
-    return f"{100 * part / whole:.1f}%" if whole else "-"
-
-
-def totals(latency_s: float, clock_mhz: float, energy_pj: float, edp_js: float) -> str:
-    """Return latency, energy and their product in one line."""
-    return (
-        f"latency {latency_s * 1e3:.4g} ms at {clock_mhz:g} MHz, energy {energy_pj * 1e-9:.4g} mJ, EDP {edp_js:.4g} J s"
-    )
-
-
-def _scaled(value: float, step: int, units: Sequence[str]) -> str:
-    for unit in units[:-1]:
-        # 999.95 would round to a fourth digit, so the next unit starts a little below the step.
-        if value < step - 0.05:
-            return f"{value:.0f} {unit}" if unit == units[0] else f"{value:.1f} {unit}"
-        value /= step
-    return f"{value:.1f} {units[-1]}"
 
 
 def wrapped(text: str) -> list[str]:

@@ -113,7 +113,7 @@ class UnitConformance:
         causes = [stall.cause for stall in unit.stalls]
         assert len(causes) == len(set(causes))
         assert all(stall.meaning for stall in unit.stalls)
-        assert all(stall.charged_to in BY_NAME for stall in unit.stalls if stall.charged_to)
+        assert all(bool(stall.shown_as) == (unit is ARRAY) for stall in unit.stalls)
 
     def test_works_longer_on_larger_programs(
         self, unit: type[Unit], machine: HardwareSpec, program: ProgramOfSize

@@ -33,10 +33,10 @@ class Loaded(NamedTuple):
     """When its last beat arrives [cycles]."""
     busy: int
     """Data-bus cycles used."""
-    held_by_bus: int
-    """Cycles by which its requests were held up by the DRAM bus."""
+    queued: int
+    """Cycles in which the DRAM bus is taken for its lines, beyond those in which their beats are passed on."""
     held_by_slots: int
-    """Cycles by which they were held up by request slots and miss entries."""
+    """Cycles by which its requests were held up by request slots and miss entries."""
     log: RowLog
     """The rows written, for bank conflicts."""
 
@@ -45,7 +45,7 @@ class MemoryPath:
     """Shared resources of the memory system and the times at which they are free again [cycles]."""
 
     def __init__(self, spec: HardwareSpec) -> None:
-        self._dma = spec.dma
+        self._spec, self._dma = spec, spec.dma
         self._limits = limits_of(spec)
         self._ports = idle_ports(spec, self._limits)
         self._log = np.empty((2, 64), dtype=np.int64)
@@ -74,7 +74,7 @@ class MemoryPath:
             return Loaded(start, 0, 0, 0, self._log[:, :0])
         if high - low > self._log.shape[1]:
             self._log = np.empty((2, 2 * (high - low)), dtype=np.int64)
-        last, busy, by_bus, by_slots = recurrences.read(
+        last, busy, fetched, by_slots = recurrences.read(
             self._limits,
             self._ports,
             traffic.table,
@@ -85,7 +85,14 @@ class MemoryPath:
             traffic.hits_only[command],
             self._log,
         )
-        return Loaded(int(last), int(busy), int(by_bus), int(by_slots), self._log[:, : high - low])
+        queued = self._queued(int(busy), int(fetched))
+        return Loaded(int(last), int(busy), queued, int(by_slots), self._log[:, : high - low])
+
+    def _queued(self, busy: int, fetched: int) -> int:
+        """Return the DRAM bus cycles of a command beyond the data beats under them, evictions of full sets included."""
+        dram, transfer = self._spec.dram, self._spec.line_bytes / self._spec.dram.bytes_per_cycle
+        passed_on = min(float(busy), fetched * dram.bytes_per_cycle / self._dma.bus_bytes_per_cycle)
+        return max(0, round(fetched * (1.0 + dram.evict_cycles / transfer) - passed_on))
 
     def write(self, start: int, traffic: CommandTraffic, command: int, duration: int) -> int:
         """Handle all writes of one mvout whose data leave between ``start`` and ``start + duration``.

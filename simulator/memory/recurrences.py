@@ -229,18 +229,18 @@ def read(
 
     Returns
     -------
-    When the last beat arrives, the data-bus cycles used, and by how many cycles the DRAM bus, and slots and miss
-    entries, held requests up. [cycles]
+    When the last beat arrives, the cycles of the data bus and of the DRAM bus that were used, and by how many cycles
+    slots and miss entries held requests up. [cycles]
     """
     cycles = ports.cycles
-    request, by_bus, by_slots = max(cycles[NEXT_REQUEST], start), cycles[HELD_BY_BUS], cycles[HELD_BY_SLOTS]
+    request, by_slots, fetched = max(cycles[NEXT_REQUEST], start), cycles[HELD_BY_SLOTS], ports.dram[DRAM_BUSY]
     # With neither a miss nor a line under way nothing but bus and slots can hold a request up.
     if hits_only and limits.hit and arrived(ports, request):
         last, total = read_hits(limits, ports, table, low, high, request, per_row, log)
     else:
         last, total = read_mixed(limits, ports, table, low, high, request, per_row, log)
         sort_by_time(log, high - low)
-    return last, total, cycles[HELD_BY_BUS] - by_bus, cycles[HELD_BY_SLOTS] - by_slots
+    return last, total, math.ceil(ports.dram[DRAM_BUSY] - fetched), cycles[HELD_BY_SLOTS] - by_slots
 
 
 def sort_by_time(log: Ints, count: int) -> None:

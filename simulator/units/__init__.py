@@ -33,9 +33,6 @@ BY_NAME: Mapping[str, type[Unit]] = MappingProxyType({unit.name: unit for unit i
 ARRAY: type[Unit] = next(unit for unit in UNITS if unit.role is Role.ARRAY)
 """The unit whose time reports divide."""
 
-BOUNDS: tuple[str, ...] = tuple(dict.fromkeys(unit.bound for unit in sorted(UNITS, key=lambda unit: unit.role)))
-"""What can bound an operator; of two that take equally long, a report names the first."""
-
 
 def readout_unit(kernel: str, spec: HardwareSpec) -> type[ReadoutUnit] | None:
     """Return the unit of a machine that reads out the results of ``kernel``; None if the store controller does."""

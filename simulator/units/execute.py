@@ -77,19 +77,13 @@ class ExecuteController(Controller):
     bound = "compute"
     role = Role.ARRAY
     stalls = (
-        Stall("load", "an operand of the pair has not arrived", charged_to="load"),
-        Stall(
-            "bank conflict", "DMA writes take the scratchpad bank that is read", charged_to="load",
-            shown_as="bank conflict",
-        ),
-        Stall(
-            "exposed preload", "weights that came too late to be preloaded under a step", charged_to="load",
-            shown_as="array fill",
-        ),
+        Stall("load", "an operand of the pair has not arrived", shown_as="load"),
+        Stall("bank conflict", "DMA writes take the scratchpad bank that is read", shown_as="load"),
+        Stall("exposed preload", "weights that came too late to be preloaded under a step", shown_as="array fill"),
         Stall("result", "the pair reads a result that is still in the array", shown_as="array fill"),
-        Stall("store", "a mvout still reads the rows that the result overwrites", charged_to="store", shown_as="store"),
-        Stall("issue", "the core has not issued the command yet", charged_to="host", shown_as="issue"),
-    )  # fmt: skip
+        Stall("store", "a mvout still reads the rows that the result overwrites", shown_as="store"),
+        Stall("issue", "the core has not issued the command yet", shown_as="host"),
+    )
     actions = (
         ("array", "mac"), ("array", "weight_load"), ("scratchpad", "read_row"), ("scratchpad", "write_row"),
         ("accumulator", "write_row"), ("accumulator", "read_row"),

@@ -32,11 +32,14 @@ class LoadController(Controller):
     bound = "load"
     role = Role.DATA
     stalls = (
-        Stall("load latency", "no data arrive: latency of the memory", counts_as_work=True),
-        Stall("DRAM bandwidth", "requests queue for the DRAM bus", counts_as_work=True),
-        Stall("request slots", "no request slot, or no miss entry of the L2, is free", counts_as_work=True),
+        Stall("load latency", "no data arrive: latency of the memory", counts_as_work=True, is_latency=True),
+        Stall("DRAM bandwidth", "the DRAM bus moves the lines that are waited for", counts_as_work=True),
+        Stall(
+            "request slots", "no request slot, or no miss entry of the L2, is free", counts_as_work=True,
+            is_latency=True,
+        ),
         Stall("operands in use", "the rows that an mvin overwrites are still read"),
-    )
+    )  # fmt: skip
     actions = (
         ("dma", "read_request"), ("dma", "read_beat"), ("scratchpad", "write_row"), ("accumulator", "write_row"),
         ("accumulator", "read_row"),
@@ -79,7 +82,7 @@ class LoadController(Controller):
         rows = int(loads.rows[index])
         to_accumulator = loads.to_accumulator[index]
         scale = round(dma.scale_cycles_per_row) if loads.scaled[index] else 1
-        last, busy, by_bus, by_slots, log = self._path.read(now, work.load_traffic, index, scale)
+        last, busy, queued, by_slots, log = self._path.read(now, work.load_traffic, index, scale)
         completed = last + (dma.accumulator_completion_cycles if to_accumulator else dma.completion_cycles)
         end = completed
         if loads.stride[index] == 0 and rows > 1:
@@ -90,16 +93,16 @@ class LoadController(Controller):
         self._state.free = now + max(rows, dma.handover_cycles)
         release = dma.accumulator_release_cycles if to_accumulator else dma.release_cycles
         self._state.done.append(end if release is None else last + release + end - completed)
-        self._book(now, end, busy, by_bus, by_slots)
+        self._book(now, end, busy, queued, by_slots)
         # The next command takes the entry as a dependent one starts: it is cleared, filled, issued.
         self._state.entries.append(end + self._spec.front_end.load_to_use_cycles)
         work.loaded.append(end)
 
-    def _book(self, start: int, end: int, busy: int, bus: int, slots: int) -> None:
+    def _book(self, start: int, end: int, busy: int, queued: int, slots: int) -> None:
         """Book one mvin: time in flight that no data beats cover is a wait for the memory.
 
-        What held requests up, the DRAM bus or slots and miss entries, divides that wait; the rest is latency. A full
-        bus also keeps slots taken, so the bus comes first.
+        As long as the DRAM bus is taken for its lines, that wait is one for the bus, which also keeps slots taken. Then
+        come slots and miss entries that held requests up; the rest is latency.
         """
         account, state = self.account, self._state
         covered = max(0, end - max(start, state.covered))
@@ -107,7 +110,7 @@ class LoadController(Controller):
         used = min(busy, covered)
         account.busy += used
         waited = covered - used
-        by_bus = min(waited, bus)
+        by_bus = min(waited, queued)
         by_slots = min(waited - by_bus, slots)
         account.stall("DRAM bandwidth", by_bus)
         account.stall("request slots", by_slots)

@@ -99,7 +99,7 @@ class StoreController(Controller):
     stalls = (
         Stall("results", "the rows to be stored are not written yet"),
         Stall("accumulator busy", "the array accumulates into the bank that is read"),
-        Stall("memory", "writes leave more slowly than rows are read"),
+        Stall("memory", "writes leave more slowly than rows are read", counts_as_work=True),
     )
     actions: ClassVar[tuple[Action, ...]] = (
         ("dma", "write_request"), ("dma", "write_beat"), ("scratchpad", "read_row"), ("accumulator", "read_row"),

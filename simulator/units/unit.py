@@ -65,10 +65,10 @@ class Stall:
     meaning: str
     counts_as_work: bool = False
     """A wait for the memory on behalf of the unit's own commands, hence part of what it takes when it bounds a run."""
-    charged_to: str = ""
-    """Role ARRAY: the unit whose lateness this is; empty: nobody's."""
+    is_latency: bool = False
+    """Role DATA: no data move meanwhile; otherwise they queue."""
     shown_as: str = ""
-    """Role ARRAY: column of the cycle breakdown; empty: divided among that unit's stalls that count as work."""
+    """Role ARRAY: cause that the cycle breakdown counts it as; the ``bound`` of the unit that is late, if one is."""
 
 
 class Unit(ABC):

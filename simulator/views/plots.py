@@ -11,8 +11,9 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from simulator.bottleneck import BANDWIDTH, BOUNDS, COMPUTE, LATENCY, PADDING, RAMPS
 from simulator.report import Report
-from simulator.units import BOUNDS, UNIT_NAMES
+from simulator.units import UNIT_NAMES
 from simulator.units.host import Host
 
 if TYPE_CHECKING:
@@ -20,16 +21,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ACCELERATOR = ("#4477aa", "#ee6677", "#ccbb44", "#aa3377", "#228833", "#66ccee", "#ee7733")
-BOUND_COLOURS = dict(zip(BOUNDS, cycle(_ACCELERATOR), strict=False)) | {Host.bound: "#222222"}
+BOUND_COLOURS = {
+    COMPUTE: "#4477aa", PADDING: "#77aadd", BANDWIDTH: "#ee6677", LATENCY: "#ee7733", "store": "#ccbb44",
+    "normaliser": "#aa3377", Host.bound: "#222222", "array fill": "#332288", RAMPS: "#777777",
+}  # fmt: skip
+BOUND_COLOURS |= zip([bound for bound in BOUNDS if bound not in BOUND_COLOURS], cycle(("#117733", "#882255")))
 ENERGY_COLOURS = {
     "array": "#4477aa", "scratchpad": "#66ccee", "accumulator": "#228833", "dma": "#bbbbbb", "l2": "#44bb99",
     "llc": "#999933", "dram": "#ee6677", "vector": "#aa3377", "requantise": "#aa3377", "host": "#222222",
 }  # fmt: skip
 """Tol's bright scheme and two of his others: distinct for colour-blind readers, and the same in every figure.
 
-What bounds an operator has the colour of the energy it goes with: compute of the array, load of the DRAM, normaliser
-of the vector unit, host of the host.
+What bounds an operator has the colour of the energy it goes with: compute of the array, bandwidth of the DRAM,
+normaliser of the vector unit, host of the host.
 """
 OTHER_COLOUR = "#dddddd"
 

@@ -15,8 +15,8 @@ import json
 import hwconfigs
 from mapper.cost.energy import priced
 from mapper.cost.estimate_commands import estimate_commands
-from mapper.reports.cycle_breakdown import explain
 from mapper.testing.units import readouts
+from simulator.bottleneck import cycles_by_cause
 from simulator.machine import simulate
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
@@ -36,7 +36,7 @@ print(json.dumps({
     "reads": [each.counts["accumulator", "read_row"] for each in (report, estimate)],
     "same books": report.counts == estimate.counts,
     "threads": [event["args"]["name"] for event in trace_events(report) if event["name"] == "thread_name"],
-    "breakdown": explain(report),
+    "breakdown": cycles_by_cause(report),
     "bounds": list(BOUND_COLOURS),
 }))
 """
@@ -72,7 +72,7 @@ def test_one_file_and_its_place_in_the_table(unit: tuple[Block, ...], packages: 
     assert {"online_softmax", "normaliser"} < set(after["threads"])
     assert after["breakdown"]["online_softmax"] > 0
     assert sum(after["breakdown"].values()) == after["cycles"]
-    assert after["bounds"] == ["compute", "load", "store", "online_softmax", "normaliser", "host"]
+    assert set(after["bounds"]) > {"compute", "bandwidth", "online_softmax", "normaliser", "host"}
 
     packages.add(suite)
     assert " passed" in packages.run("-m", "pytest", "-q", "-p", "no:cacheprovider", suite.path)

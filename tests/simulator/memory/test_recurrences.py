@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -80,11 +81,11 @@ def test_equals_the_plain_model(
             )
         else:
             hits_only = not any(request[3] for request in masked)
-            held = plain.held_by_bus, plain.held_by_slots
+            before = plain.dram_busy, plain.held_by_slots
             outcome = module.read(limits, ports, table, 0, len(masked), now, per_row, hits_only, log)
             rows = sorted(zip(*log[:, : len(masked)].tolist(), strict=True))
             assert (*outcome[:2], rows) == plain.read(now, masked, per_row)
-            assert outcome[2:] == (plain.held_by_bus - held[0], plain.held_by_slots - held[1])
+            assert outcome[2:] == (math.ceil(plain.dram_busy - before[0]), plain.held_by_slots - before[1])
             assert (np.diff(log[0, : len(masked)]) >= 0).all()
         assert list(ports.cycles[:5]) == [
             plain.next_request,

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from simulator.bottleneck import BOUNDS
 from simulator.report import Counts, Report, Span, UnitTime
 from simulator.views.plots import BOUND_COLOURS, ENERGY_COLOURS, breakdown, draw_breakdown, draw_timeline, timeline
 
@@ -73,11 +74,12 @@ def test_title_says_that_it_is_one_block(report: Report) -> None:
 
 
 def test_bounds_have_the_colours_of_their_energy() -> None:
-    for bound, unit in {"compute": "array", "load": "dram", "normaliser": "vector", "host": "host"}.items():
+    for bound, unit in {"compute": "array", "bandwidth": "dram", "normaliser": "vector", "host": "host"}.items():
         assert BOUND_COLOURS[bound] == ENERGY_COLOURS[unit]
     others = set(ENERGY_COLOURS) - {"array", "dram", "vector", "requantise", "host"}
     assert {ENERGY_COLOURS[unit] for unit in others}.isdisjoint(BOUND_COLOURS.values())
-    assert len(set(BOUND_COLOURS.values())) == 5
+    assert len(set(BOUND_COLOURS.values())) == len(BOUNDS)
+    assert set(BOUND_COLOURS) == set(BOUNDS)
 
 
 @pytest.mark.parametrize(("cycles", "unit", "end"), [(4_999_999, "µs", 9999.998), (5_000_000, "ms", 10.0)])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapper.commands.answers import Answer, json_file, picture_file
 from mapper.reports import run_tables
+from mapper.reports.host_constants import constants_sentence, host_constants, unused_kernels
 from mapper.reports.roofline import closing_sentence
 from mapper.reports.run_json import run_dict
 from mapper.reports.text import wrapped
@@ -28,12 +30,14 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
     many = "" if len(graph.operators) == 1 else f"{graph.repeat} x {len(graph.operators)} operators, "
     leads = {op.name: group.name for group in result.groups for op in group.epilogue}
     notes = {group.name: group.note for group in result.groups}
+    constants = host_constants(result)
     return "\n".join(
         [
             *wrapped(f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs"),
             *position_lines(graph),
+            *(line for remark in unused_kernels(graph, spec) for line in wrapped(remark)),
             "",
-            run_tables.run_table(simulation, result.estimate, graph.repeat, leads),
+            run_tables.run_table(simulation, result.estimate, graph.repeat, leads, constants.marks),
             *run_tables.note_lines(notes),
             "",
             *([*run_tables.cause_lines(simulation), ""] if explained else []),
@@ -43,6 +47,7 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
             "",
             run_tables.total_line(simulation),
             *wrapped(closing_sentence(graph, spec, simulation)),
+            *wrapped(constants_sentence(constants, spec.name)),
         ]
     )
 
@@ -77,4 +82,6 @@ def _write_trace(result: RunResult, path: Path, ending: str) -> None:
 def _breakdown(result: RunResult) -> Figure:
     from simulator.views.plots import breakdown, draw_breakdown
 
-    return draw_breakdown(breakdown(result.simulation, result.estimate))
+    marks = host_constants(result).marks
+    estimated = tuple(part for part in result.estimate.by_op if part.name not in marks)
+    return draw_breakdown(breakdown(result.simulation, replace(result.estimate, by_op=estimated)))

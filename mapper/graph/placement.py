@@ -37,13 +37,13 @@ def assign(op: Operator, spec: HardwareSpec) -> Assignment:
         return Assignment("array", _matmul_note(op))
     kernel = kernel_named(op.kind)
     if not spec.evaluates(kernel):
-        unused = f"no command of the hardware loop runs {kernel.name} on the unit" if spec.lists(kernel) else ""
-        return _on_host(op, spec, unused)
+        unused = f"no command of the hardware loop runs {kernel.name} on the unit"
+        return _on_host(op, spec, unused if spec.lists(kernel) else "no unit of this machine runs it")
     if Site.NORMALISER in kernel.sites:
         return _row_wise(op, spec)
     if Site.ACCUMULATOR not in kernel.sites:
-        return _on_host(op, spec, "runs only in the stores of the operator before it")
-    return Assignment("accumulator") if _fits_widths(op) else _on_host(op, spec, "int8 or int32 only")
+        return _on_host(op, spec, "the accelerator runs it only in the stores of the operator before it")
+    return Assignment("accumulator") if _fits_widths(op) else _on_host(op, spec, "the units take int8 or int32 only")
 
 
 def _matmul_note(op: Operator) -> str:
@@ -58,15 +58,15 @@ def _row_wise(op: Operator, spec: HardwareSpec) -> Assignment:
         return _on_host(op, spec, "the unit takes int8 or int32 and gives int8")
     if rows_per_tile(op.dims["cols"], spec) < 1:
         bound = spec.accumulator.rows // 2 * spec.array.cols
-        return _on_host(op, spec, f"a row of {op.dims['cols']} > {bound} elements, half of the accumulator")
+        row = f"a row has {op.dims['cols']:,} elements, and half of the accumulator holds {bound:,}"
+        return _on_host(op, spec, f"{row}; the unit takes whole rows")
     return Assignment("normaliser")
 
 
 def _on_host(op: Operator, spec: HardwareSpec, why: str) -> Assignment:
-    """Assign an operator to the host; the note says why to no faster unit, and whether its cost is a default."""
+    """Assign an operator to the host; the note says so, why to no faster unit, and whether its cost is a default."""
     unnamed = f"{spec.name} names no host.kernel_cycles.{op.kind}: {UNNAMED_HOST_CYCLES:g} per element, an estimate"
-    notes = (why, "" if spec.host.names(op.kind) else unnamed)
-    return Assignment("host", "; ".join(note for note in notes if note))
+    return Assignment("host", f"on the host: {why}" + ("" if spec.host.names(op.kind) else f"; {unnamed}"))
 
 
 def _fits_widths(op: Operator) -> bool:

@@ -13,6 +13,7 @@ from mapper.graph.fusion_group import FusionGroup
 from mapper.graph.placement import Unit
 from mapper.mapping.loop_nest import LoopNest
 from mapper.reports.finalists import finalists_dict
+from mapper.reports.host_constants import ESTIMATED, GIVEN, HostConstants, host_constants
 from mapper.reports.roofline import cycles_by_bound, roofline
 from mapper.result import RunResult
 from mapper.search.mapping_result import MappingResult
@@ -45,6 +46,7 @@ def run_dict(result: RunResult) -> dict[str, object]:
             "dram_floor_cycles": roof.dram_cycles,
             "array_floor_cycles": roof.array_cycles,
         },
+        "host_constants": _constants_dict(host_constants(result)),
         "groups": [_group_dict(group) for group in result.groups],
         "placements": _placements_dict(result),
         "mappings": {name: mapping_dict(mapping) for name, mapping in result.mappings.items()},
@@ -113,6 +115,16 @@ PLACES: dict[Unit, str] = {"array": "array", "normaliser": "unit", "accumulator"
 def _group_dict(group: FusionGroup) -> dict[str, object]:
     note = {"note": group.note} if group.note else {}
     return {"name": group.name, "operators": [op.name for op in group.operators], "unit": group.unit, **note}
+
+
+def _constants_dict(constants: HostConstants) -> dict[str, object]:
+    """Return which operators take constants of the machine file, and how much of the run they are."""
+    return {
+        "share_of_cycles": constants.share,
+        "estimated_block_cycles": constants.cycles[ESTIMATED],
+        "given_block_cycles": constants.cycles[GIVEN],
+        "operators": {name: "estimated" if mark == ESTIMATED else "given" for name, mark in constants.marks.items()},
+    }
 
 
 def _placements_dict(result: RunResult) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mapper.reports.quantities import energy, percent, size, totals
-from mapper.reports.text import columns
+from mapper.reports.text import columns, wrapped
 from simulator.bottleneck import BANDWIDTH, CAUSES, LATENCY, LOADS, cycles_by_cause, load_cycles
 from simulator.report import Report
 from simulator.views.plots import energy_by_unit
@@ -20,19 +20,40 @@ _OF_LOADS = {BANDWIDTH: "= bandwidth", LATENCY: "+ latency"}
 """Columns behind that of the loads, which they divide."""
 
 
-def run_table(simulation: Report, estimate: Report, blocks: int, leads: Mapping[str, str] | None = None) -> str:
+def run_table(
+    simulation: Report,
+    estimate: Report,
+    blocks: int,
+    leads: Mapping[str, str] | None = None,
+    constants: Mapping[str, str] | None = None,
+) -> str:
     """Return the operators of one block, then the whole model of ``blocks`` identical blocks.
 
-    ``leads`` names, for each operator of an epilogue, the one whose stores apply it: it has no costs of its own.
+    Parameters
+    ----------
+    simulation, estimate
+        The run at both fidelities.
+    blocks
+        How often its operators run.
+    leads
+        For each operator of an epilogue, the one whose stores apply it: it has no costs of its own.
+    constants
+        For each operator whose time is a constant of the machine, the mark that stands for its difference; that of the
+        total leaves its cycles out.
     """
-    expected = {part.name: part for part in estimate.by_op}
+    leads, constants = leads or {}, constants or {}
+    expected = {part.name: part.cycles for part in estimate.by_op}
     cycles = sum(part.cycles for part in simulation.by_op)
-    rows = [_row(part, expected[part.name].cycles, cycles) for part in simulation.by_op]
-    for row in rows:
-        if leads and row[0] in leads:
-            row[2:] = ["-"] * 5 + [f"in {leads[row[0]]}", "-", "-"]
-    name = "total" if blocks == 1 else f"total of {blocks} blocks"
-    total = _row(simulation, estimate.cycles, simulation.cycles, name)
+    rows = []
+    for part in simulation.by_op:
+        row = _row(part, cycles)
+        row += [f"{expected[part.name]:,}", constants.get(part.name) or _difference(expected[part.name], part.cycles)]
+        if part.name in leads:
+            row[2:] = ["-"] * 5 + [f"in {leads[part.name]}", "-", "-"]
+        rows.append(row)
+    total = _row(simulation, simulation.cycles, "total" if blocks == 1 else f"total of {blocks} blocks")
+    constant = blocks * sum(part.cycles for part in simulation.by_op if part.name in constants)
+    total += [f"{estimate.cycles:,}", _difference(estimate.cycles - constant, simulation.cycles - constant)]
     total[1] = ""
     return "\n".join(columns([_HEADINGS, *rows, total], rules=(1, len(rows) + 1), right=range(1, 10), left=(7,)))
 
@@ -40,7 +61,7 @@ def run_table(simulation: Report, estimate: Report, blocks: int, leads: Mapping[
 def finished_table(parts: Sequence[Report]) -> str:
     """Return the table of an interrupted run: the operators that were simulated."""
     cycles = sum(part.cycles for part in parts)
-    rows = [_row(part, None, cycles)[:8] for part in parts]
+    rows = [_row(part, cycles) for part in parts]
     return "\n".join(columns([_HEADINGS[:8], *rows], rules=(1,), right=range(1, 7)))
 
 
@@ -96,7 +117,7 @@ def note_lines(notes: Mapping[str, str]) -> list[str]:
     for name, note in notes.items():
         if note:
             names.setdefault(note, []).append(name)
-    return [f"{_some(concerned)}: {note}" for note, concerned in names.items()]
+    return [line for note, concerned in names.items() for line in wrapped(f"{_some(concerned)}: {note}")]
 
 
 def total_line(report: Report) -> str:
@@ -104,8 +125,8 @@ def total_line(report: Report) -> str:
     return totals(report.latency_s, report.clock_mhz, report.energy_pj, report.edp_js)
 
 
-def _row(part: Report, expected: int | None, block_cycles: int, name: str | None = None) -> list[str]:
-    cells = [
+def _row(part: Report, block_cycles: int, name: str | None = None) -> list[str]:
+    return [
         name or part.name,
         str(part.repeat),
         f"{part.cycles:,}",
@@ -115,10 +136,10 @@ def _row(part: Report, expected: int | None, block_cycles: int, name: str | None
         energy(part.energy_pj),
         part.bound if part.cycles else "-",
     ]
-    if expected is None:
-        return cells
-    difference = f"{100 * (expected / part.cycles - 1):+.1f}%" if part.cycles else "-"
-    return [*cells, f"{expected:,}", difference]
+
+
+def _difference(expected: int, simulated: int) -> str:
+    return f"{100 * (expected / simulated - 1):+.1f}%" if simulated else "-"
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:

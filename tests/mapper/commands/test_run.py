@@ -73,11 +73,13 @@ def test_a_host_kernel_without_a_cost_is_told(tmp_path: Path, capsys: pytest.Cap
         text = printed(["run", "bert-base", "--hw", name, "--seq", "16", "--json", str(file)], capsys)
         reports.append((text, json.loads(file.read_text())))
     (told, default), (silent, named) = reports
-    note = "mine names no host.kernel_cycles.gelu: 125 per element, an estimate"
-    assert f"ffn_activation: {note}" in told
+    host = "on the host: no unit of this machine runs it"
+    note = f"{host}; mine names no host.kernel_cycles.gelu: 125 per element, an estimate"
+    assert f"ffn_activation: {note}" in " ".join(told.split())
     assert default["placements"]["ffn_activation"]["note"] == note
     assert "an estimate" not in silent
-    assert named["placements"]["ffn_activation"]["note"] == ""
+    assert named["placements"]["ffn_activation"]["note"] == host
+    assert default["host_constants"]["operators"]["ffn_activation"] == "estimated"
     cycles = [
         next(part["cycles"] for part in report["simulation"]["operators"] if part["name"] == "ffn_activation")
         for report in (default, named)

@@ -24,9 +24,11 @@ def test_every_kind_of_operator_has_its_unit() -> None:
 @pytest.mark.parametrize("bits", [4, 16, 32])
 def test_widths_that_the_accumulator_does_not_give_go_to_the_host(bits: int) -> None:
     spec = machine("gemmini_ibert")
-    assert assign(after(Relu, X, bits=bits), spec) == Assignment("host", "int8 or int32 only")
+    assert assign(after(Relu, X, bits=bits), spec) == Assignment(
+        "host", "on the host: the units take int8 or int32 only"
+    )
     normalised = assign(after(Softmax, X, bits=bits), spec)
-    assert normalised == Assignment("host", "the unit takes int8 or int32 and gives int8")
+    assert normalised == Assignment("host", "on the host: the unit takes int8 or int32 and gives int8")
 
 
 def test_a_row_longer_than_half_the_accumulator_goes_to_the_host() -> None:
@@ -34,7 +36,8 @@ def test_a_row_longer_than_half_the_accumulator_goes_to_the_host() -> None:
     spec = machine("gemmini_ibert")
     assert [rows_per_tile(cols, spec) for cols in (1024, 1040, 16_384, 16_400)] == [16, 15, 1, 0]
     assigned = assign(after(Softmax, Tensor("long", (2, 16_400), ("m", "n"))), spec)
-    assert assigned == Assignment("host", "a row of 16400 > 16384 elements, half of the accumulator")
+    row = "a row has 16,400 elements, and half of the accumulator holds 16,384"
+    assert assigned == Assignment("host", f"on the host: {row}; the unit takes whole rows")
 
 
 def test_kernels_without_a_command_stay_on_the_host() -> None:

@@ -13,19 +13,24 @@ Row = dict[str, str]
 
 
 MATRIX_STRIDE = 768
-"""Row stride from which a load chain walks along the rows of its matrix [bytes]: the second series cuts its slices out
-of matrices at least this wide. In the first series 1024 bytes are the stride of a column of blocks."""
+"""Row stride from which a chain walks along the rows of its matrix [bytes]: the second series cuts its slices out of
+matrices at least this wide. In the first series 1024 bytes are the stride of a column of blocks."""
+WHOLE_BLOCK_STRIDE, WHOLE_BLOCK_ROWS = 256, 12
+"""The same for chains of blocks of at least so many rows [bytes, rows]. At a stride of 256 bytes, blocks of 12 and 16
+rows touch few lines, those of 3, 5 and 7 rows only fresh ones (seven cold rows); how many rows it takes, between 8 and
+12, no row tells."""
 
 
 def _block_offset(row: Row, index: int, width: int) -> int:
-    """Distance of the ``index``-th block of a load chain from the first. [bytes]
+    """Distance of the ``index``-th block of a chain from the first. [bytes]
 
     Chains of the second series (they have an offset, which may be 0) in a wide matrix walk along its rows and start
     over at its edge: cold ones fetch only stride / width blocks, and warm ones with a stride of 3072 miss nothing,
     though going down they would fight for 64 cache sets. The others go down.
     """
     rows, stride = whole(row, "rows"), whole(row, "stride_bytes")
-    if row.get("offset_bytes") and width and stride >= MATRIX_STRIDE:
+    wide = stride >= (WHOLE_BLOCK_STRIDE if rows >= WHOLE_BLOCK_ROWS else MATRIX_STRIDE)
+    if row.get("offset_bytes") and width and wide:
         return index % max(1, stride // width) * width
     return index * rows * stride
 
@@ -71,7 +76,7 @@ def _mvout(row: Row, spec: HardwareSpec, base: int) -> list[Command]:
             commands.append(Config("store"))
         commands.append(
             Mvout(
-                target=Matrix(base + offset + index * rows * stride, stride),
+                target=Matrix(base + offset + _block_offset(row, index, cols * (4 if full else 1)), stride),
                 rows=rows,
                 cols=cols,
                 memory="scratchpad" if from_scratchpad else "accumulator",

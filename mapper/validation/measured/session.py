@@ -94,7 +94,7 @@ class Session:
         """Replay the twin of the row before, so that its lines are in the caches."""
         if self._unpublished is None:
             return
-        row, cost = self._unpublished
+        row, cost = measuring_programs.twin(self._unpublished[0]), self._unpublished[1]
         self._unpublished = None
         if not row["K"] or (whole(row, "M") + whole(row, "N")) * whole(row, "K") < LARGEST_UNPUBLISHED:
             built = programs.build(row, spec, self._next_address, cost, {})

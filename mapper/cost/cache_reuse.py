@@ -18,7 +18,8 @@ import numpy as np
 
 from hwconfigs import CacheSpec
 from mapper.cost.counts import Visits
-from mapper.cost.dma_traffic import LINES, PARTIAL_LINES, Traffic
+from mapper.cost.dma_traffic import Traffic
+from mapper.cost.sweep import LINES, PARTIAL_LINES
 from mapper.mapping.loop_nest import DIMS, OPERAND_AXES
 from mapper.mapping.matmul_problem import INT32_BYTES
 from mapper.mapspace.batch import Batch

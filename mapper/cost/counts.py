@@ -13,7 +13,8 @@ import numpy as np
 
 from hwconfigs import HardwareSpec
 from hwconfigs.kernels import kernel_named
-from mapper.cost.dma_traffic import BEATS, BYTES, REQUESTS, Traffic
+from mapper.cost.dma_traffic import Traffic
+from mapper.cost.sweep import BEATS, BYTES, REQUESTS
 from mapper.mapping.hardware_loop import spills
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import Batch

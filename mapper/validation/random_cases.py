@@ -14,7 +14,8 @@ import numpy as np
 import hwconfigs
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import counts
-from mapper.cost.dma_traffic import REQUESTS, Traffic
+from mapper.cost.dma_traffic import Traffic
+from mapper.cost.sweep import REQUESTS
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import ORDERS, Batch

@@ -16,8 +16,8 @@ import hwconfigs
 import workloads
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import counts
-from mapper.cost.dma_traffic import REQUESTS
 from mapper.cost.model import CostModel
+from mapper.cost.sweep import REQUESTS
 from mapper.graph.dram_layout import lay_out, matmul_problem
 from mapper.graph.fusion_cuts import fusion_groups
 from mapper.mapping.hardware_loop import HardwareLoop

@@ -185,7 +185,7 @@ def _replay(stream: list[_Commands], spec: HardwareSpec, memory: MemoryState) ->
         else (np.zeros(0, dtype=np.int64) for _ in range(5))
     )
     use(int(rows.sum()), cache_replay, recurrences)
-    table, starts = _list(base, rows, size, stride, row_bytes, spec)
+    table, starts = requests_of(base, rows, size, stride, row_bytes, spec)
     write = np.array([commands.write for commands in stream], dtype=bool)
     counts = _decide(table, np.repeat(np.repeat(write, numbers), np.diff(starts)), spec, memory)
     missed = np.concatenate(([0], np.cumsum(table[CODE] & MISS)))[starts]
@@ -203,7 +203,9 @@ def _replay(stream: list[_Commands], spec: HardwareSpec, memory: MemoryState) ->
     return Traffic(loads, stores, counts, table)
 
 
-def _list(base: Ints, rows: Ints, size: Ints, stride: Ints, row_bytes: Ints, spec: HardwareSpec) -> tuple[Ints, Ints]:
+def requests_of(
+    base: Ints, rows: Ints, size: Ints, stride: Ints, row_bytes: Ints, spec: HardwareSpec
+) -> tuple[Ints, Ints]:
     """Requests of all commands, addresses in place of lines, and where each command's start."""
     dma = spec.dma
     above = int(row_bytes.max(initial=0)) + 1

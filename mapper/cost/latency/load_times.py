@@ -16,12 +16,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
 from mapper.cost.cache_reuse import CacheReuse
-from mapper.cost.dma_traffic import BEATS, BYTES, LINES, Traffic
-from mapper.cost.latency.memory_system import entry_cycles, fetch_cycles, load_command
+from mapper.cost.dma_traffic import ONE_BLOCK, LoadTables, Traffic
+from mapper.cost.latency.memory_system import entry_cycles, fetch_cycles
+from mapper.cost.sweep import BEATS, BYTES, LINES
+from mapper.cost.sweep_times import SweepTimes
 from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiling import FULL, LAST, DimensionTiling, Tilings
 from simulator.arrays import Bools, Floats, Ints
@@ -48,12 +51,6 @@ class Addend(IntEnum):
     """The bias, with the first k tile."""
 
 
-SCATTER = 0.5
-"""What misses cost that are scattered over a command: between 0, hidden under the hits beside them, and 1, as much as
-in commands that miss with every row. Fitted to our own event simulation of the mappings of
-`mapper.validation.estimate_accuracy`, other seeds."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class AverageLoad:
     """An average load command (columns, in cycles)."""
@@ -72,6 +69,22 @@ class AverageLoad:
     """Share of rows whose data are not in the L2."""
 
 
+class Bunch(NamedTuple):
+    """Commands of the first sweep behind the first tiles of their rows: some tiles miss, the others less (columns)."""
+
+    share: Floats
+    """Of the tiles that miss."""
+    missing: Floats
+    """Cycles of a command of theirs."""
+    holding: Floats
+    """Of the other tiles."""
+
+    @classmethod
+    def even(cls, cycles: Floats) -> Bunch:
+        """Return commands that are all alike."""
+        return cls(np.zeros_like(cycles), cycles, cycles)
+
+
 class LoadTimes:
     """The load commands of A and B by `Touch`, and those of D by `Addend`."""
 
@@ -79,118 +92,128 @@ class LoadTimes:
         spec, problem = traffic.spec, traffic.problem
         self._spec = spec
         self._segment = blocks_per_segment(spec)
-        self._from_dram = reuse.from_dram if reuse else np.ones(1)
-        self._cold = reuse.cold_share if reuse else np.ones(1)
+        self._reuse = reuse
         b_dim = problem.b_axes[1]
+        tile_b = batch.tile(b_dim)
+        # The loads of a tile go down its rows first, those of weights that are stored as they are used along them.
+        along_b = (tile_b > self._segment) & (not problem.transposes_b)
+        times_a = self._chosen(traffic.times_a, batch.tile_k, batch.tile_m == 1)
+        times_b = self._chosen(traffic.times_b, tile_b, along_b)
         nothing = np.zeros(1)
-        # Without an L2 there is nothing to miss: every byte goes to DRAM, which `load_command` knows by itself.
         refetched_a, first_a, refetched_b, first_b, refetched_sums, bias = (
             (reuse.refetched_a, reuse.first_a, reuse.refetched_b, reuse.first_b, reuse.refetched_sums, reuse.bias)
             if reuse
             else (nothing,) * 6
         )
-        self.a = self._operand(traffic.a[batch.tile_k], problem.m, problem.k, tilings.k, refetched_a, first_a)
-        self.b = self._operand(
-            traffic.b[batch.tile(b_dim)], problem.b_rows, problem.b_cols, tilings.along(b_dim), refetched_b, first_b
+        unique_a, unique_b, _ = traffic.compulsory
+        self.a, self.bunch_a = self._operand(
+            traffic.a[batch.tile_k], times_a, problem.m, tilings.k, refetched_a, first_a, unique_a
         )
-        m, n = (-(-size // spec.array.rows) for size in (problem.m, problem.n))
+        self.b, self.bunch_b = self._operand(
+            traffic.b[tile_b], times_b, problem.b_rows, tilings.along(b_dim), refetched_b, first_b, unique_b
+        )
+        commands = -(-problem.m // spec.array.rows) * -(-problem.n // spec.array.cols)
         self.d = (
-            self._average(traffic.partial[None, :], problem.m * n, m * n, refetched_sums),
-            self._average(traffic.bias[None, :], m * n, m * n, bias),
+            self._addend(traffic.partial, traffic.times_partial, commands, refetched_sums),
+            self._addend(traffic.bias, traffic.times_bias, commands, bias),
         )
 
+    def _chosen(self, tables: LoadTables, widths: Ints, along: Bools) -> SweepTimes:
+        """Return the times of each mapping: down the rows or along them, from the memory that serves the misses."""
+        times = tables.down.take(widths)
+        if tables.along is not tables.down:
+            times = tables.along.take(widths).mixed(times, along.astype(np.float64))
+        if self._spec.llc is None or self._reuse is None:
+            return times
+        cached = tables.down_llc.take(widths)
+        if tables.along_llc is not tables.down_llc:
+            cached = tables.along_llc.take(widths).mixed(cached, along.astype(np.float64))
+        return times.mixed(cached, self._reuse.from_dram)
+
     def _operand(
-        self, sweep: Ints, rows: int, row_bytes: int, tiling: DimensionTiling, refetched: Floats, first: Floats
-    ) -> tuple[AverageLoad, AverageLoad, AverageLoad]:
-        """Return the commands of an operand by `Touch`.
+        self,
+        sweep: Ints,
+        times: SweepTimes,
+        rows: int,
+        tiling: DimensionTiling,
+        refetched: Floats,
+        first: Floats,
+        unique: int,
+    ) -> tuple[tuple[AverageLoad, AverageLoad, AverageLoad], Bunch]:
+        """Return the commands of an operand by `Touch`, and how those of the first sweep are bunched.
 
         Parameters
         ----------
         sweep
-            Totals of one sweep by mapping (columns of `mapper.cost.dma_traffic`).
-        rows, row_bytes
-            Shape of the matrix as stored.
+            Totals of one sweep by mapping (columns of `mapper.cost.sweep`).
+        times
+            Of its average commands, by mapping.
+        rows
+            Of the matrix as stored.
         tiling
             Of the dimension along its rows.
         refetched, first
             Lines that a later sweep fetches, and those that the first one does.
+        unique
+            Distinct lines.
         """
         segments_of = -(-tiling.blocks // self._segment)
         segments = (tiling.trips - 1) * segments_of[FULL] + segments_of[LAST]
-        row_segments, commands = rows * segments, -(-rows // self._spec.array.rows) * segments
-        later, first_in_row = self._first_touches(rows, row_bytes, tiling, segments, first)
-        # What a warm cache still holds of a matrix lies scattered over it; so does what a sweep lost by evictions.
-        held_before = self._cold < 1.0
-        return (
-            self._average(sweep, row_segments, commands, refetched, scattered=np.ones(1, dtype=bool)),
-            self._average(sweep, row_segments, commands, later, scattered=held_before),
-            self._average(sweep, row_segments, commands, first_in_row, scattered=held_before),
-        )
+        commands = -(-rows // self._spec.array.rows) * segments
+        cold = self._reuse.cold_share if self._reuse else np.ones(1)
+        # Lines that a tile before had touched, but that are gone when the next tile wants them.
+        touched = np.maximum(sweep[:, LINES] - unique, 1)
+        lost = np.clip((first / np.maximum(cold, 1e-9) - unique) / touched, 0.0, 1.0)
+        lines = np.maximum(times.lines, 1e-9)
+        kinds = []
+        for fresh_lines, fresh in ((times.later_lines, times.later), (times.in_row_lines, times.in_row)):
+            share = np.minimum(1.0, fresh_lines / lines)
+            whole = fresh + lost * np.maximum(0.0, times.scattered[:, -1] - fresh)
+            missing = cold * (share + lost * (1.0 - share))
+            # What a warm cache still holds of a matrix lies scattered over it.
+            cycles = np.where(cold < 1.0, np.minimum(whole, times.at(missing)), whole)
+            kinds.append(self._average(sweep, times, commands, missing, cycles))
+        missing = np.minimum(1.0, refetched / commands / lines)
+        again = self._average(sweep, times, commands, missing, times.at(missing))
+        # Lines that are gone, or held from before, even the tiles out.
+        even = np.where(cold < 1.0, 1.0, lost)
+        missing, holding = (tiles + even * (kinds[0].cycles - tiles) for tiles in (times.missing, times.holding))
+        return (again, kinds[0], kinds[1]), Bunch(times.missing_tiles, missing, holding)
 
-    def _first_touches(
-        self, rows: int, row_bytes: int, tiling: DimensionTiling, segments: Ints, first: Floats
-    ) -> tuple[Floats, Floats]:
-        """Return what a whole sweep would fetch if all its tiles were later ones of their rows, or all the first ones.
-
-        Averages are those of sweeps, so that every kind of tile is divided by the same number of commands.
-        """
-        line, cols = self._spec.dma.max_request_bytes, self._spec.array.cols
-        trips = tiling.trips
-        tile = np.where(trips > 1, tiling.blocks[FULL], tiling.blocks[LAST])
-        tile_lines = -(-np.minimum(tile * cols, row_bytes) // line)
-        fetched_cold = first / np.maximum(self._cold, 1e-9)
-        # The first tile of a row fetches every line it touches, but no more than the whole sweep does: rows closer
-        # than a line share lines, too.
-        by_first_tiles = self._cold * np.minimum(fetched_cold, rows * tile_lines)
-        later = (first - by_first_tiles) * trips / np.maximum(trips - 1, 1)
-        # First tiles are full ones and have their share of the sweep's segments.
-        first_in_row = np.where(trips > 1, by_first_tiles * segments / -(-tile // self._segment), first)
-        return later, first_in_row
+    def _addend(self, sweep: Ints, tables: LoadTables | None, commands: int, missed: Floats) -> AverageLoad:
+        """Return the loads of the bias or of partial sums; nothing without a bias."""
+        if tables is None:
+            return AverageLoad(*(np.zeros(1),) * 6)
+        times = self._chosen(tables, ONE_BLOCK, np.ones(1, dtype=bool))
+        missing = np.minimum(1.0, missed / commands / np.maximum(times.lines, 1e-9))
+        return self._average(sweep[None, :], times, commands, missing, times.at(missing))
 
     def _average(
-        self, sweep: Ints, rows: Ints | int, commands: Ints | int, missed: Floats, scattered: Bools | None = None
+        self, sweep: Ints, times: SweepTimes, commands: Ints | int, missing: Floats, cycles: Floats
     ) -> AverageLoad:
         """Return the average command of a sweep.
 
         Parameters
         ----------
         sweep
-            Totals of the sweep by mapping (columns of `mapper.cost.dma_traffic`).
-        rows, commands
-            Row segments and load commands of the sweep.
-        missed
-            Lines that miss.
-        scattered
-            Where they are spread over all commands; else one or more in every row, or in whole commands.
+            Totals of the sweep by mapping (columns of `mapper.cost.sweep`).
+        times
+            Of its average commands, by mapping.
+        commands
+            Load commands of the sweep.
+        missing
+            Share of the lines of a command that miss.
+        cycles
+            Of a command in a stream of them.
         """
         spec = self._spec
-        beats, size = sweep[:, BEATS] / commands, sweep[:, BYTES] / commands
-        missed = np.minimum(missed, sweep[:, LINES])
-        per_row = missed / rows
-        missing = np.minimum(1.0, per_row)
-        # The cost of a command is convex in its misses: the first one brings the whole latency. Commands that hit and
-        # commands that miss with every row are averaged, not their misses.
-        hit = load_command(beats, size, np.zeros_like(beats), self._from_dram, spec)
-        miss = load_command(beats, size, np.maximum(1.0, per_row) * rows / commands, self._from_dram, spec)
-        cycles = hit + missing * (miss - hit)
-        if scattered is not None and scattered.any():
-            evenly = load_command(beats, size, missed / commands, self._from_dram, spec)
-            cycles = np.where(scattered, evenly + SCATTER * (cycles - evenly), cycles)
-        latency = float(spec.dram.request_cycles + spec.dram.latency_cycles)
+        beats = sweep[:, BEATS] / commands
+        fill = np.maximum(0.0, times.at(missing, alone=True) - cycles)
         if spec.l2 is None:
-            memory = size / spec.dram.bytes_per_cycle
-            missing, entries = np.ones_like(missing), np.zeros_like(memory)
-        else:
-            per_line = fetch_cycles(spec, spec.line_bytes)
-            memory = missed / commands * per_line
-            entries = missed / commands * (entry_cycles(spec.l2, latency, per_line) / spec.l2.mshrs)
-        # Commands that are bound by their latency have half of it in their cycles, two being in flight.
-        latency_bound = cycles > np.maximum(beats, memory) * (1.0 + 1e-9)
-        fill = np.where(latency_bound, 0.5, 1.0) * (self._ends() + missing * latency)
-        return AverageLoad(cycles, memory, entries, beats, fill, missing)
-
-    def _ends(self) -> float:
-        """Cycles of a command that hits before its first beat and after its last one."""
-        dma, l2 = self._spec.dma, self._spec.l2
-        ends = float(dma.issue_cycles + dma.completion_cycles)
-        return ends if l2 is None else ends + l2.hit_cycles
+            memory = sweep[:, BYTES] / commands / spec.dram.bytes_per_cycle
+            return AverageLoad(cycles, memory, np.zeros_like(memory), beats, fill, np.ones_like(missing))
+        latency = float(spec.dram.request_cycles + spec.dram.latency_cycles)
+        per_line = fetch_cycles(spec, spec.line_bytes)
+        missed = missing * times.lines
+        entries = missed * (entry_cycles(spec.l2, latency, per_line) / spec.l2.mshrs)
+        return AverageLoad(cycles, missed * per_line, entries, beats, fill, missing)

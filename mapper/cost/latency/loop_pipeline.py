@@ -24,13 +24,15 @@ import numpy as np
 
 from mapper.cost.cache_reuse import CacheReuse
 from mapper.cost.counts import Visits, dma_totals
-from mapper.cost.dma_traffic import BYTES, Traffic
+from mapper.cost.dma_traffic import Traffic
+from mapper.cost.latency.bunching import bunched_cycles
 from mapper.cost.latency.kind_tables import Kinds, KindTables
 from mapper.cost.latency.load_times import Addend, Touch
 from mapper.cost.latency.loop_times import LOAD_TO_USE, LoopTimes
 from mapper.cost.latency.lower_bounds import lower_bound
 from mapper.cost.latency.memory_system import memory_busy
 from mapper.cost.latency.store_times import Stored
+from mapper.cost.sweep import BYTES
 from mapper.mapping.loop_nest import DIMS
 from mapper.mapspace.batch import Batch
 from simulator.arrays import Bools, Floats, Ints
@@ -65,7 +67,8 @@ def cycles(batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | N
     times = LoopTimes(batch, visits, traffic, reuse)
     stepped = _Pipeline(times, visits).run()
     least = lower_bound(times, visits, memory_cycles(batch, visits, traffic, reuse))
-    return replace(stepped, cycles=np.maximum(stepped.cycles, least) + spec.host.call_cycles)
+    bunched = bunched_cycles(times, visits)
+    return replace(stepped, cycles=np.maximum(stepped.cycles, least) + bunched + spec.host.call_cycles)
 
 
 def least_cycles(batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None) -> Floats:

@@ -13,12 +13,12 @@ import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.cost import counts
 from mapper.cost.cache_reuse import estimate_reuse
-from mapper.cost.dma_traffic import BEATS, BYTES, REQUESTS, Sweep
 from mapper.cost.estimate import estimate
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.load_times import Addend, Touch
 from mapper.cost.latency.loop_times import LoopTimes
 from mapper.cost.model import CostModel
+from mapper.cost.sweep import BEATS, BYTES, REQUESTS, Sweep
 from mapper.lowering.matmul import lower_matmul, tile_steps
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import contiguous

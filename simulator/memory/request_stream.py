@@ -233,7 +233,9 @@ def _decide(table: Ints, writes: Bools, spec: HardwareSpec, memory: MemoryState)
         return counts
     line_bytes = memory.l2.spec.line_bytes
     table[LINE] //= line_bytes
-    outcome = memory.l2.replay(table[LINE], writes, table[CODE] != 0)
+    # A request covers a line, and spares its fetch, only where lines are no longer than requests.
+    covers = (table[CODE] != 0) & (spec.dma.max_request_bytes == line_bytes)
+    outcome = memory.l2.replay(table[LINE], writes, covers)
     dirty = outcome.dirty_lines * SHARES // (memory.l2.sets * memory.l2.spec.ways)
     table[CODE] = (~outcome.hit) * MISS + outcome.fetched * FETCH + outcome.valid_ways * VALID_WAY + dirty * DIRTY
     fetched = int(np.count_nonzero(outcome.fetched))

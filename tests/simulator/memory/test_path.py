@@ -92,6 +92,15 @@ def test_full_lines_are_written_without_a_fetch(gemmini: HardwareSpec) -> None:
         assert twice["l2", "write"] == 32
 
 
+def test_requests_shorter_than_lines_never_cover_one() -> None:
+    """16 rows of 64 bytes into 8 cold lines of 128: the first half of each fetches it, the second finds it."""
+    spec = hwconfigs.load("gemmini", {"l2.line": "128 B"})
+    store = Mvout(Matrix(0x10000, 64), 16, 64, "accumulator", 0)
+    counts = count(Program("p", (store,), preloaded=("accumulator",)), spec)
+    assert counts["l2", "fill"] == 8
+    assert counts["dram", "read_byte"] == counts["dram", "write_byte"] == 8 * 128
+
+
 def test_misses_stream_no_faster_than_dram(gemmini: HardwareSpec) -> None:
     """64 mvins of 1 KiB, all missing: 1,024 lines at 8 + 3.15 cycles at least, and within 40 % of that."""
     mvins = tuple(Mvin(Matrix(0x10000 + 1024 * i, 64), 16, 64, "scratchpad", 64 * i) for i in range(64))

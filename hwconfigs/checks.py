@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import BaseModel
 
-from hwconfigs.parts import ArraySpec, CacheSpec, DmaSpec, FrontEndSpec, L2Spec, SramSpec, VectorSpec
+from hwconfigs.parts import ArraySpec, CacheSpec, DmaSpec, DramSpec, FrontEndSpec, L2Spec, SramSpec, VectorSpec
 
 Problem = tuple[str, str]
 """Dotted path and text."""
@@ -24,7 +24,7 @@ def cross_problems(sections: Mapping[str, BaseModel | None]) -> list[Problem]:
     for needs, check in _CHECKS:
         parts = [sections.get(name) for name in needs]
         if all(part is not None for part in parts):
-            problems.extend(check(*parts))
+            problems.extend(problem for problem in check(*parts) if problem not in problems)
     return problems
 
 
@@ -90,9 +90,11 @@ def _front_end(front_end: FrontEndSpec) -> Iterator[Problem]:
         )
 
 
-def _power_of_two(path: str, value: int) -> Iterator[Problem]:
+def _power_of_two(
+    path: str, value: int, reason: str = "requests and lines are aligned to their own size"
+) -> Iterator[Problem]:
     if value & (value - 1):
-        yield path, f"={value} must be a power of two (requests and lines are aligned to their own size)"
+        yield path, f"={value} must be a power of two ({reason})"
 
 
 def _dma(dma: DmaSpec) -> Iterator[Problem]:
@@ -138,8 +140,32 @@ def _llc(llc: CacheSpec) -> Iterator[Problem]:
 
 
 def _two_caches(l2: L2Spec, llc: CacheSpec) -> Iterator[Problem]:
-    if l2.line_bytes != llc.line_bytes:
-        yield "llc.line_bytes", f"={llc.line_bytes} must equal l2.line_bytes={l2.line_bytes} (lines move between them)"
+    if llc.line_bytes < l2.line_bytes:
+        yield (
+            "llc.line_bytes",
+            f"={llc.line_bytes} must not be less than l2.line_bytes={l2.line_bytes} (lines move between them)",
+        )
+
+
+def _pages(dram: DramSpec) -> Iterator[Problem]:
+    if dram.pages is None:
+        return
+    for name in ("channels", "ranks", "banks", "rows", "page_bytes", "burst_bytes"):
+        reason = "bits of the address choose among them"
+        yield from _power_of_two(f"dram.pages.{name}", getattr(dram.pages, name), reason)
+
+
+def _page(dram: DramSpec, fetched: int) -> Iterator[Problem]:
+    if dram.pages is not None and dram.pages.page_bytes < fetched:
+        yield "dram.pages.page_bytes", f"={dram.pages.page_bytes} cannot hold the {fetched} bytes fetched at once"
+
+
+def _page_of_requests(dram: DramSpec, dma: DmaSpec) -> Iterator[Problem]:
+    yield from _page(dram, dma.max_request_bytes)
+
+
+def _page_of_lines(dram: DramSpec, l2: L2Spec) -> Iterator[Problem]:
+    yield from _page(dram, l2.line_bytes)
 
 
 def _vector(vector: VectorSpec) -> Iterator[Problem]:
@@ -157,5 +183,8 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Problem]]], ...] = 
     (("l2", "dma"), _l2),
     (("llc",), _llc),
     (("l2", "llc"), _two_caches),
+    (("dram",), _pages),
+    (("dram", "dma"), _page_of_requests),
+    (("dram", "l2"), _page_of_lines),
     (("vector",), _vector),
 )

@@ -9,8 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from hwconfigs import catalogue, strict_yaml
+from hwconfigs.dram_presets import PRESETS
 from hwconfigs.errors import SpecError, suggestion
 from hwconfigs.key_names import Complain, Renamer, holds_entries, join, leaves, nested, spellings, unknown_key
+from hwconfigs.limits import SHOWN_CHARACTERS, shortened
+from hwconfigs.parts import DramPagesSpec
 from hwconfigs.spec import SECTIONS, HardwareSpec
 
 OVERRIDE = "override"
@@ -133,6 +136,7 @@ def read_layer(file: catalogue.SourceFile) -> tuple[LayeredValues, str | None]:
         if key not in layered.values and not document.problems:
             layered.problems.append(f"{file.label}: {key}: missing; every machine says it for itself")
             layered.values[key] = "-"
+    _expand_pages(values, layered.sources, complain)
     _resolve_energy(layered, file)
     _cover(layered, notes)
     return layered, parent
@@ -164,6 +168,20 @@ def _expand_size(data: dict[str, Any], document: strict_yaml.Document, layered: 
         document.lines[f"array.{name}"] = document.lines["array.size"]
 
 
+def _expand_pages(values: dict[str, Any], sources: dict[str, str], complain: Complain) -> None:
+    """Put the section of a preset in the place of its name, with the preset as the source of its values."""
+    dram = values.get("dram")
+    if not isinstance(dram, dict) or not isinstance(dram.get("pages"), str):
+        return
+    name = dram.pop("pages")
+    preset = PRESETS.get(name)
+    if preset is None:
+        complain("dram.pages", f"{shortened(repr(name))} is no preset{suggestion(name[:SHOWN_CHARACTERS], PRESETS)}")
+        return
+    dram["pages"] = Renamer(complain).canonical(DramPagesSpec, preset.values)
+    sources.update(dict.fromkeys(leaves(dram["pages"], "dram.pages"), f"{name}: {preset.source}"))
+
+
 def _resolve_energy(layered: LayeredValues, file: catalogue.SourceFile) -> None:
     name = layered.values.get("energy")
     if isinstance(name, str) and catalogue.is_path(name) and file.directory is not None:
@@ -187,6 +205,8 @@ def _cover(layered: LayeredValues, notes: Mapping[str, object]) -> None:
 
 
 def _covered(layered: LayeredValues, section: str, note: object, leaf: str) -> bool:
+    if leaf in layered.sources:
+        return True
     text: object = note
     if isinstance(note, Mapping):
         text = next((note[key] for key in _note_keys(section, leaf) if key in note), None)
@@ -245,12 +265,15 @@ def _apply_one(layered: LayeredValues, path: str, value: object, written: str) -
     for step in reversed(steps):
         wrapped = {step: wrapped}
     wrapped = Renamer(complain).canonical(HardwareSpec, wrapped)
-    layer = LayeredValues(layered.label, wrapped, dict.fromkeys(leaves(wrapped), OVERRIDE))
-    twice = next((leaf for leaf in layer.sources if leaf in layered.changed), None)
+    preset: dict[str, str] = {}
+    _expand_pages(wrapped, preset, complain)
+    layer = LayeredValues(layered.label, wrapped, dict.fromkeys(leaves(wrapped), OVERRIDE) | preset)
+    twice = next((leaf for leaf in layer.sources.keys() | {path} if leaf in layered.changed), None)
     if twice is not None:
         complain(written, f"given twice, also as {layered.changed[twice]}")
         return
-    layered.changed.update(dict.fromkeys(layer.sources, written))
+    # The values of a preset may be changed one by one behind it.
+    layered.changed.update(dict.fromkeys([path] if preset else layer.sources, written))
     layer.places = dict.fromkeys([*layer.sources, section.partition(".")[0]], OVERRIDE)
     layered.put_on_top(layer)
     layered.overridden = True

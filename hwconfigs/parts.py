@@ -12,17 +12,18 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from hwconfigs import quantity
 from hwconfigs.kernels import UNNAMED_HOST_CYCLES, host_kernel, unit_kernel
-from hwconfigs.limits import between
+from hwconfigs.limits import between, shortened
 
 Dataflow = Literal["weight_stationary", "output_stationary"]
 UnitKernel = Annotated[str, AfterValidator(unit_kernel)]
 HostKernel = Annotated[str, AfterValidator(host_kernel)]
+AddressPart = Literal["row", "rank", "bank", "column", "channel"]
 
 
 def _clock(info: ValidationInfo) -> float | None:
@@ -31,6 +32,10 @@ def _clock(info: ValidationInfo) -> float | None:
 
 def _to_cycles(value: object, info: ValidationInfo) -> object:
     return quantity.duration_cycles(value, _clock(info))
+
+
+def _to_exact_cycles(value: object, info: ValidationInfo) -> object:
+    return quantity.exact_duration_cycles(value, _clock(info))
 
 
 def _to_bandwidth(value: object, info: ValidationInfo) -> object:
@@ -45,6 +50,14 @@ def _to_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _permutation(parts: tuple[str, ...]) -> tuple[str, ...]:
+    if sorted(parts) != sorted(get_args(AddressPart)):
+        raise ValueError(
+            f"must name each of {', '.join(get_args(AddressPart))} once, got {shortened(str(list(parts)))}"
+        )
+    return parts
+
+
 Count = Annotated[int, BeforeValidator(quantity.whole), between(1, 65536)]
 Bytes = Annotated[int, BeforeValidator(quantity.size_bytes), between(1, 2**40, "bytes (1 TiB)")]
 CacheBytes = Annotated[int, BeforeValidator(quantity.size_bytes), between(1, 2**32, "bytes (4 GiB)")]
@@ -52,6 +65,7 @@ RowBytes = Annotated[int, BeforeValidator(quantity.size_bytes), between(1, 2**20
 Bits = Annotated[int, BeforeValidator(quantity.width_bits), between(1, 64, "bits")]
 Cycles = Annotated[int, BeforeValidator(_to_cycles), between(0, 10**6, "cycles")]
 FractionalCycles = Annotated[float, BeforeValidator(quantity.fractional_cycles), between(0, 10**6, "cycles")]
+Timing = Annotated[float, BeforeValidator(_to_exact_cycles), between(0, 10**4, "cycles")]
 Rate = Annotated[float, BeforeValidator(quantity.fractional_cycles), between(1e-3, 10**6, "cycles")]
 Bandwidth = Annotated[float, BeforeValidator(_to_bandwidth), between(1e-3, 10**6, "B/cycle")]
 
@@ -243,6 +257,55 @@ class L2Spec(CacheSpec):
     """Extra cycles of a hit of several beats. A phenomenological patch of one machine; 0 everywhere else."""
 
 
+class DramPagesSpec(Part):
+    """Banks of the memory with the page that each holds open, and the times of a device with open-page policy.
+
+    Counts and sizes are powers of two. Times are those of the standards, in cycles of the machine's clock, parts of
+    cycles included. Refresh, limits on activations of several banks and turns between reads and writes are left out.
+    """
+
+    channels: Count = 1
+    """Channels, each with its own commands and data bus."""
+    ranks: Count = 1
+    """Ranks of a channel, which share both."""
+    banks: Count
+    """Banks of a rank."""
+    rows: Annotated[int, BeforeValidator(quantity.whole), between(1, 2**24)] = 65536
+    """Rows of a bank; addresses beyond the last one start over."""
+    page_bytes: RowBytes
+    """Bytes of a row over all devices of the rank: what one activation opens. [bytes]"""
+    burst_bytes: RowBytes
+    """Bytes of one column access. [bytes]"""
+    t_burst_cycles: Timing
+    """Column access to the next one of the channel: burst length over data rate (tCCD)."""
+    t_cl_cycles: Timing
+    """Column access to its first data (CL, tCAS)."""
+    t_rcd_cycles: Timing
+    """Activation of a row to its first column access (tRCD)."""
+    t_rp_cycles: Timing
+    """Precharge of a bank to its next activation (tRP)."""
+    t_ras_cycles: Timing = 0.0
+    """Activation of a row to its precharge, at least (tRAS)."""
+    t_rc_cycles: Timing = 0.0
+    """Activation of a row to that of the next row of the bank, at least (tRC)."""
+    window: Annotated[int, BeforeValidator(quantity.whole), between(1, 64)] = 8
+    """Requests of a channel that are looked at together: so many after one may open their rows while it waits."""
+    mapping: Annotated[tuple[AddressPart, ...], BeforeValidator(_to_tuple), AfterValidator(_permutation)] = (
+        "row",
+        "rank",
+        "bank",
+        "column",
+        "channel",
+    )
+    """What the bits of a line's number choose, most significant first; by default neighbouring lines lie in different
+    channels, then in one page."""
+
+    @property
+    def all_banks(self) -> int:
+        """Banks of all ranks and channels."""
+        return self.channels * self.ranks * self.banks
+
+
 class DramSpec(Part):
     """Main memory as seen from the accelerator."""
 
@@ -251,7 +314,7 @@ class DramSpec(Part):
     bytes_per_cycle: Bandwidth
     """Peak of reads and writes together. [bytes/cycle]"""
     latency_cycles: Cycles
-    """Request at the memory port to its first beat."""
+    """Request at the memory port to its first beat; with ``pages`` without the time that the device takes."""
     request_cycles: Cycles = 2
     """Cache miss to request at the memory port."""
     evict_cycles: FractionalCycles = 0.0
@@ -265,6 +328,9 @@ class DramSpec(Part):
     """
     write_back_hold_cycles: FractionalCycles = 0.0
     """Time by which the write-back keeps the miss entry longer. [cycles]"""
+    pages: DramPagesSpec | None = None
+    """Banks with open pages, as a section or as the name of one of `hwconfigs.dram_presets`; None: every access takes
+    the same time."""
 
 
 class VectorSpec(Part):

@@ -106,10 +106,19 @@ def duration_cycles(value: object, clock_mhz: float | None) -> object:
     """``"40 ns"`` as cycles of the clock, rounded up to whole ones; ``"40 cycles"`` and plain numbers as they are."""
     if not isinstance(value, str):
         return whole(value)
-    number, unit = _split(value, "a duration", {**_CYCLES, **_SECONDS}, "40 cycles")
-    if unit not in _SECONDS:
-        return _whole(number, value, "cycles")
-    return ceil(number * _SECONDS[unit] * _cycles_per_second(value, clock_mhz))
+    cycles, unit = _duration(value, clock_mhz)
+    return ceil(cycles) if unit in _SECONDS else _whole(cycles, value, "cycles")
+
+
+def exact_duration_cycles(value: object, clock_mhz: float | None) -> object:
+    """``"13.75 ns"`` as cycles of the clock, parts of cycles included: times of a device with a clock of its own."""
+    return float(_duration(value, clock_mhz)[0]) if isinstance(value, str) else value
+
+
+def _duration(text: str, clock_mhz: float | None) -> tuple[Fraction, str]:
+    """Cycles of the clock, and the unit in which they were given."""
+    number, unit = _split(text, "a duration", {**_CYCLES, **_SECONDS}, "40 cycles")
+    return (number * _SECONDS[unit] * _cycles_per_second(text, clock_mhz) if unit in _SECONDS else number), unit
 
 
 def fractional_cycles(value: object) -> object:

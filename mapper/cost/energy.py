@@ -7,8 +7,9 @@ from dataclasses import replace
 from hwconfigs import EnergyModel
 from simulator.report import Action, Counts, Report, price
 
-UNPRICED: frozenset[Action] = frozenset({("dma", "read_request"), ("dma", "write_request")})
-"""Actions without energy of their own: a request is priced by its beats and by the memory access it makes."""
+UNPRICED: frozenset[Action] = frozenset({("dma", "read_request"), ("dma", "write_request"), ("dram", "activate")})
+"""Actions without energy of their own: a request is priced by its beats and by the memory access it makes, the
+activation of a row within the energy of a byte."""
 
 
 def energy_of(counts: Counts, energy: EnergyModel) -> dict[Action, float]:

@@ -6,7 +6,8 @@ Loading numba and its machine code takes a quarter of a second, more than a smal
 never imports it. Results are the same to the bit.
 
 Machine code is kept beside the source or, where that cannot be written, in the user's cache directory, and is renewed
-when its own file changes: a module of recurrences takes constants from no other file.
+when its own file changes: a module of recurrences takes constants from no other file, and only the shape of its
+arguments (``simulator.memory.ports``).
 """
 
 from __future__ import annotations

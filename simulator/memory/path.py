@@ -12,14 +12,17 @@ by the valid ways of the set, and by the share of dirty lines.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from hwconfigs import HardwareSpec
+from hwconfigs import DramSpec, HardwareSpec
 from simulator.arrays import Floats, Ints
 from simulator.memory import recurrences
-from simulator.memory.recurrences import CODE, DIRTY, FETCH, MISS, MOST_WAYS, SHARES, VALID_WAY, Limits, Ports
+from simulator.memory.open_pages import bank_waits
+from simulator.memory.ports import Limits, Pages, Ports
+from simulator.memory.recurrences import CODE, DIRTY, FETCH, LLC_HIT, MISS, MOST_WAYS, PLACE, SHARES, VALID_WAY
 from simulator.memory.request_stream import CommandTraffic
 
 RowLog = Ints
@@ -136,22 +139,45 @@ def limits_of(spec: HardwareSpec) -> Limits:
         write_back_hold=float(dram.write_back_hold_cycles),
         ways=l2.ways if l2 is not None else 1,
         release_ack=l2.release_ack_cycles if l2 is not None else 0,
+        pages=_pages_of(dram),
+    )
+
+
+def _pages_of(dram: DramSpec) -> Pages:
+    """The banks of the DRAM in numbers."""
+    pages = dram.pages
+    if pages is None:
+        return Pages(0, 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1)
+    return Pages(
+        banks=pages.ranks * pages.banks,
+        burst_bytes=pages.burst_bytes,
+        burst=pages.t_burst_cycles,
+        cl=pages.t_cl_cycles,
+        rcd=pages.t_rcd_cycles,
+        rp=pages.t_rp_cycles,
+        ras=pages.t_ras_cycles,
+        rc=pages.t_rc_cycles,
+        window=pages.window,
     )
 
 
 def expected_memory_cycles(table: Ints, spec: HardwareSpec) -> Floats:
-    """Time that each request's fetch takes on the DRAM bus, with what its eviction and write-back add. [cycles]
+    """Time that each request's fetch takes on the DRAM bus, with what its eviction, write-back and bank add. [cycles]
 
     Overlapped with everything else, so no part of a run time; but equal programs, or loops, that find the caches in
     different states differ in time as they differ in this.
     """
     limits, code = limits_of(spec), table[CODE]
-    if not limits.sets:
-        return np.zeros(len(code))
-    transfer = limits.line_bytes * limits.cycles_per_byte
-    # The way that a fill replaces is random: the share of valid ways evicts, the share of dirty lines is written back.
-    fetch = (code & FETCH != 0) * (transfer + limits.evict * (code // VALID_WAY % MOST_WAYS))
-    expected: Floats = fetch + (code & MISS != 0) * (limits.write_back / SHARES * (code // DIRTY))
+    expected = np.zeros(len(code))
+    if limits.sets:
+        transfer = limits.line_bytes * limits.cycles_per_byte
+        # The way that a fill replaces is random: the share of valid ways evicts, that of dirty lines is written back.
+        expected += (code & FETCH != 0) * (transfer + limits.evict * (code // VALID_WAY % MOST_WAYS))
+        expected += (code & MISS != 0) * (limits.write_back / SHARES * (code // DIRTY))
+    if spec.dram.pages is not None:
+        accesses = np.flatnonzero(code & (FETCH | LLC_HIT) == FETCH) if limits.sets else np.arange(len(code))
+        line = limits.line_bytes * limits.cycles_per_byte
+        expected[accesses] += bank_waits(table[PLACE, accesses], spec.dram.pages, line)
     return expected
 
 
@@ -161,4 +187,7 @@ def idle_ports(spec: HardwareSpec, limits: Limits) -> Ports:
     lengths = (slots, slots, mshrs, max(1, limits.sets), max(1, limits.sets), len(recurrences.CYCLES))
     read, write, misses, sets, keys, cycles = (np.zeros(length, dtype=np.int64) for length in lengths)
     # Half an eviction ahead: after n lines that evict with chance p, the nearest whole number to n p has been charged.
-    return Ports(read, write, misses, sets, keys, cycles, np.array([0.0, 0.0, 0.0, 0.5]))
+    pages = spec.dram.pages
+    banks = np.full((2, pages.all_banks if pages is not None else 0), -math.inf)
+    columns = np.zeros((pages.channels if pages is not None else 0, limits.pages.window + 2))
+    return Ports(read, write, misses, sets, keys, cycles, np.array([0.0, 0.0, 0.0, 0.5]), banks, columns)

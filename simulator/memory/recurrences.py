@@ -7,13 +7,16 @@ Times are cycles. What is free again when, is kept in arrays that successive com
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
-from simulator.arrays import Floats, Ints
+from simulator.arrays import Ints
+from simulator.memory.ports import Limits, Pages, Ports
 
-LINE, BEATS, SIZE, CODE, ROWS, PORT = range(6)
+LINE, BEATS, SIZE, CODE, ROWS, PORT, PLACE = range(7)
 """Rows of a request table: line number, bus beats, bytes, outcome bits, on-chip rows that a read writes, cycles from
-its first beat until the last of them is written."""
+its first beat until the last of them is written; if the DRAM has pages, ``ROW_STATES`` x bank + state of the row."""
+
+ROW_HIT, UNOPENED, CONFLICT, ROW_STATES = range(4)
+"""What an access of the DRAM finds in its bank: its row, no row, another row; and the number of these states."""
 
 MISS, LLC_HIT, FETCH = 1, 2, 4
 """Bits of a request: misses the L2, the line is in the last-level cache, it fetches."""
@@ -26,57 +29,11 @@ CYCLES = range(6)
 NEXT_REQUEST, BUS_FREE, SCALER_FREE, HELD_BY_BUS, HELD_BY_SLOTS, FETCHES = CYCLES
 """Entries of ``Ports.cycles``; the last one is the number of sets in ``Ports.fetching``."""
 
+ACTIVATED, ACCESSED = range(2)
+"""Rows of ``Ports.banks``: when its row was activated, and when its last burst ended."""
+
 DRAM_FREE, DRAM_BUSY, WRITTEN_BACK, EVICTIONS = range(4)
 """Entries of ``Ports.dram``; the last one is the expected number of evictions not yet charged."""
-
-
-class Limits(NamedTuple):
-    """What the machine's memory path is like [cycles, bytes]."""
-
-    sets: int
-    """Sets of the L2; 0 without one."""
-    line_bytes: int
-    hit: int
-    burst: int
-    """More cycles for a hit of several beats."""
-    release: int
-    """From the end of a fetch until its miss entry is free."""
-    latency: int
-    """From a request to DRAM to its first beat."""
-    llc_latency: int
-    cycles_per_byte: float
-    evict: float
-    """Bus time of a fetch per valid way of its set."""
-    write_miss: int
-    idle: int
-    """More cycles for a request whose last beats hold nothing of the row."""
-    bus_bytes: int
-    write_ack: int
-    slot_turn: int
-    """From the last beat of a read to the next request in its slot."""
-    write_back: float
-    """For a dirty line to leave, before its successor is written."""
-    write_back_hold: float
-    """By which that keeps the miss entry longer."""
-    ways: int
-    """Of a set of the L2."""
-    release_ack: int
-    """From the arrival of a line that evicts, behind others, until what waits for it is served."""
-
-
-class Ports(NamedTuple):
-    """When the shared resources are free again."""
-
-    slots: Ints
-    """Read requests in flight, a heap."""
-    write_slots: Ints
-    mshrs: Ints
-    fetched: Ints
-    """Per set, when the line being fetched into it serves the requests that wait for it; 0: none."""
-    fetching: Ints
-    """Sets whose ``fetched`` is not 0, in any order."""
-    cycles: Ints
-    dram: Floats
 
 
 def replace_first(heap: Ints, value: int) -> None:
@@ -152,7 +109,7 @@ def read_mixed(
                 cycles[HELD_BY_SLOTS] += mshrs[0] - request
                 request = mshrs[0]
             held = cycles[HELD_BY_BUS]
-            end = fetch(limits, ports, request, code, size)
+            end = fetch(limits, ports, request, code, size, table[PLACE, at] if limits.pages.banks else 0)
             # Beats are passed on while the line arrives, but no sooner than a hit would have served them.
             last = max(end - 1 - early(limits, size), request + limits.hit + occupied - 1)
             unwanted = spare(limits, size, port) if per_row == 1 else 0
@@ -291,18 +248,42 @@ def expect(limits: Limits, ports: Ports, key: int, end: int) -> None:
     ports.fetched[key] = end
 
 
-def fetch(limits: Limits, ports: Ports, request: int, code: int, size: int) -> int:
+def fetch(limits: Limits, ports: Ports, request: int, code: int, size: int, place: int) -> int:
     """Bring one line (or, without an L2, one request) from DRAM; when its last beat reaches the requester."""
-    latency = limits.llc_latency if code & LLC_HIT else limits.latency
     wanted = limits.line_bytes if limits.sets else size
     transfer = wanted * limits.cycles_per_byte
+    ready = float(request + (limits.llc_latency if code & LLC_HIT else limits.latency))
+    if limits.pages.banks and not code & LLC_HIT:
+        ready = first_data(limits.pages, ports, ready, place, wanted)
     # Latencies overlap, transfers do not: the bus alone serialises fetches. An eviction takes it behind its fetch.
-    first = max(float(request + latency), ports.dram[DRAM_FREE])
-    ports.cycles[HELD_BY_BUS] += int(first) - request - latency
+    first = max(ready, ports.dram[DRAM_FREE])
+    ports.cycles[HELD_BY_BUS] += int(first - ready)
     ports.dram[DRAM_FREE] = first + transfer + limits.evict * (code // VALID_WAY % MOST_WAYS)
     ports.dram[DRAM_BUSY] += transfer
     end: int = math.ceil(first + transfer) + limits.hit + (1 if limits.sets else 0)
     return end
+
+
+def first_data(pages: Pages, ports: Ports, arrival: float, place: int, size: int) -> float:
+    """Serve an access by its bank; return when its first data leave the device. [cycles]
+
+    Column accesses of a channel keep their order. While one waits, those behind it in the window open their rows.
+    """
+    bank, found = place // ROW_STATES, place % ROW_STATES
+    columns, window = ports.columns[bank // pages.banks], pages.window
+    turn = int(columns[window]) % window
+    seen = max(arrival, columns[turn])
+    if found != ROW_HIT:
+        if found == CONFLICT:
+            seen = max(seen, ports.banks[ACTIVATED, bank] + pages.ras, ports.banks[ACCESSED, bank]) + pages.rp
+        seen = max(seen, ports.banks[ACTIVATED, bank] + pages.rc)
+        ports.banks[ACTIVATED, bank] = seen
+        seen += pages.rcd
+    column: float = max(seen, columns[window + 1])
+    columns[turn] = column
+    columns[window] += 1.0
+    columns[window + 1] = ports.banks[ACCESSED, bank] = column + pages.burst * max(1, size // pages.burst_bytes)
+    return column + pages.cl
 
 
 def write(limits: Limits, ports: Ports, table: Ints, low: int, high: int, start: int, duration: int) -> tuple[int, int]:
@@ -319,7 +300,9 @@ def write(limits: Limits, ports: Ports, table: Ints, low: int, high: int, start:
     for at in range(low, high):
         # Requests leave evenly over the time in which the rows are read, and in order.
         now = max(math.ceil(start + (at - low + 1) * pace), now, slots[0])
-        acknowledged = max(acknowledged, accept(limits, ports, now, table[LINE, at], table[SIZE, at], table[CODE, at]))
+        place = table[PLACE, at] if limits.pages.banks else 0
+        taken = accept(limits, ports, now, table[LINE, at], table[SIZE, at], table[CODE, at], place)
+        acknowledged = max(acknowledged, taken)
         replace_first(slots, acknowledged)
     if limits.sets and limits.write_back:
         late = behind_write_back(limits, table, low, high)
@@ -347,17 +330,18 @@ def behind_write_back(limits: Limits, table: Ints, low: int, high: int) -> int:
                 fetched += 1
     if not missed:
         return 0
-    late = limits.write_back + limits.latency * fetched / missed
+    late = limits.write_back + (limits.latency + limits.pages.cl) * fetched / missed
     return int(min(1.0, expected) * late + 0.5)
 
 
-def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: int) -> int:
+def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: int, place: int) -> int:
     """Take a write that leaves the DMA now; return when it is acknowledged. [cycles]"""
     acknowledge = now + limits.hit + limits.write_ack
     if not limits.sets:
         if not code & MISS:
             return acknowledge
-        ports.dram[DRAM_FREE] = max(float(now), ports.dram[DRAM_FREE]) + size * limits.cycles_per_byte
+        ready = first_data(limits.pages, ports, float(now), place, size) if limits.pages.banks else float(now)
+        ports.dram[DRAM_FREE] = max(ready, ports.dram[DRAM_FREE]) + size * limits.cycles_per_byte
         ports.dram[DRAM_BUSY] += size * limits.cycles_per_byte
         written: int = math.ceil(ports.dram[DRAM_FREE]) + limits.write_ack
         return written
@@ -367,7 +351,7 @@ def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: i
     entry = max(now, int(ports.mshrs[0]))
     # A narrow write is merged into its line, which comes from DRAM first.
     if code & FETCH:
-        end = fetch(limits, ports, entry, code, size)
+        end = fetch(limits, ports, entry, code, size, place)
         replace_first(ports.mshrs, end + limits.release)
         expect(limits, ports, key, end)
         return end - int(limits.line_bytes * limits.cycles_per_byte) - 1 + limits.write_ack

@@ -20,6 +20,7 @@ from simulator.frontend.dma_requests import request_patterns
 from simulator.memory import cache_replay, recurrences
 from simulator.memory.cache import CacheState
 from simulator.memory.compiled import use
+from simulator.memory.open_pages import OpenPages
 from simulator.memory.recurrences import (
     BEATS,
     CODE,
@@ -28,6 +29,9 @@ from simulator.memory.recurrences import (
     LINE,
     LLC_HIT,
     MISS,
+    PLACE,
+    ROW_HIT,
+    ROW_STATES,
     SHARES,
     SIZE,
     VALID_WAY,
@@ -36,18 +40,23 @@ from simulator.program import HostTask, Region
 
 
 class MemoryState:
-    """Contents of the caches between programs; cold when new: full of other programs' lines, or empty as after
-    reset."""
+    """Contents of the caches between programs, and open pages of the DRAM.
+
+    Cold when new: full of other programs' lines, or empty as after reset; no page is open.
+    """
 
     def __init__(self, spec: HardwareSpec, *, empty: bool = False, foreign: float = 1.0, dirty: float = 0.0) -> None:
         self.l2 = CacheState(spec.l2, empty=empty, foreign=foreign, dirty=dirty) if spec.l2 is not None else None
         self.llc = CacheState(spec.llc, empty=empty, foreign=foreign) if spec.llc is not None else None
+        pages = spec.dram.pages
+        self.pages = OpenPages(pages, spec.line_bytes) if pages is not None else None
 
     def copy(self) -> MemoryState:
         """An independent state with the same contents."""
         twin = MemoryState.__new__(MemoryState)
         twin.l2 = None if self.l2 is None else self.l2.copy()
         twin.llc = None if self.llc is None else self.llc.copy()
+        twin.pages = None if self.pages is None else self.pages.copy()
         return twin
 
 
@@ -217,7 +226,7 @@ def requests_of(
     first = (np.cumsum(pieces) - pieces.ravel()).reshape(pieces.shape)
     starts = np.zeros(len(base) + 1, dtype=np.int64)
     cache_replay.requests_of_commands(base, rows, stride, kind, pieces, starts)
-    table = np.empty((len(patterns), int(starts[-1])), dtype=np.int64)
+    table = np.empty((len(patterns) + (spec.dram.pages is not None), int(starts[-1])), dtype=np.int64)
     cache_replay.list_requests(base, rows, stride, kind, pieces, first, patterns, table)
     return table, starts
 
@@ -230,6 +239,7 @@ def _decide(table: Ints, writes: Bools, spec: HardwareSpec, memory: MemoryState)
         table[CODE] = np.where(writes, MISS, MISS | FETCH)
         _add(counts, "dram", "read_byte", int(table[SIZE][~writes].sum()))
         _add(counts, "dram", "write_byte", int(table[SIZE][writes].sum()))
+        _open_pages(table, np.arange(len(writes)), memory, counts)
         return counts
     line_bytes = memory.l2.spec.line_bytes
     table[LINE] //= line_bytes
@@ -238,22 +248,35 @@ def _decide(table: Ints, writes: Bools, spec: HardwareSpec, memory: MemoryState)
     outcome = memory.l2.replay(table[LINE], writes, covers)
     dirty = outcome.dirty_lines * SHARES // (memory.l2.sets * memory.l2.spec.ways)
     table[CODE] = (~outcome.hit) * MISS + outcome.fetched * FETCH + outcome.valid_ways * VALID_WAY + dirty * DIRTY
-    fetched = int(np.count_nonzero(outcome.fetched))
+    missed = np.flatnonzero(outcome.fetched)
+    fetched = len(missed)
     written = int(np.count_nonzero(writes))
     _add(counts, "l2", "read", len(writes) - written)
     _add(counts, "l2", "write", written)
     _add(counts, "l2", "fill", fetched)
     if memory.llc is not None:
-        missed = np.flatnonzero(outcome.fetched)
         plain = np.zeros(len(missed), dtype=bool)
-        second = memory.llc.replay(table[LINE, missed], plain, plain)
+        lines_per_block = memory.llc.spec.line_bytes // line_bytes
+        second = memory.llc.replay(table[LINE, missed] // lines_per_block, plain, plain)
         table[CODE, missed[second.hit]] += LLC_HIT
         _add(counts, "llc", "read", len(missed))
-        fetched = int(np.count_nonzero(second.fetched))
-        _add(counts, "llc", "fill", fetched)
+        missed = missed[~second.hit]
+        fetched = lines_per_block * len(missed)
+        _add(counts, "llc", "fill", len(missed))
     _add(counts, "dram", "read_byte", line_bytes * fetched)
     _add(counts, "dram", "write_byte", line_bytes * int(np.count_nonzero(outcome.dirtied)))
+    _open_pages(table, missed, memory, counts)
     return counts
+
+
+def _open_pages(table: Ints, accesses: Ints, memory: MemoryState, counts: dict[tuple[str, str], int]) -> None:
+    """Find the bank of every access of the DRAM and what it holds open: ``table[PLACE]`` and the activations."""
+    if memory.pages is None:
+        return
+    table[PLACE] = 0
+    table[PLACE, accesses] = memory.pages.replay(table[LINE, accesses])
+    opened = np.count_nonzero(table[PLACE, accesses] % ROW_STATES != ROW_HIT)
+    _add(counts, "dram", "activate", int(opened))
 
 
 def _add(counts: dict[tuple[str, str], int], unit: str, action: str, number: int) -> None:

@@ -103,8 +103,8 @@ def test_contradictions_are_found_beside_a_bad_section(tmp_path: Path) -> None:
         ("array:\n  dataflows: [weight_stationary, weight_stationary]\n", "repeated: weight_stationary"),
         ("front_end:\n  execute_entries: 2\n", "front_end.execute_entries=2 must be at least 4"),
         (
-            "llc:\n  {capacity: 1 MiB, ways: 8, line: 128, mshrs: 8, hit: 9",
-            "llc.line_bytes=128 must equal l2.line_bytes=64",
+            "llc:\n  {capacity: 1 MiB, ways: 8, line: 32, mshrs: 8, hit: 9",
+            "llc.line_bytes=32 must not be less than l2.line_bytes=64",
         ),
         ("dma:\n  store_row_cycles: [1, 2, 3]\n", "dma.store_row_cycles[3]: missing"),
         ("dma:\n  scale_cycles_per_row: fast\n", "'fast' is not a number of cycles"),

@@ -13,14 +13,26 @@ from hypothesis import strategies as st
 
 import hwconfigs
 from simulator.memory import recurrences
-from simulator.memory.path import idle_ports
-from simulator.memory.recurrences import DIRTY, MISS, SHARES, VALID_WAY, Limits
+from simulator.memory.path import idle_ports, limits_of
+from simulator.memory.ports import Limits
+from simulator.memory.recurrences import DIRTY, MISS, ROW_STATES, SHARES, VALID_WAY
 from tests.simulator.memory.forms import FORMS, form_of
 from tests.simulator.memory.plain_path import PlainPath, Request
 
-CACHED = Limits(32, 64, 27, 1, 3, 48, 30, 0.125, 0.4, 20, 2, 16, 9, 2, 9.0, 20.0, 8, 20)
+BANKS, CHANNELS = 2, 2
+SPEC = hwconfigs.load(
+    "gemmini",
+    {
+        "dram.pages": {"channels": CHANNELS, "banks": BANKS, "page": 1024, "burst": 32}
+        | {"t_burst": 2.5, "t_cl": 7.5, "t_rcd": 8.25, "t_rp": 9, "t_ras": 30, "t_rc": 41, "window": 3}
+    },
+)
+CACHED = Limits(
+    32, 64, 27, 1, 3, 48, 30, 0.125, 0.4, 20, 2, 16, 9, 2, 9.0, 20.0, 8, 20, limits_of(hwconfigs.load("gemmini")).pages
+)
 MISS_ENTRIES = 1
 UNCACHED = CACHED._replace(sets=0, hit=0, burst=0, release=0, release_ack=0)
+PAGED = [limits._replace(pages=limits_of(SPEC).pages) for limits in (CACHED, UNCACHED)]
 
 requests = st.lists(
     st.tuples(
@@ -35,6 +47,7 @@ requests = st.lists(
         ),
         st.integers(1, 5),
         st.integers(1, 6),
+        st.integers(0, ROW_STATES * BANKS * CHANNELS - 1),
     ),
     min_size=1,
     max_size=24,
@@ -60,7 +73,7 @@ def module(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
         yield module
 
 
-@pytest.mark.parametrize("limits", [CACHED, UNCACHED], ids=["cache", "no cache"])
+@pytest.mark.parametrize("limits", [CACHED, UNCACHED, *PAGED], ids=["cache", "no cache", "pages", "pages, no cache"])
 @given(stream=commands)
 @settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_equals_the_plain_model(
@@ -68,12 +81,12 @@ def test_equals_the_plain_model(
 ) -> None:
     """Every result of every command, and all that is carried from one to the next."""
     plain = PlainPath(limits, 16, MISS_ENTRIES)
-    ports = idle_ports(hwconfigs.load("gemmini"), limits)._replace(mshrs=np.zeros(MISS_ENTRIES, dtype=np.int64))
+    ports = idle_ports(SPEC, limits)._replace(mshrs=np.zeros(MISS_ENTRIES, dtype=np.int64))
     log = np.zeros((2, 64), dtype=np.int64)
     now = 0
     for write, later, wanted, per_row, bits in stream:
         now += later
-        masked = [(line, beats, size, code & bits, rows, port) for line, beats, size, code, rows, port in wanted]
+        masked = [(*request[:3], request[3] & bits, *request[4:]) for request in wanted]
         table = np.array(masked, dtype=np.int64).T.copy()
         if write:
             assert tuple(module.write(limits, ports, table, 0, len(masked), now, 30 * per_row)) == plain.write(

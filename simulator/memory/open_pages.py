@@ -1,0 +1,95 @@
+"""Open pages of the DRAM: which access finds its row in the row buffer of its bank, and which has to open it.
+
+    line number    │ row ········ │ rank │ bank │ column │      (`hwconfigs` field ``dram.pages.mapping``)
+
+A bank holds one row open. An access to that row is a hit; one to another row first closes it (a conflict); the first
+access to a bank only opens one. Outcomes depend on the order of accesses, like those of the caches, and are replayed in
+that order; the time that each takes is found by ``simulator.memory.recurrences``. Lines that a cache writes back are
+left out: which ones they are is not known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwconfigs import DramPagesSpec
+from simulator.arrays import Floats, Ints
+from simulator.memory.recurrences import CONFLICT, ROW_HIT, ROW_STATES, UNOPENED
+
+_CLOSED = -1
+"""Row of a bank that holds none open."""
+
+
+class OpenPages:
+    """Row buffers of all banks; ``replay`` advances them.
+
+    Parameters
+    ----------
+    spec
+        Banks, and which bits of an address choose among them.
+    line_bytes
+        What an access moves.
+    """
+
+    def __init__(self, spec: DramPagesSpec, line_bytes: int) -> None:
+        self._spec = spec
+        self._line_bytes = line_bytes
+        self._open = np.full(spec.all_banks, _CLOSED, dtype=np.int64)
+
+    def copy(self) -> OpenPages:
+        """Independent row buffers in the same state."""
+        twin = OpenPages(self._spec, self._line_bytes)
+        twin._open = self._open.copy()
+        return twin
+
+    def decode(self, lines: Ints) -> tuple[Ints, Ints]:
+        """Return the bank among those of all channels, and the row, of each line number."""
+        spec, rest = self._spec, lines
+        sizes = {"row": spec.rows, "rank": spec.ranks, "bank": spec.banks, "channel": spec.channels}
+        sizes["column"] = spec.page_bytes // self._line_bytes
+        chosen: dict[str, Ints] = {}
+        for part in reversed(spec.mapping):
+            chosen[part] = rest % sizes[part]
+            rest = rest // sizes[part]
+        return (chosen["channel"] * spec.ranks + chosen["rank"]) * spec.banks + chosen["bank"], chosen["row"]
+
+    def replay(self, lines: Ints) -> Ints:
+        """Access lines in order; return of each ``ROW_STATES`` x its bank + what it finds there."""
+        bank, row = self.decode(lines)
+        # Accesses of one bank behind one another, in their order: each finds the row of the one before it.
+        order = np.argsort(bank, kind="stable")
+        banks, rows = bank[order], row[order]
+        begins = np.concatenate(([True], banks[1:] != banks[:-1])) if len(lines) else np.zeros(0, dtype=bool)
+        found = np.where(begins, self._open[banks], np.roll(rows, 1))
+        self._open[banks] = rows
+        state = np.where(found == rows, ROW_HIT, np.where(found == _CLOSED, UNOPENED, CONFLICT))
+        place = np.empty_like(bank)
+        place[order] = ROW_STATES * banks + state
+        return place
+
+
+def row_cycle(spec: DramPagesSpec) -> float:
+    """Return the least time between two rows of one bank, one access each. [cycles]"""
+    open_for = max(spec.t_ras_cycles, spec.t_rcd_cycles + spec.t_burst_cycles)
+    return max(spec.t_rc_cycles, open_for + spec.t_rp_cycles)
+
+
+def bank_waits(places: Ints, spec: DramPagesSpec, transfer: float) -> Floats:
+    """Return how long each access keeps the bus waiting at least, because its bank opens one row behind another.
+
+    Parameters
+    ----------
+    places
+        Accesses in their order, as `OpenPages.replay` returns them.
+    transfer
+        Bus time of an access, in which other banks open their rows [cycles].
+    """
+    opens = np.flatnonzero(places % ROW_STATES != ROW_HIT)
+    banks = places[opens] // ROW_STATES
+    order = np.argsort(banks, kind="stable")
+    since = np.diff(opens[order], prepend=0)
+    waits = np.zeros(len(places))
+    # Between two rows of a bank lie at least its row cycle, and the accesses in between.
+    again = np.diff(banks[order], prepend=-1) == 0
+    waits[opens[order]] = np.where(again, np.maximum(0.0, row_cycle(spec) - since * transfer), 0.0)
+    return waits

@@ -1,0 +1,79 @@
+"""What the memory path is like, and when its shared resources are free again: the arguments of its recurrences.
+
+Compiled code takes the fields of these tuples by their place. It is renewed when the file of the recurrences changes,
+not when this one does: a change of the order of fields is a change of both.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from simulator.arrays import Floats, Ints
+
+
+class Pages(NamedTuple):
+    """Banks and times of the DRAM as ``hwconfigs`` names them [cycles, bytes]."""
+
+    banks: int
+    """Of a channel; 0: the DRAM has no pages."""
+    burst_bytes: int
+    burst: float
+    cl: float
+    rcd: float
+    rp: float
+    ras: float
+    rc: float
+    window: int
+
+
+class Limits(NamedTuple):
+    """What the machine's memory path is like [cycles, bytes]."""
+
+    sets: int
+    """Sets of the L2; 0 without one."""
+    line_bytes: int
+    hit: int
+    burst: int
+    """More cycles for a hit of several beats."""
+    release: int
+    """From the end of a fetch until its miss entry is free."""
+    latency: int
+    """From a request to DRAM to its first beat."""
+    llc_latency: int
+    cycles_per_byte: float
+    evict: float
+    """Bus time of a fetch per valid way of its set."""
+    write_miss: int
+    idle: int
+    """More cycles for a request whose last beats hold nothing of the row."""
+    bus_bytes: int
+    write_ack: int
+    slot_turn: int
+    """From the last beat of a read to the next request in its slot."""
+    write_back: float
+    """For a dirty line to leave, before its successor is written."""
+    write_back_hold: float
+    """By which that keeps the miss entry longer."""
+    ways: int
+    """Of a set of the L2."""
+    release_ack: int
+    """From the arrival of a line that evicts, behind others, until what waits for it is served."""
+    pages: Pages
+
+
+class Ports(NamedTuple):
+    """When the shared resources are free again."""
+
+    slots: Ints
+    """Read requests in flight, a heap."""
+    write_slots: Ints
+    mshrs: Ints
+    fetched: Ints
+    """Per set, when the line being fetched into it serves the requests that wait for it; 0: none."""
+    fetching: Ints
+    """Sets whose ``fetched`` is not 0, in any order."""
+    cycles: Ints
+    dram: Floats
+    banks: Floats
+    columns: Floats
+    """Per channel, the latest column accesses (a ring as long as the window), their number, and the end of the last."""

@@ -258,7 +258,10 @@ def _add_search(to: argparse.ArgumentParser, objectives: Sequence[str]) -> argpa
     group.add_argument("--budget", metavar="N|TIME", help="end after N evaluations, or after 2s, 500ms, 5min")
     group.add_argument("--seed", type=int, metavar="N", help=f"of {_listed(WITH_SEED)}; default: 0")
     group.add_argument("--workers", type=int, metavar="N", help="processes; the result is the same; default: 1")
-    group.add_argument("--finalists", type=int, metavar="K", help="simulate the K best, take the winner")
+    group.add_argument(
+        "--finalists", type=int, metavar="K",
+        help="simulate the K best by the estimate, too, before the winner is taken; 0: none, the estimate decides",
+    )  # fmt: skip
     return group
 
 

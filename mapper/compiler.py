@@ -1,12 +1,17 @@
-"""Fusion groups -> programs: the mapping of each matmul is searched once for equal problems, then lowered."""
+"""Fusion groups -> programs: the mapping of each matmul is searched and settled once for equal problems, then lowered.
+
+A search ends in a proof by the estimate, before anything is simulated. Which of the mappings that may win does so is
+settled when the first of equal matmuls is about to run, in the caches that it will find.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import simulation_limits
+from mapper.evaluation.evaluate import Evaluation, Evaluator
 from mapper.graph.dram_layout import DramLayout, matmul_problem
 from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.matmul import lower_matmul
@@ -17,7 +22,9 @@ from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
 from mapper.search.mapping_result import MappingResult
+from mapper.search.settle import Trial, settled
 from mapper.search.strategies import Strategy
+from simulator.memory.request_stream import MemoryState
 
 
 @dataclass(slots=True)
@@ -44,6 +51,29 @@ class Compiler:
         for group in groups:
             if group.unit == "array":
                 self.searches[group.name] = self._search_once(self.problem(group))
+
+    def settle(self, group: FusionGroup, trial: Callable[[MatmulInstance], Evaluation]) -> None:
+        """Let simulations choose among the mappings of a matmul, unless its equal was settled before.
+
+        Parameters
+        ----------
+        trial
+            Evaluates an instance in the caches as they are.
+        """
+        if group.unit != "array":
+            return
+        problem = self.problem(group)
+        key = problem.signature(self.spec.dma.max_request_bytes)
+        self._known[key] = settled(self._known[key], self._tried(problem, trial))
+        self.searches[group.name] = _renamed(self._known[key], problem)
+
+    def trial_on_cold_caches(self, group: FusionGroup) -> Trial:
+        """Return what estimates and simulates the matmul of a group, alone on the machine."""
+        evaluator = Evaluator(self.spec, self.prices, spans=False, exact=False, memory=MemoryState(self.spec))
+        return self._tried(self.problem(group), evaluator.trial)
+
+    def _tried(self, problem: MatmulProblem, trial: Callable[[MatmulInstance], Evaluation]) -> Trial:
+        return lambda loop: trial(MatmulInstance(lower_matmul(problem, loop, self.spec), problem, loop))
 
     @property
     def mappings(self) -> dict[str, LoopNest]:
@@ -73,5 +103,9 @@ class Compiler:
             chosen = self._known[key] = self.strategy(problem, self.spec, self.prices)
             loop = MapSpace(problem, self.spec).loop(chosen.mapping)
             simulation_limits.check_mapping(problem, loop, self.spec, self.prices)
-        known = self._known[key]
-        return replace(known, mapping=replace(known.mapping, ops=(problem.name,)))
+        return _renamed(self._known[key], problem)
+
+
+def _renamed(known: MappingResult, problem: MatmulProblem) -> MappingResult:
+    """Return the result of an equal problem for this one."""
+    return replace(known, mapping=replace(known.mapping, ops=(problem.name,)))

@@ -5,6 +5,7 @@ build    model to operator graph            workloads
 cut      operators to fusion groups         mapper.graph.fusion_cuts
 place    tensors that cross groups in DRAM  mapper.graph.dram_layout
 search   matmuls to mappings                mapper.search; equal problems once
+settle   the best mapping by simulation     mapper.search.settle, at the first of equal problems
 lower    groups to programs                 mapper.compiler, mapper.lowering
 evaluate each group in order, by estimate and simulation    mapper.evaluation
 """
@@ -12,6 +13,7 @@ evaluate each group in order, by estimate and simulation    mapper.evaluation
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, Unpack
 
@@ -27,8 +29,10 @@ from mapper.graph.dram_layout import lay_out
 from mapper.graph.fusion_cuts import fusion_groups
 from mapper.graph.fusion_group import FusionGroup
 from mapper.result import RunResult
+from mapper.search import registry
 from mapper.search.mapping_result import MappingResult
 from mapper.search.options import SearchProgress
+from mapper.search.settle import settled_front
 from mapper.search.space import require_goal
 from mapper.search.spaces.hardware_loops import LoopSpace
 from mapper.search.strategies import SearchStrategy, Strategy, search
@@ -146,6 +150,7 @@ def run_graph(
     estimates: dict[str, Report] = {}
     simulations: dict[str, Report] = {}
     for group in groups:
+        compiler.settle(group, evaluator.trial)
         expected, measured = evaluator.run(group, compiler.lower(group))
         for estimate, simulation in zip(group_rows(group, expected), group_rows(group, measured), strict=True):
             estimates[estimate.name] = estimate
@@ -183,6 +188,33 @@ def search_graph(
         if group.unit == "array":
             space = LoopSpace(compiler.problem(group), spec, compiler.prices)
             results[group.name] = search(space, chosen.objective, chosen.search, chosen.strategy_options(progress))
+    return results
+
+
+def front_graph(
+    graph: OpGraph,
+    spec: HardwareSpec,
+    settings: RunSettings | None = None,
+    *,
+    progress: SearchProgress | None = None,
+    **options: Unpack[RunOptions],
+) -> dict[str, MappingResult]:
+    """Search the Pareto front of every matmul and simulate its points on cold caches, by name of its group.
+
+    Whoever may win a single objective is simulated, too, unless the front was searched by sampling. An interrupted
+    search, and one with ``finalists=0``, returns the front of the estimate.
+    """
+    chosen = replace(_settings(settings, options), objective="pareto")
+    results = search_graph(graph, spec, chosen, progress=progress)
+    if chosen.finalists == 0:
+        return results
+    groups, compiler = _grouped(graph, spec, chosen, None)
+    proved = chosen.search == registry.DEFAULT_METHOD
+    for group in groups:
+        if group.name in results and not results[group.name].interrupted:
+            space = LoopSpace(compiler.problem(group), spec, compiler.prices)
+            singles = (search(space, objective, chosen.search) for objective in OBJECTIVES if proved)
+            results[group.name] = settled_front(results[group.name], singles, compiler.trial_on_cold_caches(group))
     return results
 
 

@@ -129,7 +129,8 @@ class RunSettings:
     """Ends the search of each matmul; None: proved, or as the method sets it."""
     seed: int = 0
     finalists: int | None = None
-    """How many of the best mappings are simulated before one is taken; None: the best by the estimate is taken."""
+    """How many of the best mappings by the estimate are simulated before one is taken, beside those that may win all
+    the same; None: only those that may win. 0: none, and the best by the estimate is taken."""
     exact: bool = False
     """Simulate every loop and every repetition; otherwise steady sequences of loops are passed over, and two
     repetitions stand for all."""
@@ -165,8 +166,8 @@ class RunSettings:
     def _problems(self) -> Iterator[str]:
         if self.objective not in GOALS:
             yield f"unknown objective {self.objective!r}; use {', '.join(GOALS)}"
-        if self.finalists is not None and self.finalists < 1:
-            yield f"finalists={self.finalists}: must be at least 1"
+        if self.finalists is not None and not 0 <= self.finalists <= registry.MOST_FINALISTS:
+            yield f"finalists={self.finalists}: must be 0 to {registry.MOST_FINALISTS}"
         if self.seed < 0:
             yield f"seed={self.seed}: must not be negative"
         method = registry.find_method(self.search)
@@ -174,7 +175,7 @@ class RunSettings:
             names = [method.name for method in registry.METHODS]
             yield f"unknown search {self.search!r}; use {', '.join(names)}"
             return
-        if self.finalists is not None and not method.ranks_finalists:
+        if self.finalists and not method.ranks_finalists:
             yield f"finalists: the search {self.search!r} ranks none; use {', '.join(registry.WITH_FINALISTS)}"
         if self.budget is not None and not method.searches:
             yield f"budget: {self.search!r} searches nothing"

@@ -1,6 +1,6 @@
 """``tilewright map``: one matmul on a machine, with the mapping or the front that was found.
 
-A hardware loop is simulated; loop nests of any form and whole fronts are priced by formulas only.
+A hardware loop is simulated, and so is a front of them; loop nests of any form are priced by formulas only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mapper.commands.outputs import open_outputs
 from mapper.commands.progress import search_bar
 from mapper.commands.reporting import run_answer
 from mapper.commands.requests import MapRequest, map_request
-from mapper.reports.finalists import finalists_table
+from mapper.reports.finalists import SHOWN, far_off_lines, finalists_table
 from mapper.reports.quantities import quantity
 from mapper.reports.text import wrapped
 from mapper.search.mapping_result import MappingResult, SearchInterrupted
@@ -41,7 +41,7 @@ def _answer(request: MapRequest, spec: HardwareSpec, progress: SearchProgress) -
         return nest_answer(request, spec, progress)
     if request.settings.objective == "pareto":
         graph = pipeline.matmul_graph(*request.shape)
-        (result,) = pipeline.search_graph(graph, spec, request.settings, progress=progress).values()
+        (result,) = pipeline.front_graph(graph, spec, request.settings, progress=progress).values()
         return front_answer(result, request.shape, spec, "hardware-loop")
     return _hardware_loop_answer(request, spec, progress)
 
@@ -60,8 +60,8 @@ def _hardware_loop_answer(request: MapRequest, spec: HardwareSpec, progress: Sea
     (chosen,) = result.searches.values()
     above = [chosen.mapping.loop_nest(), "", *wrapped(chosen.statement), ""]
     if chosen.finalists is not None:
-        above += [finalists_table(chosen.finalists), ""]
-    answer = run_answer(result, explained=request.explain, above=above)
+        above += [finalists_table(chosen.finalists, settings.finalists or SHOWN), ""]
+    answer = run_answer(result, explained=request.explain, above=above, below=far_off_lines(result))
     return Answer(answer.text, {"yaml": mapping_file(chosen.mapping), **answer.files})
 
 

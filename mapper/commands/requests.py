@@ -232,12 +232,12 @@ def _check_search(options: argparse.Namespace, method: SearchMethod, mapspace: s
     if options.workers is not None and not method.takes_workers:
         raise CommandError(f"--workers has no effect on --search {name}, which takes milliseconds on one processor")
     if options.finalists is not None:
-        if options.finalists < 1:
-            raise CommandError(f"--finalists {options.finalists}: must be at least 1")
-        if not method.ranks_finalists or options.objective == "pareto":
+        if not 0 <= options.finalists <= registry.MOST_FINALISTS:
+            raise CommandError(f"--finalists {options.finalists}: must be 0 to {registry.MOST_FINALISTS}")
+        if not method.ranks_finalists or (options.finalists and options.objective == "pareto"):
             rankers = " or ".join(registry.WITH_FINALISTS)
             raise CommandError(f"--finalists needs --search {rankers} and one objective: latency, energy or edp")
-        if options.budget is not None:
+        if options.finalists and options.budget is not None:
             raise CommandError(
                 "--budget has no effect with --finalists: the search that ranks them ends by itself, soon"
             )
@@ -272,10 +272,10 @@ def _check_front(options: argparse.Namespace) -> None:
 
 
 def _check_front_files(options: argparse.Namespace) -> None:
-    """A front is no single mapping and is not simulated: files of one mapping or one run make no sense."""
+    """A front is no single mapping: files and options of one mapping or one run make no sense."""
     for name in NOT_FOR_FRONTS:
         if getattr(options, name) is not None:
             raise CommandError(f"--{name} is for one mapping; --objective pareto finds many, write them with --json")
     for name in ("exact", "explain"):
         if getattr(options, name):
-            raise CommandError(f"--{name} has no meaning with --objective pareto: nothing is simulated")
+            raise CommandError(f"--{name} has no meaning with --objective pareto: it is for one mapping")

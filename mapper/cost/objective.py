@@ -54,6 +54,12 @@ def ranking_keys(goal: Goal, cycles: Metric, energy_pj: Metric) -> tuple[Metric,
     return objective_value(goal, cycles, energy_pj), cycles, energy_pj
 
 
+def tie_metric(goal: Goal, cycles: Metric, energy_pj: Metric) -> Metric:
+    """Return what decides between mappings that are as good as each other: the energy, or the cycles where the energy
+    is the objective."""
+    return cycles if goal == "energy" else energy_pj
+
+
 def cycles_weight(goal: Objective) -> float:
     """Return the weight of log(cycles) in a weighted mean with log(energy) that orders mappings like an objective."""
     return {"latency": 1.0, "energy": 0.0, "edp": 0.5}[goal]

@@ -1,18 +1,22 @@
 """How much a mapping would have to simulate, told beforehand; too much is refused.
 
-A simulation takes about 2 us and 130 bytes per DMA request, and half a millisecond per hardware loop, of a program.
+A simulation takes about 2 us and 130 bytes per DMA request, and half a millisecond per hardware loop, of a program, if
+no loop is passed over.
 """
 
 from __future__ import annotations
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import counts
+from mapper.cost.dma_traffic import Traffic
 from mapper.cost.model import CostModel
+from mapper.cost.sweep import REQUESTS
 from mapper.errors import MappingError
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.batch import batch_of
+from mapper.mapspace.batch import Batch, batch_of
 from mapper.mapspace.hardware_loops import MapSpace
+from simulator.arrays import Floats
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.tile_footprint import accumulator_blocks, deepest_k
 
@@ -21,6 +25,11 @@ MOST_REQUESTS = 50_000_000
 
 MOST_LOOPS = 200_000
 """Hardware loops of one program: two to three minutes."""
+
+SECONDS_PER_REQUEST, SECONDS_PER_LOOP = 2e-6, 5e-4
+
+MOST_SECONDS = MOST_REQUESTS * SECONDS_PER_REQUEST
+"""CPU time of the longest simulation."""
 
 
 def check_problem(problem: MatmulProblem, spec: HardwareSpec) -> None:
@@ -48,6 +57,14 @@ def check_mapping(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec
     numbers = counts.count(batch, model.traffic)
     requests = int(numbers["dma", "read_request"][0] + numbers["dma", "write_request"][0])
     _refuse(problem, spec, requests, int(counts.count_visits(batch, problem, spec).loops[0]), "")
+
+
+def simulation_seconds(batch: Batch, traffic: Traffic) -> Floats:
+    """Return the CPU time that the simulation of each mapping takes if no loop is passed over, roughly [s]."""
+    visits = counts.count_visits(batch, traffic.problem, traffic.spec)
+    loads, stores = counts.dma_totals(batch, visits, traffic)
+    seconds: Floats = (loads + stores)[:, REQUESTS] * SECONDS_PER_REQUEST + visits.loops * SECONDS_PER_LOOP
+    return seconds
 
 
 def _refuse(problem: MatmulProblem, spec: HardwareSpec, requests: int, loops: int, least: str) -> None:

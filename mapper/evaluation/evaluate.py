@@ -60,8 +60,18 @@ class Evaluator:
     """Simulate every instance."""
     memory: MemoryState
     """The caches before the next program."""
+    _trials: dict[tuple[MatmulProblem, HardwareLoop], Evaluation] = field(default_factory=dict)
+    """What was tried in the caches as they are."""
     _simulated: dict[tuple[MatmulProblem, HardwareLoop], Report] = field(default_factory=dict)
     """Simulations of single matmuls, by signature and mapping."""
+
+    def trial(self, instance: MatmulInstance) -> Evaluation:
+        """Return what a matmul would cost if it ran next, by the default simulation; the caches stay as they are."""
+        simulated = simulate(instance.program, self.spec, memory=self.memory.copy())
+        expected = self._estimate(instance, self.memory.copy(), simulated.counts)
+        evaluation = Evaluation(expected, priced(simulated, self.prices))
+        self._trials[instance.problem, instance.loop] = evaluation
+        return evaluation
 
     def run(self, group: FusionGroup, programs: Iterable[RepeatedProgram]) -> Evaluation:
         """Return what a group costs, called like its leading operator."""
@@ -129,7 +139,21 @@ class Evaluator:
             done = end + 1
         return results
 
+    def _tried(self, instance: Instance) -> Evaluation | None:
+        """Return the trial of what runs next, and advance the caches; None if there was none, or not as is asked."""
+        # Whatever runs next changes the caches: no trial holds any longer.
+        trials, self._trials = self._trials, {}
+        if isinstance(instance, CommandInstance) or self.exact or self.spans:
+            return None
+        tried = trials.get((instance.problem, instance.loop))
+        if tried is not None:
+            count_like(instance.program, self.spec, self.memory)
+        return tried
+
     def _simulate(self, instance: Instance) -> Evaluation:
+        tried = self._tried(instance)
+        if tried is not None:
+            return tried
         before = self.memory.copy()
         simulated = simulate(instance.program, self.spec, memory=self.memory, spans=self.spans, exact=self.exact)
         return Evaluation(self._estimate(instance, before, simulated.counts), priced(simulated, self.prices))

@@ -13,9 +13,10 @@ import math
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.loop_nest import OPERAND_AXES
 from mapper.mapping.matmul_problem import is_transposed
-from mapper.mapspace.hardware_loops import HELD_TILES
+from mapper.mapspace.hardware_loops import HELD_TILES, MapSpace
 from simulator.frontend.loop_unroller import blocks
 from simulator.program import Activation, Fence, HostTask, Item, MatmulLoop, Matrix, Program
 from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
@@ -65,6 +66,13 @@ def auto_tiling(m: int, k: int, n: int, spec: HardwareSpec, *, whole_rows: bool 
             if inputs_fit and block * accumulator_blocks(i, j) <= accumulator and larger[axis] <= most[axis]:
                 tile, grown = larger, True
     return Tiling(tile[0], tile[1], tile[2], rounds)
+
+
+def library_loop(space: MapSpace) -> HardwareLoop:
+    """Return the mapping that the library would run for a problem; it need not fit a machine with small memories."""
+    problem = space.problem
+    tiling = auto_tiling(problem.m, problem.k, problem.n, space.spec)
+    return space.holding(HardwareLoop(tiling.i, tiling.k, tiling.j, "mnk"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,46 +1,29 @@
-"""The last word by simulation: the best few mappings by the estimate, each simulated on a cold machine.
-
-The estimate ranks a space, the simulation settles the order of the first. Mappings that lower to the same program count
-once. For energy the two fidelities agree except for what the caches in front of DRAM fetch.
-"""
+"""The last word by simulation: the mappings that were simulated before one was taken, and the one that was."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost.energy import priced
-from mapper.cost.estimate import estimate
 from mapper.cost.objective import Objective, objective_value
-from mapper.errors import MappingError
-from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.loop_nest import LoopNest
-from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.search.exact.hardware_loops import Proved, ranked
-from simulator.machine import simulate
+from mapper.search.exact.hardware_loops import Proved
 from simulator.report import Report
-
-COUNT = 8
-
-Progress = Callable[[int, int], object]
-"""Called after each simulation with the number done and the number of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finalist:
-    """One of the best mappings by the estimate, and what the simulation says about it."""
+    """One of the mappings that were simulated, and what both fidelities say about it."""
 
     place: int
-    """By the estimate that the search used; 1 is the best."""
+    """By the estimate that the search used, among all that might have won; 1 is the proved best."""
     mapping: LoopNest
     loop: HardwareLoop
     searched_cycles: float
     """What the search took it to cost: it knows the caches by reuse distances."""
     searched_energy_pj: float
     estimate: Report
-    """With its requests replayed through cold caches."""
+    """With its requests replayed through the caches that the simulation found."""
     simulation: Report
 
     def value(self, objective: Objective) -> float:
@@ -48,64 +31,39 @@ class Finalist:
         return objective_value(objective, float(self.simulation.cycles), self.simulation.energy_pj)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Finalists:
-    """Finalists in the order of the simulation; the first one wins."""
+    """What was simulated: the winner, then the others in the order of the simulation."""
 
     rows: tuple[Finalist, ...]
     objective: Objective
     proved: Proved
     """The search that they come from."""
+    considered: int
+    """Mappings that might have won by the estimate and its error, simulated or not."""
 
     @property
     def winner(self) -> Finalist:
-        """The best by simulation."""
+        """The best by simulation; of those as good within half a per cent, the one with the least energy."""
         return self.rows[0]
 
     @property
     def gain(self) -> float:
-        """How much better the winner simulates than the best by the estimate [fraction]."""
+        """How much better the winner simulates than the best by the estimate [fraction]; negative within a tie."""
         (first,) = (row for row in self.rows if row.place == 1)
         return 1.0 - self.winner.value(self.objective) / first.value(self.objective)
 
-
-def finalists(
-    problem: MatmulProblem,
-    spec: HardwareSpec,
-    energy: EnergyModel,
-    objective: Objective = "latency",
-    count: int = COUNT,
-    progress: Progress | None = None,
-) -> Finalists:
-    """Simulate the ``count`` best mappings by the estimate, or all that there are; pick the winner by simulation.
-
-    Ties go to the better place by the estimate.
-
-    Raises
-    ------
-    MappingError
-        When there is no mapping, ``count`` is not positive, or as `mapper.search.exact.hardware_loops.search`.
-    """
-    if count < 1:
-        raise MappingError(f"{count} finalists; at least 1 is needed")
-    proved, best = ranked(problem, spec, energy, objective, count)
-    rows: list[Finalist] = []
-    for place, member in enumerate(best, start=1):
-        program = lower_matmul(problem, member.loop, spec)
-        simulated = priced(simulate(program, spec, exact=True), energy)
-        expected = estimate(member.loop, problem, spec, energy, program=program, moved=simulated.counts)
-        rows.append(
-            Finalist(
-                place,
-                member.mapping,
-                member.loop,
-                member.cycles,
-                member.energy_pj,
-                expected,
-                simulated,
+    def statement(self) -> str:
+        """Return one sentence on how the winner was settled."""
+        number = f"{len(self.rows)} simulated of {self.considered} that might win"
+        if self.winner.place == 1:
+            return f"settled by simulation: the proved best of the estimate stays, best of {number}"
+        first = next(row for row in self.rows if row.place == 1)
+        changes = ", ".join(
+            f"{after / before - 1.0:+.2%} {name}"
+            for name, after, before in (
+                ("cycles", self.winner.simulation.cycles, first.simulation.cycles),
+                ("energy", self.winner.simulation.energy_pj, first.simulation.energy_pj),
             )
         )
-        if progress is not None:
-            progress(place, len(best))
-    rows.sort(key=lambda row: (row.value(objective), row.place))
-    return Finalists(tuple(rows), objective, proved)
+        return f"settled by simulation: best of {number}; against the proved best of the estimate {changes}"

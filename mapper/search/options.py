@@ -22,5 +22,6 @@ class SearchOptions:
     workers: int = 1
     """Processes that price candidates; the result does not depend on them."""
     finalists: int | None = None
-    """How many of the best are simulated before one is taken; None: the best by the estimate is taken."""
+    """How many of the best by the estimate are simulated in any case before one is taken, beside those who may win; 0:
+    none is, and the best by the estimate is taken. None: only those who may win."""
     progress: SearchProgress | None = None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost.objective import OBJECTIVE_NAMES, Goal, Objective, objective_value
+from mapper.cost.objective import OBJECTIVE_NAMES, OBJECTIVES, Goal, Objective, objective_value
 from mapper.errors import MappingError
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.search.budget import Budget
+from mapper.search.contenders import Contenders
 from mapper.search.exact import hardware_loops, loop_nests
 from mapper.search.exact.nest_result import NestResult
-from mapper.search.finalists import finalists
 from mapper.search.mapping_result import FrontPoint, MappingResult
 from mapper.search.options import SearchOptions
 from mapper.search.space import Scope, Space, require_goal
@@ -43,23 +44,22 @@ def prove(space: Space, goal: Goal, options: SearchOptions) -> MappingResult:
 def prove_hardware_loops(
     problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel, goal: Goal, options: SearchOptions
 ) -> MappingResult:
-    """Return the best hardware loop by the estimate, the best of the finalists by simulation, or the front."""
+    """Return the best hardware loop by the estimate, with those who may win by simulation, or the front."""
     budget = options.budget or Budget()
     if budget.seconds is not None:
         raise MappingError(f"budget {budget}: the proof for hardware loops counts evaluations, not seconds")
     if goal == "pareto":
-        if options.budget is not None or options.finalists is not None:
+        if options.budget is not None or options.finalists:
             raise MappingError("the front of hardware loops is proved whole: it takes neither a budget nor finalists")
         return _hardware_loop_front(problem, spec, energy)
-    if options.finalists is None:
+    if options.finalists == 0 or options.budget is not None:
+        if options.finalists:
+            raise MappingError("finalists are ranked by a whole proof, which takes no budget")
         proved = hardware_loops.search(problem, spec, energy, goal, budget.evaluations)
         return _proved_hardware_loop(proved, goal)
-    if options.budget is not None:
-        raise MappingError("finalists are ranked by a whole proof, which takes no budget")
-    final = finalists(problem, spec, energy, goal, options.finalists)
-    details, winner = _hardware_loop_details(final.proved, goal), final.winner
-    estimated = FrontPoint(winner.mapping, winner.searched_cycles, winner.searched_energy_pj)
-    return MappingResult(winner.mapping, final.proved.statement(), details, final, estimated)
+    require_goal(goal, OBJECTIVES)
+    company = Contenders(hardware_loops.candidates_of(problem, spec, energy), goal, options.finalists or 1)
+    return replace(_proved_hardware_loop(company.proved, goal), contenders=company)
 
 
 def _proved_hardware_loop(proved: hardware_loops.Proved, goal: Objective) -> MappingResult:
@@ -112,7 +112,7 @@ def prove_loop_nests(space: NestSpace, scope: Scope, goal: Goal, options: Search
 
     ``scope`` says what the proof is about.
     """
-    if options.finalists is not None:
+    if options.finalists:
         raise MappingError("finalists are simulated; loop nests cannot be")
     budget = options.budget or Budget()
 

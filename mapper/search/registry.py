@@ -9,6 +9,9 @@ from __future__ import annotations
 import pkgutil
 from typing import NamedTuple
 
+MOST_FINALISTS = 256
+"""Mappings whose simulation may be asked for before one is taken."""
+
 MAPSPACES = ("hardware-loop", "loop-nest")
 """What Gemmini's hardware loops can execute, and loop nests of any form."""
 

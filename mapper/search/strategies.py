@@ -9,8 +9,7 @@ from typing import TypeAlias, cast
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.objective import Goal
 from mapper.errors import MappingError
-from mapper.lowering.gemmini_library import auto_tiling
-from mapper.mapping.hardware_loop import HardwareLoop
+from mapper.lowering.gemmini_library import library_loop
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.mapping_file import require_for
 from mapper.mapping.matmul_problem import MatmulProblem
@@ -104,13 +103,11 @@ def library_tile(space: Space, goal: Goal, options: SearchOptions) -> MappingRes
     del goal, options
     if not isinstance(space, LoopSpace):
         raise MappingError("gemmini_auto is a hardware loop; it is in no other mapspace")
-    problem, spec = space.problem, space.spec
-    maps = MapSpace(problem, spec)
-    tiling = auto_tiling(problem.m, problem.k, problem.n, spec)
-    loop = maps.holding(HardwareLoop(tiling.i, tiling.k, tiling.j, "mnk"))
+    maps = MapSpace(space.problem, space.spec)
+    loop = library_loop(maps)
     violations = maps.violations(loop)
     if violations:
-        raise MappingError(f"gemmini_auto on {spec.name}", violations)
+        raise MappingError(f"gemmini_auto on {space.spec.name}", violations)
     return MappingResult(maps.nest(loop), "gemmini_auto: the tile of Gemmini's library, not searched")
 
 

@@ -105,7 +105,7 @@ def test_a_path_of_an_energy_table_is_kept_as_text(tmp_path: Path, monkeypatch: 
         ({"version": 1, "batch": 1.5}, "batch: "),
         ({"version": 1, "phase": "training"}, "phase: "),
         ({"version": 1, "search": "tabu"}, "unknown search 'tabu'; use optimal, exhaustive"),
-        ({"version": 1, "finalists": 0}, "finalists=0: must be at least 1"),
+        ({"version": 1, "finalists": 257}, "finalists=257: must be 0 to 256"),
         ({"version": 1, "budget": {"evaluations": 0}}, "budget 0: must be 1 to"),
         ({"version": 1, "seed": -1}, "seed=-1: must not be negative"),
         ({"version": 1, "seq": {3}}, "only what JSON can hold"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,9 +30,13 @@ ROUNDING = 1.0 - 1e-9
 
 
 class Candidates:
-    """All candidates of a mapspace, in batches of one order and buffering, and numbered through in their order."""
+    """All candidates of a mapspace, in batches of one order and buffering, and numbered through in their order.
+
+    Bounds and energies are kept, so that searches for several objectives share them.
+    """
 
     def __init__(self, space: MapSpace, model: CostModel) -> None:
+        self.space = space
         self.model = model
         self.batches = [batch for batch in space.batches(rows=1 << 62) if len(batch)]
         self.starts = np.cumsum([0, *(len(batch) for batch in self.batches)])
@@ -39,6 +44,8 @@ class Candidates:
         self.count = int(self.starts[-1])
         if not self.count:
             raise nothing_fits(space)
+        self._least_cycles: dict[int, Floats] = {}
+        self._energy_pj: dict[int, Floats] = {}
 
     def loop(self, number: int) -> HardwareLoop:
         """Return one candidate."""
@@ -51,14 +58,25 @@ class Candidates:
 
     def least_cycles(self, batch: int, rows: Ints | None = None) -> Floats:
         """Return lower bounds of the cycles of a batch, or of some of its rows."""
-        return self.model.least_cycles(self._rows(batch, rows)) * ROUNDING
+        return self._column(self._least_cycles, self.model.least_cycles, batch, rows) * ROUNDING
 
     def energy_pj(self, batch: int, rows: Ints | None = None) -> Floats:
         """Return the energy of a batch, or of some of its rows: exact, for it follows from counts alone."""
-        return self.model.energy_pj(self._rows(batch, rows))
+        return self._column(self._energy_pj, self.model.energy_pj, batch, rows)
 
-    def _rows(self, batch: int, rows: Ints | None) -> Batch:
-        return self.batches[batch] if rows is None else self.take(batch, rows)
+    def _column(
+        self, known: dict[int, Floats], price: Callable[[Batch], Floats], batch: int, rows: Ints | None
+    ) -> Floats:
+        """Return a column of a batch, or some rows of it; what was not asked for before is computed."""
+        if batch not in known and rows is None:
+            known[batch] = price(self.batches[batch])
+        column = known.setdefault(batch, np.full(len(self.batches[batch]), np.nan))
+        if rows is None:
+            rows = np.arange(len(column))
+        new = rows[np.isnan(column[rows])]
+        if len(new):
+            column[new] = price(self.take(batch, new))
+        return column[rows]
 
     def take(self, batch: int, rows: Ints) -> Batch:
         """Return some rows of a batch."""
@@ -86,6 +104,8 @@ class BestFirstSearch:
         self.best: list[Evaluated] = []
         """The best so far, as many as are wanted."""
         self.evaluated = 0
+        self.priced: list[tuple[Ints, Floats, Floats]] = []
+        """Number, cycles and energy of everything that was evaluated, in pieces."""
         self.unevaluated_bound: float | None = None
         """Least bound of the candidates that the budget left unpriced; None if the search ended by itself."""
 
@@ -146,6 +166,7 @@ class BestFirstSearch:
         costs = self._candidates.model.costs(self._candidates.take(batch, rows))
         self.evaluated += len(rows)
         numbers = rows + self._candidates.starts[batch]
+        self.priced.append((numbers, costs.cycles, costs.energy_pj))
         keys = costs.keys(self._objective)
         if self._wanted == 1:  # the usual case: one pass over the columns instead of a sort
             first = [least((*keys, numbers))]

@@ -135,6 +135,8 @@ def search(
 class Ranked:
     """One of the best members of a space."""
 
+    number: int
+    """Among the candidates of the search."""
     mapping: LoopNest
     loop: HardwareLoop
     cycles: float
@@ -150,19 +152,32 @@ def ranked(
     budget: int | None = None,
 ) -> tuple[Proved, tuple[Ranked, ...]]:
     """Return what `search` returns, and the ``wanted`` best mappings, best first: proved likewise; raises as it."""
+    return prove(candidates_of(problem, spec, energy), objective, wanted, budget)
+
+
+def prove(
+    candidates: Candidates, objective: Objective, wanted: int, budget: int | None = None
+) -> tuple[Proved, tuple[Ranked, ...]]:
+    """Return what `ranked` returns, for candidates that several searches share."""
     require_goal(objective, OBJECTIVES)
     if budget is not None and budget < 1:
         raise MappingError(f"budget of {budget} evaluations; at least 1 is needed")
-    space = _space(problem, spec)
-    candidates = Candidates(space, CostModel.of(problem, spec, energy))
-    # What the mapspace lists is legal; of loops that are the same to the machine it lists one. So all that is left out
-    # of the candidates is told as ``same``, and a proof over the candidates is one over the space.
     best_first = BestFirstSearch(candidates, objective, min(wanted, candidates.count), budget)
     best_first.run()
+    return proof_of(best_first, candidates, objective)
+
+
+def proof_of(
+    best_first: BestFirstSearch, candidates: Candidates, objective: Objective
+) -> tuple[Proved, tuple[Ranked, ...]]:
+    """Return what a search that has ended proves, and the best that it kept."""
+    space = candidates.space
+    # What the mapspace lists is legal; of loops that are the same to the machine it lists one. So all that is left out
+    # of the candidates is told as ``same``, and a proof over the candidates is one over the space.
     # Only what is returned is made a mapping; all others were rows of a batch.
     loops = [candidates.loop(evaluated.number) for evaluated in best_first.best]
     rows = tuple(
-        Ranked(space.nest(loop), loop, evaluated.cycles, evaluated.energy_pj)
+        Ranked(evaluated.number, space.nest(loop), loop, evaluated.cycles, evaluated.energy_pj)
         for loop, evaluated in zip(loops, best_first.best, strict=True)
     )
     value, open_bound = best_first.best[0].key[0], best_first.unevaluated_bound
@@ -186,8 +201,8 @@ def ranked(
 
 def front(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> ProvedFront:
     """Return the Pareto front of cycles and energy of ``problem`` on ``spec`` by the estimate; raises as `search`."""
-    space = _space(problem, spec)
-    candidates = Candidates(space, CostModel.of(problem, spec, energy))
+    candidates = candidates_of(problem, spec, energy)
+    space = candidates.space
     best_first = BestFirstFront(candidates)
     best_first.run()
     points = []
@@ -207,14 +222,15 @@ def front(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Pr
 
 def lower_bound(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> tuple[float, float]:
     """Return cycles and energy that no mapping of a problem is below [cycles, pJ]; raises as `search`."""
-    candidates = Candidates(_space(problem, spec), CostModel.of(problem, spec, energy))
+    candidates = candidates_of(problem, spec, energy)
     # The two may be those of different mappings: together they bound what any one of them can reach.
     batches = range(len(candidates.batches))
     cycles = min(float(candidates.least_cycles(batch).min()) for batch in batches)
     return cycles, min(float(candidates.energy_pj(batch).min()) for batch in batches)
 
 
-def _space(problem: MatmulProblem, spec: HardwareSpec) -> MapSpace:
+def candidates_of(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Candidates:
+    """Return the candidates of a problem on a machine; raises as `search`."""
     require(spec)
     check_problem(problem, spec)  # before anything is searched that could not be simulated
-    return MapSpace(problem, spec)
+    return Candidates(MapSpace(problem, spec), CostModel.of(problem, spec, energy))

@@ -74,13 +74,13 @@ def test_finalists_are_simulated_and_the_best_of_them_runs(capsys: pytest.Captur
     """The total of the run is the winner's, which is simulated on cold caches as well."""
     out = printed([*SMALL, "--finalists", "3"], capsys)
     (winner,) = re.findall(r"^ +1\. .* ([\d,]+) +[+-]\d", out, flags=re.MULTILINE)
-    assert "3 finalists by latency" in out
+    assert re.search(r"\d+ finalists by latency", out)
     assert re.search(rf"^total +{winner} ", out, flags=re.MULTILINE)
 
 
 def test_finalists_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     out = printed(["run", "bert-base", "--seq", "16", "--hw", "gemmini_ibert", "--finalists", "2"], capsys)
-    assert "finalists: 2 simulated for each matmul" in out
+    assert re.search(r"finalists: \d+ to \d+ simulated for each matmul; other than the best by the estimate: ", out)
 
 
 @pytest.mark.parametrize("space", [SMALL, NESTS], ids=["hardware-loop", "loop-nest"])
@@ -190,7 +190,7 @@ def test_budgets_that_make_no_sense(space: list[str], budget: str, capsys: pytes
         ([*SMALL, "--search", "random", "--seed", "-1"], "seed=-1"),
         ([*SMALL, "--workers", "2"], "--workers has no effect on --search optimal"),
         ([*SMALL, "--search", "random", "--workers", "0"], "workers=0"),
-        ([*SMALL, "--finalists", "0"], "--finalists 0"),
+        ([*SMALL, "--finalists", "257"], "--finalists 257: must be 0 to 256"),
         ([*SMALL, "--finalists", "2", "--search", "random"], "--finalists needs --search optimal"),
         ([*SMALL, "--finalists", "2", "--objective", "pareto"], "--finalists needs"),
         ([*SMALL, "--finalists", "2", "--budget", "9"], "--budget has no effect with --finalists"),

@@ -1,0 +1,128 @@
+"""What a search found settled on the machine: who may win is simulated, and the best, or the front, is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from mapper.cost.objective import objective_value
+from mapper.mapping.hardware_loop import HardwareLoop, hardware_loop_of
+from mapper.nest.bounds.pareto import staircase
+from mapper.search.contenders import Contender
+from mapper.search.contest import Contest
+from mapper.search.finalists import Finalist, Finalists
+from mapper.search.mapping_result import FrontPoint, MappingResult, SearchInterrupted, SimulatedFront
+from simulator.report import Report
+
+Trial: TypeAlias = Callable[[HardwareLoop], tuple[Report, Report]]
+"""Estimates and simulates a matmul with a mapping, in the caches as they are, which stay so."""
+
+
+def settled(result: MappingResult, trial: Trial) -> MappingResult:
+    """Return a search's result with the mapping that wins on the machine.
+
+    A result without contenders, such as a mapping that was given, is returned as it is.
+
+    Raises
+    ------
+    SearchInterrupted
+        When the user ended it; it carries the result of the search.
+    """
+    if result.contenders is None:
+        return result
+    contest = Contest(result.contenders)
+    reports: dict[HardwareLoop, tuple[Report, Report]] = {}
+    try:
+        while (contender := contest.next()) is not None:
+            _, simulated = reports[contender.loop] = trial(contender.loop)
+            contest.tell(contender, simulated.cycles, simulated.energy_pj, simulated.dram_bytes)
+    except KeyboardInterrupt:
+        statement = f"{result.statement}; not settled by simulation: interrupted"
+        raise SearchInterrupted(replace(result, statement=statement, interrupted=True)) from None
+    final = _finalists(contest, result, reports)
+    winner = final.winner
+    return replace(
+        result,
+        mapping=winner.mapping,
+        statement=f"{result.statement}; {final.statement()}",
+        estimated=FrontPoint(winner.mapping, winner.searched_cycles, winner.searched_energy_pj),
+        finalists=final,
+        contenders=None,
+    )
+
+
+def _finalists(
+    contest: Contest, result: MappingResult, reports: dict[HardwareLoop, tuple[Report, Report]]
+) -> Finalists:
+    contenders, winner = result.contenders, contest.winner
+    assert contenders is not None
+    objective = contenders.objective
+    places = contest.places()
+
+    def finalist(contender: Contender) -> Finalist:
+        loop = contender.loop
+        return Finalist(
+            places[loop],
+            contenders.space.nest(loop),
+            loop,
+            contender.cycles,
+            contender.energy_pj,
+            *reports[loop],
+        )
+
+    losers = sorted(
+        (row for row in contest.simulated if row is not winner),
+        key=lambda row: (row.value(objective), places[row.contender.loop]),
+    )
+    rows = tuple(finalist(row.contender) for row in (winner, *losers))
+    return Finalists(rows, objective, contenders.proved, len(places))
+
+
+def settled_front(result: MappingResult, singles: Iterable[MappingResult], trial: Trial) -> MappingResult:
+    """Return a front by simulation: its mappings, and those simulated for single objectives, that no other one beats.
+
+    Parameters
+    ----------
+    result
+        The front by the estimate.
+    singles
+        Results of searches of the same matmul for single objectives, to be settled.
+    trial
+        As of `settled`.
+    """
+    reports: dict[HardwareLoop, tuple[Report, Report]] = {}
+
+    def tried(loop: HardwareLoop) -> tuple[Report, Report]:
+        if loop not in reports:
+            reports[loop] = trial(loop)
+        return reports[loop]
+
+    points = {hardware_loop_of(point.mapping): point for point in result.front}
+    of_estimate = set(points)
+    for loop in points:
+        tried(loop)
+    for single in singles:
+        final = settled(single, tried).finalists
+        for row in final.rows if final is not None else ():
+            points.setdefault(row.loop, FrontPoint(row.mapping, row.searched_cycles, row.searched_energy_pj))
+    loops = list(points)
+    simulated = [reports[loop][1] for loop in loops]
+    kept = staircase(
+        np.array([float(report.cycles) for report in simulated]), np.array([report.energy_pj for report in simulated])
+    ).tolist()
+    front = tuple(
+        FrontPoint(points[loops[row]].mapping, float(simulated[row].cycles), simulated[row].energy_pj) for row in kept
+    )
+    least = min(range(len(kept)), key=lambda place: objective_value("pareto", *front[place][1:]))
+    estimates = tuple((points[loops[row]].cycles, points[loops[row]].energy_pj) for row in kept)
+    dropped = len(of_estimate) - len(of_estimate & {loops[row] for row in kept})
+    return replace(
+        result,
+        mapping=front[least].mapping,
+        estimated=points[loops[kept[least]]],
+        front=front,
+        front_simulated=SimulatedFront(estimates, len(loops), dropped),
+    )

@@ -14,8 +14,11 @@ from hwconfigs.parts import ArraySpec, CacheSpec, DmaSpec, DramSpec, FrontEndSpe
 Problem = tuple[str, str]
 """Dotted path and text."""
 
-MOST_LINES = 2**26
-"""Lines of a cache whose tags the simulator can hold: 4 GiB of 64 bytes."""
+MOST_LINES = 2**24
+"""Lines of a cache whose tags the simulator can hold and copy in seconds: 1 GiB of 64 bytes."""
+
+MOST_WAYS = 255
+"""Valid ways of a set that fit the outcome of a request: see ``simulator.memory.recurrences.MOST_WAYS``."""
 
 
 def cross_problems(sections: Mapping[str, BaseModel | None]) -> list[Problem]:
@@ -116,8 +119,12 @@ def _dma(dma: DmaSpec) -> Iterator[Problem]:
 def _cache(name: str, cache: CacheSpec) -> Iterator[Problem]:
     yield from _power_of_two(f"{name}.line_bytes", cache.line_bytes)
     step = cache.ways * cache.line_bytes
-    if cache.capacity_bytes % step:
-        arithmetic = f"ways x line_bytes = {cache.ways} x {cache.line_bytes} = {step:,}"
+    arithmetic = f"ways x line_bytes = {cache.ways} x {cache.line_bytes} = {step:,}"
+    if cache.ways > MOST_WAYS:
+        yield f"{name}.ways", f"={cache.ways} must be at most {MOST_WAYS}, which is what the simulator can count"
+    elif cache.capacity_bytes < step:
+        yield f"{name}.capacity_bytes", f"={cache.capacity_bytes:,} holds no set, which takes {arithmetic} bytes"
+    elif cache.capacity_bytes % step:
         yield f"{name}.capacity_bytes", f"={cache.capacity_bytes:,} must be a multiple of {arithmetic}"
     if cache.capacity_bytes > MOST_LINES * cache.line_bytes:
         yield (

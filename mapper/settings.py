@@ -25,6 +25,7 @@ from hwconfigs.errors import suggestion
 from mapper.cost.objective import GOALS, Goal
 from mapper.search import registry
 from mapper.search.budget import Budget
+from mapper.search.evaluation import MOST_WORKERS
 from mapper.search.options import SearchOptions, SearchProgress
 
 VERSION = 1
@@ -170,6 +171,8 @@ class RunSettings:
             yield f"finalists={self.finalists}: must be 0 to {registry.MOST_FINALISTS}"
         if self.seed < 0:
             yield f"seed={self.seed}: must not be negative"
+        if not 1 <= self.workers <= MOST_WORKERS:
+            yield f"workers={self.workers}: must be 1 to {MOST_WORKERS}"
         method = registry.find_method(self.search)
         if method is None:
             names = [method.name for method in registry.METHODS]

@@ -30,6 +30,10 @@ class Budget:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.evaluations, int | None) or isinstance(self.evaluations, bool):
+            raise MappingError(f"budget: evaluations={self.evaluations!r}: must be a whole number")
+        if not isinstance(self.seconds, int | float | None) or isinstance(self.seconds, bool):
+            raise MappingError(f"budget: seconds={self.seconds!r}: must be a number")
         if self.evaluations is not None and not 0 < self.evaluations <= MOST_EVALUATIONS:
             raise MappingError(f"budget {self.evaluations:,}: must be 1 to {MOST_EVALUATIONS:,} evaluations")
         if self.seconds is not None and not 0 < self.seconds <= MOST_SECONDS:

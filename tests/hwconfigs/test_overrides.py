@@ -147,8 +147,26 @@ def test_quantities_no_machine_has(path: str, value: object) -> None:
 
 
 def test_more_lines_than_can_be_simulated() -> None:
-    with pytest.raises(SpecError, match="more than 67,108,864 lines of 16"):
+    with pytest.raises(SpecError, match="more than 16,777,216 lines of 16"):
         hwconfigs.load("gemmini", {"l2.capacity": "4 GiB", "l2.line": 16, "dma.max_request": 16})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"l2.capacity": 256},
+            "l2.capacity_bytes=256 holds no set, which takes ways x line_bytes = 8 x 64 = 512 bytes",
+        ),
+        ({"l2.capacity": 1000}, "l2.capacity_bytes=1,000 must be a multiple of ways x line_bytes = 8 x 64 = 512"),
+        ({"l2.ways": 256}, "l2.ways=256 must be at most 255"),
+        ({"l2.line": 48}, "l2.line_bytes=48 must be a power of two"),
+    ],
+)
+def test_caches_that_do_not_divide_into_sets(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        hwconfigs.load("gemmini", changes)
+    assert any(line.startswith(f"override: {says}") for line in caught.value.problems), caught.value
 
 
 @pytest.mark.parametrize("paths", [("scratchpad.capacity", "scratchpad.capacity_bytes"), ("array.size", "array.rows")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import reduce
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 import hwconfigs
 from hwconfigs import SpecError
+from hwconfigs.checks import MOST_WAYS
 from hwconfigs.key_names import leaves
+from simulator.memory import recurrences
 
 BASE = hwconfigs.load("gemmini_ibert")
 PATHS = sorted(leaves(BASE.model_dump(exclude={"sources"})))
@@ -66,3 +69,24 @@ def test_numpy_scalars_are_numbers() -> None:
 def test_absurd_quantities(text: str) -> None:
     with pytest.raises(SpecError, match=r"too large|is not a size"):
         hwconfigs.load("gemmini", {"scratchpad.capacity": text})
+
+
+NUMBERS = [
+    path
+    for path in leaves(BASE.model_dump(exclude={"sources"}))
+    if isinstance(reduce(lambda part, key: getattr(part, key, None), path.split("."), BASE), int | float)
+]
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), 1e18, "banana"])
+def test_no_number_of_a_machine_takes_nonsense(value: object) -> None:
+    """All keys at once: each is refused by its name, in a line."""
+    assert len(NUMBERS) > 60
+    with pytest.raises(SpecError) as caught:
+        hwconfigs.load("gemmini_ibert", dict.fromkeys(NUMBERS, value))
+    refused = [line for line in caught.value.problems if len(line) < 200]
+    assert [path for path in NUMBERS if not any(f" {path}" in line for line in refused)] == []
+
+
+def test_ways_fit_the_outcome_of_a_request() -> None:
+    assert MOST_WAYS == recurrences.MOST_WAYS - 1

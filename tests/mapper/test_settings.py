@@ -123,6 +123,8 @@ def test_bad_data_is_refused(data: dict[str, object], says: str) -> None:
         ({"finalists": 2, "search": "genetic"}, "ranks none; use optimal"),
         ({"budget": Budget(evaluations=9), "search": "gemmini_auto"}, "searches nothing"),
         ({"objective": "speed"}, "unknown objective 'speed'; use latency, energy, edp"),
+        ({"workers": 0}, "workers=0: must be 1 to 256"),
+        ({"workers": 10**18}, "workers=1000000000000000000: must be 1 to 256"),
     ],
 )
 def test_options_that_make_no_sense_together(options: RunOptions, says: str) -> None:

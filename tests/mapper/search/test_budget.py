@@ -21,3 +21,11 @@ def test_senseless_budgets_are_refused(text: str) -> None:
     with pytest.raises(MappingError, match="^budget") as error:
         Budget.parse(text)
     assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("values", "key"), [(("9",), "evaluations"), ((0.5,), "evaluations"), ((None, "2s"), "seconds")]
+)
+def test_values_of_wrong_types_are_refused(values: tuple[object, ...], key: str) -> None:
+    with pytest.raises(MappingError, match=rf"^budget: {key}=.*: must be a"):
+        Budget(*values)  # type: ignore[arg-type]

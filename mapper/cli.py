@@ -213,6 +213,10 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
     validate.add_argument(
         "--without-patch", action="store_true", help="FireSim, 16x16: without the phenomenological l2.multi_beat_hit"
     )
+    validate.add_argument(
+        "--without-program-constants", action="store_true",
+        help="Verilator: the core issues every stream as the machine file says, whatever program measured it",
+    )  # fmt: skip
     group = validate.add_argument_group("files to write")
     group.add_argument("--json", type=_name, metavar="FILE", help="scores, gates and rows, as JSON")
     group.add_argument("--plot", type=_name, metavar="FILE", help="measured against simulated: .png, .svg or .pdf")

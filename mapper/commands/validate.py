@@ -32,6 +32,8 @@ def execute(options: argparse.Namespace) -> int:
     """Run the rows, print the scoreboard. 0: all gates hold, 1: one fails, 2: a row makes no sense."""
     if options.without_patch and options.firesim is None and (options.estimate or options.timeloop is not None):
         raise CommandError("--without-patch is for FireSim rows: give --firesim")
+    if options.without_program_constants and (options.estimate or options.timeloop is not None):
+        raise CommandError("--without-program-constants is for Verilator rows: leave out --estimate and --timeloop")
     if options.estimate:
         return _estimate(options)
     if options.timeloop is None:
@@ -80,7 +82,7 @@ def _measured(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json, "plot": options.plot}, (options.rtl, options.firesim))
         with _bar() as progress:
-            results = run_rtl(rtl, progress)
+            results = run_rtl(rtl, progress, core_cycles=not options.without_program_constants)
             if measured is not None:
                 results += _run_firesim(measured, progress, patched=not options.without_patch)
         files = {

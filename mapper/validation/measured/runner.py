@@ -31,8 +31,8 @@ FAULTS = (ValueError, OverflowError, KeyError, IndexError, ZeroDivisionError)
 ValueErrors."""
 
 
-def run_rtl(table: MeasuredTable, progress: Progress) -> RowResults:
-    """Simulate the rows of a Verilator file, in its order.
+def run_rtl(table: MeasuredTable, progress: Progress, core_cycles: bool = True) -> RowResults:
+    """Simulate the rows of a Verilator file, in its order; ``core_cycles`` as `Session` takes it.
 
     Rows that make no sense leave no trace: the others come out as if the file did not have them. Where a row that
     failed had decided to which series its neighbours belong, the file is run again and that row is not trusted.
@@ -49,7 +49,7 @@ def run_rtl(table: MeasuredTable, progress: Progress) -> RowResults:
         )
         if second_series == before:
             break
-        results = _rtl_rows(table, wrong, dict(zip(sound, second_series, strict=True)), progress)
+        results = _rtl_rows(table, wrong, dict(zip(sound, second_series, strict=True)), progress, core_cycles)
         failed = {position for position, index in enumerate(sound) if _is_bad(results[index])}
     return _sorted(_with_cold_cores(table, results))
 
@@ -69,11 +69,15 @@ def _with_cold_cores(table: MeasuredTable, results: list[RowResult | SkippedRow]
 
 
 def _rtl_rows(
-    table: MeasuredTable, wrong: Mapping[int, str], second_series: Mapping[int, bool], progress: Progress
+    table: MeasuredTable,
+    wrong: Mapping[int, str],
+    second_series: Mapping[int, bool],
+    progress: Progress,
+    core_cycles: bool,
 ) -> list[RowResult | SkippedRow]:
     """Results of all rows, in the order of the file."""
     names = [_rtl_name(row) for row in table.rows]
-    session, sums = Session(), _Sums()
+    session, sums = Session(core_cycles), _Sums()
     results: list[RowResult | SkippedRow] = []
     for index, row in enumerate(table.rows):
         skipped = SkippedRow("rtl", table.line(index), names[index], wrong.get(index, ""), bad=True)

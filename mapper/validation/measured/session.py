@@ -36,9 +36,16 @@ LARGEST_UNPUBLISHED = 600_000
 
 
 class Session:
-    """The state of the measurements while a file is gone through: series, program, memory, addresses of operands."""
+    """The state of the measurements while a file is gone through: series, program, memory, addresses of operands.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    core_cycles
+        Whether the core works as the measuring program of each test makes it work; otherwise as the machine file says.
+    """
+
+    def __init__(self, core_cycles: bool = True) -> None:
+        self._core_cycles = core_cycles
         self._config = ""
         self._latency = -1
         self._kind = ""
@@ -84,7 +91,9 @@ class Session:
         warm_up = 0 if not again else WARM_UP_RUNS if row["state"] == "l2warm" else int(fresh)
         for _ in range(warm_up):
             count(built.program, spec, memory)
-        program = measuring_programs.after_setup(built.program, row, name, self._second_series)
+        program = built.program
+        if self._core_cycles:
+            program = measuring_programs.after_setup(program, row, name, self._second_series)
         cycles = simulate(program, spec, memory=memory).cycles
         if fresh and self._second_series and measuring_programs.has_unpublished_twin(row):
             self._unpublished = row, cost
@@ -149,7 +158,8 @@ class Session:
         extra: dict[str, object] = {"dram.latency_cycles": latency}
         if "norm_timing_model" in config and row["rows"]:
             extra["vector.statistics_slots"] = whole(row, "rows")
-        extra |= measuring_programs.core_pace(row, name)
+        if self._core_cycles:
+            extra |= measuring_programs.core_pace(row, name)
         key = (config, latency, str(extra))
         if key not in self._specs:
             self._specs[key] = hwconfigs.load(name, {**changes, **extra})

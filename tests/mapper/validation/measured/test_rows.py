@@ -128,6 +128,17 @@ def test_the_first_shipped_rows_run_and_repeat() -> None:
     assert not results[0].bad
 
 
+def test_program_constants_can_be_left_out() -> None:
+    """A stream of prepared commands is issued at the pace of any stream, 75 % too slowly; a product does not change."""
+    rows = [row for row in shipped_rows() if row["test"] == "ws_chain_Bevery4_rows_precomp" and row["rows"] == "3"][:1]
+    rows += [row for row in shipped_rows() if row["test"] == "loop_ws_auto" and row["M"] == "32"][:1]
+    table = MeasuredTable(SHIPPED, rows)
+    fitted, plain = (run_rtl(table, silent, core_cycles).run for core_cycles in (True, False))
+    assert abs(fitted[0].error) < 0.02
+    assert plain[0].error > 0.7
+    assert plain[1].simulated == fitted[1].simulated
+
+
 def test_every_shipped_row_has_a_place() -> None:
     rows = shipped_rows()
     assert len(rows) == 1622

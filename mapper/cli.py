@@ -211,6 +211,9 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
         "--estimate", action="store_true", help="the estimate against the simulation, on random mappings; alone"
     )
     validate.add_argument(
+        "--seed", type=int, metavar="N", help="of the mappings of --estimate; default: that of the gates"
+    )
+    validate.add_argument(
         "--without-patch", action="store_true", help="FireSim, 16x16: without the phenomenological l2.multi_beat_hit"
     )
     validate.add_argument(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -36,6 +37,8 @@ def execute(options: argparse.Namespace) -> int:
         raise CommandError("--without-program-constants is for Verilator rows: leave out --estimate and --timeloop")
     if options.estimate:
         return _estimate(options)
+    if options.seed is not None:
+        raise CommandError("--seed is for random mappings: give --estimate")
     if options.timeloop is None:
         return _measured(options)
     if options.rtl is None and options.firesim is None:
@@ -49,12 +52,19 @@ def _estimate(options: argparse.Namespace) -> int:
     """The estimate against the simulation. 0: all gates hold, 1: one fails."""
     from mapper.validation import estimate_accuracy
 
+    if options.seed is not None and options.seed < 0:
+        raise CommandError(f"--seed: {options.seed} is not 0 or more")
     if any(value is not None for value in (options.rtl, options.firesim, options.timeloop, options.plot)):
         raise CommandError("--estimate: simulates mappings of its own; leave out --rtl, --firesim, --timeloop, --plot")
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json}, ())
         with _bar() as progress:
-            comparison = estimate_accuracy.compare(progress=lambda done, total: progress("mappings", done, total))
+            sampling = estimate_accuracy.SAMPLING
+            if options.seed is not None:
+                sampling = replace(sampling, seed=options.seed)
+            comparison = estimate_accuracy.compare(
+                sampling=sampling, progress=lambda done, total: progress("mappings", done, total)
+            )
         files = {"json": json_file(lambda: estimate_accuracy.as_dict(comparison))}
         Answer(estimate_accuracy.text(comparison), files).deliver(outputs)
     return 0 if comparison.holds else GATE_FAILED

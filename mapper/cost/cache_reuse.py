@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwconfigs import CacheSpec
+from mapper.cost.cache_contents import COLD, Held
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.sweep import LINES, PARTIAL_LINES
@@ -40,8 +41,10 @@ class CacheReuse:
     """Distinct lines of A."""
     unique_b: float
     unique_c: float
-    cold_share: Floats
-    """Share of lines that the cache does not hold before; those that it holds are scattered."""
+    cold_a: Floats
+    """Share of the lines of A that the cache does not hold before; those that it holds are scattered."""
+    cold_b: Floats
+    cold_c: Floats
     first_a: Floats
     """Fetched in the first sweep of A."""
     refetched_a: Floats
@@ -53,6 +56,8 @@ class CacheReuse:
     """Each time all partial sums are loaded."""
     merged_c: Floats
     """Fetched because a store covered only a part."""
+    merged_sums: Floats
+    """The same of partial sums, when they are first stored."""
     fetched: Floats
     """All of these over the run."""
     written: Floats
@@ -64,45 +69,59 @@ class CacheReuse:
     from_dram: Floats
     """Share of the fetches that a last-level cache does not serve."""
 
+    @property
+    def cold_share(self) -> Floats:
+        """Share of the lines stored that the cache does not hold before."""
+        return self.cold_c
 
-def estimate_reuse(batch: Batch, visits: Visits, traffic: Traffic) -> CacheReuse:
-    """Estimate the fetches of caches that hold other data, as dirty as a run of the same mapping leaves them."""
+
+def estimate_reuse(batch: Batch, visits: Visits, traffic: Traffic, held: Held = COLD) -> CacheReuse:
+    """Estimate the fetches of caches that hold some of the matrices' lines, else other data."""
     spec = traffic.spec
     if spec.l2 is None:
         raise ValueError(f"{spec.name} has no L2")
-    l2 = _reuse_in(batch, visits, traffic, spec.l2)
+    l2 = _reuse_in(batch, visits, traffic, spec.l2, held)
     if spec.llc is None:
         return l2
     # The last-level cache filters the L2's misses: what it would fetch by itself, if it saw everything, comes from
     # DRAM, and the rest of the L2's fetches from it.
-    llc = _reuse_in(batch, visits, traffic, spec.llc)
+    llc = _reuse_in(batch, visits, traffic, spec.llc, held)
     return replace(l2, from_dram=np.minimum(1.0, llc.fetched / np.maximum(l2.fetched, 1e-9)))
 
 
-def _reuse_in(batch: Batch, visits: Visits, traffic: Traffic, cache: CacheSpec) -> CacheReuse:
+def _reuse_in(batch: Batch, visits: Visits, traffic: Traffic, cache: CacheSpec, held: Held) -> CacheReuse:
     """Return the fetches and the lines written, for one cache."""
     problem = traffic.problem
-    rates = RefetchRates(batch, visits, traffic, cache)
+    rates = RefetchRates(batch, visits, traffic, cache, held)
     b_dim = problem.b_axes[1]
     unique_a, unique_b, unique_c = traffic.compulsory
-    first_a = rates.first_sweep(traffic.a[batch.tile_k, LINES], unique_a, problem.m, "k", "input")
-    first_b = rates.first_sweep(traffic.b[batch.tile(b_dim), LINES], unique_b, problem.b_rows, b_dim, "weight")
-    # A sweep can lose no more than the first one brought in.
-    refetched_a, refetched_b = first_a * rates.refetched("n"), first_b * rates.refetched("m")
+    whole_a = rates.first_sweep(traffic.a[batch.tile_k, LINES], unique_a, problem.m, "k", "input")
+    whole_b = rates.first_sweep(traffic.b[batch.tile(b_dim), LINES], unique_b, problem.b_rows, b_dim, "weight")
+    # A sweep can lose no more than the first one brought in or found.
+    refetched_a, refetched_b = whole_a * rates.refetched("n"), whole_b * rates.refetched("m")
+    first_a, first_b = whole_a * (1.0 - held.a), whole_b * (1.0 - held.b)
     refetched_sums = float(traffic.partial[LINES]) * rates.refetched("k")
     bias = np.full(len(batch), float(traffic.compulsory_bias))
     stores = traffic.c[batch.tile_n]
     touched = rates.first_sweep(stores[:, LINES], unique_c, problem.m, "n", "output")
-    # A line that a store covers in part is fetched before it is merged, once for all tiles that share it.
-    merged_c = np.minimum(stores[:, PARTIAL_LINES].astype(np.float64), touched)
+    # A line that a store covers in part is fetched before it is merged, once for all tiles that share it. Results in
+    # int32 find the lines of their partial sums.
+    replaces = problem.c_full * (visits.spilled > 0)
+    merged_c = np.minimum(stores[:, PARTIAL_LINES].astype(np.float64), touched) * (1.0 - held.c) * (1 - replaces)
+    merged_sums = (visits.spilled > 0) * float(traffic.partial[PARTIAL_LINES]) * (1.0 - held.sums)
+    merged_sums = np.minimum(merged_sums, traffic.unique_sums)
     fetched = first_a + (visits.loads_a - 1) * refetched_a + first_b + (visits.loads_b - 1) * refetched_b
-    fetched = fetched + bias + visits.spilled * refetched_sums + merged_c
+    fetched = fetched + bias + visits.spilled * refetched_sums + merged_c + merged_sums
     written = touched + _rewritten_sums(visits, traffic, refetched_sums)
+    ones = np.ones(len(batch))
+    leaves = written / np.maximum(fetched + written, 1.0)
     return CacheReuse(
         unique_a=unique_a,
         unique_b=unique_b,
         unique_c=unique_c,
-        cold_share=np.ones(len(batch)),
+        cold_a=(1.0 - held.a) * ones,
+        cold_b=(1.0 - held.b) * ones,
+        cold_c=(1.0 - held.c) * ones,
         first_a=first_a,
         refetched_a=refetched_a,
         first_b=first_b,
@@ -110,11 +129,12 @@ def _reuse_in(batch: Batch, visits: Visits, traffic: Traffic, cache: CacheSpec) 
         bias=bias,
         refetched_sums=refetched_sums,
         merged_c=merged_c,
+        merged_sums=merged_sums,
         fetched=fetched,
         written=written,
-        fresh_share=np.ones(len(batch)),
-        dirty_share=written / np.maximum(fetched + written, 1.0),
-        from_dram=np.ones(len(batch)),
+        fresh_share=(1.0 - held.c) * ones,
+        dirty_share=leaves if held.dirty is None else mean_dirty_share(fetched, written, cache, held.dirty),
+        from_dram=ones,
     )
 
 
@@ -147,8 +167,9 @@ def mean_dirty_share(fetched: Floats, written: Floats, cache: CacheSpec, before:
 class RefetchRates:
     """Probabilities that a line was evicted between two uses, by the loop that separates them."""
 
-    def __init__(self, batch: Batch, visits: Visits, traffic: Traffic, cache: CacheSpec) -> None:
+    def __init__(self, batch: Batch, visits: Visits, traffic: Traffic, cache: CacheSpec, held: Held) -> None:
         problem = traffic.problem
+        self._cold = {"input": 1.0 - held.a, "weight": 1.0 - held.b, "output": 1.0 - held.c}
         self._order = batch.order
         self._sizes = problem.dims
         side = traffic.spec.array.rows
@@ -202,10 +223,11 @@ class RefetchRates:
             streaming = np.zeros_like(own)
             for tensor in OPERAND_AXES:
                 if tensor != swept:
-                    streaming = streaming + self._lines_per_way(tensor, over)
+                    streaming = streaming + self._cold[tensor] * self._lines_per_way(tensor, over)
             later_sweeps = np.maximum(self._trips[over] - 1, 1).astype(np.float64)
             rounds = np.minimum(later_sweeps, ROUNDS)
-            rate, total = np.ones_like(own), np.zeros_like(own)
+            # What the caches held of the operand before is not fetched in the first sweep, and evicts nothing.
+            rate, total = np.full_like(own, self._cold[swept]), np.zeros_like(own)
             for number in range(ROUNDS):
                 rate = np.where(number < rounds, -np.expm1(-(rate * own + streaming)), rate)
                 total += np.where(number < rounds, rate, 0.0)

@@ -64,6 +64,8 @@ class CommandTimes:
     """Of the first command, from its start until it is complete (kinds x `SHARES`)."""
     fresh: Floats
     """Of a command in a stream that misses the lines that no segment before touched (kinds)."""
+    fresh_alone: Floats
+    """The same of the first command, until it is complete."""
     lines: Floats
     """Distinct lines of a command (kinds)."""
     fresh_lines: Floats
@@ -72,7 +74,7 @@ class CommandTimes:
     @property
     def columns(self) -> Floats:
         """All of them side by side (kinds x columns)."""
-        return np.column_stack([self.scattered, self.alone, self.fresh, self.lines, self.fresh_lines])
+        return np.column_stack([self.scattered, self.alone, self.fresh, self.fresh_alone, self.lines, self.fresh_lines])
 
 
 class _Stream:
@@ -138,16 +140,17 @@ def command_times(segments: Segments, spec: HardwareSpec, from_llc: bool = False
         # Every request goes to DRAM.
         every = timed(stream.touched)
         by_share = np.repeat(every[:, None, :], len(SHARES), axis=1)
-        fresh = every[:, 1]
+        fresh = every
     else:
         # Places that are spread like random ones, the same every time.
         places = np.arange(len(stream.touched), dtype=np.float64) * 0.6180339887498949 % 1.0
         by_share = np.stack([timed(stream.touched & (places < share)) for share in SHARES], axis=1)
-        fresh = timed(stream.fresh)[:, 1]
+        fresh = timed(stream.fresh)
     return CommandTimes(
         scattered=by_share[:, :, 1],
         alone=by_share[:, :, 0],
-        fresh=fresh,
+        fresh=fresh[:, 1],
+        fresh_alone=fresh[:, 0],
         lines=stream.per_command(stream.touched),
         fresh_lines=stream.per_command(stream.fresh),
     )

@@ -146,6 +146,12 @@ class Traffic:
         return a, b, c
 
     @cached_property
+    def unique_sums(self) -> int:
+        """Distinct lines of the partial sums."""
+        row_bytes = self.problem.n * self.spec.array.sum_bytes
+        return distinct_lines(self.problem.partial, self.problem.m, row_bytes, self.spec.dma.max_request_bytes)
+
+    @cached_property
     def compulsory_bias(self) -> int:
         """Distinct lines of the bias."""
         address = self.problem.bias_address

@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from hwconfigs import CacheSpec, EnergyModel, HardwareSpec
+from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import counts
 from mapper.cost.as_report import Times, report_of
-from mapper.cost.cache_reuse import CacheReuse, estimate_reuse, mean_dirty_share
+from mapper.cost.cache_contents import COLD, held_in
+from mapper.cost.cache_reuse import CacheReuse, estimate_reuse
 from mapper.cost.counts import Visits
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.loop_pipeline import PipelineCycles
@@ -67,11 +68,11 @@ def estimate(
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
     reuse = None
     if spec.l2 is not None:
-        dirty = 0.0 if memory is None or memory.l2 is None else memory.l2.dirty_share()
+        held = replace(COLD, dirty=0.0) if memory is None else held_in(memory, problem)
         if moved is None:
             moved = replayed_counts(program, spec, MemoryState(spec) if memory is None else memory)
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
-        reuse = scaled(estimate_reuse(batch, visits, model.traffic), moved, spec.l2, dirty)
+        reuse = scaled(estimate_reuse(batch, visits, model.traffic, held), moved)
     pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse)
     times = _times(pipeline, visits, numbers["dma", "read_beat"], spec)
     scratchpad, accumulator = occupied_bytes(batch, spec)
@@ -97,41 +98,37 @@ def _times(pipeline: PipelineCycles, visits: Visits, beats: int, spec: HardwareS
     )
 
 
-def scaled(reuse: CacheReuse, moved: Counts, cache: CacheSpec, dirty: float) -> CacheReuse:
-    """Fit estimated fetches to known totals: what is fetched beyond every line once gives way first.
+def scaled(reuse: CacheReuse, moved: Counts) -> CacheReuse:
+    """Fit estimated fetches to known totals: what is fetched again gives way first.
 
     Parameters
     ----------
     reuse
-        The estimate.
+        The estimate for the contents of the caches.
     moved
         What the replay of the memory stream counted.
-    cache
-        The cache that was replayed.
-    dirty
-        Share of the cache's lines that were dirty before.
     """
     fills = moved["l2", "fill"]
-    fetched = np.full_like(reuse.fetched, fills)
-    written = np.full_like(reuse.written, moved["dram", "write_byte"] / cache.line_bytes)
-    # More fills than distinct lines: every line was fetched once, and refetches share the rest. Fewer: the caches held
-    # some lines before, and nothing is fetched twice.
-    once = reuse.unique_a + reuse.unique_b + reuse.bias + reuse.merged_c
+    # More fills than lines that are not held: every one of them was fetched once, and refetches share the rest. Fewer:
+    # nothing is fetched twice, and the caches held more than it seemed.
+    once = reuse.unique_a * reuse.cold_a + reuse.unique_b * reuse.cold_b
+    once = once + reuse.bias + reuse.merged_c + reuse.merged_sums
     refetch = np.clip((fills - once) / np.maximum(reuse.fetched - once, 1.0), 0.0, None)
-    cold = np.minimum(1.0, fills / np.maximum(once, 1.0))
+    new = np.minimum(1.0, fills / np.maximum(once, 1.0))
+    cold_a, cold_b = reuse.cold_a * new, reuse.cold_b * new
     return replace(
         reuse,
-        cold_share=np.full_like(reuse.cold_share, cold),
-        first_a=reuse.unique_a * cold + (reuse.first_a - reuse.unique_a) * refetch,
+        cold_a=cold_a,
+        cold_b=cold_b,
+        cold_c=reuse.cold_c * new,
+        first_a=reuse.unique_a * cold_a + (reuse.first_a - reuse.unique_a * reuse.cold_a) * refetch,
         refetched_a=reuse.refetched_a * refetch,
-        first_b=reuse.unique_b * cold + (reuse.first_b - reuse.unique_b) * refetch,
+        first_b=reuse.unique_b * cold_b + (reuse.first_b - reuse.unique_b * reuse.cold_b) * refetch,
         refetched_b=reuse.refetched_b * refetch,
-        bias=reuse.bias * cold,
+        bias=reuse.bias * new,
         refetched_sums=reuse.refetched_sums * refetch,
-        merged_c=reuse.merged_c * cold,
-        fetched=fetched,
-        written=written,
-        fresh_share=np.minimum(1.0, written / np.maximum(reuse.written, 1.0)),
-        dirty_share=mean_dirty_share(fetched, written, cache, dirty),
-        from_dram=np.full_like(reuse.from_dram, moved["dram", "read_byte"] / cache.line_bytes / max(1, fills)),
+        merged_c=reuse.merged_c * new,
+        merged_sums=reuse.merged_sums * new,
+        fetched=np.full_like(reuse.fetched, fills),
+        from_dram=np.full_like(reuse.from_dram, moved["llc", "fill"] / max(1, fills) if moved["llc", "read"] else 1.0),
     )

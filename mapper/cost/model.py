@@ -16,6 +16,7 @@ import numpy as np
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import counts
+from mapper.cost.cache_contents import COLD, Held
 from mapper.cost.cache_reuse import CacheReuse, estimate_reuse
 from mapper.cost.costs import Costs
 from mapper.cost.counts import Visits
@@ -39,10 +40,17 @@ class CostModel:
     spec: HardwareSpec
     energy: EnergyModel
     traffic: Traffic
+    held: Held = COLD
+    """What the caches hold when the matmul starts."""
 
     @classmethod
     def of(
-        cls, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel, batch: Batch | None = None
+        cls,
+        problem: MatmulProblem,
+        spec: HardwareSpec,
+        energy: EnergyModel,
+        batch: Batch | None = None,
+        held: Held = COLD,
     ) -> CostModel:
         """Return the model for the candidates of a search, or for those of one batch."""
         # Tables of traffic are made for every tile width that will be asked for: for a search all that are tried.
@@ -50,7 +58,7 @@ class CostModel:
             _, widths_k, widths_n = MapSpace(problem, spec).extents
         else:
             widths_k, widths_n = np.unique(batch.tile_k), np.unique(batch.tile_n)
-        return cls(problem, spec, energy, Traffic(problem, spec, widths_k, widths_n))
+        return cls(problem, spec, energy, Traffic(problem, spec, widths_k, widths_n), held)
 
     def costs(self, batch: Batch) -> Costs:
         """Return cycles, energy and footprint of every candidate."""
@@ -74,7 +82,7 @@ class CostModel:
 
     def _reuse(self, batch: Batch) -> tuple[Visits, CacheReuse | None]:
         visits = counts.count_visits(batch, self.problem, self.spec)
-        return visits, estimate_reuse(batch, visits, self.traffic) if self.spec.l2 else None
+        return visits, estimate_reuse(batch, visits, self.traffic, self.held) if self.spec.l2 else None
 
     def _energy(self, batch: Batch, reuse: CacheReuse | None) -> Floats:
         numbers: dict[Action, Ints | Floats] = {**counts.count(batch, self.traffic)}

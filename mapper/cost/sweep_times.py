@@ -18,7 +18,7 @@ from mapper.cost.command_times import SHARES, Segments, command_times
 from mapper.cost.sweep import Sweep
 from simulator.arrays import Bools, Floats, Ints
 
-FRESH, LINES_TOUCHED, FRESH_LINES = (2 * len(SHARES) + place for place in range(3))
+FRESH, FRESH_ALONE, LINES_TOUCHED, FRESH_LINES = (2 * len(SHARES) + place for place in range(4))
 """Columns of `CommandTimes` behind those by share."""
 
 
@@ -34,10 +34,13 @@ class SweepTimes:
     """Lines that a command touches."""
     in_row: Floats
     """Of the first tile of a row, if the L2 has no line of the row."""
+    in_row_alone: Floats
+    """Of such a command that nothing overlaps, until it is complete."""
     in_row_lines: Floats
     """Lines that such a command is the first to touch."""
     later: Floats
     """Of the other tiles, if the L2 has the lines that the tiles before touched."""
+    later_alone: Floats
     later_lines: Floats
     missing_tiles: Floats
     """Share of the other tiles that have more fresh lines than their average."""
@@ -61,6 +64,7 @@ class SweepTimes:
         place = np.clip(np.searchsorted(SHARES, missing, side="right") - 1, 0, len(SHARES) - 2)
         low, high = np.take(SHARES, place), np.take(SHARES, place + 1)
         rows = np.arange(len(times), dtype=np.int64)
+        # Convex and concave parts alike: the streams in between were timed as well.
         below, above = times[rows, place], times[rows, place + 1]
         cycles: Floats = below + (missing - low) / (high - low) * (above - below)
         return cycles
@@ -89,6 +93,7 @@ class _Table:
         self, sweep: Sweep, widths: Ints, spec: HardwareSpec, along: bool, to_accumulator: bool, from_llc: bool
     ) -> None:
         self._sweep, self._widths = sweep, widths
+        # Each kind of tile once: how often it occurs is counted when the averages are taken.
         line = spec.dma.max_request_bytes
         self._tiles = sweep.tiles(widths, line)
         one_each = self._tiles._replace(times=np.ones_like(self._tiles.times))
@@ -128,6 +133,7 @@ class _Table:
         alike = np.column_stack([alike, every[0] % spec.dma.max_request_bytes > 0, every[2], every[3]])
         _, one_of, alike_of = np.unique(alike, axis=0, return_index=True, return_inverse=True)
         kinds, kind_of = every[:, one_of], alike_of.ravel()[every_of.ravel()]
+        # The last commands of the rows may have fewer of them.
         on_chip = spec.accumulator.row_bytes if to_accumulator else spec.scratchpad.row_bytes
         total = np.zeros(1)
         for rows, share in _heights(sweep.rows, spec.array.rows):
@@ -197,8 +203,10 @@ class _Table:
             alone=every[:, len(SHARES) : 2 * len(SHARES)],
             lines=every[:, LINES_TOUCHED],
             in_row=first[:, FRESH],
+            in_row_alone=first[:, FRESH_ALONE],
             in_row_lines=first[:, FRESH_LINES],
             later=later[:, FRESH],
+            later_alone=later[:, FRESH_ALONE],
             later_lines=later[:, FRESH_LINES],
             missing_tiles=shares,
             missing=missing[:, FRESH],

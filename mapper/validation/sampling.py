@@ -58,6 +58,11 @@ class Sampling:
     least_affordable: float = 0.1
     """A matmul is left out if less than this fraction of its mappings is affordable: the rest say little about all."""
 
+    cases: int = 450
+    """Random matmuls on random machines."""
+    per_case: int = 8
+    """Mappings of each of them, if as many are affordable."""
+
     def number(self, mean_seconds: float) -> int:
         """Mappings to draw where a simulation takes so long on average."""
         return min(self.most, max(self.fewest, int(self.seconds_per_matmul / max(mean_seconds, 1e-9))))

@@ -83,6 +83,11 @@ class CacheState:
         """Share of all lines that are dirty."""
         return float(self._dirty.mean())
 
+    def holds(self, lines: Ints) -> Bools:
+        """Whether each line is in the cache."""
+        held: Bools = (self._tags[lines % self.sets] == lines[:, None]).any(axis=1)
+        return held
+
     def replay(self, lines: Ints, writes: Bools, whole: Bools) -> Outcome:
         """Run accesses through the tags, in order.
 

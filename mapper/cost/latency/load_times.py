@@ -85,6 +85,37 @@ class Bunch(NamedTuple):
         return cls(np.zeros_like(cycles), cycles, cycles)
 
 
+class _Operand(NamedTuple):
+    """A or B (columns)."""
+
+    sweep: Ints
+    """Totals of one sweep (columns of `mapper.cost.sweep`)."""
+    times: SweepTimes
+    """Of its average commands."""
+    rows: int
+    """Of the matrix as stored."""
+    tiling: DimensionTiling
+    """Of the dimension along its rows."""
+    refetched: Floats
+    """Lines that a later sweep fetches."""
+    first: Floats
+    """Lines that the first one does."""
+    unique: int
+    """Distinct lines."""
+    cold: Floats
+    """Share of them that the L2 does not hold before."""
+
+
+class _Fresh(NamedTuple):
+    """Commands of some tiles in a first sweep (columns)."""
+
+    known: Floats
+    """Share of the lines below that no row before has touched."""
+    lines: Floats
+    cycles: Floats
+    alone: Floats
+
+
 class LoadTimes:
     """The load commands of A and B by `Touch`, and those of D by `Addend`."""
 
@@ -106,11 +137,13 @@ class LoadTimes:
             else (nothing,) * 6
         )
         unique_a, unique_b, _ = traffic.compulsory
+        cold_a, cold_b = (reuse.cold_a, reuse.cold_b) if reuse else (np.ones(1),) * 2
         self.a, self.bunch_a = self._operand(
-            traffic.a[batch.tile_k], times_a, problem.m, tilings.k, refetched_a, first_a, unique_a
+            _Operand(traffic.a[batch.tile_k], times_a, problem.m, tilings.k, refetched_a, first_a, unique_a, cold_a)
         )
+        rows_b, along = problem.b_rows, tilings.along(b_dim)
         self.b, self.bunch_b = self._operand(
-            traffic.b[tile_b], times_b, problem.b_rows, tilings.along(b_dim), refetched_b, first_b, unique_b
+            _Operand(traffic.b[tile_b], times_b, rows_b, along, refetched_b, first_b, unique_b, cold_b)
         )
         commands = -(-problem.m // spec.array.rows) * -(-problem.n // spec.array.cols)
         self.d = (
@@ -130,55 +163,60 @@ class LoadTimes:
             cached = tables.along_llc.take(widths).mixed(cached, along.astype(np.float64))
         return times.mixed(cached, self._reuse.from_dram)
 
-    def _operand(
-        self,
-        sweep: Ints,
-        times: SweepTimes,
-        rows: int,
-        tiling: DimensionTiling,
-        refetched: Floats,
-        first: Floats,
-        unique: int,
-    ) -> tuple[tuple[AverageLoad, AverageLoad, AverageLoad], Bunch]:
-        """Return the commands of an operand by `Touch`, and how those of the first sweep are bunched.
-
-        Parameters
-        ----------
-        sweep
-            Totals of one sweep by mapping (columns of `mapper.cost.sweep`).
-        times
-            Of its average commands, by mapping.
-        rows
-            Of the matrix as stored.
-        tiling
-            Of the dimension along its rows.
-        refetched, first
-            Lines that a later sweep fetches, and those that the first one does.
-        unique
-            Distinct lines.
-        """
-        segments_of = -(-tiling.blocks // self._segment)
-        segments = (tiling.trips - 1) * segments_of[FULL] + segments_of[LAST]
-        commands = -(-rows // self._spec.array.rows) * segments
-        cold = self._reuse.cold_share if self._reuse else np.ones(1)
+    def _operand(self, operand: _Operand) -> tuple[tuple[AverageLoad, AverageLoad, AverageLoad], Bunch]:
+        """Return the commands of an operand by `Touch`, and how those of the first sweep are bunched."""
+        times, cold, unique = operand.times, operand.cold, operand.unique
+        segments_of = -(-operand.tiling.blocks // self._segment)
+        segments = (operand.tiling.trips - 1) * segments_of[FULL] + segments_of[LAST]
+        commands = -(-operand.rows // self._spec.array.rows) * segments
         # Lines that a tile before had touched, but that are gone when the next tile wants them.
-        touched = np.maximum(sweep[:, LINES] - unique, 1)
-        lost = np.clip((first / np.maximum(cold, 1e-9) - unique) / touched, 0.0, 1.0)
-        lines = np.maximum(times.lines, 1e-9)
-        kinds = []
-        for fresh_lines, fresh in ((times.later_lines, times.later), (times.in_row_lines, times.in_row)):
-            share = np.minimum(1.0, fresh_lines / lines)
-            whole = fresh + lost * np.maximum(0.0, times.scattered[:, -1] - fresh)
-            missing = cold * (share + lost * (1.0 - share))
-            # What a warm cache still holds of a matrix lies scattered over it.
-            cycles = np.where(cold < 1.0, np.minimum(whole, times.at(missing)), whole)
-            kinds.append(self._average(sweep, times, commands, missing, cycles))
-        missing = np.minimum(1.0, refetched / commands / lines)
-        again = self._average(sweep, times, commands, missing, times.at(missing))
+        touched = np.maximum(operand.sweep[:, LINES] - unique, 1)
+        lost = np.clip((operand.first / np.maximum(cold, 1e-9) - unique) / touched, 0.0, 1.0)
+        hit = times.scattered[:, 0]
+        begin, rest = self._known(operand, segments_of)
+        later = _Fresh(rest, times.later_lines, times.later, times.later_alone)
+        in_row = _Fresh(begin, times.in_row_lines, times.in_row, times.in_row_alone)
+        first, first_in_row = (self._first_touches(operand, commands, lost, fresh) for fresh in (later, in_row))
+        missing = np.minimum(1.0, operand.refetched / commands / np.maximum(times.lines, 1e-9))
+        alone = times.at(missing, alone=True)
+        again = self._average(operand.sweep, times, commands, missing, times.at(missing), alone)
         # Lines that are gone, or held from before, even the tiles out.
         even = np.where(cold < 1.0, 1.0, lost)
-        missing, holding = (tiles + even * (kinds[0].cycles - tiles) for tiles in (times.missing, times.holding))
-        return (again, kinds[0], kinds[1]), Bunch(times.missing_tiles, missing, holding)
+        missing, holding = (
+            tiles + even * (first.cycles - tiles)
+            for tiles in (hit + rest * (tiles - hit) for tiles in (times.missing, times.holding))
+        )
+        return (again, first, first_in_row), Bunch(times.missing_tiles, missing, holding)
+
+    def _first_touches(self, operand: _Operand, commands: Ints, lost: Floats, fresh: _Fresh) -> AverageLoad:
+        """Return the commands of some tiles in the first sweep; ``lost``: share of the shared lines that are gone."""
+        times, cold = operand.times, operand.cold
+        share = np.minimum(1.0, fresh.known * fresh.lines / np.maximum(times.lines, 1e-9))
+        hit, hit_alone = times.scattered[:, 0], times.alone[:, 0]
+        cycles = hit + fresh.known * (fresh.cycles - hit)
+        cycles = cycles + lost * np.maximum(0.0, times.scattered[:, -1] - cycles)
+        alone = hit_alone + fresh.known * (fresh.alone - hit_alone)
+        missing = cold * (share + lost * (1.0 - share))
+        # What a warm cache still holds of a matrix lies scattered over it.
+        cycles = np.where(cold < 1.0, np.minimum(cycles, times.at(missing)), cycles)
+        alone = np.where(cold < 1.0, np.minimum(alone, times.at(missing, alone=True)), alone)
+        return self._average(operand.sweep, times, commands, missing, cycles, alone)
+
+    def _known(self, operand: _Operand, segments_of: Ints) -> tuple[Floats, Floats]:
+        """Return which share of the fresh lines is so: those of the first tiles of their rows, and of later ones.
+
+        The end of a row and the begin of the next one may share a line, which both take for theirs: together they have
+        no more than the distinct lines of the matrix.
+        """
+        tiling, times, unique = operand.tiling, operand.times, operand.unique
+        several = tiling.trips > 1
+        blocks = -(-operand.rows // self._spec.array.rows)
+        first = blocks * np.where(several, segments_of[FULL], segments_of[LAST]) * times.in_row_lines
+        later_segments = (tiling.trips - 1) * segments_of[FULL] + segments_of[LAST] - segments_of[FULL]
+        later = blocks * np.where(several, later_segments, 0) * times.later_lines
+        of_first = np.minimum(1.0, unique / np.maximum(first, 1e-9))
+        of_later = np.clip((unique - first * of_first) / np.maximum(later, 1e-9), 0.0, 1.0)
+        return of_first, of_later
 
     def _addend(self, sweep: Ints, tables: LoadTables | None, commands: int, missed: Floats) -> AverageLoad:
         """Return the loads of the bias or of partial sums; nothing without a bias."""
@@ -186,10 +224,11 @@ class LoadTimes:
             return AverageLoad(*(np.zeros(1),) * 6)
         times = self._chosen(tables, ONE_BLOCK, np.ones(1, dtype=bool))
         missing = np.minimum(1.0, missed / commands / np.maximum(times.lines, 1e-9))
-        return self._average(sweep[None, :], times, commands, missing, times.at(missing))
+        alone = times.at(missing, alone=True)
+        return self._average(sweep[None, :], times, commands, missing, times.at(missing), alone)
 
     def _average(
-        self, sweep: Ints, times: SweepTimes, commands: Ints | int, missing: Floats, cycles: Floats
+        self, sweep: Ints, times: SweepTimes, commands: Ints | int, missing: Floats, cycles: Floats, alone: Floats
     ) -> AverageLoad:
         """Return the average command of a sweep.
 
@@ -205,10 +244,12 @@ class LoadTimes:
             Share of the lines of a command that miss.
         cycles
             Of a command in a stream of them.
+        alone
+            Of a command that nothing overlaps, until it is complete.
         """
         spec = self._spec
         beats = sweep[:, BEATS] / commands
-        fill = np.maximum(0.0, times.at(missing, alone=True) - cycles)
+        fill = np.maximum(0.0, alone - cycles)
         if spec.l2 is None:
             memory = sweep[:, BYTES] / commands / spec.dram.bytes_per_cycle
             return AverageLoad(cycles, memory, np.zeros_like(memory), beats, fill, np.ones_like(missing))

@@ -22,7 +22,7 @@ DECODE = (Source("gpt2", context=511),)
 
 def of(number: int, seed: int = 1) -> Sampling:
     """So many mappings of each matmul."""
-    return Sampling(seed=seed, fewest=number, most=number)
+    return Sampling(seed=seed, fewest=number, most=number, cases=0)
 
 
 def scores() -> PlacedMatmul:
@@ -117,7 +117,9 @@ def agreeing(agreement: Agreement, factor: float) -> Agreement:
 
 def test_gates_fail_when_they_should(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     loops = draw(scores(), of(5)).loops
-    rows = tuple(Row("shape", loop, False, 1000 * at, 1000.0, 1000 * at) for at, loop in enumerate(loops, start=1))
+    rows = tuple(
+        Row("shape", loop, False, 1000 * at, 1000.0, 1000 * at, "compute") for at, loop in enumerate(loops, start=1)
+    )
     exact = Agreement(rows, legal=5, affordable=5, left_out=(), sampling=of(5))
     assert exact.holds
     assert exact.overall.worst == exact.overall.bias == 0.0
@@ -125,11 +127,28 @@ def test_gates_fail_when_they_should(capsys: pytest.CaptureFixture[str], monkeyp
     assert not late.holds
     assert late.overall.bias == pytest.approx(0.07)
     reversed_ranks = replace(exact, rows=tuple(replace(row, estimated=6000 - row.simulated) for row in rows))
-    assert [gate.holds for gate in reversed_ranks.gates] == [False, False]
+    assert [gate.holds for gate in reversed_ranks.gates] == [False, False, False, False]
     for agreement, code in ((exact, 0), (late, 1)):
         monkeypatch.setattr(estimate_accuracy, "compare", lambda agreement=agreement, **_: agreement)
         assert cli.main(["validate", "--estimate"]) == code
         assert ("FAIL" in capsys.readouterr().out) == bool(code)
+
+
+def test_random_machines_have_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is drawn depends on the seed alone; the worst can be asked for again."""
+    sampling = replace(of(1, seed=3), sources=(), cases=3, per_case=2)
+    agreement = compare((), sampling)
+    assert agreement.rows == compare((), sampling).rows
+    assert {score.label for score in agreement.shapes} <= {
+        f"random machines, caches {state}" for state in ("cold", "warm")
+    }
+    assert {row.shape for row in agreement.rows} <= {"case 0", "case 1", "case 2"}
+    assert all("--set array.size=" in row.machine for row in agreement.rows)
+    text = estimate_accuracy.text(agreement)
+    assert agreement.rows[0].machine in text
+    assert "0 mappings of models, uniform over the 0 of 0 legal ones" in text
+    assert cli.main(["validate", "--seed", "1"]) == 2
+    assert "give --estimate" in capsys.readouterr().err
 
 
 def test_it_stands_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

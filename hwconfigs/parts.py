@@ -181,8 +181,6 @@ class DmaSpec(Part):
     """Blocks between the start of scaling and the writer at once; 0: no limit (RTL)."""
     scale_cycles: Cycles = 0
     """Time of a block in the scaling pipeline (RTL)."""
-    store_command_cycles: Cycles = 11
-    """Least distance of two store commands (measured on one-row commands)."""
     store_row_cycles: Annotated[tuple[Rate, Rate, Rate, Rate], BeforeValidator(_to_tuple)] = (1.0, 3.0, 6.0, 7.0)
     """Cycles of the writer per aligned row of 1, 2, 3, 4 int8 blocks (measured). [cycles/row]"""
     store_full_row_cycles: Rate = 4.0

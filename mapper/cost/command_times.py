@@ -18,8 +18,9 @@ from hwconfigs import HardwareSpec
 from simulator.arrays import Bools, Floats, Ints
 from simulator.memory import cache_replay, recurrences
 from simulator.memory.compiled import use
+from simulator.memory.open_pages import OpenPages
 from simulator.memory.path import MemoryPath
-from simulator.memory.recurrences import CODE, FETCH, LINE, LLC_HIT, MISS, VALID_WAY
+from simulator.memory.recurrences import CODE, FETCH, LINE, LLC_HIT, MISS, PLACE, VALID_WAY
 from simulator.memory.request_stream import CommandTraffic, requests_of
 from simulator.program import Matrix
 
@@ -114,6 +115,10 @@ class _Stream:
         else:
             # The caches are full, clean, and evict with every fill.
             table[CODE] = missing * (MISS + FETCH + VALID_WAY * spec.l2.ways + LLC_HIT * from_llc)
+        if spec.dram.pages is not None:
+            accesses = np.flatnonzero((table[CODE] & FETCH != 0) & (table[CODE] & LLC_HIT == 0))
+            table[PLACE] = 0
+            table[PLACE, accesses] = OpenPages(spec.dram.pages, spec.line_bytes).replay(table[LINE, accesses])
         missed = np.concatenate(([0], np.cumsum(table[CODE] & MISS)))[self.starts]
         return CommandTraffic(table, self.starts, missed)
 
@@ -173,9 +178,12 @@ def _timed(traffic: CommandTraffic, command: int, segments: Segments, spec: Hard
     # A row that is repeated on chip is read once.
     repeated = segments.rows - 1 if segments.matrix.row_stride_bytes == 0 else 0
     # As in `simulator.units.load`: a command waits for the one before to be handed over, and for its place in flight.
-    free, done, ends = 0, [0] * depth, []
+    free, done, entries = 0, [0] * depth, spec.front_end.load_entries
+    ends: list[int] = []
     for number in range(command, command + COMMANDS):
         start = max(free, done[-depth])
+        if len(ends) >= entries:
+            start = max(start, ends[-entries] + spec.front_end.load_to_use_cycles)
         last = path.read(start, traffic, number, 1).last
         free = start + max(segments.rows, dma.handover_cycles)
         ends.append(last + completion + repeated)

@@ -1,9 +1,6 @@
 """Estimate of a program of single commands and host tasks: row-wise and elementwise operators.
 
-Counts are sums over the commands. Time follows the tiles, each of which ends with a store: two tiles are in the
-accumulator, so the loads of one run under the store of the other,
-
-    call + first loads + sum over tiles of max(loads, store before, issue) + last store
+Counts are sums over the commands. Time follows the tiles, each of which ends with a store (`mapper.cost.stream_times`).
 """
 
 from __future__ import annotations
@@ -12,13 +9,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 
 from hwconfigs import DmaSpec, EnergyModel, HardwareSpec
 from mapper.cost.as_report import Times, report_of
-from mapper.cost.latency.memory_system import exposed_cycles, load_command, memory_busy
+from mapper.cost.stream_times import StreamTimes, stream_times
 from mapper.cost.trace_replay import MEMORY_UNITS, replayed_counts
 from simulator.arrays import Bools, Ints
 from simulator.frontend.dma_requests import segment_totals
@@ -34,29 +30,16 @@ from simulator.units.unit import Unit
 
 
 @dataclass(slots=True)
-class StreamedTile:
-    """Loads and the store that ends them."""
-
-    ports: list[float] = field(default_factory=list)
-    """Bus or write-port cycles of each load."""
-    sizes: list[int] = field(default_factory=list)
-    """Bytes each load requests."""
-    load: float = 0.0
-    """Cycles of all loads, once the memory is known."""
-    store: float = 0.0
-
-    @property
-    def commands(self) -> int:
-        """Loads and the store."""
-        return len(self.ports) + 1
-
-
-@dataclass(slots=True)
 class ProgramTotals:
     """What the commands of a program add up to."""
 
     counts: Counter[Action] = field(default_factory=Counter)
-    tiles: list[StreamedTile] = field(default_factory=list)
+    tiles: list[list[Mvin | Mvout]] = field(default_factory=list)
+    """Loads and the store that ends them."""
+    ports: float = 0.0
+    """Bus or write-port cycles of all loads."""
+    stores: float = 0.0
+    """Cycles in which stores are read out."""
     host_cycles: int = 0
     readout: Counter[type[Unit]] = field(default_factory=Counter)
     """Cycles of the units that read results out in the store controller's place."""
@@ -70,25 +53,25 @@ def estimate_commands(
     ``memory`` is advanced, unless ``moved`` already tells what the replay of the program counted.
     """
     totals = _totals(program, spec)
+    times = stream_times(totals.tiles, spec, memory) if totals.tiles else StreamTimes(0.0, 0.0)
     if spec.l2 is not None:
         moved = replayed_counts(program, spec, memory) if moved is None else moved
         totals.counts.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
-    memory_cycles = _stretch(totals, spec)
-    times = _times(totals, _cycles(totals, memory_cycles, spec), spec)
-    return report_of(program.name, times, Counts(totals.counts), spec, energy)
+    return report_of(program.name, _times(totals, times, spec), Counts(totals.counts), spec, energy)
 
 
 def _totals(program: Program, spec: HardwareSpec) -> ProgramTotals:
     totals = ProgramTotals()
-    tile = StreamedTile()
+    tile: list[Mvin | Mvout] = []
     for item in program.items:
         match item:
             case Mvin():
-                _add_load(totals, tile, item, spec)
+                _add_load(totals, item, spec)
+                tile.append(item)
             case Mvout():
-                _add_store(totals, tile, item, spec)
-                totals.tiles.append(tile)
-                tile = StreamedTile()
+                _add_store(totals, item, spec)
+                totals.tiles.append([*tile, item])
+                tile = []
             case HostTask():
                 _add_host_task(totals, item, spec)
             case MatmulLoop():
@@ -136,7 +119,7 @@ def _add_host_task(totals: ProgramTotals, task: HostTask, spec: HardwareSpec) ->
         totals.counts["dram", "write_byte"] += sum(_line_bytes(region, spec) for region in task.writes)
 
 
-def _add_load(totals: ProgramTotals, tile: StreamedTile, mvin: Mvin, spec: HardwareSpec) -> None:
+def _add_load(totals: ProgramTotals, mvin: Mvin, spec: HardwareSpec) -> None:
     """Add the DMA requests of a load, and its time on the bus or at the write port of the memory."""
     # A row stride of zero repeats one row: it is fetched once and written as often as the command has rows.
     fetched = 1 if mvin.source.row_stride_bytes == 0 else mvin.rows
@@ -148,11 +131,10 @@ def _add_load(totals: ProgramTotals, tile: StreamedTile, mvin: Mvin, spec: Hardw
     written = -(-mvin.cols // spec.array.cols) * mvin.rows
     port = written * (spec.dma.scale_cycles_per_row if mvin.scaled else 1.0)
     # Rows are written as their beats arrive: the slower of bus and port paces the command.
-    tile.ports.append(max(float(beats), port))
-    tile.sizes.append(size)
+    totals.ports += max(float(beats), port)
 
 
-def _add_store(totals: ProgramTotals, tile: StreamedTile, mvout: Mvout, spec: HardwareSpec) -> None:
+def _add_store(totals: ProgramTotals, mvout: Mvout, spec: HardwareSpec) -> None:
     """Add the DMA requests of a store, and its time: that of the unit that reads the rows out."""
     requests, beats, size = _segments(mvout.target, mvout.rows, mvout.cols * mvout.element_bits // 8, spec.dma)
     totals.counts["dma", "write_request"] += requests
@@ -168,7 +150,7 @@ def _add_store(totals: ProgramTotals, tile: StreamedTile, mvout: Mvout, spec: Ha
     else:
         period = row_period(blocks, mvout.element_bits > 8, mvout.memory == "scratchpad", spec.dma)
         cycles = mvout.rows * max(period, epilogue_cycles(blocks, mvout.activation, spec))
-    tile.store = max(cycles, float(spec.dma.store_command_cycles))
+    totals.stores += cycles
 
 
 def _segments(matrix: Matrix, rows: int, size: int, dma: DmaSpec) -> tuple[int, int, int]:
@@ -194,47 +176,15 @@ def _line_bytes(region: Region, spec: HardwareSpec) -> int:
     return (-(-(region.address + region.size_bytes) // line) - region.address // line) * line
 
 
-def _stretch(totals: ProgramTotals, spec: HardwareSpec) -> float:
-    """Set the tiles' load cycles to what the memory delivers; return the cycles of its bus."""
-    moved = sum(sum(tile.sizes) for tile in totals.tiles)
-    if not moved:
-        return 0.0
-    line = spec.line_bytes
-    # The replay tells the misses of the whole program; they are spread over its loads by their size.
-    fills = np.array([float(totals.counts["l2", "fill"])])
-    written = np.array([totals.counts["dram", "write_byte"] / line])
-    from_dram = np.minimum(1.0, totals.counts["dram", "read_byte"] / line / np.maximum(fills, 1.0))
-    for tile in totals.tiles:
-        ports, sizes = np.array(tile.ports), np.array(tile.sizes, dtype=np.float64)
-        tile.load = float(load_command(ports, sizes, fills * sizes / moved, from_dram, spec).sum())
-    # Lines fetched and lines written take turns on the DRAM bus.
-    if spec.l2:
-        return float(memory_busy(fills, written, spec)[0])
-    return float(totals.counts["dram", "read_byte"] + totals.counts["dram", "write_byte"]) / spec.dram.bytes_per_cycle
-
-
-def _times(totals: ProgramTotals, cycles: int, spec: HardwareSpec) -> Times:
-    commands = sum(tile.commands for tile in totals.tiles)
+def _times(totals: ProgramTotals, times: StreamTimes, spec: HardwareSpec) -> Times:
+    commands = sum(map(len, totals.tiles))
     return Times(
-        cycles=cycles,
+        cycles=totals.host_cycles + round(times.total),
         work={
             Host: totals.host_cycles + round(commands * spec.host.command_cycles),
-            LoadController: round(sum(tile.load for tile in totals.tiles)),
-            StoreController: round(sum(tile.store for tile in totals.tiles)) - totals.readout.total(),
+            LoadController: round(times.load),
+            StoreController: round(totals.stores) - totals.readout.total(),
             **totals.readout,
         },
-        moving={LoadController: round(sum(sum(tile.ports) for tile in totals.tiles))},
+        moving={LoadController: round(min(totals.ports, times.load))},
     )
-
-
-def _cycles(totals: ProgramTotals, memory: float, spec: HardwareSpec) -> int:
-    tiles = totals.tiles
-    if not tiles:
-        return totals.host_cycles
-    issue = float(spec.host.command_cycles)
-    # Tiles alternate between the halves of the accumulator: loads of one run under the store of the one before, both
-    # no faster than the host issues their commands. The first loads and the last store have nothing to run under.
-    total = tiles[0].load + tiles[-1].store + exposed_cycles(spec)
-    for before, after in pairwise(tiles):
-        total += max(before.store, after.load, after.commands * issue)
-    return totals.host_cycles + round(max(total, memory))

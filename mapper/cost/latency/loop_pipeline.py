@@ -28,7 +28,7 @@ from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency.bunching import bunched_cycles
 from mapper.cost.latency.kind_tables import Kinds, KindTables
 from mapper.cost.latency.load_times import Addend, Touch
-from mapper.cost.latency.loop_times import LOAD_TO_USE, LoopTimes
+from mapper.cost.latency.loop_times import LoopTimes, fence_cycles
 from mapper.cost.latency.lower_bounds import lower_bound
 from mapper.cost.latency.memory_system import memory_busy
 from mapper.cost.latency.store_times import Stored
@@ -46,9 +46,6 @@ EARLY_RELEASE_CYCLES = 250.0
 """Most bank conflicts of a loop whose last pairs are still to be fed when the loads of the loop after next, which fill
 the same half, begin: the first group of A takes the bank. Fitted to our own event simulation of the mappings of
 `mapper.validation.estimate_accuracy`, another seed."""
-
-MOST_TAKEN = 0.95
-"""Most that arriving operands take of the scratchpad: between their bursts the array gets a read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,15 +92,17 @@ class _State(NamedTuple):
     """When the last one was configured."""
     released: Floats
     released_before: Floats
-    """When all commands of the last and of the last but one had entered the queues."""
+    released_third: Floats
+    """When all commands of the last three had entered the queues."""
     loaded: Floats
     fed: Floats
     fed_before: Floats
     """When the pairs of the last and of the last but one were fed."""
     stored: Floats
+    """When the store unit was through with the last result tile."""
     tile_stored: Floats
     tile_stored_before: Floats
-    """When the last result tile was stored, and the one before, which had the same accumulator half as the next."""
+    """When the last result tile was complete, and the one before, which had the same accumulator half as the next."""
     store_memory: Floats
     store_entries: Floats
     store_beats: Floats
@@ -111,7 +110,7 @@ class _State(NamedTuple):
     loads of the next."""
 
 
-_NEVER = ("start", "released", "released_before")
+_NEVER = ("start", "released", "released_before", "released_third")
 """Fields that are minus infinity before the first loop; the others are zero."""
 
 
@@ -138,7 +137,7 @@ class _Pipeline:
             if len(rows):
                 self._step(at, rows)
         total, compute, load, store = self._sums
-        return PipelineCycles(total + self.times.spec.front_end.fence_cycles, compute, load, store)
+        return PipelineCycles(total + fence_cycles(self.times), compute, load, store)
 
     def _steps_at_most(self) -> dict[str, Ints]:
         """Loops to step through along each dimension: more along the innermost one that has several."""
@@ -232,15 +231,18 @@ class _Loop:
             arriving, load = self._behind_reads(before, arriving, load)
         fed = self._fed(before, arriving, load)
         stored = np.where(self._stores, self._stored(before.stored, fed), before.stored)
+        # The unit goes on to the next store while the last one is on its way.
+        complete = np.where(self._stores, stored + self._stored_part(times.stores.after_last), before.tile_stored)
         return _State(
             start=start,
             released=self._released(begin, arriving + load, fed, stored),
             released_before=before.released,
+            released_third=before.released_before,
             loaded=arriving + load,
             fed=fed,
             fed_before=before.fed,
             stored=stored,
-            tile_stored=np.where(self._stores, stored, before.tile_stored),
+            tile_stored=complete,
             tile_stored_before=np.where(self._stores, before.tile_stored, before.tile_stored_before),
             store_memory=self._stored_part(times.stores.memory),
             store_entries=self._stored_part(times.stores.entries),
@@ -251,7 +253,12 @@ class _Loop:
         """When the loop is configured: a context is free; or, in the whole memories, everything is complete."""
         paced = before.start + self._spec.host.loop_cycles
         if self._times.batch.double_buffered:
-            free = before.released_before + self._spec.front_end.loop_config_cycles
+            front_end = self._spec.front_end
+            # With more than three loops in flight the memories' halves hold a loop up, never its slot.
+            last = (before.released, before.released_before, before.released_third)[
+                min(front_end.loops_in_flight, 3) - 1
+            ]
+            free = last + front_end.loop_config_cycles
             return np.maximum(np.maximum(paced, free), 0.0)
         return np.maximum(np.maximum(paced, before.loaded), self.complete(before))
 
@@ -290,18 +297,30 @@ class _Loop:
         preload = float(times.preload)
         free = before.fed + self._early_release(before, load)
         usable = arriving + self._take(times.addend, self._d) + self._take(times.head, self._a, self._b)
-        usable = usable + LOAD_TO_USE + preload
+        usable = usable + self._spec.front_end.load_to_use_cycles + preload
         usable = np.maximum(usable, np.where(self._new_tile, before.tile_stored_before + preload, 0.0))
+        if times.batch.double_buffered and self._spec.accumulator.banks == 1:
+            # The loop before is stored from the bank that this one accumulates into: they take turns.
+            free = np.maximum(free, before.fed + self.store)
         begun = np.maximum(free, usable)
         # An array that waits for its first weights has nothing to overlap their preload with, but its last step of the
         # loop before was shorter for it.
         compute = self.compute - np.where(usable > free + preload, self._take(times.spared), 0.0)
+        compute = compute + self._between_halves(compute, load)
         loaded = arriving + load
         window = np.maximum(0.0, loaded - begun)
         taken = self._take(times.bank_conflicts, self._a, self._b) / np.maximum(self.load, 1.0)
-        progress = 1.0 - np.minimum(MOST_TAKEN, taken)
+        progress = 1.0 - taken
         remaining = np.maximum(compute - window * progress, self._take(times.tail, self._a, self._b))
         return np.maximum(begun + compute, np.where(window > 0.0, loaded + remaining, 0.0))
+
+    def _between_halves(self, compute: Floats, load: Floats) -> Floats:
+        """Cycles that the array loses to rows of the next loop, which arrive while it computes."""
+        # The array loses a cycle for each row that arrives, and as it takes longer more of them do.
+        rows = self._take(self._times.conflicts_between_halves, self._a, self._b)
+        rate = rows / np.maximum(load, 1.0)
+        lost: Floats = np.minimum(rows, compute * rate / np.maximum(1.0 - rate, 1e-9))
+        return lost
 
     def _early_release(self, before: _State, load: Floats) -> Floats:
         """Delay of the loop before when this one's loads began under the last pairs of the one before that.
@@ -310,7 +329,7 @@ class _Loop:
         a row per cycle and stop the reads of these pairs (calibration notes, 1.1).
         """
         times = self._times
-        if not times.batch.double_buffered:
+        if not (times.batch.double_buffered and times.single_ported):
             return np.zeros(len(load))
         began = (before.loaded < before.fed_before) & (before.released_before < before.fed_before - 1.0)
         burst = np.minimum(EARLY_RELEASE_CYCLES, self._take(times.burst))
@@ -318,15 +337,15 @@ class _Loop:
         return np.where(began, np.minimum(conflicts, np.minimum(load, self.compute)), 0.0)
 
     def _stored(self, before: Floats, fed: Floats) -> Floats:
-        """When the stores are complete: they cannot read a bank that the array accumulates into."""
+        """When the unit is through with the stores: they cannot read a bank that the array accumulates into."""
         times = self._times
         written = fed + completion_delay(self._spec.array)
         accumulates = (self._take(times.depth) > 1.0) | self._loads_addend
         groups = self._take(times.store_groups)
         # A tile one block deep does not accumulate: its first group of columns is stored while the others are computed.
         begun = np.where(accumulates, written, written - self.compute * (1.0 - 1.0 / groups))
-        through = np.maximum(np.maximum(before, begun) + self.store, written + self.store / groups)
-        return through + self._spec.dma.store_completion_cycles
+        through: Floats = np.maximum(np.maximum(before, begun) + self.store, written + self.store / groups)
+        return through
 
     def _released(self, begin: Floats, loaded: Floats, fed: Floats, stored: Floats) -> Floats:
         """When the last command of each queue has entered it: release takes no completion (calibration notes, 1.1)."""
@@ -341,4 +360,4 @@ class _Loop:
     def complete(self, state: _State) -> Floats:
         """When all that was begun is complete; at the beginning nothing was."""
         fed = np.where(state.fed > 0.0, state.fed + completion_delay(self._spec.array), 0.0)
-        return np.maximum(fed, state.stored)
+        return np.maximum(fed, state.tile_stored)

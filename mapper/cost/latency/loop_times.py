@@ -17,27 +17,28 @@ from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency.bank_sharing import bank_sharing
 from mapper.cost.latency.load_times import Addend, AverageLoad, LoadTimes, Touch
-from mapper.cost.latency.store_times import StoreTimes
+from mapper.cost.latency.store_times import Stored, StoreTimes
 from mapper.mapspace.batch import Batch
-from mapper.mapspace.tiling import tilings_of
+from mapper.mapspace.tiling import LAST, tilings_of
 from simulator.arrays import Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment
-from simulator.units.systolic_array import compute_cycles, preload_cycles
-
-LOAD_TO_USE = 3.0
-"""Cycles from a load to a step that reads it (`simulator.units.execute`)."""
+from simulator.units.systolic_array import (
+    completion_delay,
+    compute_cycles,
+    entry_cycles,
+    keep_cycles,
+    pairs_behind,
+    preload_cycles,
+)
 
 GROUP_GAP_CYCLES = 36.0
 """DRAM idles when the few commands of A stand between those of B that miss: once per group of A, 64 bytes of k.
 Fitted to our own event simulation of 14 widths of 1x768x768 (32 to 39 cycles)."""
 
 FOLLOWED_BANK_SHARE = 0.9
-"""Least share of arriving rows of A that stop a read of A, though A fills several banks, if they all hit the L2. Writes
-and reads walk through the banks in the same order, and the array, four times as fast, catches up with the writes."""
-
-PAIRS_AHEAD = 6.0
-"""Pairs that are still to be fed when the last one enters the execute queue: 16 entries, two per pair that waits and
-one per pair whose result is not written yet (`simulator.frontend.reservation_station`)."""
+"""Least share of arriving rows of A that stop a read of A, though A fills several banks: writes and reads walk through
+the banks in the same order, and the array catches up with the writes. Fitted to our own event simulation of random
+mappings on random machines (`tests/benchmarks/estimate_error.py`, seed 11); 0.8 to 1 fit them equally well."""
 
 
 class LoopTimes:
@@ -55,19 +56,29 @@ class LoopTimes:
         self.segment = blocks_per_segment(self.spec)
         self.k_segments, self.n_segments = -(-self.k // self.segment), -(-self.n // self.segment)
         self.spilled = np.asarray(visits.spilled > 0)
-        self.stores = StoreTimes(visits, traffic, reuse, (self.rows, self.m, self.n), self.tilings.n)
+        self._loops = visits.loops
+        self.stores = StoreTimes(visits, traffic, reuse, batch, self.tilings)
         self._sharing = bank_sharing(batch, self.spec)
         self.column = self._column_cycles()
         self._compute = self.k * self.n * self.column
 
     def _column_cycles(self) -> Floats:
-        """Execute cycles of the pairs of one block of weights: new ones at i = 0, reused ones for the other rows."""
+        """Execute cycles of the pairs of one block of weights: one loads the next weights, the others keep theirs."""
         array, transposed = self.spec.array, self.problem.transposes_b
-        reused = (self.m - 2) * array.rows + compute_cycles(self.m_last_rows, array, transposed)
         # Rows of A and of the next weights that lie in one bank are read one after the other. The transposer takes two
         # cycles per row anyway, under which the reads of A are hidden.
         factor = float(array.transpose_factor) if transposed else 1.0 + self._sharing.a_with_b
-        cycles: Floats = array.rows * factor + np.where(self.m > 1, reused, 0)
+        # Only the last row block may be short, and under its step the next weights are loaded: that takes all rows.
+        new = self._queued(array.rows * factor, self.preload + compute_cycles(array.rows, array, transposed))
+        reused = compute_cycles(array.rows, array, transposed)
+        cycles: Floats = new + (self.m - 1) * self._queued(reused, keep_cycles(array) + reused)
+        return cycles
+
+    def _queued(self, step: Floats | float, alone: float) -> Floats:
+        """Cycles of a step whose next pair may enter the queue too late to have its weights loaded under it."""
+        # So many steps have to last until a result is written; each alone, if the queue holds two pairs at most.
+        behind, late = pairs_behind(self.spec), entry_cycles(self.spec)
+        cycles: Floats = np.clip(late / behind if behind else np.inf, step, alone)
         return cycles
 
     def compute(self) -> Floats:
@@ -84,9 +95,17 @@ class LoopTimes:
         return self.preload - compute_cycles(self.m_last_rows, self.spec.array, self.problem.transposes_b)
 
     def lead(self) -> Floats:
-        """Cycles before the end of a loop at which its last pair enters the execute queue."""
+        """Cycles before the end of a loop at which its last pair enters the execute queue.
+
+        Until it is fed a pair takes two entries, and one until its result is written
+        (`simulator.frontend.reservation_station`).
+        """
         pairs = self.m * self.k * self.n
-        cycles: Floats = np.minimum(pairs, PAIRS_AHEAD) * self._compute / pairs
+        # The last pair enters with those before it that still wait, beside those whose results are under way.
+        step = self._compute / pairs
+        unwritten = np.ceil(completion_delay(self.spec.array) / step)
+        ahead = 1 + np.maximum(0, (self.spec.front_end.execute_entries - 2 - unwritten) // 2)
+        cycles: Floats = np.minimum(pairs, ahead) * step
         return cycles
 
     def after_first_weights(self) -> Floats:
@@ -131,10 +150,10 @@ class LoopTimes:
         gaps = np.zeros(1)
         if self._loads_a(a):
             groups = self.k_segments
-            if not self.batch.double_buffered:
-                # A gap lies between two loads of B. In halves the next loop's loads follow the last one, too.
-                groups = np.minimum(groups, self.b_commands(b) - 1)
-            gaps = self.loads.b[b].missing * groups * GROUP_GAP_CYCLES
+            # A gap lies between two loads of B: behind the last one of a loop only if the next loop's follow it.
+            last = groups - np.minimum(groups, self.b_commands(b) - 1)
+            alone = 1.0 / self._loops if self.batch.double_buffered else 1.0
+            gaps = self.loads.b[b].missing * (groups - alone * last) * GROUP_GAP_CYCLES
         return self._sum_of_loads(a, b, d, lambda average: average.cycles) + gaps
 
     def memory(self, a: Touch, b: Touch, d: Addend) -> Floats:
@@ -206,19 +225,36 @@ class LoopTimes:
         weights in the one step that reads them, of as many as there are row blocks. Rows of B that arrive without a
         pause stop that step until their group is complete.
         """
-        side = self.spec.array.rows
-        a_rows = self.rows * self.k * (self.a_commands(a) > 0)
-        b_rows = self.n * self.k * side * (self.b_commands(b) > 0)
-        hits_a, hits_b = 1.0 - self.loads.a[a].missing, 1.0 - self.loads.b[b].missing
-        # Hits arrive a row per cycle and the reads follow them from bank to bank; misses are too slow to be followed.
-        a_with_a = self._sharing.a_with_a
-        same_bank = hits_a * np.maximum(a_with_a, FOLLOWED_BANK_SHARE) + (1.0 - hits_a) * a_with_a
+        a_rows, b_rows = self._rows_of_a(a), self._rows_of_b(b)
+        hits_b = 1.0 - self.loads.b[b].missing
+        same_bank = np.maximum(self._sharing.a_with_a, FOLLOWED_BANK_SHARE)
         group = np.minimum(self.k, self.segment) * self.n
         stopped = np.maximum(1.0 / self.m, hits_b * (1.0 - np.minimum(1.0, self.m / group)))
         of_inputs = a_rows * same_bank + b_rows * self._sharing.a_with_b
         of_weights = a_rows * self._sharing.a_with_b / self.m
         cycles: Floats = of_inputs + of_weights + b_rows * self._sharing.b_with_b * stopped
-        return cycles
+        return cycles if self.single_ported else np.zeros(1)
+
+    def conflicts_between_halves(self, a: Touch, b: Touch) -> Floats:
+        """Scratchpad reads that the array loses to the loads of the next loop, if both halves lie in one bank."""
+        shared = self.single_ported and self.batch.double_buffered and self.spec.scratchpad.banks == 1
+        rows = self._rows_of_a(a) + self._rows_of_b(b)
+        return rows.astype(np.float64) if shared else np.zeros(1)
+
+    @property
+    def single_ported(self) -> bool:
+        """Whether writes stop reads of their bank in the scratchpad."""
+        return self.spec.scratchpad.ports == 1
+
+    def _rows_of_a(self, touch: Touch) -> Ints:
+        """Scratchpad rows that a loop loads of A."""
+        rows: Ints = self.rows * self.k * (self.a_commands(touch) > 0)
+        return rows
+
+    def _rows_of_b(self, touch: Touch) -> Ints:
+        """Scratchpad rows that a loop loads of B."""
+        rows: Ints = self.n * self.k * self.spec.array.rows * (self.b_commands(touch) > 0)
+        return rows
 
     def tail(self, a: Touch, b: Touch) -> Floats:
         """Least execute cycles that remain when the last operand has arrived.
@@ -257,3 +293,14 @@ class LoopTimes:
         """Share of the pairs of one k block that belong to the first weights and to all row blocks but the last."""
         share: Floats = (1.0 - 1.0 / self.m) / self.n
         return share
+
+
+def fence_cycles(times: LoopTimes) -> Floats:
+    """Cycles from the completion of the last store to the core going on: its writes are acknowledged first."""
+    several = times.tilings.n.trips > 1
+    last, alone = (
+        np.broadcast_to(times.stores.acknowledged(stored), (2, 1, 2, len(several)))[LAST, 0, LAST]
+        for stored in (Stored.RESULT, Stored.RESULT_FIRST_IN_ROW)
+    )
+    acknowledged: Floats = np.where(several, last, alone)
+    return acknowledged + times.spec.front_end.fence_cycles

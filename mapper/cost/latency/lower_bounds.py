@@ -19,7 +19,7 @@ import numpy as np
 from hwconfigs import HardwareSpec
 from mapper.cost.counts import Visits
 from mapper.cost.latency.load_times import Addend, Touch
-from mapper.cost.latency.loop_times import LOAD_TO_USE, LoopTimes
+from mapper.cost.latency.loop_times import LoopTimes
 from mapper.cost.latency.store_times import Stored
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import Batch
@@ -43,10 +43,11 @@ def lower_bound(times: LoopTimes, visits: Visits, memory: Floats) -> Floats:
     spec, loops = times.spec, visits.loops
     written = completion_delay(spec.array)
     store, last_store = _store_cycles(times, visits)
+    load_to_use = spec.front_end.load_to_use_cycles
     # Only where the array accumulates do the last stores wait for all of its pairs.
     accumulates = (times.batch.tile_k > 1) | (times.problem.bias_address is not None)
     last_store = np.where(accumulates, last_store, 0.0)
-    ends = written + last_store + spec.dma.store_completion_cycles + spec.front_end.fence_cycles
+    ends = written + last_store + spec.front_end.fence_cycles
     array = _array_cycles(times) + ends
     loads = _load_cycles(times, visits) + ends
     if times.batch.double_buffered:
@@ -58,7 +59,7 @@ def lower_bound(times: LoopTimes, visits: Visits, memory: Floats) -> Floats:
     # starts from nothing. Within a loop the array and the loads still overlap.
     drained = (loops - 1) * (written + spec.front_end.first_command_cycles)
     between = drained + np.where(accumulates, store - last_store, 0.0)
-    serial: Floats = np.maximum(np.maximum(array + (loops - 1) * LOAD_TO_USE, loads) + between, memory)
+    serial: Floats = np.maximum(np.maximum(array + (loops - 1) * load_to_use, loads) + between, memory)
     return serial
 
 
@@ -83,7 +84,7 @@ def _array_cycles(times: LoopTimes) -> Floats:
     touch = Touch.FIRST_IN_ROW
     arriving = times.spec.front_end.first_command_cycles + times.fill(touch)
     usable = of_first_loop(times.addend(Addend.BIAS)) + of_first_loop(times.head(touch, touch))
-    usable = usable + LOAD_TO_USE + times.preload
+    usable = usable + times.spec.front_end.load_to_use_cycles + times.preload
     loaded = of_first_loop(times.load(touch, touch, Addend.BIAS)) + of_first_loop(times.tail(touch, touch))
     done = arriving + np.maximum(usable + compute - of_first_loop(times.spared()), loaded)
     cycles: Floats = done + (total - compute)
@@ -140,18 +141,14 @@ def rough_lower_bound(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) 
     array, side = spec.array, spec.array.rows
     m, k, n = (-(-size // side) for size in (problem.m, problem.k, problem.n))
     trips_m = -(-m // batch.tile_m)
-    last_rows = problem.m - (m - 1) * side
-    last_step = int(compute_cycles(last_rows, array, problem.transposes_b))
-    # Per block of weights: one step that loads them, and one for every further row block of the tile. A ragged last
-    # row block is shorter, unless it is alone in its tile: the step that loads weights takes all rows of the array.
-    alone = m - (trips_m - 1) * batch.tile_m == 1
+    # Per block of weights: one step that loads the next ones, and one for every further row block of the tile.
     new_weights = side * (array.transpose_factor if problem.transposes_b else 1)
-    column = trips_m * new_weights + (m - trips_m) * side - np.where(alone, 0, side - last_step)
+    column = trips_m * new_weights + (m - trips_m) * compute_cycles(side, array, problem.transposes_b)
     total: Floats = k * n * column.astype(np.float64)
     if batch.double_buffered:
         return total
     loops = trips_m * -(-k // batch.tile_k) * -(-n // batch.tile_n)
-    between = completion_delay(array) + spec.front_end.first_command_cycles + LOAD_TO_USE
+    between = completion_delay(array) + spec.front_end.first_command_cycles + spec.front_end.load_to_use_cycles
     row = spec.dma.store_full_row_cycles if problem.c_full else _least_row_period(spec)
     accumulates = (batch.tile_k > 1) | (problem.bias_address is not None)
     return total + (loops - 1) * between + np.where(accumulates, problem.m * n * float(row), 0.0)

@@ -11,10 +11,13 @@ from mapper.cost.cache_reuse import CacheReuse
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency.memory_system import entry_cycles, fetch_cycles
-from mapper.mapspace.tiling import FULL, DimensionTiling
+from mapper.cost.sweep import BEATS, BYTES, PARTIAL_LINES
+from mapper.mapspace.batch import Batch
+from mapper.mapspace.tiling import FULL, Tilings
 from simulator.arrays import Floats, Ints
+from simulator.frontend.dma_requests import segment_totals
 from simulator.frontend.loop_unroller import blocks_per_segment
-from simulator.units.store import epilogue_cycles, row_period
+from simulator.units.store import epilogue_cycles, row_period, writer_cycles
 
 
 class Stored(IntEnum):
@@ -31,13 +34,32 @@ class Stored(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _LineCycles:
-    """Cycles per line's worth of data stored (columns)."""
+class _SweepCycles:
+    """Cycles that all stores of one kind would take, if every tile were of that kind (columns)."""
 
     memory: Floats
     """Of the DRAM bus."""
     entries: Floats
     """Of the miss entries, all of them together."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Command:
+    """One kind of store command: so many rows of so many blocks (tables)."""
+
+    number: Ints
+    """How many a loop has."""
+    read: Floats
+    """Cycles in which its rows are read."""
+    alone: Floats
+    """From its start to its completion."""
+    last_row: Floats
+    """From its start to that of its last row."""
+    blocks: Ints
+
+    def pace(self, depth: int) -> Floats:
+        """Cycles per command in a stream: its rows, or its share of those that are incomplete at once."""
+        return np.maximum(self.read, self.alone / depth)
 
 
 class StoreTimes:
@@ -48,13 +70,20 @@ class StoreTimes:
         visits: Visits,
         traffic: Traffic,
         reuse: CacheReuse | None,
-        tile: tuple[Ints, Ints, Ints],
-        along_n: DimensionTiling,
+        batch: Batch,
+        tilings: Tilings,
     ) -> None:
         self._spec, self._problem = traffic.spec, traffic.problem
-        self._rows, self._m, self._n = tile
+        self._along_n = tilings.n
+        self._m, self._n = tilings.m.blocks[:, None, None, :], tilings.n.blocks[None, None, :, :]
+        self._last_rows = np.array(tilings.m.last_rows, dtype=np.int64)[:, None, None, None]
+        self._rows = (self._m - 1) * self._spec.array.rows + self._last_rows
         self._segment = blocks_per_segment(self._spec)
-        self._per_line = self._line_cycles(visits, reuse, along_n)
+        self._results, self._partial = traffic.c[batch.tile_n], np.asarray(traffic.partial)[None, :]
+        cols = (self._n - 1) * self._spec.array.cols + np.array(tilings.n.last_rows)[None, None, :, None]
+        self._share = self._rows * cols / (self._problem.m * self._problem.n)
+        self._sweeps = self._sweep_cycles(visits, reuse)
+        self._cycles: dict[Stored, Floats] = {}
 
     def full(self, stored: Stored) -> bool:
         """Whether int32 is stored."""
@@ -67,90 +96,175 @@ class StoreTimes:
 
     def cycles(self, stored: Stored) -> Floats:
         """Serial commands of whole row segments, or the memory if it is slower."""
-        dma, rows = self._spec.dma, self._rows
-        if self.full(stored):
-            cycles = np.asarray(rows * self._n * dma.store_full_row_cycles, dtype=np.float64)
-        else:
-            # A row of several blocks is read from the accumulator at a period of its own, measured for each width.
-            widths = range(1, self._segment + 1)
-            periods = np.array([0.0, *(self._row_period(blocks) for blocks in widths)], dtype=np.float64)
-            groups, rest = self._n // self._segment, self._n % self._segment
-            cycles = rows * (groups * periods[-1] + periods[rest])
-        # Rows overlap with the acknowledgement of the command before: the slower of both paces the unit, not their sum.
-        cycles = np.maximum(cycles, (self.mvouts(stored) - 1) * float(dma.store_command_cycles))
-        slowest: Floats = np.maximum(cycles, np.maximum(self.memory(stored), self.entries(stored)))
-        return slowest
+        if stored not in self._cycles:
+            depth = self._spec.dma.max_commands_in_flight
+            commands = self._commands(stored)
+            serial = sum((command.number * command.pace(depth) for command in commands), np.zeros(1))
+            self._cycles[stored] = np.maximum(serial, np.maximum(self.memory(stored), self.entries(stored)))
+        return self._cycles[stored]
 
-    def _row_period(self, blocks: int) -> float:
-        """Cycles of a row of int8 results: those of the store unit, or those of their activation's lanes."""
-        lanes = epilogue_cycles(blocks, self._problem.activation, self._spec)
-        return max(row_period(blocks, False, False, self._spec.dma), lanes)
+    def after_last(self, stored: Stored) -> Floats:
+        """Cycles from the end of the unit's work to the completion of the last command."""
+        last = self._last(stored)
+        # Where the memory sets the pace, a command is over by the time its share of the memory's is.
+        average = self.cycles(stored) / self.mvouts(stored)
+        pace = np.maximum(average, last.pace(self._spec.dma.max_commands_in_flight))
+        cycles: Floats = np.maximum(0.0, last.alone - pace)
+        return cycles
+
+    def acknowledged(self, stored: Stored) -> Floats:
+        """Cycles from the completion of the last command to the acknowledgement of its last write."""
+        dma, dram, l2 = self._spec.dma, self._spec.dram, self._spec.l2
+        last = self._last(stored)
+        sent = dma.store_first_cycles + last.last_row + (1 if self.full(stored) else last.blocks)
+        # The last write is sent when its row is, and takes its way to the memory and back.
+        answered = sent + dma.write_ack_cycles
+        if l2 is not None:
+            # A line that is covered in part comes from DRAM before the write is acknowledged.
+            missed = np.minimum(1.0, self.memory(stored))
+            answered = answered + l2.hit_cycles + missed * (dram.request_cycles + dram.latency_cycles)
+        cycles: Floats = np.maximum(0.0, answered - last.alone)
+        return cycles
 
     def memory(self, stored: Stored) -> Floats:
         """Cycles of the DRAM bus."""
-        return self._lines(stored) * self._per_line[stored].memory
+        cycles: Floats = self._share * self._sweeps[stored].memory
+        return cycles
 
     def entries(self, stored: Stored) -> Floats:
         """Cycles of the miss entries, all of them together."""
-        return self._lines(stored) * self._per_line[stored].entries
+        cycles: Floats = self._share * self._sweeps[stored].entries
+        return cycles
 
     def beats(self, stored: Stored) -> Floats:
         """Cycles of the bus that loads share."""
-        per_row = max(1.0, self._row_bytes(stored) / self._spec.dma.bus_bytes_per_cycle)
-        return np.asarray(self._rows * self._n * per_row, dtype=np.float64)
+        cycles: Floats = self._share * self._sweep(stored)[:, BEATS]
+        return cycles
 
-    def _lines(self, stored: Stored) -> Floats:
-        per_row = self._row_bytes(stored) / self._spec.dma.max_request_bytes
-        return np.asarray(self._rows * self._n * per_row, dtype=np.float64)
+    def _sweep(self, stored: Stored) -> Ints:
+        """Totals of all stores of a kind (columns of `mapper.cost.sweep`)."""
+        return self._partial if stored in (Stored.RELOADED_SUMS, Stored.NEW_SUMS) else self._results
 
-    def _row_bytes(self, stored: Stored) -> int:
-        memory = self._spec.accumulator if self.full(stored) else self._spec.scratchpad
-        return memory.row_bytes
+    def _commands(self, stored: Stored) -> list[_Command]:
+        """Return the commands of a loop: full and last row blocks, of full segments and of the rest."""
+        side = np.full((1, 1, 1, 1), self._spec.array.rows, dtype=np.int64)
+        if self.full(stored):
+            groups = [(self._n, np.ones((1, 1, 1, 1), dtype=np.int64))]
+        else:
+            groups = [(self._n // self._segment, np.full((1, 1, 1, 1), self._segment)), self._rest()]
+        return [
+            self._command(high * across, rows, blocks, stored)
+            for across, blocks in groups
+            for high, rows in ((self._m - 1, side), (np.ones_like(self._m), self._last_rows))
+        ]
 
-    def _line_cycles(
-        self, visits: Visits, reuse: CacheReuse | None, along_n: DimensionTiling
-    ) -> tuple[_LineCycles, _LineCycles, _LineCycles, _LineCycles]:
-        """Return what a line stored costs the memory, by `Stored`.
+    def _rest(self) -> tuple[Ints, Ints]:
+        """Return the segments behind the full ones, and their blocks."""
+        rest = self._n % self._segment
+        return np.minimum(rest, 1), rest
+
+    def _last(self, stored: Stored) -> _Command:
+        """Return the last command of a loop."""
+        if self.full(stored):
+            blocks = np.ones((1, 1, 1, 1), dtype=np.int64)
+        else:
+            rest = self._rest()[1]
+            blocks = np.where(rest > 0, rest, np.minimum(self._n, self._segment))
+        return self._command(np.ones((1, 1, 1, 1), dtype=np.int64), self._last_rows, blocks, stored)
+
+    def _command(self, number: Ints, rows: Ints, blocks: Ints, stored: Stored) -> _Command:
+        """Return commands of ``rows`` rows of ``blocks`` blocks; complete, they may still have rows at the writer."""
+        dma = self._spec.dma
+        writer, period = (table[blocks] for table in self._row_periods(stored))
+        # Of an unaligned row the writer sends more beats; the pipeline before it goes on meanwhile.
+        more = self._more_beats(stored)
+        writer = writer + more
+        period = np.maximum(period, writer)
+        last_row = (rows - 1) * period
+        ahead = np.ceil(dma.store_buffer_blocks * writer / np.maximum(blocks, 1))
+        # The command is over when its last row is read, which the buffers allow before the writer has come so far.
+        read_by = np.minimum(np.maximum(last_row - ahead, (rows - 1.0) * blocks), last_row)
+        return _Command(number, rows * period, read_by + dma.store_completion_cycles, last_row, blocks)
+
+    def _row_periods(self, stored: Stored) -> tuple[Floats, Floats]:
+        """Return the cycles of the writer and of the whole pipeline per aligned row of 0, 1, ... blocks."""
+        dma, full = self._spec.dma, self.full(stored)
+        widths = range(1, 2 if full else self._segment + 1)
+        activation = "none" if full else self._problem.activation
+        lanes = [epilogue_cycles(blocks, activation, self._spec) for blocks in widths]
+        writer = [writer_cycles(blocks, full, False, dma) for blocks in widths]
+        pipeline = [row_period(blocks, full, False, dma) for blocks in widths]
+        return np.array([0.0, *map(max, writer, lanes)]), np.array([0.0, *map(max, pipeline, lanes)])
+
+    def _more_beats(self, stored: Stored) -> Floats:
+        """Return the beats of an average row segment beyond those of an aligned one (mappings)."""
+        full, tiling = self.full(stored), self._along_n
+        element = self._spec.array.sum_bytes if full else 1
+        block = self._spec.array.cols * element
+        width = block * (1 if full else self._segment)
+        beats = np.array([segment_totals(0, size, self._spec.dma)[1] for size in range(width + 1)], dtype=np.int64)
+        aligned, segments = 0, 0
+        for tiles, blocks, last in zip((tiling.trips - 1, 1), tiling.blocks, tiling.last_rows, strict=True):
+            size = (blocks - 1) * block + last * element
+            aligned = aligned + tiles * (size // width * beats[width] + beats[size % width])
+            segments = segments + tiles * -(-size // width)
+        # Beats were counted for all places that rows take in a line; this is their mean.
+        found = self._sweep(stored)[:, BEATS] / self._problem.m
+        more: Floats = np.maximum(0.0, found - aligned) / segments
+        return more
+
+    def _sweep_cycles(
+        self, visits: Visits, reuse: CacheReuse | None
+    ) -> tuple[_SweepCycles, _SweepCycles, _SweepCycles, _SweepCycles]:
+        """Return what all stores cost the memory, by `Stored`.
 
         Without an L2 all data go to DRAM. With one, a line that is written whole takes a miss entry if the L2 did not
         hold it, and one that is written in part is fetched by the first store that touches it.
         """
         spec, problem = self._spec, self._problem
-        dram, line = spec.dram, spec.dma.max_request_bytes
+        dram, nothing = spec.dram, np.zeros(1)
         if reuse is None or spec.l2 is None:
-            every = _LineCycles(np.full(1, line / dram.bytes_per_cycle), np.zeros(1))
-            return every, every, every, every
-        per_fetch = fetch_cycles(spec, line)
+            sums, results = (
+                _SweepCycles(sweep[:, BYTES] / dram.bytes_per_cycle, nothing)
+                for sweep in (self._partial, self._results)
+            )
+            return sums, sums, results, results
+        per_fetch = fetch_cycles(spec, spec.line_bytes)
         latency = float(dram.request_cycles + dram.latency_cycles)
         occupied = entry_cycles(spec.l2, latency, per_fetch) / spec.l2.mshrs
         # A line that enters dirty evicts a dirty one in their share of the cases; its write-back and the entry that
         # waits for it run side by side, so the slower counts.
         entry = dram.write_miss_cycles + dram.write_back_hold_cycles / spec.l2.mshrs * reuse.dirty_share
         new = np.maximum(entry, dram.write_back_cycles * reuse.dirty_share) * reuse.fresh_share
-        worth = problem.m * (problem.n * problem.c_bytes) / line
-        whole = np.clip(reuse.unique_c - reuse.merged_c, 0.0, None) / max(worth, 1.0) * new
+        whole = np.clip(reuse.unique_c - reuse.merged_c, 0.0, None) * new
         if problem.c_full:
             # int32 results reuse the lines of the partial sums, which the L2 took in already.
             whole = np.where(visits.spilled > 0, 0.0, whole)
-        first_share, later_share = self._merged_shares(reuse, along_n, worth)
+        # Blocks that share a line touch it in turn: the first one fetches it.
+        touched = problem.m * -(-problem.n * spec.array.sum_bytes // spec.line_bytes)
+        covered = np.maximum(0, touched - self._partial[:, PARTIAL_LINES])
+        merged, lines = (touched - covered) * reuse.cold_share, covered
+        first, later = self._merged(reuse)
         return (
-            _LineCycles(np.zeros(1), np.zeros(1)),
-            _LineCycles(np.zeros(1), new),
-            _LineCycles(per_fetch * later_share, occupied * later_share + whole),
-            _LineCycles(per_fetch * first_share, occupied * first_share + whole),
+            _SweepCycles(nothing, nothing),
+            _SweepCycles(per_fetch * merged, occupied * merged + lines * new),
+            _SweepCycles(per_fetch * later, occupied * later + whole),
+            _SweepCycles(per_fetch * first, occupied * first + whole),
         )
 
-    def _merged_shares(self, reuse: CacheReuse, along_n: DimensionTiling, worth: float) -> tuple[Floats, Floats]:
-        """Return the fetches per line's worth of results: of the first tiles of their rows, and of later ones.
+    def _merged(self, reuse: CacheReuse) -> tuple[Floats, Floats]:
+        """Return the lines that all results would fetch: if all tiles were the first of their rows, or later ones.
 
         A tile whose rows are no whole lines ends inside a line, which its store has to fetch. The next tile continues
-        in that line and finds it. ``worth``: lines' worth of all results.
+        in that line and finds it.
         """
-        spec, problem, line = self._spec, self._problem, self._spec.dma.max_request_bytes
+        problem, along_n, line = self._problem, self._along_n, self._spec.dma.max_request_bytes
         row_bytes = problem.n * problem.c_bytes
-        tile_bytes = np.minimum(along_n.blocks[FULL] * spec.array.cols * problem.c_bytes, row_bytes)
+        tile_bytes = np.minimum(along_n.blocks[FULL] * self._spec.array.cols * problem.c_bytes, row_bytes)
         by_first_tiles = np.minimum(reuse.merged_c, problem.m * -(-tile_bytes // line) * (tile_bytes % line > 0))
-        first_worth = problem.m * tile_bytes / line
-        first = by_first_tiles / first_worth
-        rest = (reuse.merged_c - by_first_tiles) / np.maximum(worth - first_worth, 1e-9)
+        if problem.c.address % line or problem.c.row_stride_bytes % line:
+            # Rows begin anywhere in a line, so that tiles have a part of one at either end: all tiles share alike.
+            return reuse.merged_c, reuse.merged_c
+        first = by_first_tiles * row_bytes / tile_bytes
+        rest = (reuse.merged_c - by_first_tiles) * row_bytes / np.maximum(row_bytes - tile_bytes, 1)
         return first, np.where(along_n.trips > 1, rest, first)

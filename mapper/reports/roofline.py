@@ -18,6 +18,8 @@ from simulator.bottleneck import (
     largest,
 )
 from simulator.report import Report
+from simulator.units.execute import ARRAY_FILL
+from simulator.units.store import StoreController
 from workloads import OpGraph
 
 NAMED = 0.1
@@ -28,9 +30,11 @@ MEANINGS = {
     PADDING: "array steps of few rows, ragged blocks or transposed weights take {share} of the cycles",
     BANDWIDTH: "waiting for loads takes {share} of the cycles, mostly while data move",
     LATENCY: "waiting for loads takes {share} of the cycles, mostly while no data move (memory latency, request slots)",
+    StoreController.bound: "stores, and waiting for them, take {share} of the cycles",
+    ARRAY_FILL: "waiting for weights or results inside the array takes {share} of the cycles",
     RAMPS: "filling and draining the machine takes {share} of the cycles",
 }
-"""What the closing sentence says of a bound; of a unit's bound that it takes the cycles."""
+"""What the closing sentence says of a bound; of any other unit's that it takes the cycles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def closing_sentence(graph: OpGraph, spec: HardwareSpec, report: Report) -> str:
     """Say what bounds the model, where it does so most, the least times, and how far the run is from the higher one."""
     causes = cycles_by_cause(report)
     cause = largest(causes)
-    meaning = MEANINGS.get(report.bound, f"{cause} takes {{share}} of the cycles")
+    meaning = MEANINGS.get(report.bound, f"the {cause} takes {{share}} of the cycles")
     meaning = meaning.format(share=f"{causes[cause] / max(1, report.cycles):.0%}")
     name = f"bound by {report.bound}" if " " in report.bound or report.bound == PADDING else f"{report.bound}-bound"
     return f"{name}: {meaning}{_mostly_in(cause, report)}.{_floors(roofline(graph, spec), spec, report)}"

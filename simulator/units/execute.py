@@ -22,6 +22,9 @@ from simulator.frontend.reservation_station import pair_emission
 from simulator.units.in_flight import Process, WorkInFlight
 from simulator.units.unit import Chip, Controller, Role, Stall
 
+ARRAY_FILL = "array fill"
+"""Cause of waits for what is still inside the array, or not yet in it."""
+
 
 class Steps:
     """Costs of the pairs of one work, shared by all works with the same pairs."""
@@ -79,8 +82,8 @@ class ExecuteController(Controller):
     stalls = (
         Stall("load", "an operand of the pair has not arrived", shown_as="load"),
         Stall("bank conflict", "DMA writes take the scratchpad bank that is read", shown_as="load"),
-        Stall("exposed preload", "weights that came too late to be preloaded under a step", shown_as="array fill"),
-        Stall("result", "the pair reads a result that is still in the array", shown_as="array fill"),
+        Stall("exposed preload", "weights that came too late to be preloaded under a step", shown_as=ARRAY_FILL),
+        Stall("result", "the pair reads a result that is still in the array", shown_as=ARRAY_FILL),
         Stall("store", "a mvout still reads the rows that the result overwrites", shown_as="store"),
         Stall("issue", "the core has not issued the command yet", shown_as="host"),
     )

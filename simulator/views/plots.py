@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from simulator.bottleneck import BANDWIDTH, BOUNDS, COMPUTE, LATENCY, PADDING, RAMPS
 from simulator.report import Report
 from simulator.units import UNIT_NAMES
+from simulator.units.execute import ARRAY_FILL
 from simulator.units.host import Host
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 BOUND_COLOURS = {
     COMPUTE: "#4477aa", PADDING: "#77aadd", BANDWIDTH: "#ee6677", LATENCY: "#ee7733", "store": "#ccbb44",
-    "normaliser": "#aa3377", Host.bound: "#222222", "array fill": "#332288", RAMPS: "#777777",
+    "normaliser": "#aa3377", Host.bound: "#222222", ARRAY_FILL: "#332288", RAMPS: "#777777",
 }  # fmt: skip
 BOUND_COLOURS |= zip([bound for bound in BOUNDS if bound not in BOUND_COLOURS], cycle(("#117733", "#882255")))
 ENERGY_COLOURS = {
@@ -153,7 +154,7 @@ def _draw_latency(axes: Axes, info: Breakdown) -> list[Artist]:
     rows = range(len(info.operators))
     marks = [(value, row) for row, value in enumerate(info.estimate_us or ()) if value is not None]
     longest = max([*info.latency_us, *(value for value, _ in marks)], default=0.0)
-    scale, unit = _scale(longest, "µs", "ms")
+    scale, unit = _scale(longest, ("µs", "ms", "s"))
     axes.barh(
         rows,
         [value * scale for value in info.latency_us],
@@ -178,7 +179,7 @@ def _draw_energy(axes: Axes, info: Breakdown) -> list[Artist]:
     rows = range(len(info.operators))
     left = [0.0] * len(info.operators)
     longest = max((sum(column) for column in zip(*info.energy_uj.values(), strict=True)), default=0.0)
-    scale, joule = _scale(longest, "µJ", "mJ")
+    scale, joule = _scale(longest, ("µJ", "mJ", "J"))
     bars: list[Artist] = []
     for unit, energies in info.energy_uj.items():
         values = [value * scale for value in energies]
@@ -190,9 +191,10 @@ def _draw_energy(axes: Axes, info: Breakdown) -> list[Artist]:
     return bars
 
 
-def _scale(longest: float, small: str, large: str) -> tuple[float, str]:
-    """Factor and unit for an axis: the next larger unit from 10,000 on."""
-    return (1e-3, large) if longest >= 1e4 else (1.0, small)
+def _scale(longest: float, units: Sequence[str]) -> tuple[float, str]:
+    """Factor and unit for an axis, from units a factor of 1,000 apart: the next larger one from 10,000 on."""
+    steps = sum(longest >= 10.0 * 1e3**step for step in range(1, len(units)))
+    return 1e-3**steps, units[steps]
 
 
 def _leave_room(axes: Axes, longest: float) -> None:

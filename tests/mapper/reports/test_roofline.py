@@ -51,7 +51,7 @@ def test_bandwidth() -> None:
 
 def test_units_that_carry_out_operators() -> None:
     text = closing_sentence(DECODE, GEMMINI, report(load=40, host=60))
-    assert text.startswith("host-bound: host takes 60% of the cycles, most of all in on_host. It needs")
+    assert text.startswith("host-bound: the host takes 60% of the cycles, most of all in on_host. It needs")
 
 
 def test_products_that_use_the_array() -> None:

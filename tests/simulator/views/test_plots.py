@@ -82,7 +82,9 @@ def test_bounds_have_the_colours_of_their_energy() -> None:
     assert set(BOUND_COLOURS) == set(BOUNDS)
 
 
-@pytest.mark.parametrize(("cycles", "unit", "end"), [(4_999_999, "µs", 9999.998), (5_000_000, "ms", 10.0)])
+@pytest.mark.parametrize(
+    ("cycles", "unit", "end"), [(4_999_999, "µs", 9999.998), (5_000_000, "ms", 10.0), (5 * 10**9, "s", 10.0)]
+)
 def test_large_times_are_in_larger_units(cycles: int, unit: str, end: float) -> None:
     """5,000,000 cycles of 2 ns are 10 ms; the axis ends 5 % behind the longest bar."""
     (axes, _) = draw_breakdown(breakdown(whole(part("long", cycles, "compute")))).axes

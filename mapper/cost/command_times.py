@@ -10,6 +10,7 @@ the DRAM bus, lines that meet in one set of the L2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,9 @@ from simulator.program import Matrix
 
 WARM_UP, COMMANDS = 4, 10
 """Commands until a stream has found its pace, and in all."""
+
+BETWEEN = 4
+"""Loads of weights between two of inputs when the gap behind those is timed."""
 
 SHARES = (0.0, 1 / 16, 1 / 4, 1.0)
 """Shares of the lines that miss for which a stream is timed; in between, times are interpolated."""
@@ -85,7 +89,9 @@ class _Stream:
         line, matrix = spec.dma.max_request_bytes, segments.matrix
         number = np.arange(COMMANDS, dtype=np.int64)
         below = np.full(len(segments.sizes), segments.rows * matrix.row_stride_bytes, dtype=np.int64)
-        step = -(-segments.sizes // line) * line if segments.along else below
+        # A row that is repeated on chip has no rows below it.
+        along = segments.along or matrix.row_stride_bytes == 0
+        step = -(-segments.sizes // line) * line if along else below
         rows = 1 if matrix.row_stride_bytes == 0 else segments.rows
         base = matrix.address + segments.starts[:, None, None] + step[:, None, None] * number[:, None]
         base = (base + matrix.row_stride_bytes * np.arange(rows, dtype=np.int64)).ravel()
@@ -169,23 +175,52 @@ def _first_of(groups: Ints, lines: Ints) -> Bools:
     return first
 
 
+def group_gap(weights: Segments, inputs: Segments, spec: HardwareSpec) -> float:
+    """Return by how much longer loads of weights that miss take when one of inputs stands between each few of them.
+
+    The fewer commands of weights are in flight, the sooner the DRAM runs out of work.
+
+    Parameters
+    ----------
+    weights, inputs
+        Commands of either, one kind each.
+    spec
+        The machine.
+
+    Returns
+    -------
+    Cycles per load of inputs, beyond what both take in streams of their own.
+    """
+    of_weights, of_inputs = _Stream(weights, spec), _Stream(inputs, spec)
+    missing = of_weights.told(of_weights.touched, spec, False)
+    holding = of_inputs.told(np.zeros_like(of_inputs.touched), spec, False)
+    group = [(missing, weights)] * BETWEEN + [(holding, inputs)]
+    ends = _ends([(traffic, at % COMMANDS, kind) for at, (traffic, kind) in enumerate(group * 4)], spec)
+    together = (ends[-1] - ends[2 * len(group) - 1]) / 2
+    alone = BETWEEN * _timed(missing, 0, weights, spec)[1] + _timed(holding, 0, inputs, spec)[1]
+    return max(0.0, together - alone)
+
+
 def _timed(traffic: CommandTraffic, command: int, segments: Segments, spec: HardwareSpec) -> tuple[float, float]:
-    """Return the cycles of the first command of a stream, and those of a later one, as the load unit starts them."""
+    """Return the cycles of the first command of a stream, and those of a later one."""
+    ends = _ends([(traffic, number, segments) for number in range(command, command + COMMANDS)], spec)
+    return float(ends[0]), (ends[-1] - ends[WARM_UP - 1]) / (COMMANDS - WARM_UP)
+
+
+def _ends(commands: Sequence[tuple[CommandTraffic, int, Segments]], spec: HardwareSpec) -> list[int]:
+    """Return when each command is complete, if the load unit starts them one after another."""
     dma, path, depth = spec.dma, MemoryPath(spec), spec.dma.max_commands_in_flight
-    completion, release = dma.completion_cycles, dma.release_cycles
-    if segments.to_accumulator:
-        completion, release = dma.accumulator_completion_cycles, dma.accumulator_release_cycles
-    # A row that is repeated on chip is read once.
-    repeated = segments.rows - 1 if segments.matrix.row_stride_bytes == 0 else 0
     # As in `simulator.units.load`: a command waits for the one before to be handed over, and for its place in flight.
-    free, done, entries = 0, [0] * depth, spec.front_end.load_entries
-    ends: list[int] = []
-    for number in range(command, command + COMMANDS):
+    free, done, ends = 0, [0] * depth, []
+    for traffic, number, segments in commands:
+        completion, release = dma.completion_cycles, dma.release_cycles
+        if segments.to_accumulator:
+            completion, release = dma.accumulator_completion_cycles, dma.accumulator_release_cycles
+        # A row that is repeated on chip is read once.
+        repeated = segments.rows - 1 if segments.matrix.row_stride_bytes == 0 else 0
         start = max(free, done[-depth])
-        if len(ends) >= entries:
-            start = max(start, ends[-entries] + spec.front_end.load_to_use_cycles)
         last = path.read(start, traffic, number, 1).last
         free = start + max(segments.rows, dma.handover_cycles)
         ends.append(last + completion + repeated)
         done.append(last + repeated + (completion if release is None else release))
-    return float(ends[0]), (ends[-1] - ends[WARM_UP - 1]) / (COMMANDS - WARM_UP)
+    return ends

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from hwconfigs import HardwareSpec
+from mapper.cost.command_times import Segments, group_gap
 from mapper.cost.sweep import Sweep, distinct_lines
 from mapper.cost.sweep_times import SweepTimes, sweep_times
 from mapper.mapping.matmul_problem import INT32_BYTES, MatmulProblem
@@ -89,6 +90,28 @@ class Traffic:
         if address is None:
             return None
         return self._tables(self._full_sweep(Matrix(address, 0), self.problem.m), ONE_BLOCK, to_accumulator=True)
+
+    @cached_property
+    def group_gap(self) -> float:
+        """Cycles by which loads of B that miss wait for one of A that stands between them."""
+        p = self.problem
+        return group_gap(self._commands(p.b, p.b_rows, p.b_cols), self._commands(p.a, p.m, p.k), self.spec)
+
+    def _commands(self, matrix: Matrix, rows: int, row_bytes: int) -> Segments:
+        """Return the widest commands of an operand."""
+        only = np.ones(1, dtype=bool)
+        return Segments(
+            matrix=matrix,
+            row_bytes=row_bytes,
+            starts=np.zeros(1, dtype=np.int64),
+            sizes=np.full(1, min(self._segment, row_bytes), dtype=np.int64),
+            first=only,
+            last=~only,
+            rows=min(self.spec.array.rows, rows),
+            on_chip_bytes=self.spec.scratchpad.row_bytes,
+            to_accumulator=False,
+            along=False,
+        )
 
     def _tables(self, sweep: Sweep, widths: Ints, to_accumulator: bool = False) -> LoadTables:
         """Time the loads of a matrix; what cannot differ is timed once."""

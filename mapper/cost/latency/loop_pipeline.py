@@ -225,7 +225,7 @@ class _Loop:
         begin = start + self._spec.front_end.first_command_cycles
         # D enters the accumulator half that the tile before the last has to leave first.
         ready = np.where(self._loads_addend, np.maximum(begin, before.tile_stored_before), begin)
-        arriving = np.maximum(before.loaded, ready + self._take(times.fill, self._b))
+        arriving = np.maximum(before.loaded, ready + self._take(times.fill, self._a, self._b))
         load = self._contended(before)
         if times.batch.double_buffered:
             arriving, load = self._behind_reads(before, arriving, load)
@@ -287,7 +287,7 @@ class _Loop:
         times = self._times
         read = before.fed_before + completion_delay(self._spec.array)
         first = np.where(before.fed_before > 0.0, read - self._take(times.after_first_weights), 0.0)
-        arriving = np.maximum(arriving, first + self._take(times.fill, self._b))
+        arriving = np.maximum(arriving, first + self._take(times.fill, self._a, self._b))
         last = np.where(before.fed_before > 0.0, read + self._take(times.last_weights, self._b), 0.0)
         return arriving, np.maximum(load, last - arriving)
 

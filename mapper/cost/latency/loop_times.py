@@ -31,10 +31,6 @@ from simulator.units.systolic_array import (
     preload_cycles,
 )
 
-GROUP_GAP_CYCLES = 36.0
-"""DRAM idles when the few commands of A stand between those of B that miss: once per group of A, 64 bytes of k.
-Fitted to our own event simulation of 14 widths of 1x768x768 (32 to 39 cycles)."""
-
 FOLLOWED_BANK_SHARE = 0.9
 """Least share of arriving rows of A that stop a read of A, though A fills several banks: writes and reads walk through
 the banks in the same order, and the array catches up with the writes. Fitted to our own event simulation of random
@@ -47,6 +43,7 @@ class LoopTimes:
     def __init__(self, batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None) -> None:
         self.spec, self.problem, self.batch = traffic.spec, traffic.problem, batch
         self.tilings = tilings_of(batch, self.problem, self.spec.array.rows)
+        self._group_gap = traffic.group_gap
         self.loads = LoadTimes(batch, traffic, reuse, self.tilings)
         self.m = self.tilings.m.blocks[:, None, None, :]
         self.k = self.tilings.k.blocks[None, :, None, :]
@@ -153,7 +150,7 @@ class LoopTimes:
             # A gap lies between two loads of B: behind the last one of a loop only if the next loop's follow it.
             last = groups - np.minimum(groups, self.b_commands(b) - 1)
             alone = 1.0 / self._loops if self.batch.double_buffered else 1.0
-            gaps = self.loads.b[b].missing * (groups - alone * last) * GROUP_GAP_CYCLES
+            gaps = self.loads.b[b].missing * (groups - alone * last) * self._group_gap
         return self._sum_of_loads(a, b, d, lambda average: average.cycles) + gaps
 
     def memory(self, a: Touch, b: Touch, d: Addend) -> Floats:
@@ -202,9 +199,10 @@ class LoopTimes:
         loads = self.loads.b[b]
         return (loads.cycles + loads.fill) * int(self._loads_b(b))
 
-    def fill(self, b: Touch) -> Floats:
-        """Cycles until the first command is complete, beyond its share of the stream (mappings)."""
-        return self.loads.b[b].fill
+    def fill(self, a: Touch, b: Touch) -> Floats:
+        """Cycles until a command is complete, beyond its share of the stream: the slowest of either operand."""
+        cycles: Floats = np.maximum(self.loads.a[a].fill * int(self._loads_a(a)), self.loads.b[b].fill)
+        return cycles
 
     def burst(self) -> Ints:
         """Scratchpad rows of the first group of A, which arrive without a pause."""

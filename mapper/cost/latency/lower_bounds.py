@@ -82,7 +82,7 @@ def _array_cycles(times: LoopTimes) -> Floats:
     total = tilings.k.total_blocks * tilings.n.total_blocks * all_columns
     compute = of_first_loop(times.compute())
     touch = Touch.FIRST_IN_ROW
-    arriving = times.spec.front_end.first_command_cycles + times.fill(touch)
+    arriving = times.spec.front_end.first_command_cycles + times.fill(touch, touch)
     usable = of_first_loop(times.addend(Addend.BIAS)) + of_first_loop(times.head(touch, touch))
     usable = usable + times.spec.front_end.load_to_use_cycles + times.preload
     loaded = of_first_loop(times.load(touch, touch, Addend.BIAS)) + of_first_loop(times.tail(touch, touch))

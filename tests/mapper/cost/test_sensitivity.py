@@ -159,6 +159,7 @@ NEITHER: dict[str, str] = {
     "dma.handover_cycles": "two loads in flight are no closer to each other, even of one row",
     "dma.store_buffer_blocks": "ends a store a few cycles before its last row has left",
     "front_end.config_command_cycles": "only measuring programs issue configuration commands",
+    "front_end.load_entries": "two instead of eight cost loops of few loads 1.5 % at most, the estimate nothing",
     "front_end.loop_config_cycles": "under the loads of the loop before; on the RTL 20 instead of 7 change nothing",
     "l2.mshr_release_cycles": "one of the fifty and more cycles for which a miss holds its entry",
     "vector.command_cycles": "of a hardware loop that the normaliser reads out; the mapper streams such rows",

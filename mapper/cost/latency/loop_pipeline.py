@@ -306,7 +306,8 @@ class _Loop:
         # An array that waits for its first weights has nothing to overlap their preload with, but its last step of the
         # loop before was shorter for it.
         compute = self.compute - np.where(usable > free + preload, self._take(times.spared), 0.0)
-        compute = compute + self._between_halves(compute, load)
+        if times.halves_share_bank:
+            compute = compute + self._between_halves(compute, load)
         loaded = arriving + load
         window = np.maximum(0.0, loaded - begun)
         taken = self._take(times.bank_conflicts, self._a, self._b) / np.maximum(self.load, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,6 +63,14 @@ class _Command:
         return np.maximum(self.read, self.alone / depth)
 
 
+class _Stream(NamedTuple):
+    """The commands of a loop."""
+
+    serial: Floats
+    """Cycles of all of them, whatever the memory does."""
+    last: _Command
+
+
 class StoreTimes:
     """Tables of store cycles; axes as in `mapper.cost.latency.loop_times`, of length one along k."""
 
@@ -84,6 +93,7 @@ class StoreTimes:
         self._share = self._rows * cols / (self._problem.m * self._problem.n)
         self._sweeps = self._sweep_cycles(visits, reuse)
         self._cycles: dict[Stored, Floats] = {}
+        self._streams: dict[bool, _Stream] = {}
 
     def full(self, stored: Stored) -> bool:
         """Whether int32 is stored."""
@@ -97,15 +107,13 @@ class StoreTimes:
     def cycles(self, stored: Stored) -> Floats:
         """Serial commands of whole row segments, or the memory if it is slower."""
         if stored not in self._cycles:
-            depth = self._spec.dma.max_commands_in_flight
-            commands = self._commands(stored)
-            serial = sum((command.number * command.pace(depth) for command in commands), np.zeros(1))
+            serial = self._stream(stored).serial
             self._cycles[stored] = np.maximum(serial, np.maximum(self.memory(stored), self.entries(stored)))
         return self._cycles[stored]
 
     def after_last(self, stored: Stored) -> Floats:
         """Cycles from the end of the unit's work to the completion of the last command."""
-        last = self._last(stored)
+        last = self._stream(stored).last
         # Where the memory sets the pace, a command is over by the time its share of the memory's is.
         average = self.cycles(stored) / self.mvouts(stored)
         pace = np.maximum(average, last.pace(self._spec.dma.max_commands_in_flight))
@@ -115,7 +123,7 @@ class StoreTimes:
     def acknowledged(self, stored: Stored) -> Floats:
         """Cycles from the completion of the last command to the acknowledgement of its last write."""
         dma, dram, l2 = self._spec.dma, self._spec.dram, self._spec.l2
-        last = self._last(stored)
+        last = self._stream(stored).last
         sent = dma.store_first_cycles + last.last_row + (1 if self.full(stored) else last.blocks)
         # The last write is sent when its row is, and takes its way to the memory and back.
         answered = sent + dma.write_ack_cycles
@@ -141,46 +149,51 @@ class StoreTimes:
         cycles: Floats = self._share * self._sweep(stored)[:, BEATS]
         return cycles
 
+    def _stream(self, stored: Stored) -> _Stream:
+        """Return the commands of a loop, which are the same whatever the L2 holds of their lines."""
+        sums = stored in (Stored.RELOADED_SUMS, Stored.NEW_SUMS)
+        if sums not in self._streams:
+            depth = self._spec.dma.max_commands_in_flight
+            *commands, last = self._commands(stored)
+            serial = sum((command.number * command.pace(depth) for command in commands), np.zeros(1))
+            self._streams[sums] = _Stream(serial, last)
+        return self._streams[sums]
+
     def _sweep(self, stored: Stored) -> Ints:
         """Totals of all stores of a kind (columns of `mapper.cost.sweep`)."""
         return self._partial if stored in (Stored.RELOADED_SUMS, Stored.NEW_SUMS) else self._results
 
     def _commands(self, stored: Stored) -> list[_Command]:
-        """Return the commands of a loop: full and last row blocks, of full segments and of the rest."""
-        side = np.full((1, 1, 1, 1), self._spec.array.rows, dtype=np.int64)
+        """Return the commands of a loop: full and last row blocks, of full segments and of the rest; and its last."""
+        one, side = np.ones((1, 1, 1, 1), dtype=np.int64), np.full((1, 1, 1, 1), self._spec.array.rows)
+        writer, period = self._row_periods(stored)
+        more = self._more_beats(stored)
         if self.full(stored):
-            groups = [(self._n, np.ones((1, 1, 1, 1), dtype=np.int64))]
+            groups, ending = [(self._n, one)], one
         else:
-            groups = [(self._n // self._segment, np.full((1, 1, 1, 1), self._segment)), self._rest()]
-        return [
-            self._command(high * across, rows, blocks, stored)
+            rest = self._n % self._segment
+            groups = [(self._n // self._segment, one * self._segment), (np.minimum(rest, 1), rest)]
+            ending = np.where(rest > 0, rest, np.minimum(self._n, self._segment))
+        kinds = [
+            (high * across, rows, blocks)
             for across, blocks in groups
             for high, rows in ((self._m - 1, side), (np.ones_like(self._m), self._last_rows))
         ]
+        return [
+            self._command(number, rows, blocks, (writer[blocks] + more, period[blocks]))
+            for number, rows, blocks in (*kinds, (one, self._last_rows, ending))
+        ]
 
-    def _rest(self) -> tuple[Ints, Ints]:
-        """Return the segments behind the full ones, and their blocks."""
-        rest = self._n % self._segment
-        return np.minimum(rest, 1), rest
+    def _command(self, number: Ints, rows: Ints, blocks: Ints, pace: tuple[Floats, Floats]) -> _Command:
+        """Return commands of ``rows`` rows of ``blocks`` blocks; complete, they may still have rows at the writer.
 
-    def _last(self, stored: Stored) -> _Command:
-        """Return the last command of a loop."""
-        if self.full(stored):
-            blocks = np.ones((1, 1, 1, 1), dtype=np.int64)
-        else:
-            rest = self._rest()[1]
-            blocks = np.where(rest > 0, rest, np.minimum(self._n, self._segment))
-        return self._command(np.ones((1, 1, 1, 1), dtype=np.int64), self._last_rows, blocks, stored)
-
-    def _command(self, number: Ints, rows: Ints, blocks: Ints, stored: Stored) -> _Command:
-        """Return commands of ``rows`` rows of ``blocks`` blocks; complete, they may still have rows at the writer."""
+        ``pace``: cycles of the writer per row, and of the pipeline before it.
+        """
         dma = self._spec.dma
-        writer, period = (table[blocks] for table in self._row_periods(stored))
-        # Of an unaligned row the writer sends more beats; the pipeline before it goes on meanwhile.
-        more = self._more_beats(stored)
-        writer = writer + more
-        period = np.maximum(period, writer)
-        last_row = (rows - 1) * period
+        # Of an unaligned row the writer sends more beats; the pipeline goes on meanwhile.
+        writer = pace[0]
+        period: Floats = np.maximum(writer, pace[1])
+        last_row: Floats = (rows - 1) * period
         ahead = np.ceil(dma.store_buffer_blocks * writer / np.maximum(blocks, 1))
         # The command is over when its last row is read, which the buffers allow before the writer has come so far.
         read_by = np.minimum(np.maximum(last_row - ahead, (rows - 1.0) * blocks), last_row)

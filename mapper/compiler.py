@@ -6,7 +6,7 @@ settled when the first of equal matmuls is about to run, in the caches that it w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from hwconfigs import EnergyModel, HardwareSpec
@@ -17,7 +17,7 @@ from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.operators import lower_operator
 from mapper.lowering.repeated_program import MatmulInstance, RepeatedProgram
-from mapper.mapping.hardware_loop import hardware_loop_of
+from mapper.mapping.hardware_loop import HardwareLoop, hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace
@@ -52,28 +52,25 @@ class Compiler:
             if group.unit == "array":
                 self.searches[group.name] = self._search_once(self.problem(group))
 
-    def settle(self, group: FusionGroup, trial: Callable[[MatmulInstance], Evaluation]) -> None:
+    def settle(self, group: FusionGroup, evaluator: Evaluator) -> None:
         """Let simulations choose among the mappings of a matmul, unless its equal was settled before.
 
         Parameters
         ----------
-        trial
-            Evaluates an instance in the caches as they are.
+        evaluator
+            About to run the group.
         """
         if group.unit != "array":
             return
         problem = self.problem(group)
         key = problem.signature(self.spec.dma.max_request_bytes)
-        self._known[key] = settled(self._known[key], self._tried(problem, trial))
+        self._known[key] = settled(self._known[key], _InstanceTrial(problem, evaluator))
         self.searches[group.name] = _renamed(self._known[key], problem)
 
     def trial_on_cold_caches(self, group: FusionGroup) -> Trial:
         """Return what estimates and simulates the matmul of a group, alone on the machine."""
         evaluator = Evaluator(self.spec, self.prices, spans=False, exact=False, memory=MemoryState(self.spec))
-        return self._tried(self.problem(group), evaluator.trial)
-
-    def _tried(self, problem: MatmulProblem, trial: Callable[[MatmulInstance], Evaluation]) -> Trial:
-        return lambda loop: trial(MatmulInstance(lower_matmul(problem, loop, self.spec), problem, loop))
+        return _InstanceTrial(self.problem(group), evaluator)
 
     @property
     def mappings(self) -> dict[str, LoopNest]:
@@ -104,6 +101,23 @@ class Compiler:
             loop = MapSpace(problem, self.spec).loop(chosen.mapping)
             simulation_limits.check_mapping(problem, loop, self.spec, self.prices)
         return _renamed(self._known[key], problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _InstanceTrial:
+    """Tries mappings of one instance of a matmul."""
+
+    problem: MatmulProblem
+    evaluator: Evaluator
+
+    def __call__(self, loop: HardwareLoop) -> Evaluation:
+        return self.evaluator.trial(self._instance(loop))
+
+    def energy_pj(self, loop: HardwareLoop) -> float:
+        return self.evaluator.energy_pj(self._instance(loop))
+
+    def _instance(self, loop: HardwareLoop) -> MatmulInstance:
+        return MatmulInstance(lower_matmul(self.problem, loop, self.evaluator.spec), self.problem, loop)
 
 
 def _renamed(known: MappingResult, problem: MatmulProblem) -> MappingResult:

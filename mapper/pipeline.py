@@ -150,7 +150,7 @@ def run_graph(
     estimates: dict[str, Report] = {}
     simulations: dict[str, Report] = {}
     for group in groups:
-        compiler.settle(group, evaluator.trial)
+        compiler.settle(group, evaluator)
         expected, measured = evaluator.run(group, compiler.lower(group))
         for estimate, simulation in zip(group_rows(group, expected), group_rows(group, measured), strict=True):
             estimates[estimate.name] = estimate

@@ -73,6 +73,11 @@ class Evaluator:
         self._trials[instance.problem, instance.loop] = evaluation
         return evaluation
 
+    def energy_pj(self, instance: MatmulInstance) -> float:
+        """Return the energy that a matmul would need if it ran next, counted and not simulated [pJ]."""
+        counts, _ = count_like(instance.program, self.spec, self.memory.copy())
+        return sum(energy_of(counts, self.prices).values())
+
     def run(self, group: FusionGroup, programs: Iterable[RepeatedProgram]) -> Evaluation:
         """Return what a group costs, called like its leading operator."""
         results = [result for repeated in programs for result in self._instances(repeated)]

@@ -9,6 +9,9 @@ unlike that one, and never below the steps of the array. The most hopeful is sim
     no hope           no guess is better than the best by more than a tie
     dear              `MOST` were simulated, or they took as long as `MOST` times the first
 
+Energy is certain without a simulation: it follows from counts, once the requests are replayed through the caches. So
+whoever is chosen for the energy in its guess is weighed first, and only simulated if it is still the one to choose.
+
 While simulations are cheap, guesses need not be trusted: the most promising ones are simulated until `CHEAP_SECONDS`
 are spent. At last come those that may win a tie, because they need less energy.
 """
@@ -16,9 +19,10 @@ are spent. At last come those that may win a tie, because they need less energy.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from mapper.cost.objective import Objective, objective_value, tie_metric
+from mapper.cost.objective import Objective, cycles_weight, objective_value, tie_metric
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.search.contenders import ERROR_BAND, TIE, Contender, Contenders
 
@@ -37,11 +41,17 @@ CHEAP_SECONDS = 0.15
 MOST_CHEAP = 48
 """Such simulations at most."""
 
+MOST_WEIGHED = 32
+"""Mappings whose energy is replayed; one takes a tenth of a simulation."""
+
 NOISE = 0.05
 """How much worse than the best a guess may be that is looked at while it is cheap [fraction]."""
 
 SLOPE = 0.015
 """How much the errors of two estimates differ per unit of distance [fraction]."""
+
+ENERGY_NOISE = 0.03
+"""How far the energies of the nearest mappings may be off, by lines that the L2 keeps or loses [fraction]."""
 
 PER_DOUBLING = (0.5, 1.0, 0.5)
 """Distance of tiles per factor of two along m, k, n. How deep a tile is decides which loads share a line."""
@@ -78,10 +88,21 @@ class Simulated:
 
 
 class Contest:
-    """Asks for simulations one by one and knows the winner."""
+    """Asks for simulations one by one and knows the winner.
 
-    def __init__(self, contenders: Contenders) -> None:
+    Parameters
+    ----------
+    contenders
+        Who may win.
+    weigh
+        Returns the energy of a mapping by counting what it does [pJ].
+    """
+
+    def __init__(self, contenders: Contenders, weigh: Callable[[HardwareLoop], float]) -> None:
         self._contenders = contenders
+        self._weigh = weigh
+        self._energy_pj: dict[HardwareLoop, float] = {}
+        self._needs_energy = cycles_weight(contenders.objective) < 1.0
         self._objective: Objective = contenders.objective
         self._waiting = list(contenders.near)
         self._far_wait = True
@@ -116,10 +137,22 @@ class Contest:
             if self._far_wait:
                 self._far_wait = False
                 self._join(self._contenders.far)
-            chosen = self._next_hopeful() or self._next_cheap()
+            chosen = self._weighed(self._next_hopeful) if self._needs_energy else self._next_hopeful()
+            self._hopeful += chosen is not None
+            chosen = chosen or self._next_cheap()
             if chosen is not None:
                 return chosen
-        return self._next_tie()
+        chosen = self._weighed(self._next_tie)
+        self._ties += chosen is not None
+        return chosen
+
+    def _weighed(self, choose: Callable[[], Contender | None]) -> Contender | None:
+        """Return whom a rule chooses when the energy of that one is certain."""
+        while (row := choose()) is not None:
+            if row.loop in self._energy_pj or len(self._energy_pj) == MOST_WEIGHED:
+                return row
+            self._energy_pj[row.loop] = self._weigh(row.loop)
+        return None
 
     def tell(self, contender: Contender, cycles: int, energy_pj: float, dram_bytes: int) -> None:
         """Hear what the simulation of a contender says."""
@@ -147,9 +180,13 @@ class Contest:
     def _guess(self, row: Contender, hope: float = 1.0) -> tuple[float, float]:
         """Return cycles and energy to expect of a contender; ``hope`` 1 is hopeful, 0 sober."""
         unlike, told = self._nearest[row.loop]
-        better = 1.0 - hope * min(ERROR_BAND, SLOPE * unlike)
-        cycles = row.cycles * better * told.cycles / told.contender.cycles
-        return max(row.floor_cycles, cycles), row.energy_pj * better * told.energy_pj / told.contender.energy_pj
+        better = hope * min(ERROR_BAND, SLOPE * unlike)
+        cycles = row.cycles * (1.0 - better) * told.cycles / told.contender.cycles
+        energy_pj = self._energy_pj.get(row.loop)
+        if energy_pj is None:
+            better = max(better, hope * ENERGY_NOISE)
+            energy_pj = row.energy_pj * (1.0 - better) * told.energy_pj / told.contender.energy_pj
+        return max(row.floor_cycles, cycles), energy_pj
 
     def _guessed(self, row: Contender, hope: float) -> float:
         return objective_value(self._objective, *self._guess(row, hope))
@@ -165,7 +202,6 @@ class Contest:
         gain = 1.0 - self._guessed(row, 1.0) / self._best
         if gain <= TIE or self._hopeful >= MOST * min(1.0, gain / WORTH_MOST):
             return None
-        self._hopeful += 1
         return row
 
     def _next_cheap(self) -> Contender | None:
@@ -188,5 +224,4 @@ class Contest:
         ]
         if not tied or min(tied)[0] > worth:
             return None
-        self._ties += 1
         return self._waiting[min(tied)[1]]

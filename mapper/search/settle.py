@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Protocol
 
 import numpy as np
 
@@ -17,8 +17,15 @@ from mapper.search.finalists import Finalist, Finalists
 from mapper.search.mapping_result import FrontPoint, MappingResult, SearchInterrupted, SimulatedFront
 from simulator.report import Report
 
-Trial: TypeAlias = Callable[[HardwareLoop], tuple[Report, Report]]
-"""Estimates and simulates a matmul with a mapping, in the caches as they are, which stay so."""
+
+class Trial(Protocol):
+    """Tries mappings of one matmul in the caches as they are, which stay so."""
+
+    def __call__(self, loop: HardwareLoop) -> tuple[Report, Report]:
+        """Estimate and simulate a mapping."""
+
+    def energy_pj(self, loop: HardwareLoop) -> float:
+        """Count a mapping's actions and price them [pJ]."""
 
 
 def settled(result: MappingResult, trial: Trial) -> MappingResult:
@@ -33,7 +40,7 @@ def settled(result: MappingResult, trial: Trial) -> MappingResult:
     """
     if result.contenders is None:
         return result
-    contest = Contest(result.contenders)
+    contest = Contest(result.contenders, trial.energy_pj)
     reports: dict[HardwareLoop, tuple[Report, Report]] = {}
     try:
         while (contender := contest.next()) is not None:
@@ -81,6 +88,22 @@ def _finalists(
     return Finalists(rows, objective, contenders.proved, len(places))
 
 
+class _Remembered:
+    """Trials of which none is repeated."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._reports: dict[HardwareLoop, tuple[Report, Report]] = {}
+
+    def __call__(self, loop: HardwareLoop) -> tuple[Report, Report]:
+        if loop not in self._reports:
+            self._reports[loop] = self._trial(loop)
+        return self._reports[loop]
+
+    def energy_pj(self, loop: HardwareLoop) -> float:
+        return self._reports[loop][1].energy_pj if loop in self._reports else self._trial.energy_pj(loop)
+
+
 def settled_front(result: MappingResult, singles: Iterable[MappingResult], trial: Trial) -> MappingResult:
     """Return a front by simulation: its mappings, and those simulated for single objectives, that no other one beats.
 
@@ -93,23 +116,15 @@ def settled_front(result: MappingResult, singles: Iterable[MappingResult], trial
     trial
         As of `settled`.
     """
-    reports: dict[HardwareLoop, tuple[Report, Report]] = {}
-
-    def tried(loop: HardwareLoop) -> tuple[Report, Report]:
-        if loop not in reports:
-            reports[loop] = trial(loop)
-        return reports[loop]
-
+    tried = _Remembered(trial)
     points = {hardware_loop_of(point.mapping): point for point in result.front}
     of_estimate = set(points)
-    for loop in points:
-        tried(loop)
     for single in singles:
         final = settled(single, tried).finalists
         for row in final.rows if final is not None else ():
             points.setdefault(row.loop, FrontPoint(row.mapping, row.searched_cycles, row.searched_energy_pj))
     loops = list(points)
-    simulated = [reports[loop][1] for loop in loops]
+    simulated = [tried(loop)[1] for loop in loops]
     kept = staircase(
         np.array([float(report.cycles) for report in simulated]), np.array([report.energy_pj for report in simulated])
     ).tolist()

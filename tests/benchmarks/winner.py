@@ -86,24 +86,34 @@ class Bench:
         """Prices of the machine."""
         return hwconfigs.load_energy(self.spec.energy).bind(self.spec)
 
-    def trial(self, loop: HardwareLoop) -> Evaluation:
+    def __call__(self, loop: HardwareLoop) -> Evaluation:
         """Estimate and simulate a mapping on cold caches."""
-        evaluator = Evaluator(self.spec, self.energy, False, False, MemoryState(self.spec))
-        evaluation = evaluator.trial(MatmulInstance(lower_matmul(self.problem, loop, self.spec), self.problem, loop))
+        evaluation = self._evaluator.trial(self._instance(loop))
         self.reports[loop] = evaluation.simulation
         return evaluation
+
+    def energy_pj(self, loop: HardwareLoop) -> float:
+        """Count and price a mapping on cold caches."""
+        return self._evaluator.energy_pj(self._instance(loop))
+
+    @property
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(self.spec, self.energy, False, False, MemoryState(self.spec))
+
+    def _instance(self, loop: HardwareLoop) -> MatmulInstance:
+        return MatmulInstance(lower_matmul(self.problem, loop, self.spec), self.problem, loop)
 
     def value(self, loop: HardwareLoop, objective: Objective) -> float:
         """Return what the simulation says of a mapping."""
         if loop not in self.reports:
-            self.trial(loop)
+            self(loop)
         report = self.reports[loop]
         return objective_value(objective, float(report.cycles), report.energy_pj)
 
     def choice(self, objective: Objective) -> HardwareLoop:
         """Return the mapping that runs by default."""
         result = prove_hardware_loops(self.problem, self.spec, self.energy, objective, SearchOptions())
-        return hardware_loop_of(settled(result, self.trial).mapping)
+        return hardware_loop_of(settled(result, self).mapping)
 
 
 @dataclass(frozen=True)
@@ -183,7 +193,7 @@ def benches(options: argparse.Namespace) -> Iterator[tuple[Bench, np.random.Gene
         except MappingError:
             continue
         before = time.process_time()
-        bench.trial(best.loop)
+        bench(best.loop)
         if time.process_time() - before <= options.seconds:
             found += 1
             yield bench, rng

@@ -11,6 +11,7 @@ from mapper.cost.model import CostModel
 from mapper.cost.objective import OBJECTIVES, Objective
 from mapper.lowering.gemmini_library import library_loop
 from mapper.lowering.matmul import lower_matmul
+from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import contiguous
 from mapper.mapspace.hardware_loops import MapSpace
 from mapper.reports.finalists import finalists_dict, finalists_table, settled_lines
@@ -90,7 +91,11 @@ def test_other_kinds_stand_beside_the_best() -> None:
 
 def run_contest(company: Contenders, error: dict[int, float], like: float = 1.0) -> Contest:
     """Settle on a made-up machine: the estimate times the error of a tile's depth, or ``like``."""
-    contest = Contest(company)
+
+    def energy_pj(loop: HardwareLoop) -> float:
+        return next(row.energy_pj for row in (*company.near, *company.far) if row.loop == loop)
+
+    contest = Contest(company, energy_pj)
     while (row := contest.next()) is not None:
         factor = error.get(row.loop.tile_k, like)
         contest.tell(row, round(row.cycles * factor), row.energy_pj, 0)

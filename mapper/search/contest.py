@@ -7,7 +7,7 @@ unlike that one, and never below the steps of the array. The most hopeful is sim
 
     near the floor    the best is so close to what no mapping can stay below that only ties are left to settle
     no hope           no guess is better than the best by more than a tie
-    dear              `MOST` were simulated, or they took as long as `MOST` times the first
+    dear              `MOST` were simulated, fewer for less to win, or `LONG_SECONDS` and twice the first are spent
 
 Energy is certain without a simulation: it follows from counts, once the requests are replayed through the caches. So
 whoever is chosen for the energy in its guess is weighed first, and only simulated if it is still the one to choose.
@@ -34,6 +34,9 @@ MOST, MOST_TIES = 10, 3
 
 WORTH_MOST = 0.025
 """Gain that is worth the most simulations; a smaller one is worth proportionally fewer [fraction]."""
+
+LONG_SECONDS = 4.0
+"""CPU time of simulations, beside twice that of the first, after which hope is not enough [s]."""
 
 CHEAP_SECONDS = 0.15
 """CPU time of simulations that need no hope [s]."""
@@ -195,8 +198,7 @@ class Contest:
         return sum(row.contender.seconds for row in self.simulated)
 
     def _next_hopeful(self) -> Contender | None:
-        dear = self._spent() > MOST * self.simulated[0].contender.seconds + CHEAP_SECONDS
-        if dear or not self._waiting:
+        if not self._waiting or self._spent() > LONG_SECONDS + 2 * self.simulated[0].contender.seconds:
             return None
         row = min(self._waiting, key=lambda row: (self._guessed(row, 1.0), self._guessed(row, 0.0)))
         gain = 1.0 - self._guessed(row, 1.0) / self._best

@@ -86,7 +86,9 @@ def estimate_reuse(batch: Batch, visits: Visits, traffic: Traffic, held: Held = 
     # The last-level cache filters the L2's misses: what it would fetch by itself, if it saw everything, comes from
     # DRAM, and the rest of the L2's fetches from it.
     llc = _reuse_in(batch, visits, traffic, spec.llc, held)
-    return replace(l2, from_dram=np.minimum(1.0, llc.fetched / np.maximum(l2.fetched, 1e-9)))
+    # A longer line of it brings the neighbours of the line that the L2 wants, for which it is asked next.
+    blocks = llc.fetched / (spec.llc.line_bytes // spec.line_bytes)
+    return replace(l2, from_dram=np.minimum(1.0, blocks / np.maximum(l2.fetched, 1e-9)))
 
 
 def _reuse_in(batch: Batch, visits: Visits, traffic: Traffic, cache: CacheSpec, held: Held) -> CacheReuse:

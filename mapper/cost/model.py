@@ -111,7 +111,7 @@ def memory_actions(reuse: CacheReuse, spec: HardwareSpec) -> dict[Action, Floats
     line = spec.line_bytes
     actions: dict[Action, Floats] = {
         ("l2", "fill"): reuse.fetched,
-        ("dram", "read_byte"): reuse.fetched * reuse.from_dram * line,
+        ("dram", "read_byte"): reuse.fetched * reuse.from_dram * (line if spec.llc is None else spec.llc.line_bytes),
         ("dram", "write_byte"): reuse.written * line,
     }
     # Every fetch of the L2 reads the last-level cache, which fetches its own misses from DRAM.

@@ -22,7 +22,7 @@ import numpy as np
 
 from mapper.cost.cache_reuse import CacheReuse
 from mapper.cost.dma_traffic import ONE_BLOCK, LoadTables, Traffic
-from mapper.cost.latency.memory_system import entry_cycles, fetch_cycles
+from mapper.cost.latency.memory_system import dram_latency, entry_cycles, fetch_cycles
 from mapper.cost.sweep import BEATS, BYTES, LINES
 from mapper.cost.sweep_times import SweepTimes
 from mapper.mapspace.batch import Batch
@@ -253,7 +253,7 @@ class LoadTimes:
         if spec.l2 is None:
             memory = sweep[:, BYTES] / commands / spec.dram.bytes_per_cycle
             return AverageLoad(cycles, memory, np.zeros_like(memory), beats, fill, np.ones_like(missing))
-        latency = float(spec.dram.request_cycles + spec.dram.latency_cycles)
+        latency = dram_latency(spec)
         per_line = fetch_cycles(spec, spec.line_bytes)
         missed = missing * times.lines
         entries = missed * (entry_cycles(spec.l2, latency, per_line) / spec.l2.mshrs)

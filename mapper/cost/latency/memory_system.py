@@ -10,6 +10,15 @@ from simulator.arrays import Floats
 Latency = TypeVar("Latency", float, Floats)
 
 
+def dram_latency(spec: HardwareSpec) -> float:
+    """Return the cycles from a request to DRAM to its first beat; of an open row if the machine has pages.
+
+    What opening rows takes depends on the addresses, which `mapper.cost.command_times` follows.
+    """
+    dram = spec.dram
+    return dram.request_cycles + dram.latency_cycles + (dram.pages.t_cl_cycles if dram.pages is not None else 0.0)
+
+
 def fetch_cycles(spec: HardwareSpec, line_bytes: int) -> float:
     """Return the DRAM bus cycles of a line that takes the place of another in a full L2."""
     return line_bytes / spec.dram.bytes_per_cycle + spec.dram.evict_cycles

@@ -11,7 +11,7 @@ import numpy as np
 from mapper.cost.cache_reuse import CacheReuse
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
-from mapper.cost.latency.memory_system import entry_cycles, fetch_cycles
+from mapper.cost.latency.memory_system import dram_latency, entry_cycles, fetch_cycles
 from mapper.cost.sweep import BEATS, BYTES, PARTIAL_LINES
 from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiling import FULL, Tilings
@@ -122,7 +122,7 @@ class StoreTimes:
 
     def acknowledged(self, stored: Stored) -> Floats:
         """Cycles from the completion of the last command to the acknowledgement of its last write."""
-        dma, dram, l2 = self._spec.dma, self._spec.dram, self._spec.l2
+        dma, l2 = self._spec.dma, self._spec.l2
         last = self._stream(stored).last
         sent = dma.store_first_cycles + last.last_row + (1 if self.full(stored) else last.blocks)
         # The last write is sent when its row is, and takes its way to the memory and back.
@@ -130,7 +130,7 @@ class StoreTimes:
         if l2 is not None:
             # A line that is covered in part comes from DRAM before the write is acknowledged.
             missed = np.minimum(1.0, self.memory(stored))
-            answered = answered + l2.hit_cycles + missed * (dram.request_cycles + dram.latency_cycles)
+            answered = answered + l2.hit_cycles + missed * dram_latency(self._spec)
         cycles: Floats = np.maximum(0.0, answered - last.alone)
         return cycles
 
@@ -243,7 +243,7 @@ class StoreTimes:
             )
             return sums, sums, results, results
         per_fetch = fetch_cycles(spec, spec.line_bytes)
-        latency = float(dram.request_cycles + dram.latency_cycles)
+        latency = dram_latency(spec)
         occupied = entry_cycles(spec.l2, latency, per_fetch) / spec.l2.mshrs
         # A line that enters dirty evicts a dirty one in their share of the cases; its write-back and the entry that
         # waits for it run side by side, so the slower counts.

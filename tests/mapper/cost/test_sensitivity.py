@@ -291,8 +291,23 @@ def test_a_listed_parameter_is_what_the_list_says(path: str) -> None:
         assert all(max(abs(estimated), abs(simulated)) < MOVED for estimated, simulated in changes), changes
 
 
+UNREACHED: dict[str, str] = {
+    "dma.max_commands_in_flight": "spilled sums, x 4: 0 % for -7.7 %",
+    "dma.max_in_flight": "spilled sums, x 4: 0 % for -9.1 %",
+    "dram.evict_cycles": "spilled sums in an L2 of 8 KiB, x 4: +40.4 % for +20.6 %",
+    "dram.latency_cycles": "spilled sums in an L2 of 8 KiB, / 4: 0 % for -15.9 %",
+}
+"""Parameters with a workload on which the estimate does not follow yet: what it says, for what is simulated."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", HELD)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=pytest.mark.xfail(reason=UNREACHED[path], strict=True)) if path in UNREACHED else path
+        for path in HELD
+    ],
+)
 def test_a_parameter_moves_every_workload_alike(path: str) -> None:
     """All workloads of its section, both directions."""
     wrong = [text for case in cases(path) if (text := alike(path, *case)[2])]

@@ -47,7 +47,7 @@ MOST_CHEAP = 48
 MOST_WEIGHED = 32
 """Mappings whose energy is replayed; one takes a tenth of a simulation."""
 
-NOISE = 0.05
+NOISE = 0.2
 """How much worse than the best a guess may be that is looked at while it is cheap [fraction]."""
 
 SLOPE = 0.015

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby, islice
 
 from hwconfigs import HardwareSpec
@@ -11,16 +12,17 @@ from simulator.bottleneck import bound_of
 from simulator.checks.validate import check
 from simulator.clock import Clock
 from simulator.cycle_account import CycleAccount
-from simulator.fast_forward.steady_state import FastForward, Step
+from simulator.fast_forward.memory_times import MemoryTimes
+from simulator.fast_forward.steady_state import FastForward, Loader, Step
 from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.expand import LoopExpander
 from simulator.frontend.single_commands import expand_commands, relocated
-from simulator.memory.path import expected_memory_cycles
 from simulator.memory.request_stream import MemoryState, Traffic, trace
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
 from simulator.report import Counts, Report, Span
 from simulator.units import UNITS, readout_passes
 from simulator.units.in_flight import WorksInFlight
+from simulator.units.load import LoadController
 from simulator.units.unit import Chip
 
 SHOWN = 5
@@ -69,20 +71,6 @@ def count(program: Program, spec: HardwareSpec, memory: MemoryState | None = Non
     return _counts(steps, trace(steps, spec, memory if memory is not None else MemoryState(spec)))
 
 
-def count_like(
-    program: Program, spec: HardwareSpec, memory: MemoryState, like: Sequence[Step] | None = None
-) -> tuple[Counts, float]:
-    """Actions of a program, and the expected time of its misses in the DRAM [cycles]; ``memory`` is advanced.
-
-    ``like``: steps of a program that differs only in its DRAM addresses and was found valid: this one is not checked.
-    """
-    if like is None:
-        check(program, spec)
-    steps = program_steps(program, spec, like)
-    traffic = trace(steps, spec, memory)
-    return _counts(steps, traffic), float(expected_memory_cycles(traffic.table, spec).sum())
-
-
 def _counts(steps: Sequence[Step], traffic: Traffic) -> Counts:
     total = dict(traffic.counts)
     for step in steps:
@@ -92,6 +80,59 @@ def _counts(steps: Sequence[Step], traffic: Traffic) -> Counts:
         elif isinstance(step, HostTask):
             total["host", "cycle"] = total.get(("host", "cycle"), 0) + step.cycles
     return Counts(total)
+
+
+@dataclass(frozen=True)
+class PreparedProgram:
+    """A program whose memory requests went through the caches: all is known but its time."""
+
+    program: Program
+    spec: HardwareSpec
+    steps: list[Step]
+    traffic: Traffic
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Actions of the program."""
+        return _counts(self.steps, self.traffic)
+
+    @cached_property
+    def memory_times(self) -> MemoryTimes:
+        """What tells it from programs that differ in addresses alone."""
+        works = [step for step in self.steps if isinstance(step, CommandQueues)]
+        return MemoryTimes(works, self.traffic, self.spec)
+
+    def simulate(self, *, spans: bool = False, exact: bool = False) -> Report:
+        """Run it; see `simulate`."""
+        recorded: list[Span] = []
+        machine = Machine(self, spans=recorded if spans else None, exact=exact or spans)
+        cycles = machine.run()
+        units = {name: account.total(cycles) for name, account in machine.accounts.items()}
+        report = Report(
+            name=self.program.name,
+            source="simulate",
+            machine=self.spec.name,
+            clock_mhz=self.spec.clock_mhz,
+            cycles=cycles,
+            counts=self.counts,
+            units=units,
+            peak_macs_per_cycle=self.spec.array.rows * self.spec.array.cols,
+            spans=tuple(sorted(recorded, key=lambda span: (span.start, span.unit, span.end))),
+        )
+        return replace(report, bound=bound_of(report))
+
+
+def prepare(
+    program: Program, spec: HardwareSpec, memory: MemoryState, like: Sequence[Step] | None = None
+) -> PreparedProgram:
+    """Check a program and put its requests through the caches; ``memory`` is advanced.
+
+    ``like``: steps of a program that differs only in its DRAM addresses and was found valid: this one is not checked.
+    """
+    if like is None:
+        check(program, spec)
+    steps = program_steps(program, spec, like)
+    return PreparedProgram(program, spec, steps, trace(steps, spec, memory))
 
 
 def simulate(
@@ -123,26 +164,13 @@ def simulate(
     DeadlockError
         When the program never ends.
     """
-    check(program, spec)
-    steps = program_steps(program, spec)
-    traffic = trace(steps, spec, memory if memory is not None else MemoryState(spec))
-    recorded: list[Span] = []
-    machine = Machine(spec, steps, traffic, spans=recorded if spans else None, exact=exact or spans)
-    cycles = machine.run()
-    units = {name: account.total(cycles) for name, account in machine.accounts.items()}
-    report = Report(
-        name=program.name,
-        source="simulate",
-        machine=spec.name,
-        clock_mhz=spec.clock_mhz,
-        cycles=cycles,
-        counts=_counts(steps, traffic),
-        units=units,
-        peak_macs_per_cycle=spec.array.rows * spec.array.cols,
-        memory_cycles=float(expected_memory_cycles(traffic.table, spec).sum()),
-        spans=tuple(sorted(recorded, key=lambda span: (span.start, span.unit, span.end))),
-    )
-    return replace(report, bound=bound_of(report))
+    prepared = prepare(program, spec, memory if memory is not None else MemoryState(spec))
+    return prepared.simulate(spans=spans, exact=exact)
+
+
+def _loader() -> Loader:
+    index = [unit.name for unit in UNITS].index(LoadController.name)
+    return Loader(index, tuple(stall.cause for stall in LoadController.stalls if stall.counts_as_work))
 
 
 class Machine:
@@ -150,24 +178,21 @@ class Machine:
 
     Parameters
     ----------
-    spec
-        The machine.
-    steps, traffic
-        The program, and its requests with their outcome in the caches.
+    prepared
+        The program and the machine.
     spans
         Where stretches of activity are recorded; None: nowhere.
     exact
         Simulate every loop, also those of a steady sequence.
     """
 
-    def __init__(
-        self, spec: HardwareSpec, steps: Sequence[Step], traffic: Traffic, *, spans: list[Span] | None, exact: bool
-    ) -> None:
-        clock = Clock()
+    def __init__(self, prepared: PreparedProgram, *, spans: list[Span] | None, exact: bool) -> None:
+        clock, spec = Clock(), prepared.spec
         self.accounts = {unit.name: CycleAccount(unit.name, spans) for unit in UNITS}
-        memory_cycles = expected_memory_cycles(traffic.table, spec)
-        self._steps = FastForward(steps, traffic, memory_cycles, tuple(self.accounts.values()), exact=exact)
-        self._chip = Chip(spec, clock, self._steps, WorksInFlight(clock, traffic))
+        self._steps = FastForward(
+            prepared.steps, prepared.memory_times, tuple(self.accounts.values()), _loader(), exact=exact
+        )
+        self._chip = Chip(spec, clock, self._steps, WorksInFlight(clock, prepared.traffic))
         for unit in UNITS:
             if unit.is_part_of(spec):
                 self._chip.add(unit(self._chip, self.accounts[unit.name]))

@@ -106,9 +106,6 @@ class Report:
     repeat: int = 1
     """How often this operator runs; all numbers are for all runs together."""
     spans: tuple[Span, ...] = ()
-    memory_cycles: float = 0.0
-    """Expected time of a program's misses in the DRAM: by how much equal programs differ, see
-    ``simulator.memory.path.expected_memory_cycles``."""
 
     @property
     def latency_s(self) -> float:

@@ -100,6 +100,8 @@ class _Stream:
         sizes, one = np.repeat(segments.sizes, per_kind), np.ones(len(base), dtype=np.int64)
         table, of_row = requests_of(base, one, sizes, one, segments.on_chip_bytes * one, spec)
         table[LINE] //= spec.line_bytes
+        if spec.dram.pages is not None:
+            table[PLACE] = OpenPages(spec.dram.pages, spec.line_bytes).replay(table[LINE])
         self.table, self.starts = table, of_row[::rows]
         row = np.repeat(np.arange(len(base), dtype=np.int64), np.diff(of_row))
         self.lines = table[LINE]

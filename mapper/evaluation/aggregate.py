@@ -68,7 +68,6 @@ def group_rows(group: FusionGroup, whole: Report) -> tuple[Report, ...]:
         energy_pj_by_action={},
         peak_bytes={},
         spans=(),
-        memory_cycles=0.0,
     )
     return (whole, *(replace(free, name=op.name, repeat=op.repeat) for op in group.epilogue))
 

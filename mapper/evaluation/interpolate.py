@@ -1,41 +1,79 @@
-"""The time of a program between two simulated ones that differ from it in addresses alone."""
+"""The time of a program from those of simulated ones that differ from it in addresses alone.
+
+What tells such programs apart is how long the memory needs for each of their works (`MemoryTimes`). A run is not faster
+if its memory is slower, and it is slower by no more than its memory is. So each simulated program bounds the time of
+another one: by its own time plus all that the memory takes longer there, and by its own less all that it takes less. No
+run is shorter than its busiest unit works. Chance differences, as which lines a random victim was, even out: they are
+added up over groups of works before they count.
+
+The time lent is the middle of these bounds, and it is lent only where they are close.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from simulator.arrays import Floats, Ints
+from simulator.fast_forward.memory_differences import longer
 from simulator.report import Report, UnitTime
 
+ERROR = 0.006
+"""Largest distance of the bounds from a lent time, relative to it."""
 
-def drift(first: float, last: float, memory_cycles: float) -> float:
-    """Return how far a program has drifted from a first one towards a last one, by the time of its misses; 0 to 1."""
-    distance = last - first
-    if not distance:
-        return 0.5
-    return min(1.0, max(0.0, (memory_cycles - first) / distance))
+UNSEEN = 100
+"""Shorter runs, in waits for the DRAM, are always simulated: one wait that no memory time shows is too much of them."""
+
+LATEST = 8
+"""Programs simulated last that are looked at."""
 
 
-def interpolated(first: Report, last: Report, share: float) -> Report:
-    """Return a report whose times lie ``share`` of the way between those of two others.
+@dataclass(frozen=True, slots=True, eq=False)
+class Simulated:
+    """A program that was simulated, and the times of its works in the memory (rows x works)."""
 
-    Every unit's busy, stalled and idle cycles still add up to the cycles of the report.
+    report: Report
+    times: Floats
+
+
+def lent(times: Ints, simulated: Sequence[Simulated], wait: int) -> Report | None:
+    """Return the report of a program that those of simulated ones tell; None if they do not.
+
+    Parameters
+    ----------
+    times
+        Times of its works in the memory (rows x works) [cycles].
+    simulated
+        Programs that differ from it in addresses alone.
+    wait
+        From a request to the DRAM until its data arrive, when nothing else is under way [cycles].
     """
-    cycles = _between(first.cycles, last.cycles, share)
-    units = {unit: _unit_time(time, last.units[unit], share, cycles) for unit, time in first.units.items()}
-    return replace(first, cycles=cycles, units=units, spans=())
+    known = simulated[-LATEST:]
+    if not known or known[0].report.cycles < UNSEEN * wait:
+        return None
+    differences = [times - one.times for one in known]
+    least = [one.report.cycles - longer(-difference) for one, difference in zip(known, differences, strict=True)]
+    most = [one.report.cycles + longer(difference) for one, difference in zip(known, differences, strict=True)]
+    busiest = max(unit.busy_cycles for unit in known[0].report.units.values())
+    low, high = max(*least, float(busiest)), min(most)
+    nearest = min(range(len(known)), key=lambda at: most[at] - least[at])
+    # Bounds that contradict each other say that the memory times do not tell all.
+    if not 0.0 <= high - low <= ERROR * (low + high):
+        return None
+    return stretched(known[nearest].report, round((low + high) / 2))
 
 
-def _unit_time(first: UnitTime, last: UnitTime, share: float, cycles: int) -> UnitTime:
-    busy = _between(first.busy_cycles, last.busy_cycles, share)
+def stretched(report: Report, cycles: int) -> Report:
+    """Return a report that takes another time, not less than its busiest unit works; waits are cut if it is shorter."""
+    cycles = max(cycles, *(unit.busy_cycles for unit in report.units.values()))
+    units = {name: _cut(unit.busy_cycles, unit.stall_cycles, cycles) for name, unit in report.units.items()}
+    return replace(report, cycles=cycles, units=units)
+
+
+def _cut(busy: int, stalls: Mapping[str, int], cycles: int) -> UnitTime:
     rest = cycles - busy
-    stalls: dict[str, int] = {}
-    for cause in sorted({*first.stall_cycles, *last.stall_cycles}):
-        stalled = _between(first.stall_cycles.get(cause, 0), last.stall_cycles.get(cause, 0), share)
-        # Each number is rounded by itself: together they may exceed the cycles of the report by a few.
-        stalls[cause] = min(rest, stalled)
-        rest -= stalls[cause]
-    return UnitTime(busy, stalls, rest)
-
-
-def _between(first: int, last: int, share: float) -> int:
-    return round(first + share * (last - first))
+    fitting: dict[str, int] = {}
+    for cause, stalled in stalls.items():
+        fitting[cause] = min(rest, stalled)
+        rest -= fitting[cause]
+    return UnitTime(busy, fitting, rest)

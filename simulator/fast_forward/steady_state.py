@@ -1,8 +1,8 @@
 """Steady-state fast-forward: loops whose time is certain are passed over instead of simulated.
 
 A tiled product repeats one sequence of hardware loops. Its pace is steady when two neighbouring windows of loops of the
-same shapes took the same time. Loops ahead that have those shapes, and that use the memory as long, then take that time
-too and are passed over in whole windows:
+same shapes took the same time. Loops ahead that have those shapes, and that need the memory as long, then take that
+time too and are passed over in whole windows:
 
     loops       A A A B  A A A B  A A A B  A A A B  A A A B  C
     simulated   |-- window --|-- window --|                  |-- simulated again
@@ -11,21 +11,31 @@ too and are passed over in whole windows:
 A window may itself hold loops that were passed over: once two tiles took the same time, so do the tiles after them.
 What is counted (requests, misses, energy) always covers every loop; only the time of the loops passed over is inferred.
 ``exact`` switches this off.
+
+How long a loop needs the memory is found by putting its requests through it (`MemoryTimes`). Alike are windows whose
+difference in time is bounded below a tolerance by one of two arguments:
+
+- a window is slower or faster by no more than its memory is (`simulator.fast_forward.memory_differences`);
+- it is faster by no more than the time in which the busiest unit did nothing, and slower by no more than memory times
+  exceed what did not hold that unit up.
+
+Error: passed-over windows are at most ``MEAN_TOLERANCE`` off in the mean by these bounds, and the windows that lend
+their time differ by at most ``TIME_TOLERANCE`` from each other, so by half of it from their mean: 0.75 % in all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.arrays import Floats
+from simulator.arrays import Floats, Ints
 from simulator.cycle_account import CycleAccount
+from simulator.fast_forward.memory_differences import longer
+from simulator.fast_forward.memory_times import LOADS, MemoryTimes
 from simulator.fast_forward.periods import Period, periods
 from simulator.frontend.command_queues import CommandQueues
-from simulator.memory.recurrences import BEATS
-from simulator.memory.request_stream import Traffic
 from simulator.program import HostTask
 
 Step = CommandQueues | HostTask | None
@@ -43,17 +53,15 @@ TIME_TOLERANCE = 0.005
 BUSY_TOLERANCE = 0.05
 """Difference of a unit's busy cycles in two windows, relative to their time, that counts as steady."""
 
-MEMORY_TOLERANCE = 0.05
-"""Relative difference of the use of the memory, by a window ahead, that is still the same work."""
+WINDOW_TOLERANCE = 0.05
+"""Bound of the difference of one window, relative to its time, that may be chance."""
 
-DRIFT_TOLERANCE = 0.015
+MEAN_TOLERANCE = 0.005
 """The same for the mean of all windows passed over at once: chance evens out, a drift does not."""
 
-FULL, FULL_SLACK = 0.98, 2.0
-"""A unit that is busy for this share of the time sets the pace: both tolerances are then twice as wide."""
-
-MEMORY_BOUND = 0.6
-"""A window that uses the memory for less than this share of its time is not bound by it: more use changes nothing."""
+LOAD_SLACK = 0.5
+"""Share of the time in which no load is under way by which loads may take longer before anything waits for them: they
+are ahead by what the unit then waits, which is not the same for every loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,46 @@ class _Snapshot:
     """Busy cycles and stalls of each unit."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """The account of the unit that loads, by its index, and its stalls while a load is under way."""
+
+    account: int
+    stalls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """What two neighbouring windows that took the same time have shown, and how windows ahead compare with them."""
+
+    cycles: float
+    """Time of a window."""
+    usual: Floats
+    """Memory times of its works (rows x works)."""
+    hidden: Floats
+    """Memory times that held nothing up."""
+    spare: float
+    """By how much a window is longer than its busiest unit works in it [cycles]."""
+    uneven: float
+    """Difference of the memory times of the two windows [cycles]."""
+
+    def alike(self, windows: Iterable[Ints]) -> int:
+        """Return how many of the windows ahead, given by their memory times, take this pace."""
+        alike, total, above = 0, np.zeros_like(self.usual), 0.0
+        if min(self.uneven, self.spare) > WINDOW_TOLERANCE * self.cycles:
+            return 0
+        for count, times in enumerate(windows, start=1):
+            difference, over = times - self.usual, float(np.maximum(times - self.hidden, 0.0).sum())
+            if min(float(np.abs(difference).sum()), self.spare + over) > WINDOW_TOLERANCE * self.cycles:
+                break
+            total += difference
+            above += over
+            bound = min(max(longer(total), longer(-total)), count * self.spare + above)
+            if bound <= MEAN_TOLERANCE * self.cycles * count:
+                alike = count
+        return alike
+
+
 class FastForward:
     """Hands out steps in order; passes over loops once their pace is certain.
 
@@ -73,12 +121,12 @@ class FastForward:
     ----------
     steps
         The program.
-    traffic
-        Its memory requests, by work.
-    memory_cycles
-        Time of each request in memory.
+    times
+        How long each of its works needs the memory.
     accounts
         Cycle accounts of the units; time passed over is added to them in proportion.
+    loader
+        Which of them loads.
     exact
         Hand out every step.
     """
@@ -86,53 +134,51 @@ class FastForward:
     def __init__(
         self,
         steps: Sequence[Step],
-        traffic: Traffic,
-        memory_cycles: Floats,
+        times: MemoryTimes,
         accounts: Sequence[CycleAccount],
+        loader: Loader,
         *,
         exact: bool,
     ) -> None:
-        self._steps = steps
+        self.steps = steps
         self._accounts = accounts
+        self._loader = loader
         self._next = 0
         self._works = 0
         self._exact = exact
         self._shapes: list[int] = []
-        self._memory = [np.zeros(1), np.zeros(1)]
         self._halves: list[tuple[int, int, int]] = []
         self._periods: list[Period] = []
+        self._times = times
         if not exact:
-            self._learn(traffic, memory_cycles)
+            self._learn([step for step in steps if isinstance(step, CommandQueues)])
         self._filling = FILLING_LOOPS
         self._snapshots: dict[int, _Snapshot] = {}
         self.cycles_passed_over = 0
         self.loops_passed_over = 0
 
-    def _learn(self, traffic: Traffic, memory_cycles: Floats) -> None:
-        """Shape of each work, as a number; time in memory and bus beats of all works before it."""
-        works = [step for step in self._steps if isinstance(step, CommandQueues)]
-        known: dict[tuple[int, ...], int] = {}
+    def _learn(self, works: Sequence[CommandQueues]) -> None:
+        """Number the shapes of the works, and find where they repeat."""
+        layouts: dict[int, int] = {}
+        known: dict[tuple[object, ...], int] = {}
         for work in works:
-            parts = (work.is_loop, work.macs, len(work.loads), len(work.pairs), len(work.stores))
-            self._shapes.append(known.setdefault(parts, len(known)))
-        beats = traffic.table[BEATS].astype(np.float64)
-        for measure, of_request in enumerate((memory_cycles, beats)):
-            before = np.concatenate(([0.0], np.cumsum(of_request)))
-            pairs = zip(traffic.loads, traffic.stores, strict=True)
-            of_work = [sum(before[part.starts[-1]] - before[part.starts[0]] for part in pair) for pair in pairs]
-            self._memory[measure] = np.cumsum([0.0, *of_work])
+            # Works that differ in addresses alone share the list of their pairs' rows.
+            layout = id(work.pairs.rows)
+            if layout not in layouts:
+                layouts[layout] = known.setdefault(_shape(work), len(known))
+            self._shapes.append(layouts[layout])
         self._periods = periods(self._shapes)
         self._halves = [work.halves for work in works]
 
     def next(self, now: int) -> tuple[int, Step] | None:
         """The next step and, for works, its number; None at the end. ``now`` is when the host asks."""
-        if self._next == len(self._steps):
+        if self._next == len(self.steps):
             return None
-        step = self._steps[self._next]
+        step = self.steps[self._next]
         if isinstance(step, CommandQueues) and step.is_loop and not self._exact:
             self._record(now)
             self._pass_over()
-            step = self._steps[self._next]
+            step = self.steps[self._next]
         elif not isinstance(step, CommandQueues):
             self._snapshots.clear()
             self._filling = FILLING_LOOPS
@@ -160,7 +206,7 @@ class FastForward:
                 continue
             if not self._steady(work, window):
                 continue
-            windows = self._windows_ahead(work, window, int(period.ahead[work]))
+            windows = self._windows_ahead(work, window, period)
             # The loop after them runs in the place of the loop they begin with, behind loops in the other halves of the
             # memories: it must use the same halves.
             while windows and self._halves[work + windows * window] != self._halves[work]:
@@ -181,17 +227,27 @@ class FastForward:
         # The second difference: busy cycles of the latest window less those of the one before it.
         return all(abs(c - 2 * b + a) <= BUSY_TOLERANCE * latest for c, b, a in zip(*busy, strict=True))
 
-    def _windows_ahead(self, work: int, window: int, same: int) -> int:
-        """Return how many windows among the next ``same`` works are alike; the last few works are left to run."""
+    def _windows_ahead(self, work: int, window: int, period: Period) -> int:
+        """Return how many whole windows ahead are alike; the last few works of the program are left to run."""
+        most = min(int(period.ahead[work]) // window, (len(self._shapes) - work - WINDOW_LOOPS) // window)
+        if most < 1:
+            return 0
+        starts = range(work, work + most * window, window)
+        return self._pace(work, window).alike(self._times.of(start, start + window) for start in starts)
+
+    def _pace(self, work: int, window: int) -> _Pace:
+        """What the two windows before a work have shown."""
         now, earlier = self._snapshots[work], self._snapshots[work - 2 * window]
-        cycles = (now.time - earlier.time) // 2
-        busiest = max(end - start for (end, _), (start, _) in zip(now.accounts, earlier.accounts, strict=True))
-        # A unit that is always busy sets the pace, whatever the memory does meanwhile.
-        slack = FULL_SLACK if busiest >= 2 * FULL * cycles else 1.0
-        most = min(same // window, (len(self._shapes) - work - WINDOW_LOOPS) // window)
-        for before in self._memory:
-            most = min(most, _alike(before, work, window, most, cycles, slack))
-        return most
+        two = now.time - earlier.time
+        busy = [end - start for (end, _), (start, _) in zip(now.accounts, earlier.accounts, strict=True)]
+        (_, stalls), (_, before) = (snapshot.accounts[self._loader.account] for snapshot in (now, earlier))
+        waited = sum(stalls.get(cause, 0) - before.get(cause, 0) for cause in self._loader.stalls)
+        times = self._times.of(work - 2 * window, work).astype(np.float64)
+        first, second = times[:, :window], times[:, window:]
+        hidden = np.maximum(first, second)
+        hidden[LOADS] += LOAD_SLACK * max(0, two - busy[self._loader.account] - waited) / (2 * window)
+        spare, uneven = max(0, two - max(busy)) / 2, float(np.abs(first - second).sum())
+        return _Pace(two / 2, (first + second) / 2, hidden, spare, uneven)
 
     def _skip(self, windows: int, window: int) -> None:
         """Pass over some windows; each is assumed to last the mean time of the last two."""
@@ -210,29 +266,9 @@ class FastForward:
         self._record(clock)
 
 
-def _alike(before: Floats, work: int, window: int, most: int, cycles: int, slack: float) -> int:
-    """Return how many of ``most`` windows from ``work`` on use the memory as the two before do, or use it little.
-
-    Parameters
-    ----------
-    before
-        Use of the memory by all works before each [cycles].
-    work, window, most
-        The first work ahead, works of a window, and windows that are looked at.
-    cycles
-        Time of a window.
-    slack
-        Factor by which the tolerances are wider.
-    """
-    recent = float(before[work] - before[work - 2 * window]) / 2
-    alike = 0
-    for count in range(1, most + 1):
-        end = work + count * window
-        ahead = float(before[end] - before[end - window])
-        bound = max(ahead, recent) > MEMORY_BOUND * cycles
-        if bound and abs(ahead - recent) > slack * MEMORY_TOLERANCE * recent:
-            break
-        # One window may differ by chance; the mean of all must not drift away.
-        if not bound or abs(float(before[end] - before[work]) / count - recent) <= slack * DRIFT_TOLERANCE * recent:
-            alike = count
-    return alike
+def _shape(work: CommandQueues) -> tuple[object, ...]:
+    """What works have in common that differ in addresses and halves of the memories alone."""
+    loads, pairs, stores = work.loads, work.pairs, work.stores
+    commands = len(loads), sum(loads.to_accumulator), len(pairs), len(stores)
+    kinds = pairs.weights_transposed, tuple(stores.full[:1]), tuple(stores.activation[:1])
+    return (work.is_loop, work.name, work.whole_memory, *commands, *kinds, tuple(pairs.accumulates[:1]))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwconfigs import DramPagesSpec
-from simulator.arrays import Floats, Ints
+from simulator.arrays import Ints
 from simulator.memory.recurrences import CONFLICT, ROW_HIT, ROW_STATES, UNOPENED
 
 _CLOSED = -1
@@ -66,30 +66,3 @@ class OpenPages:
         place = np.empty_like(bank)
         place[order] = ROW_STATES * banks + state
         return place
-
-
-def row_cycle(spec: DramPagesSpec) -> float:
-    """Return the least time between two rows of one bank, one access each. [cycles]"""
-    open_for = max(spec.t_ras_cycles, spec.t_rcd_cycles + spec.t_burst_cycles)
-    return max(spec.t_rc_cycles, open_for + spec.t_rp_cycles)
-
-
-def bank_waits(places: Ints, spec: DramPagesSpec, transfer: float) -> Floats:
-    """Return how long each access keeps the bus waiting at least, because its bank opens one row behind another.
-
-    Parameters
-    ----------
-    places
-        Accesses in their order, as `OpenPages.replay` returns them.
-    transfer
-        Bus time of an access, in which other banks open their rows [cycles].
-    """
-    opens = np.flatnonzero(places % ROW_STATES != ROW_HIT)
-    banks = places[opens] // ROW_STATES
-    order = np.argsort(banks, kind="stable")
-    since = np.diff(opens[order], prepend=0)
-    waits = np.zeros(len(places))
-    # Between two rows of a bank lie at least its row cycle, and the accesses in between.
-    again = np.diff(banks[order], prepend=-1) == 0
-    waits[opens[order]] = np.where(again, np.maximum(0.0, row_cycle(spec) - since * transfer), 0.0)
-    return waits

@@ -18,11 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from hwconfigs import DramSpec, HardwareSpec
-from simulator.arrays import Floats, Ints
+from simulator.arrays import Ints
 from simulator.memory import recurrences
-from simulator.memory.open_pages import bank_waits
 from simulator.memory.ports import Limits, Pages, Ports
-from simulator.memory.recurrences import CODE, DIRTY, FETCH, LLC_HIT, MISS, MOST_WAYS, PLACE, SHARES, VALID_WAY
 from simulator.memory.request_stream import CommandTraffic
 
 RowLog = Ints
@@ -161,24 +159,10 @@ def _pages_of(dram: DramSpec) -> Pages:
     )
 
 
-def expected_memory_cycles(table: Ints, spec: HardwareSpec) -> Floats:
-    """Time that each request's fetch takes on the DRAM bus, with what its eviction, write-back and bank add. [cycles]
-
-    Overlapped with everything else, so no part of a run time; but equal programs, or loops, that find the caches in
-    different states differ in time as they differ in this.
-    """
-    limits, code = limits_of(spec), table[CODE]
-    expected = np.zeros(len(code))
-    if limits.sets:
-        transfer = limits.line_bytes * limits.cycles_per_byte
-        # The way that a fill replaces is random: the share of valid ways evicts, that of dirty lines is written back.
-        expected += (code & FETCH != 0) * (transfer + limits.evict * (code // VALID_WAY % MOST_WAYS))
-        expected += (code & MISS != 0) * (limits.write_back / SHARES * (code // DIRTY))
-    if spec.dram.pages is not None:
-        accesses = np.flatnonzero(code & (FETCH | LLC_HIT) == FETCH) if limits.sets else np.arange(len(code))
-        line = limits.line_bytes * limits.cycles_per_byte
-        expected[accesses] += bank_waits(table[PLACE, accesses], spec.dram.pages, line)
-    return expected
+def first_data_cycles(spec: HardwareSpec) -> int:
+    """From a request that misses until its first data are there, when nothing else is under way. [cycles]"""
+    limits = limits_of(spec)
+    return limits.latency + limits.hit
 
 
 def idle_ports(spec: HardwareSpec, limits: Limits) -> Ports:

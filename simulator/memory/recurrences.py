@@ -362,3 +362,38 @@ def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: i
     if dirty:
         entry = math.ceil(ports.dram[WRITTEN_BACK])
     return max(entry + limits.hit, acknowledge) + 2 * limits.write_ack - 3
+
+
+def loads_alone(
+    limits: Limits, ports: Ports, table: Ints, low: Ints, rules: Ints, done: Ints, start: int, log: Ints
+) -> int:
+    """When the mvins of a loop, begun at ``start``, are complete if they wait for the memory and each other alone.
+
+    ``low`` (mvins + 1): their requests. ``rules`` (columns x mvins): whether all hit, cycles per on-chip row, until the
+    first request, until the next mvin, and from the last beat until it frees its place in ``done`` (all 0).
+    """
+    free, latest = start, start
+    for at in range(len(low) - 1):
+        begin = max(free, done[at % len(done)])
+        free, last = begin + rules[3, at], begin + rules[2, at]
+        if low[at] < low[at + 1]:
+            last, per_row, hits = max(last, ports.cycles[NEXT_REQUEST]), rules[1, at], rules[0, at]
+            if hits and limits.hit and arrived(ports, last):
+                last = read_hits(limits, ports, table, low[at], low[at + 1], last, per_row, log)[0]
+            else:
+                last = read_mixed(limits, ports, table, low[at], low[at + 1], last, per_row, log)[0]
+        done[at % len(done)] = last + rules[4, at]
+        latest = max(latest, last)
+    return latest
+
+
+def stores_alone(limits: Limits, ports: Ports, table: Ints, low: Ints, durations: Ints, start: int) -> int:
+    """The same for mvouts, whose rows are read in ``durations`` cycles; the last one is acknowledged then."""
+    latest = start
+    for at in range(len(low) - 1):
+        if low[at] < low[at + 1]:
+            start, acknowledged = write(limits, ports, table, low[at], low[at + 1], start, durations[at])
+            latest = max(latest, acknowledged)
+        else:
+            start += durations[at]
+    return max(latest, start)

@@ -27,6 +27,8 @@ import pairs
 from mapper import pipeline
 from mapper.compiler import Compiler
 from mapper.evaluation import evaluate
+from simulator.fast_forward.memory_times import MemoryTimes
+from simulator.machine import PreparedProgram, prepare
 from simulator.program import MatmulLoop
 from simulator.report import Report
 
@@ -68,13 +70,13 @@ def run(model: str, machine: str, seq: int, search: str, exact: bool) -> tuple[R
 
 @contextmanager
 def timed() -> Iterator[Seconds]:
-    """Add up the CPU seconds of ``simulate`` and ``count_like``, and of the search for mappings."""
+    """Add up the CPU seconds of what simulates and counts, and of the search for mappings."""
     seconds = Seconds()
     known: dict[tuple[str, MatmulLoop | None], int] = {}
 
     def wrap(function: Callable[..., Any], purpose: str) -> Callable[..., Any]:
         def wrapper(*arguments: Any, **options: Any) -> Any:
-            if purpose == "simulation":
+            if function is prepare:
                 loops = [item for item in arguments[0].items if isinstance(item, MatmulLoop)]
                 known[arguments[0].name, loops[0] if loops else None] = len(loops)
                 seconds.loops = sum(known.values())
@@ -85,8 +87,10 @@ def timed() -> Iterator[Seconds]:
 
         return wrapper
 
-    places = [(evaluate, "simulate", "simulation"), (evaluate, "count_like", "simulation")]
-    places.append((Compiler, "search", "mapping"))
+    places = [
+        (evaluate, "prepare", "simulation"), (PreparedProgram, "simulate", "simulation"),
+        (MemoryTimes, "all", "simulation"), (evaluate, "lent", "simulation"), (Compiler, "search", "mapping"),
+    ]  # fmt: skip
     originals = [getattr(owner, name) for owner, name, _ in places]
     for (owner, name, purpose), original in zip(places, originals, strict=True):
         setattr(owner, name, wrap(original, purpose))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from simulator.checks.validate import check
 from simulator.functional import execute
-from simulator.machine import Machine, count, program_steps, simulate
-from simulator.memory.request_stream import MemoryState, trace
+from simulator.machine import Machine, count, prepare, simulate
+from simulator.memory.request_stream import MemoryState
 from simulator.program import ProgramError
 from simulator.units import UNIT_NAMES
 
@@ -126,8 +126,7 @@ def test_no_cycle_is_booked_twice(tools, tiny, data: st.DataObject) -> None:  # 
     p = tools.problem(**arguments(data, tiny))
     program = tools.tiled(p, tiny.array.rows)
     assume(fits(program, tiny))
-    steps = program_steps(program, tiny)
-    machine = Machine(tiny, steps, trace(steps, tiny, MemoryState(tiny)), spans=None, exact=True)
+    machine = Machine(prepare(program, tiny, MemoryState(tiny)), spans=None, exact=True)
     cycles = machine.run()
     for unit, account in machine.accounts.items():
         assert account.busy + sum(account.stalls.values()) <= cycles, unit

@@ -1,12 +1,13 @@
-"""Interpolated times: between those of the neighbours, and every unit's account still adds up."""
+"""Lent times: between the bounds that simulated programs set, and every unit's account still adds up."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapper.evaluation.interpolate import drift, interpolated
+from mapper.evaluation.interpolate import Simulated, lent, stretched
 from simulator.report import Counts, Report, UnitTime
 
 
@@ -16,28 +17,67 @@ def report(cycles: int, busy: int, **stalls: int) -> Report:
     return Report("x", "simulate", "m", 1000.0, cycles, Counts(), units, 256)
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "memory_cycles", "share"),
-    [(100, 200, 150, 0.5), (200, 100, 175, 0.25), (100, 200, 90, 0.0), (100, 200, 300, 1.0), (100, 100, 130, 0.5)],
-)
-def test_drift_is_a_share_of_the_way(first: float, last: float, memory_cycles: float, share: float) -> None:
-    assert drift(first, last, memory_cycles) == share
+def simulated(cycles: int, *times: int, busy: int = 0) -> Simulated:
+    return Simulated(report(cycles, busy), np.array([times], dtype=np.float64))
 
 
-def test_halfway_by_hand() -> None:
-    """Cycles 100 and 140: 120; busy 50 and 60: 55; latency 20 and 30: 25; a stall of the last alone, 10: 5."""
-    between = interpolated(report(100, 50, latency=20), report(140, 60, bus=10, latency=30), 0.5)
-    assert between.cycles == 120
-    assert between.units["load"] == UnitTime(55, {"bus": 5, "latency": 25}, 35)
+def cycles(times: list[int], *known: Simulated, wait: int = 1) -> int | None:
+    """The time lent to a program of one row of works."""
+    result = lent(np.array([times]), known, wait)
+    return None if result is None else result.cycles
 
 
-@given(st.data(), st.floats(0.0, 1.0))
-def test_accounts_add_up(data: st.DataObject, share: float) -> None:
-    ends = []
-    for _ in range(2):
-        parts = data.draw(st.lists(st.integers(0, 50), min_size=4, max_size=4))
-        ends.append(report(sum(parts), parts[0], latency=parts[1], bus=parts[2]))
-    between = interpolated(ends[0], ends[1], share)
-    assert between.units["load"].total_cycles == between.cycles
-    assert min(ends[0].cycles, ends[1].cycles) <= between.cycles <= max(ends[0].cycles, ends[1].cycles)
-    assert between.units["load"].idle_cycles >= 0
+def test_equal_memory_times_lend_the_time() -> None:
+    assert cycles([50, 50], simulated(1000, 50, 50)) == 1000
+
+
+def test_half_of_a_small_difference_is_added() -> None:
+    """8 cycles more of the memory: 1,000 to 1,008."""
+    assert cycles([54, 54], simulated(1000, 50, 50)) == 1004
+
+
+def test_a_large_difference_lends_nothing() -> None:
+    """Bounds of 1,000 and 1,020 are 1 % from their middle."""
+    assert cycles([60, 60], simulated(1000, 50, 50)) is None
+
+
+def test_faster_and_slower_works_do_not_cancel_in_a_short_run() -> None:
+    assert cycles([40, 60], simulated(1000, 50, 50)) is None
+
+
+def test_bounds_of_two_programs_are_closer_than_those_of_one() -> None:
+    """At least the 1,000 of the first, at most the 1,010 of the second."""
+    known = simulated(1000, 50, 50), simulated(1010, 80, 50)
+    assert cycles([65, 50], *known) == 1005
+    assert cycles([65, 50], known[0]) is None
+
+
+def test_no_run_is_shorter_than_its_busiest_unit_works() -> None:
+    """The memory is 100 cycles faster, but the array works for 995 of 1,000 cycles."""
+    assert cycles([0, 0], simulated(1000, 50, 50, busy=995)) == 998
+    assert cycles([0, 0], simulated(1000, 50, 50, busy=900)) is None
+
+
+def test_contradictions_lend_nothing() -> None:
+    """Two programs of equal memory times took different times: something else decides."""
+    assert cycles([50, 50], simulated(1000, 50, 50), simulated(1050, 50, 50)) is None
+
+
+def test_short_runs_are_simulated() -> None:
+    assert cycles([50, 50], simulated(1000, 50, 50), wait=11) is None
+    assert cycles([50, 50]) is None
+
+
+@given(st.lists(st.integers(0, 50), min_size=4, max_size=4), st.integers(-200, 200))
+def test_accounts_add_up(parts: list[int], more: int) -> None:
+    whole = report(sum(parts), parts[0], latency=parts[1], bus=parts[2])
+    other = stretched(whole, whole.cycles + more)
+    assert other.units["load"].total_cycles == other.cycles == max(parts[0], whole.cycles + more)
+    assert other.units["load"].busy_cycles == parts[0]
+    assert other.units["load"].idle_cycles >= 0
+
+
+@pytest.mark.parametrize("more", [0, 30])
+def test_waits_are_kept_where_they_fit(more: int) -> None:
+    other = stretched(report(100, 50, latency=20, bus=10), 100 + more)
+    assert other.units["load"] == UnitTime(50, {"latency": 20, "bus": 10}, 20 + more)

@@ -13,11 +13,10 @@ import pytest
 
 import hwconfigs
 from hwconfigs import DramPagesSpec, HardwareSpec, SpecError
-from simulator.arrays import Ints
 from simulator.machine import count, simulate
-from simulator.memory.open_pages import OpenPages, bank_waits
-from simulator.memory.path import expected_memory_cycles, idle_ports, limits_of
-from simulator.memory.recurrences import CODE, CONFLICT, FETCH, MISS, PLACE, ROW_HIT, ROW_STATES, UNOPENED, first_data
+from simulator.memory.open_pages import OpenPages
+from simulator.memory.path import idle_ports, limits_of
+from simulator.memory.recurrences import CONFLICT, ROW_HIT, ROW_STATES, UNOPENED, first_data
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Matrix, Mvin, Program
 
@@ -181,24 +180,6 @@ def test_open_rows_are_carried_from_program_to_program() -> None:
 
 def test_fixed_latency_counts_no_activation() -> None:
     assert ("dram", "activate") not in dict(count(loads(64, 1), hwconfigs.load("gemmini")))
-
-
-def test_expected_memory_time_knows_the_banks() -> None:
-    """Conflicts in one bank count their row cycle less the bus time; in other banks they are hidden."""
-    spec = hwconfigs.override(machine(), {"dram.evict": 0})
-    assert spec.dram.pages is not None
-
-    def expected(lines: list[int]) -> float:
-        assert spec.dram.pages is not None
-        table: Ints = np.zeros((PLACE + 1, len(lines)), dtype=np.int64)
-        table[CODE] = MISS | FETCH
-        table[PLACE] = OpenPages(spec.dram.pages, 64).replay(np.array(lines))
-        return float(expected_memory_cycles(table, spec).sum())
-
-    assert expected(list(range(100))) == 100 * 4
-    assert expected([BANK_STEP * at for at in range(100)]) == 4 + 99 * 47
-    assert expected([PAGE * at for at in range(8)]) == 8 * 4
-    assert bank_waits(np.zeros(0, dtype=np.int64), spec.dram.pages, 4.0).size == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""The default mode against the exact one: a small version of the benchmark on random machines, and known hard cases."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mapper import pipeline
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SEED, CASES, SECONDS = 10, 16, 0.8
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return runpy.run_path(str(BENCHMARKS / "default_against_exact.py"), run_name="benchmark")
+
+
+@pytest.mark.parametrize("number", range(CASES))
+def test_random_machines(benchmark: dict[str, Any], number: int) -> None:
+    case = benchmark["draw"](SEED, number, SECONDS)
+    benchmark["run"](case)
+    assert case.difference <= benchmark["TOLERANCE"], case.line()
+
+
+def test_loops_are_passed_over_on_random_machines(benchmark: dict[str, Any]) -> None:
+    case = benchmark["draw"](SEED, 1, SECONDS)
+    benchmark["run"](case)
+    assert case.passed_over > 0
+    assert f"more than 1% off: {int(case.difference > 0.01)}" in benchmark["summary"]([case])
+
+
+@pytest.mark.parametrize(
+    ("shape", "changes"),
+    [
+        ((384, 100, 384), {"accumulator.capacity": 4096, "dram.latency": 100}),
+        ((384, 100, 384), {"accumulator.capacity": 4096, "scratchpad.capacity": 65536, "dram.latency": 300}),
+        (
+            (128, 256, 256),
+            {
+                "array.size": 8, "scratchpad.capacity": 16384, "accumulator.capacity": 1024, "l2.capacity": 65536,
+                "dram.latency": 200,
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_cold_loops_lend_no_time_to_warm_ones(shape: tuple[int, int, int], changes: dict[str, object]) -> None:
+    """Bound by latency, so that the DRAM bus looks idle: what the first loops fetch, later ones find in the cache."""
+    quick, exact = (pipeline.map_matmul(*shape, "gemmini", overrides=changes, exact=exact) for exact in (False, True))
+    assert quick.simulation.cycles == pytest.approx(exact.simulation.cycles, rel=0.01)

@@ -10,8 +10,10 @@ the DRAM bus, lines that meet in one set of the L2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -35,9 +37,13 @@ SHARES = (0.0, 1 / 16, 1 / 4, 1.0)
 """Shares of the lines that miss for which a stream is timed; in between, times are interpolated."""
 
 
-@dataclass(frozen=True, slots=True)
+KNOWN_STREAMS = 1024
+"""Timings that are kept: a search, the trials of its finalists and the estimates of equal operators share them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """Kinds of row segments of one matrix, and the commands that move some rows of them."""
+    """Kinds of row segments of one matrix, and the commands that move some rows of them; equal if all fields are."""
 
     matrix: Matrix
     row_bytes: int
@@ -57,6 +63,25 @@ class Segments:
     to_accumulator: bool
     along: bool
     """The next command continues the rows of the one before; else it takes the rows below."""
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Segments) and self._fields() == other._fields()
+
+    def _fields(self) -> tuple[object, ...]:
+        kinds = (column.tobytes() for column in (self.starts, self.sizes, self.first, self.last))
+        commands = (self.rows, self.on_chip_bytes, self.to_accumulator, self.along)
+        return (self.matrix, self.row_bytes, *kinds, *commands)
+
+    def moved(self, spec: HardwareSpec) -> Segments:
+        """Return the same segments of a matrix near address zero, whose commands take as long."""
+        # Commands meet in sets of the caches by how far apart they are. Banks of DRAM are told by the address itself.
+        if spec.dram.pages is not None:
+            return self
+        line = math.lcm(spec.dma.max_request_bytes, spec.line_bytes, spec.llc.line_bytes if spec.llc else 1)
+        return replace(self, matrix=replace(self.matrix, address=self.matrix.address % line))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +164,11 @@ class _Stream:
 
 def command_times(segments: Segments, spec: HardwareSpec, from_llc: bool = False) -> CommandTimes:
     """Time the streams of all kinds of segments; ``from_llc``: a last-level cache serves what misses."""
+    return _command_times(segments.moved(spec), spec, from_llc)
+
+
+@lru_cache(maxsize=KNOWN_STREAMS)
+def _command_times(segments: Segments, spec: HardwareSpec, from_llc: bool) -> CommandTimes:
     stream = _Stream(segments, spec)
     kinds = range(len(segments.sizes))
 
@@ -193,6 +223,11 @@ def group_gap(weights: Segments, inputs: Segments, spec: HardwareSpec) -> float:
     -------
     Cycles per load of inputs, beyond what both take in streams of their own.
     """
+    return _group_gap(weights.moved(spec), inputs.moved(spec), spec)
+
+
+@lru_cache(maxsize=KNOWN_STREAMS)
+def _group_gap(weights: Segments, inputs: Segments, spec: HardwareSpec) -> float:
     of_weights, of_inputs = _Stream(weights, spec), _Stream(inputs, spec)
     missing = of_weights.told(of_weights.touched, spec, False)
     holding = of_inputs.told(np.zeros_like(of_inputs.touched), spec, False)

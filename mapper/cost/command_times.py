@@ -10,9 +10,8 @@ the DRAM bus, lines that meet in one set of the L2.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -38,7 +37,7 @@ SHARES = (0.0, 1 / 16, 1 / 4, 1.0)
 
 
 KNOWN_STREAMS = 1024
-"""Timings that are kept: a search, the trials of its finalists and the estimates of equal operators share them."""
+"""Timings that are kept: a search, the trials of its finalists and their estimates share them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,14 +73,6 @@ class Segments:
         kinds = (column.tobytes() for column in (self.starts, self.sizes, self.first, self.last))
         commands = (self.rows, self.on_chip_bytes, self.to_accumulator, self.along)
         return (self.matrix, self.row_bytes, *kinds, *commands)
-
-    def moved(self, spec: HardwareSpec) -> Segments:
-        """Return the same segments of a matrix near address zero, whose commands take as long."""
-        # Commands meet in sets of the caches by how far apart they are. Banks of DRAM are told by the address itself.
-        if spec.dram.pages is not None:
-            return self
-        line = math.lcm(spec.dma.max_request_bytes, spec.line_bytes, spec.llc.line_bytes if spec.llc else 1)
-        return replace(self, matrix=replace(self.matrix, address=self.matrix.address % line))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,13 +153,9 @@ class _Stream:
         return number
 
 
+@lru_cache(maxsize=KNOWN_STREAMS)
 def command_times(segments: Segments, spec: HardwareSpec, from_llc: bool = False) -> CommandTimes:
     """Time the streams of all kinds of segments; ``from_llc``: a last-level cache serves what misses."""
-    return _command_times(segments.moved(spec), spec, from_llc)
-
-
-@lru_cache(maxsize=KNOWN_STREAMS)
-def _command_times(segments: Segments, spec: HardwareSpec, from_llc: bool) -> CommandTimes:
     stream = _Stream(segments, spec)
     kinds = range(len(segments.sizes))
 
@@ -207,6 +194,7 @@ def _first_of(groups: Ints, lines: Ints) -> Bools:
     return first
 
 
+@lru_cache(maxsize=KNOWN_STREAMS)
 def group_gap(weights: Segments, inputs: Segments, spec: HardwareSpec) -> float:
     """Return by how much longer loads of weights that miss take when one of inputs stands between each few of them.
 
@@ -223,11 +211,6 @@ def group_gap(weights: Segments, inputs: Segments, spec: HardwareSpec) -> float:
     -------
     Cycles per load of inputs, beyond what both take in streams of their own.
     """
-    return _group_gap(weights.moved(spec), inputs.moved(spec), spec)
-
-
-@lru_cache(maxsize=KNOWN_STREAMS)
-def _group_gap(weights: Segments, inputs: Segments, spec: HardwareSpec) -> float:
     of_weights, of_inputs = _Stream(weights, spec), _Stream(inputs, spec)
     missing = of_weights.told(of_weights.touched, spec, False)
     holding = of_inputs.told(np.zeros_like(of_inputs.touched), spec, False)

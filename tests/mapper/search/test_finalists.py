@@ -149,7 +149,8 @@ def test_the_flattered_winner_of_a_report_loses() -> None:
     """512x128x1024 ran 424,827 cycles with the proved best of the estimate, whose k tile is one block."""
     final = finalists_of((512, 128, 1024), RunSettings())
     assert final.winner.simulation.cycles < 1.02 * 262_144
-    assert final.gain >= 0.0
+    # Of mappings that are as good, the one with less energy wins.
+    assert final.gain >= -TIE
     assert "settled by simulation: " in final.statement()
 
 

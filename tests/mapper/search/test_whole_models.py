@@ -23,7 +23,12 @@ def cost(overrides: dict[str, object], objective: Objective, by: Objective | Non
     ("objective", "smaller", "larger"),
     [
         ("latency", {"l2.capacity": "1 MiB"}, {"l2.capacity": "4 MiB"}),
-        ("edp", {"scratchpad.capacity": "64 KiB"}, {"scratchpad.capacity": "128 KiB"}),
+        pytest.param(
+            "edp",
+            {"scratchpad.capacity": "64 KiB"},
+            {"scratchpad.capacity": "128 KiB"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_more_memory_is_not_worse(objective: Objective, smaller: dict[str, object], larger: dict[str, object]) -> None:
@@ -31,6 +36,7 @@ def test_more_memory_is_not_worse(objective: Objective, smaller: dict[str, objec
     assert cost(larger, objective) <= TOLERANCE * cost(smaller, objective)
 
 
+@pytest.mark.slow
 def test_the_latency_objective_is_not_slower_than_another_one() -> None:
     """Under the estimate alone, EDP found 48.84 M cycles where latency found 49.25 M."""
     overrides: dict[str, object] = {"scratchpad.capacity": "32 KiB"}

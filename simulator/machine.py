@@ -13,7 +13,7 @@ from simulator.checks.validate import check
 from simulator.clock import Clock
 from simulator.cycle_account import CycleAccount
 from simulator.fast_forward.memory_times import MemoryTimes
-from simulator.fast_forward.steady_state import FastForward, Loader, Step
+from simulator.fast_forward.steady_state import FastForward, Step, Watched
 from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.expand import LoopExpander
 from simulator.frontend.single_commands import expand_commands, relocated
@@ -21,6 +21,7 @@ from simulator.memory.request_stream import MemoryState, Traffic, trace
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
 from simulator.report import Counts, Report, Span
 from simulator.units import UNITS, readout_passes
+from simulator.units.execute import BANK_CONFLICT, ExecuteController
 from simulator.units.in_flight import WorksInFlight
 from simulator.units.load import LoadController
 from simulator.units.unit import Chip
@@ -168,9 +169,10 @@ def simulate(
     return prepared.simulate(spans=spans, exact=exact)
 
 
-def _loader() -> Loader:
-    index = [unit.name for unit in UNITS].index(LoadController.name)
-    return Loader(index, tuple(stall.cause for stall in LoadController.stalls if stall.counts_as_work))
+def _watched() -> Watched:
+    units = [unit.name for unit in UNITS]
+    loading = tuple(stall.cause for stall in LoadController.stalls if stall.counts_as_work)
+    return Watched(units.index(LoadController.name), loading, units.index(ExecuteController.name), BANK_CONFLICT)
 
 
 class Machine:
@@ -190,7 +192,7 @@ class Machine:
         clock, spec = Clock(), prepared.spec
         self.accounts = {unit.name: CycleAccount(unit.name, spans) for unit in UNITS}
         self._steps = FastForward(
-            prepared.steps, prepared.memory_times, tuple(self.accounts.values()), _loader(), exact=exact
+            prepared.steps, prepared.memory_times, tuple(self.accounts.values()), _watched(), exact=exact
         )
         self._chip = Chip(spec, clock, self._steps, WorksInFlight(clock, prepared.traffic))
         for unit in UNITS:

@@ -76,7 +76,7 @@ class MemoryTimes:
         times[:] = 0
         times[LOADS] = self._rest(self._loads(work))
         times[STORES] = self._rest(self._stores(work))
-        if work and self._limits.sets and times[: STORES + 1].sum() < LONG * self._limits.latency:
+        if work and times[: STORES + 1].sum() < LONG * self._limits.latency:
             self._find_beside(work, times)
 
     def _find_beside(self, work: int, times: Ints) -> None:
@@ -86,6 +86,8 @@ class MemoryTimes:
         self._idle = max(self._idle, int(self._ports.cycles[NEXT_REQUEST]))
         times[BEHIND] = self._idle + self._loads(work) - end
         self._rest(max(0, end - self._idle) + int(times[BEHIND]))
+        if not self._limits.sets:
+            return
         # Both begin at once, on the same ports.
         stores, loads = self._stores(work - 1), self._loads(work)
         self._rest(max(stores, loads))

@@ -25,6 +25,9 @@ from simulator.units.unit import Chip, Controller, Role, Stall
 ARRAY_FILL = "array fill"
 """Cause of waits for what is still inside the array, or not yet in it."""
 
+BANK_CONFLICT = "bank conflict"
+"""Name of the stall in which DMA writes take the bank that is read."""
+
 
 class Steps:
     """Costs of the pairs of one work, shared by all works with the same pairs."""
@@ -81,7 +84,7 @@ class ExecuteController(Controller):
     role = Role.ARRAY
     stalls = (
         Stall("load", "an operand of the pair has not arrived", shown_as="load"),
-        Stall("bank conflict", "DMA writes take the scratchpad bank that is read", shown_as="load"),
+        Stall(BANK_CONFLICT, "DMA writes take the scratchpad bank that is read", shown_as="load"),
         Stall("exposed preload", "weights that came too late to be preloaded under a step", shown_as=ARRAY_FILL),
         Stall("result", "the pair reads a result that is still in the array", shown_as=ARRAY_FILL),
         Stall("store", "a mvout still reads the rows that the result overwrites", shown_as="store"),
@@ -205,7 +208,7 @@ class ExecuteController(Controller):
         """Wait for the reads of two banks that DMA writes took the place of since then, and while waiting."""
         delay = self._scratchpad.delay(first, second, since, self.env.now)
         while delay:
-            self.account.stall("bank conflict", delay)
+            self.account.stall(BANK_CONFLICT, delay)
             since = self.env.now
             yield self.env.timeout(delay)
             delay = self._scratchpad.delay(first, second, since, self.env.now)

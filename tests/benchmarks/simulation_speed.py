@@ -70,19 +70,26 @@ def run(model: str, machine: str, seq: int, search: str, exact: bool) -> tuple[R
 
 @contextmanager
 def timed() -> Iterator[Seconds]:
-    """Add up the CPU seconds of what simulates and counts, and of the search for mappings."""
+    """Add up the CPU seconds of what simulates and counts, and of the search for mappings.
+
+    A call inside another one belongs to that: simulations that settle a mapping are part of its search.
+    """
     seconds = Seconds()
+    running: list[Callable[..., Any]] = []
     known: dict[tuple[str, MatmulLoop | None], int] = {}
 
     def wrap(function: Callable[..., Any], purpose: str) -> Callable[..., Any]:
         def wrapper(*arguments: Any, **options: Any) -> Any:
-            if function is prepare:
+            if function is prepare and not running:
                 loops = [item for item in arguments[0].items if isinstance(item, MatmulLoop)]
                 known[arguments[0].name, loops[0] if loops else None] = len(loops)
                 seconds.loops = sum(known.values())
+            running.append(function)
             start = time.process_time()
             result = function(*arguments, **options)
-            setattr(seconds, purpose, getattr(seconds, purpose) + time.process_time() - start)
+            running.pop()
+            if not running:
+                setattr(seconds, purpose, getattr(seconds, purpose) + time.process_time() - start)
             return result
 
         return wrapper

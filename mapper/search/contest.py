@@ -77,8 +77,8 @@ def distance(one: HardwareLoop, other: HardwareLoop) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
-    """What the simulation says of a contender."""
+class Tried:
+    """A contender that was simulated, and what the simulation says of it."""
 
     contender: Contender
     cycles: float
@@ -112,8 +112,8 @@ class Contest:
         self._due = contenders.wanted
         self._hopeful = 0
         self._ties = 0
-        self._nearest: dict[HardwareLoop, tuple[float, Simulated]] = {}
-        self.simulated: list[Simulated] = []
+        self._nearest: dict[HardwareLoop, tuple[float, Tried]] = {}
+        self.simulated: list[Tried] = []
 
     def places(self) -> dict[HardwareLoop, int]:
         """Return the place of every contender by the estimate, 1 for the proved best."""
@@ -123,7 +123,7 @@ class Contest:
         return {row.loop: place for place, row in enumerate(everyone, start=1)}
 
     @property
-    def winner(self) -> Simulated:
+    def winner(self) -> Tried:
         """The best; among those that are as good within `TIE`, the one with the least energy, then DRAM traffic.
 
         Where energy is the objective, the fastest of them.
@@ -159,7 +159,7 @@ class Contest:
 
     def tell(self, contender: Contender, cycles: int, energy_pj: float, dram_bytes: int) -> None:
         """Hear what the simulation of a contender says."""
-        told = Simulated(contender, float(cycles), energy_pj, dram_bytes)
+        told = Tried(contender, float(cycles), energy_pj, dram_bytes)
         self.simulated.append(told)
         self._waiting.remove(contender)
         for row in self._waiting:
@@ -171,7 +171,7 @@ class Contest:
             for told in self.simulated:
                 self._compare(row, told)
 
-    def _compare(self, row: Contender, told: Simulated) -> None:
+    def _compare(self, row: Contender, told: Tried) -> None:
         unlike = distance(row.loop, told.contender.loop)
         if row.loop not in self._nearest or unlike < self._nearest[row.loop][0]:
             self._nearest[row.loop] = unlike, told

@@ -97,6 +97,7 @@ def timed() -> Iterator[Seconds]:
     places = [
         (evaluate, "prepare", "simulation"), (PreparedProgram, "simulate", "simulation"),
         (MemoryTimes, "all", "simulation"), (evaluate, "lent", "simulation"), (Compiler, "search", "mapping"),
+        (Compiler, "settle", "mapping"),
     ]  # fmt: skip
     originals = [getattr(owner, name) for owner, name, _ in places]
     for (owner, name, purpose), original in zip(places, originals, strict=True):

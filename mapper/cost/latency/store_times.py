@@ -63,7 +63,7 @@ class _Command:
         return np.maximum(self.read, self.alone / depth)
 
 
-class _Stream(NamedTuple):
+class _StoreStream(NamedTuple):
     """The commands of a loop."""
 
     serial: Floats
@@ -93,7 +93,7 @@ class StoreTimes:
         self._share = self._rows * cols / (self._problem.m * self._problem.n)
         self._sweeps = self._sweep_cycles(visits, reuse)
         self._cycles: dict[Stored, Floats] = {}
-        self._streams: dict[bool, _Stream] = {}
+        self._streams: dict[bool, _StoreStream] = {}
 
     def full(self, stored: Stored) -> bool:
         """Whether int32 is stored."""
@@ -149,14 +149,14 @@ class StoreTimes:
         cycles: Floats = self._share * self._sweep(stored)[:, BEATS]
         return cycles
 
-    def _stream(self, stored: Stored) -> _Stream:
+    def _stream(self, stored: Stored) -> _StoreStream:
         """Return the commands of a loop, which are the same whatever the L2 holds of their lines."""
         sums = stored in (Stored.RELOADED_SUMS, Stored.NEW_SUMS)
         if sums not in self._streams:
             depth = self._spec.dma.max_commands_in_flight
             *commands, last = self._commands(stored)
             serial = sum((command.number * command.pace(depth) for command in commands), np.zeros(1))
-            self._streams[sums] = _Stream(serial, last)
+            self._streams[sums] = _StoreStream(serial, last)
         return self._streams[sums]
 
     def _sweep(self, stored: Stored) -> Ints:

@@ -8,6 +8,7 @@ from mapper.cost.objective import tie_metric
 from mapper.reports.quantities import in_one_unit
 from mapper.reports.text import columns, wrapped
 from mapper.result import RunResult
+from mapper.search.contenders import TIE
 from mapper.search.finalists import Finalists
 
 SHOWN = 4
@@ -48,13 +49,15 @@ def finalists_table(final: Finalists, shown: int = SHOWN) -> str:
 def _outcome(final: Finalists) -> str:
     if final.winner.place == 1:
         return "the best by the estimate wins"
-    if final.gain >= 0.0:
-        return f"{final.gain:.2%} better than the estimate's"
     first = next(row for row in final.rows if row.place == 1).simulation
     winner = final.winner.simulation
     before, after = (tie_metric(final.objective, float(part.cycles), part.energy_pj) for part in (first, winner))
-    unit = "cycles" if after == winner.cycles else "energy"
-    return f"a tie with the estimate's, {1.0 - after / before:.2%} less {unit}"
+    saved = 1.0 - after / before
+    # Within a tie the other metric decided.
+    if final.gain > TIE or (final.gain > 0.0 and saved <= 0.0):
+        return f"{final.gain:.2%} better than the estimate's"
+    metric = "fewer cycles" if after == winner.cycles else "less energy"
+    return f"a tie with the estimate's, {saved:.2%} {metric}"
 
 
 def settled_lines(result: RunResult) -> list[str]:

@@ -16,7 +16,7 @@ from simulator.arrays import Ints
 from simulator.frontend.command_queues import CommandQueues, Loads, Stores
 from simulator.memory import recurrences
 from simulator.memory.compiled import use
-from simulator.memory.path import idle_ports, limits_of
+from simulator.memory.path import Arguments
 from simulator.memory.recurrences import CODE, FETCH, LINE, NEXT_REQUEST
 from simulator.memory.request_stream import CommandTraffic, Traffic
 
@@ -50,8 +50,7 @@ class MemoryTimes:
         self._works = works
         self._traffic = traffic
         self._spec = spec
-        self._limits = limits_of(spec)
-        self._ports = idle_ports(spec, self._limits)
+        self._path = Arguments(spec)
         self._log = np.empty((2, 64), dtype=np.int64)
         self._done = np.zeros(spec.dma.max_commands_in_flight, dtype=np.int64)
         self._idle = REST
@@ -76,17 +75,17 @@ class MemoryTimes:
         times[:] = 0
         times[LOADS] = self._rest(self._loads(work))
         times[STORES] = self._rest(self._stores(work))
-        if work and times[: STORES + 1].sum() < LONG * self._limits.latency:
+        if work and times[: STORES + 1].sum() < LONG * self._path.limits.latency:
             self._find_beside(work, times)
 
     def _find_beside(self, work: int, times: Ints) -> None:
         """Find what the work before does to the loads of a work."""
         end = self._idle + self._loads(work - 1)
         # They begin as soon as the last request before them has left.
-        self._idle = max(self._idle, int(self._ports.cycles[NEXT_REQUEST]))
+        self._idle = max(self._idle, int(self._path.ports.cycles[NEXT_REQUEST]))
         times[BEHIND] = self._idle + self._loads(work) - end
         self._rest(max(0, end - self._idle) + int(times[BEHIND]))
-        if not self._limits.sets:
+        if not self._path.limits.sets:
             return
         # Both begin at once, on the same ports.
         stores, loads = self._stores(work - 1), self._loads(work)
@@ -102,7 +101,7 @@ class MemoryTimes:
     def _meeting(self, work: int) -> int:
         """Number the places at which a work's loads use sets into which the stores before them fetch."""
         loads, stores = self._traffic.loads[work], self._traffic.stores[work - 1]
-        table, sets = self._traffic.table, self._limits.sets
+        table, sets = self._traffic.table, self._path.limits.sets
         fetches = np.flatnonzero(table[CODE, stores.starts[0] : stores.starts[-1]] & FETCH)
         into = table[LINE, stores.starts[0] + fetches] % sets
         load, fetch = np.nonzero(table[LINE, loads.starts[0] : loads.starts[-1], None] % sets == into)
@@ -118,7 +117,14 @@ class MemoryTimes:
         rules[0] = traffic.missed[1:] == traffic.missed[:-1]
         self._done[:] = 0
         end = recurrences.loads_alone(
-            self._limits, self._ports, traffic.table, traffic.starts, rules, self._done, self._idle, self._log
+            self._path.constants,
+            self._path.shared,
+            traffic.table,
+            traffic.starts,
+            rules,
+            self._done,
+            self._idle,
+            self._log,
         )
         return int(end) - self._idle
 
@@ -132,7 +138,9 @@ class MemoryTimes:
         if key not in self._durations:
             self._durations[key] = stores, stores.rows * np.array(stores.blocks, dtype=np.int64)
         durations = self._durations[key][1]
-        end = recurrences.stores_alone(self._limits, self._ports, traffic.table, traffic.starts, durations, self._idle)
+        end = recurrences.stores_alone(
+            self._path.constants, self._path.shared, traffic.table, traffic.starts, durations, self._idle
+        )
         return int(end) - self._idle
 
     def _announce(self, traffic: CommandTraffic) -> None:

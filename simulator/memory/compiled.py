@@ -38,6 +38,11 @@ def compile_functions(module: ModuleType) -> None:
             setattr(module, name, _compiled(function))
 
 
+def is_compiled(function: Callable[..., Any]) -> bool:
+    """Return whether a function of a module of recurrences runs as machine code by now."""
+    return not isinstance(function, FunctionType)
+
+
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile at the first call, from the cache if possible; without one where no directory can be written."""
     import numba

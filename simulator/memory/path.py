@@ -20,7 +20,8 @@ import numpy as np
 from hwconfigs import DramSpec, HardwareSpec
 from simulator.arrays import Ints
 from simulator.memory import recurrences
-from simulator.memory.ports import Limits, Pages, Ports
+from simulator.memory.compiled import is_compiled
+from simulator.memory.ports import Constants, Limits, Pages, Ports, Shared, record_of
 from simulator.memory.request_stream import CommandTraffic
 
 RowLog = Ints
@@ -42,13 +43,30 @@ class Loaded(NamedTuple):
     """The rows written, for bank conflicts."""
 
 
+class Arguments:
+    """The memory path of one run as its recurrences take it: what it is like, and its ports, all idle at first."""
+
+    def __init__(self, spec: HardwareSpec) -> None:
+        self.limits = limits_of(spec)
+        self.ports = idle_ports(spec, self.limits)
+        self.shared: Shared = (*self.ports,)
+        self._plain, self._record = (self.limits,), record_of(self.limits)
+
+    @property
+    def constants(self) -> Constants:
+        """The limits in the form that the recurrences need as they are now: they may be compiled in mid-run."""
+        return self._record if is_compiled(recurrences.read) else self._plain
+
+
 class MemoryPath:
     """Shared resources of the memory system and the times at which they are free again [cycles]."""
 
     def __init__(self, spec: HardwareSpec) -> None:
         self._spec, self._dma = spec, spec.dma
-        self._limits = limits_of(spec)
-        self._ports = idle_ports(spec, self._limits)
+        self._arguments = Arguments(spec)
+        transfer = spec.line_bytes / spec.dram.bytes_per_cycle
+        self._bus_per_fetch = 1.0 + spec.dram.evict_cycles / transfer
+        """DRAM bus cycles per cycle in which it brings lines, evictions of full sets included."""
         self._log = np.empty((2, 64), dtype=np.int64)
         self.acknowledged = 0
         """When the last write so far is acknowledged [cycles]."""
@@ -76,8 +94,8 @@ class MemoryPath:
         if high - low > self._log.shape[1]:
             self._log = np.empty((2, 2 * (high - low)), dtype=np.int64)
         last, busy, fetched, by_slots = recurrences.read(
-            self._limits,
-            self._ports,
+            self._arguments.constants,
+            self._arguments.shared,
             traffic.table,
             low,
             high,
@@ -86,14 +104,13 @@ class MemoryPath:
             traffic.hits_only[command],
             self._log,
         )
-        queued = self._queued(int(busy), int(fetched))
+        queued = self._queued(int(busy), int(fetched)) if fetched else 0
         return Loaded(int(last), int(busy), queued, int(by_slots), self._log[:, : high - low])
 
     def _queued(self, busy: int, fetched: int) -> int:
-        """Return the DRAM bus cycles of a command beyond the data beats under them, evictions of full sets included."""
-        dram, transfer = self._spec.dram, self._spec.line_bytes / self._spec.dram.bytes_per_cycle
-        passed_on = min(float(busy), fetched * dram.bytes_per_cycle / self._dma.bus_bytes_per_cycle)
-        return max(0, round(fetched * (1.0 + dram.evict_cycles / transfer) - passed_on))
+        """Return the DRAM bus cycles of a command beyond the data beats under them."""
+        passed_on = min(float(busy), fetched * self._spec.dram.bytes_per_cycle / self._dma.bus_bytes_per_cycle)
+        return max(0, round(fetched * self._bus_per_fetch - passed_on))
 
     def write(self, start: int, traffic: CommandTraffic, command: int, duration: int) -> int:
         """Handle all writes of one mvout whose data leave between ``start`` and ``start + duration``.
@@ -109,7 +126,9 @@ class MemoryPath:
         if low == high:
             self.acknowledged = max(self.acknowledged, start + duration)
             return start + duration
-        now, acknowledged = recurrences.write(self._limits, self._ports, traffic.table, low, high, start, duration)
+        now, acknowledged = recurrences.write(
+            self._arguments.constants, self._arguments.shared, traffic.table, low, high, start, duration
+        )
         self.acknowledged = max(self.acknowledged, int(acknowledged))
         return int(now)
 

@@ -1,12 +1,15 @@
 """What the memory path is like, and when its shared resources are free again: the arguments of its recurrences.
 
-Compiled code takes the fields of these tuples by their place. It is renewed when the file of the recurrences changes,
-not when this one does: a change of the order of fields is a change of both.
+Compiled code takes the fields of `Ports` by their place. It is renewed when the file of the recurrences changes, not
+when this one does: a change of their order is a change of both.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias, get_type_hints
+
+import numpy as np
 
 from simulator.arrays import Floats, Ints
 
@@ -77,3 +80,23 @@ class Ports(NamedTuple):
     banks: Floats
     columns: Floats
     """Per channel, the latest column accesses (a ring as long as the window), their number, and the end of the last."""
+
+
+Shared: TypeAlias = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Floats, Floats, Floats]
+"""`Ports` as recurrences take them: without names, a call of compiled code takes 0.8 us less (measured)."""
+
+Constants: TypeAlias = Sequence[Limits]
+"""`Limits` as recurrences take them, the only element. For compiled code that is a record, which it reads in place: a
+call takes 3.2 us less than with the tuple, half of what a short command takes (measured)."""
+
+
+def record_of(limits: Limits) -> Constants:
+    """Return what compiled recurrences take."""
+    numbers = *limits[:-1], tuple(limits.pages)
+    layout = np.dtype([*_numbers(Limits)[:-1], ("pages", np.dtype(_numbers(Pages)))])
+    return np.array([numbers], dtype=layout)  # type: ignore[return-value]
+
+
+def _numbers(fields: type) -> list[tuple[str, type]]:
+    kinds = get_type_hints(fields)
+    return [(name, np.int64 if kinds[name] is int else np.float64) for name in kinds]

@@ -1,15 +1,16 @@
 """Recurrences of the memory path over the requests of one command.
 
 Times are cycles. What is free again when, is kept in arrays that successive commands share. Mechanisms and values:
-``simulator.memory.path``. Functions are compiled when that pays: see ``simulator.memory.compiled``.
+``simulator.memory.path``. Functions are compiled when that pays: see ``simulator.memory.compiled``. What is called for
+every request takes the arrays that it uses: compiled code counts references to each array that it hands over.
 """
 
 from __future__ import annotations
 
 import math
 
-from simulator.arrays import Ints
-from simulator.memory.ports import Limits, Pages, Ports
+from simulator.arrays import Floats, Ints
+from simulator.memory.ports import Constants, Limits, Ports, Shared
 
 LINE, BEATS, SIZE, CODE, ROWS, PORT, PLACE = range(7)
 """Rows of a request table: line number, bus beats, bytes, outcome bits, on-chip rows that a read writes, cycles from
@@ -67,9 +68,8 @@ def read_hits(
     bus, total, first, port = cycles[BUS_FREE], 0, 0, 0
     for at in range(low, high):
         # The smallest entry of the heap: the slot that is free first.
-        if slots[0] > request:
-            cycles[HELD_BY_SLOTS] += slots[0] - request
-            request = slots[0]
+        cycles[HELD_BY_SLOTS] += max(0, slots[0] - request)
+        request = max(request, slots[0])
         size, rows = table[SIZE, at], table[ROWS, at]
         port = max(table[PORT, at], rows * per_row)
         occupied = occupied_by(limits, size, port)
@@ -80,8 +80,7 @@ def read_hits(
         total += occupied
         replace_first(slots, bus + limits.slot_turn)
         request += 1
-        log[0, at - low] = bus
-        log[1, at - low] = rows
+        log[0, at - low], log[1, at - low] = bus, rows
     cycles[BUS_FREE], cycles[NEXT_REQUEST] = bus, request
     # Beats behind the last wanted one keep the bus, but the command is complete without them.
     return (bus if limits.burst else first + port) - 1, total
@@ -92,12 +91,11 @@ def read_mixed(
 ) -> tuple[int, int]:
     """Requests of which some miss."""
     forget(ports, request)
-    slots, mshrs, cycles = ports.slots, ports.mshrs, ports.cycles
+    slots, mshrs, cycles, dram = ports.slots, ports.mshrs, ports.cycles, ports.dram
     bus, latest, total = cycles[BUS_FREE], 0, 0
     for at in range(low, high):
-        if slots[0] > request:
-            cycles[HELD_BY_SLOTS] += slots[0] - request
-            request = slots[0]
+        cycles[HELD_BY_SLOTS] += max(0, slots[0] - request)
+        request = max(request, slots[0])
         size, code, rows = table[SIZE, at], table[CODE, at], table[ROWS, at]
         port = max(table[PORT, at], rows * per_row)
         occupied = occupied_by(limits, size, port)
@@ -105,16 +103,19 @@ def read_mixed(
         if code & MISS:
             # One fetch per set at a time: a second miss waits until the line under way has arrived.
             request = max(request, ports.fetched[key])
-            if mshrs[0] > request:
-                cycles[HELD_BY_SLOTS] += mshrs[0] - request
-                request = mshrs[0]
+            cycles[HELD_BY_SLOTS] += max(0, mshrs[0] - request)
+            request = max(request, mshrs[0])
             held = cycles[HELD_BY_BUS]
-            end = fetch(limits, ports, request, code, size, table[PLACE, at] if limits.pages.banks else 0)
+            ready = float(request + (limits.llc_latency if code & LLC_HIT else limits.latency))
+            if limits.pages.banks and not code & LLC_HIT:
+                ready = first_data(limits, ports.banks, ports.columns, ready, table[PLACE, at], size)
+            end = fetch(limits, dram, cycles, ready, code, size)
             # Beats are passed on while the line arrives, but no sooner than a hit would have served them.
             last = max(end - 1 - early(limits, size), request + limits.hit + occupied - 1)
             unwanted = spare(limits, size, port) if per_row == 1 else 0
             replace_first(mshrs, end + limits.release)
-            expect(limits, ports, key, end + acknowledge_delay(limits, ports, code, cycles[HELD_BY_BUS] > held))
+            late = acknowledge_delay(limits, dram, code, cycles[HELD_BY_BUS] > held)
+            expect(limits, ports.fetched, ports.fetching, cycles, key, end + late)
             # Scaling takes more cycles per row than its beats: rows of missed lines queue for the one scaler.
             if per_row > 1:
                 last = cycles[SCALER_FREE] = max(last, cycles[SCALER_FREE] + occupied)
@@ -129,8 +130,7 @@ def read_mixed(
         replace_first(slots, last + 1 + limits.slot_turn)
         latest = max(latest, last - unwanted)
         total += occupied
-        log[0, at - low] = last + 1 - (unwanted if code & MISS else 0)
-        log[1, at - low] = rows
+        log[0, at - low], log[1, at - low] = last + 1 - (unwanted if code & MISS else 0), rows
         request += 1
     cycles[BUS_FREE], cycles[NEXT_REQUEST] = bus, request
     return latest, total
@@ -142,7 +142,7 @@ def spare(limits: Limits, size: int, port: int) -> int:
     return int((beats - port) * limits.bus_bytes * limits.cycles_per_byte) if port < beats else 0
 
 
-def acknowledge_delay(limits: Limits, ports: Ports, code: int, queued: bool) -> int:
+def acknowledge_delay(limits: Limits, dram: Floats, code: int, queued: bool) -> int:
     """Cycles by which requests that wait for a line are served after it arrived: its eviction is acknowledged late.
 
     Only behind other lines (``queued``), whose data the acknowledgement cannot overtake. Which way is replaced is not
@@ -152,10 +152,10 @@ def acknowledge_delay(limits: Limits, ports: Ports, code: int, queued: bool) -> 
     """
     if not queued or not limits.release_ack:
         return 0
-    ports.dram[EVICTIONS] += (code // VALID_WAY % MOST_WAYS) / limits.ways
-    if ports.dram[EVICTIONS] < 1.0:
+    dram[EVICTIONS] += (code // VALID_WAY % MOST_WAYS) / limits.ways
+    if dram[EVICTIONS] < 1.0:
         return 0
-    ports.dram[EVICTIONS] -= 1.0
+    dram[EVICTIONS] -= 1.0
     return limits.release_ack
 
 
@@ -170,15 +170,7 @@ def early(limits: Limits, size: int) -> int:
 
 
 def read(
-    limits: Limits,
-    ports: Ports,
-    table: Ints,
-    low: int,
-    high: int,
-    start: int,
-    per_row: int,
-    hits_only: bool,
-    log: Ints,
+    fixed: Constants, shared: Shared, table: Ints, low: int, high: int, start: int, per_row: int, hits: bool, log: Ints
 ) -> tuple[int, int, int, int]:
     """All requests ``[low, high)`` of one mvin, the first one not before ``start``.
 
@@ -189,10 +181,11 @@ def read(
     When the last beat arrives, the cycles of the data bus and of the DRAM bus that were used, and by how many cycles
     slots and miss entries held requests up. [cycles]
     """
+    limits, ports = fixed[0], Ports(*shared)
     cycles = ports.cycles
     request, by_slots, fetched = max(cycles[NEXT_REQUEST], start), cycles[HELD_BY_SLOTS], ports.dram[DRAM_BUSY]
     # With neither a miss nor a line under way nothing but bus and slots can hold a request up.
-    if hits_only and limits.hit and arrived(ports, request):
+    if hits and limits.hit and arrived(ports, request):
         last, total = read_hits(limits, ports, table, low, high, request, per_row, log)
     else:
         last, total = read_mixed(limits, ports, table, low, high, request, per_row, log)
@@ -238,61 +231,61 @@ def forget(ports: Ports, now: int) -> None:
     ports.cycles[FETCHES] = kept
 
 
-def expect(limits: Limits, ports: Ports, key: int, end: int) -> None:
+def expect(limits: Limits, fetched: Ints, fetching: Ints, cycles: Ints, key: int, end: int) -> None:
     """The line that is fetched into set ``key`` serves what waits for it at ``end``."""
     if not limits.sets:
         return
-    if not ports.fetched[key]:
-        ports.fetching[ports.cycles[FETCHES]] = key
-        ports.cycles[FETCHES] += 1
-    ports.fetched[key] = end
+    if not fetched[key]:
+        fetching[cycles[FETCHES]] = key
+        cycles[FETCHES] += 1
+    fetched[key] = end
 
 
-def fetch(limits: Limits, ports: Ports, request: int, code: int, size: int, place: int) -> int:
+def fetch(limits: Limits, dram: Floats, cycles: Ints, ready: float, code: int, size: int) -> int:
     """Bring one line (or, without an L2, one request) from DRAM; when its last beat reaches the requester."""
-    wanted = limits.line_bytes if limits.sets else size
-    transfer = wanted * limits.cycles_per_byte
-    ready = float(request + (limits.llc_latency if code & LLC_HIT else limits.latency))
-    if limits.pages.banks and not code & LLC_HIT:
-        ready = first_data(limits.pages, ports, ready, place, wanted)
+    transfer = (limits.line_bytes if limits.sets else size) * limits.cycles_per_byte
     # Latencies overlap, transfers do not: the bus alone serialises fetches. An eviction takes it behind its fetch.
-    first = max(ready, ports.dram[DRAM_FREE])
-    ports.cycles[HELD_BY_BUS] += int(first - ready)
-    ports.dram[DRAM_FREE] = first + transfer + limits.evict * (code // VALID_WAY % MOST_WAYS)
-    ports.dram[DRAM_BUSY] += transfer
+    first = max(ready, dram[DRAM_FREE])
+    cycles[HELD_BY_BUS] += int(first - ready)
+    dram[DRAM_FREE] = first + transfer + limits.evict * (code // VALID_WAY % MOST_WAYS)
+    dram[DRAM_BUSY] += transfer
     end: int = math.ceil(first + transfer) + limits.hit + (1 if limits.sets else 0)
     return end
 
 
-def first_data(pages: Pages, ports: Ports, arrival: float, place: int, size: int) -> float:
+def first_data(limits: Limits, banks: Floats, columns: Floats, arrival: float, place: int, size: int) -> float:
     """Serve an access by its bank; return when its first data leave the device. [cycles]
 
     Column accesses of a channel keep their order. While one waits, those behind it in the window open their rows.
     """
-    bank, found = place // ROW_STATES, place % ROW_STATES
-    columns, window = ports.columns[bank // pages.banks], pages.window
-    turn = int(columns[window]) % window
-    seen = max(arrival, columns[turn])
+    pages, bank, found = limits.pages, place // ROW_STATES, place % ROW_STATES
+    channel, window = bank // pages.banks, pages.window
+    turn = int(columns[channel, window]) % window
+    seen = max(arrival, columns[channel, turn])
     if found != ROW_HIT:
         if found == CONFLICT:
-            seen = max(seen, ports.banks[ACTIVATED, bank] + pages.ras, ports.banks[ACCESSED, bank]) + pages.rp
-        seen = max(seen, ports.banks[ACTIVATED, bank] + pages.rc)
-        ports.banks[ACTIVATED, bank] = seen
+            seen = max(seen, banks[ACTIVATED, bank] + pages.ras, banks[ACCESSED, bank]) + pages.rp
+        seen = max(seen, banks[ACTIVATED, bank] + pages.rc)
+        banks[ACTIVATED, bank] = seen
         seen += pages.rcd
-    column: float = max(seen, columns[window + 1])
-    columns[turn] = column
-    columns[window] += 1.0
-    columns[window + 1] = ports.banks[ACCESSED, bank] = column + pages.burst * max(1, size // pages.burst_bytes)
+    column: float = max(seen, columns[channel, window + 1])
+    columns[channel, turn] = column
+    columns[channel, window] += 1.0
+    bursts = max(1, (limits.line_bytes if limits.sets else size) // pages.burst_bytes)
+    columns[channel, window + 1] = banks[ACCESSED, bank] = column + pages.burst * bursts
     return column + pages.cl
 
 
-def write(limits: Limits, ports: Ports, table: Ints, low: int, high: int, start: int, duration: int) -> tuple[int, int]:
+def write(
+    fixed: Constants, shared: Shared, table: Ints, low: int, high: int, start: int, duration: int
+) -> tuple[int, int]:
     """All writes ``[low, high)`` of one mvout whose data leave between ``start`` and ``start + duration``.
 
     Returns
     -------
     When the last data left the DMA and when the last write is acknowledged. [cycles]
     """
+    limits, ports = fixed[0], Ports(*shared)
     slots, pace, late = ports.write_slots, duration / (high - low), 0
     now, acknowledged = start, start
     # Beats of writes take the same bus as those of reads, all at once: reads behind them wait.
@@ -311,8 +304,7 @@ def write(limits: Limits, ports: Ports, table: Ints, low: int, high: int, start:
 
 def dirty_share(code: int) -> float:
     """How likely a miss replaces a dirty line: which way it takes, is random."""
-    share: float = code // DIRTY / SHARES
-    return share
+    return float(code // DIRTY / SHARES)
 
 
 def behind_write_back(limits: Limits, table: Ints, low: int, high: int) -> int:
@@ -340,7 +332,7 @@ def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: i
     if not limits.sets:
         if not code & MISS:
             return acknowledge
-        ready = first_data(limits.pages, ports, float(now), place, size) if limits.pages.banks else float(now)
+        ready = first_data(limits, ports.banks, ports.columns, now, place, size) if limits.pages.banks else float(now)
         ports.dram[DRAM_FREE] = max(ready, ports.dram[DRAM_FREE]) + size * limits.cycles_per_byte
         ports.dram[DRAM_BUSY] += size * limits.cycles_per_byte
         written: int = math.ceil(ports.dram[DRAM_FREE]) + limits.write_ack
@@ -351,9 +343,12 @@ def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: i
     entry = max(now, int(ports.mshrs[0]))
     # A narrow write is merged into its line, which comes from DRAM first.
     if code & FETCH:
-        end = fetch(limits, ports, entry, code, size, place)
+        ready = float(entry + (limits.llc_latency if code & LLC_HIT else limits.latency))
+        if limits.pages.banks and not code & LLC_HIT:
+            ready = first_data(limits, ports.banks, ports.columns, ready, place, size)
+        end = fetch(limits, ports.dram, ports.cycles, ready, code, size)
         replace_first(ports.mshrs, end + limits.release)
-        expect(limits, ports, key, end)
+        expect(limits, ports.fetched, ports.fetching, ports.cycles, key, end)
         return end - int(limits.line_bytes * limits.cycles_per_byte) - 1 + limits.write_ack
     # A whole line: nothing is fetched, but a victim that is dirty has to leave before the line takes its place.
     dirty = dirty_share(code)
@@ -365,13 +360,14 @@ def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: i
 
 
 def loads_alone(
-    limits: Limits, ports: Ports, table: Ints, low: Ints, rules: Ints, done: Ints, start: int, log: Ints
+    fixed: Constants, shared: Shared, table: Ints, low: Ints, rules: Ints, done: Ints, start: int, log: Ints
 ) -> int:
     """When the mvins of a loop, begun at ``start``, are complete if they wait for the memory and each other alone.
 
     ``low`` (mvins + 1): their requests. ``rules`` (columns x mvins): whether all hit, cycles per on-chip row, until the
     first request, until the next mvin, and from the last beat until it frees its place in ``done`` (all 0).
     """
+    limits, ports = fixed[0], Ports(*shared)
     free, latest = start, start
     for at in range(len(low) - 1):
         begin = max(free, done[at % len(done)])
@@ -387,12 +383,12 @@ def loads_alone(
     return latest
 
 
-def stores_alone(limits: Limits, ports: Ports, table: Ints, low: Ints, durations: Ints, start: int) -> int:
+def stores_alone(fixed: Constants, shared: Shared, table: Ints, low: Ints, durations: Ints, start: int) -> int:
     """The same for mvouts, whose rows are read in ``durations`` cycles; the last one is acknowledged then."""
     latest = start
     for at in range(len(low) - 1):
         if low[at] < low[at + 1]:
-            start, acknowledged = write(limits, ports, table, low[at], low[at + 1], start, durations[at])
+            start, acknowledged = write(fixed, shared, table, low[at], low[at + 1], start, durations[at])
             latest = max(latest, acknowledged)
         else:
             start += durations[at]

@@ -38,7 +38,9 @@ def served(spec: HardwareSpec, lines: list[int], every: float = 0.0) -> list[flo
     limits = limits_of(spec)
     ports = idle_ports(spec, limits)
     places = OpenPages(spec.dram.pages, 64).replay(np.array(lines))
-    return [first_data(limits.pages, ports, every * at, int(place), 64) for at, place in enumerate(places)]
+    return [
+        first_data(limits, ports.banks, ports.columns, every * at, int(place), 64) for at, place in enumerate(places)
+    ]
 
 
 def states(spec: DramPagesSpec, lines: list[int]) -> list[int]:

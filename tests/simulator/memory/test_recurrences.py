@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import hwconfigs
 from simulator.memory import recurrences
+from simulator.memory.compiled import is_compiled
 from simulator.memory.path import idle_ports, limits_of
-from simulator.memory.ports import Limits
+from simulator.memory.ports import Limits, record_of
 from simulator.memory.recurrences import DIRTY, MISS, ROW_STATES, SHARES, VALID_WAY
 from tests.simulator.memory.forms import FORMS, form_of
 from tests.simulator.memory.plain_path import PlainPath, Request
@@ -82,6 +83,7 @@ def test_equals_the_plain_model(
     """Every result of every command, and all that is carried from one to the next."""
     plain = PlainPath(limits, 16, MISS_ENTRIES)
     ports = idle_ports(SPEC, limits)._replace(mshrs=np.zeros(MISS_ENTRIES, dtype=np.int64))
+    arguments = record_of(limits) if is_compiled(module.read) else (limits,), tuple(ports)
     log = np.zeros((2, 64), dtype=np.int64)
     now = 0
     for write, later, wanted, per_row, bits in stream:
@@ -89,13 +91,13 @@ def test_equals_the_plain_model(
         masked = [(*request[:3], request[3] & bits, *request[4:]) for request in wanted]
         table = np.array(masked, dtype=np.int64).T.copy()
         if write:
-            assert tuple(module.write(limits, ports, table, 0, len(masked), now, 30 * per_row)) == plain.write(
+            assert tuple(module.write(*arguments, table, 0, len(masked), now, 30 * per_row)) == plain.write(
                 now, masked, 30 * per_row
             )
         else:
             hits_only = not any(request[3] for request in masked)
             before = plain.dram_busy, plain.held_by_slots
-            outcome = module.read(limits, ports, table, 0, len(masked), now, per_row, hits_only, log)
+            outcome = module.read(*arguments, table, 0, len(masked), now, per_row, hits_only, log)
             rows = sorted(zip(*log[:, : len(masked)].tolist(), strict=True))
             assert (*outcome[:2], rows) == plain.read(now, masked, per_row)
             assert outcome[2:] == (math.ceil(plain.dram_busy - before[0]), plain.held_by_slots - before[1])

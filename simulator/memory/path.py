@@ -62,7 +62,7 @@ class MemoryPath:
     """Shared resources of the memory system and the times at which they are free again [cycles]."""
 
     def __init__(self, spec: HardwareSpec) -> None:
-        self._spec, self._dma = spec, spec.dma
+        self._dma, self._dram = spec.dma, spec.dram
         self._arguments = Arguments(spec)
         transfer = spec.line_bytes / spec.dram.bytes_per_cycle
         self._bus_per_fetch = 1.0 + spec.dram.evict_cycles / transfer
@@ -109,8 +109,9 @@ class MemoryPath:
 
     def _queued(self, busy: int, fetched: int) -> int:
         """Return the DRAM bus cycles of a command beyond the data beats under them."""
-        passed_on = min(float(busy), fetched * self._spec.dram.bytes_per_cycle / self._dma.bus_bytes_per_cycle)
-        return max(0, round(fetched * self._bus_per_fetch - passed_on))
+        passed_on = fetched * self._dram.bytes_per_cycle / self._dma.bus_bytes_per_cycle
+        queued = fetched * self._bus_per_fetch - (passed_on if passed_on < busy else busy)
+        return round(queued) if queued > 0 else 0
 
     def write(self, start: int, traffic: CommandTraffic, command: int, duration: int) -> int:
         """Handle all writes of one mvout whose data leave between ``start`` and ``start + duration``.

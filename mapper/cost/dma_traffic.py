@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from hwconfigs import HardwareSpec
-from mapper.cost.command_times import Segments, group_gap
+from mapper.cost.command_times import KNOWN_STREAMS, Segments, group_gap
 from mapper.cost.sweep import Sweep, distinct_lines
 from mapper.cost.sweep_times import SweepTimes, sweep_times
 from mapper.mapping.matmul_problem import INT32_BYTES, MatmulProblem
@@ -114,27 +114,9 @@ class Traffic:
         )
 
     def _tables(self, sweep: Sweep, widths: Ints, to_accumulator: bool = False) -> LoadTables:
-        """Time the loads of a matrix; what cannot differ is timed once."""
-        spec = self.spec
-
-        def timed(along: bool, from_llc: bool) -> SweepTimes:
-            return sweep_times(sweep, widths, spec, along=along, to_accumulator=to_accumulator, from_llc=from_llc)
-
-        # The order of commands matters only to rows that meet in few sets.
-        down = timed(False, False)
-        along = timed(True, False) if self._meets_itself(sweep.matrix) else down
-        if spec.llc is None:
-            return LoadTables(down, along, down, along)
-        down_llc = timed(False, True)
-        return LoadTables(down, along, down_llc, timed(True, True) if along is not down else down_llc)
-
-    def _meets_itself(self, matrix: Matrix) -> bool:
-        """Whether the rows of two commands, one below the other, share sets of the L2."""
-        l2, stride = self.spec.l2, matrix.row_stride_bytes
-        if l2 is None or stride == 0 or stride % l2.line_bytes:
-            return False
-        sets = max(1, l2.capacity_bytes // (l2.line_bytes * l2.ways))
-        return sets // math.gcd(stride // l2.line_bytes, sets) < 2 * self.spec.array.rows
+        """Time the loads of a matrix, once for all that lie alike in their lines."""
+        near = replace(sweep, matrix=lying_alike(sweep.matrix, self.spec))
+        return _load_tables(near, tuple(widths.tolist()), self.spec, to_accumulator)
 
     @cached_property
     def c(self) -> Ints:
@@ -190,3 +172,39 @@ class Traffic:
         """Return a sweep over int32 values, block by block."""
         block = self._block * self.spec.array.sum_bytes
         return Sweep(matrix, rows, self.problem.n * self.spec.array.sum_bytes, block, block)
+
+
+def lying_alike(matrix: Matrix, spec: HardwareSpec) -> Matrix:
+    """Return a matrix near address 0 that a machine's memory serves in the same times as this one alone.
+
+    A shift by whole lines renames the sets of the L2, and no more; but it changes what meets in the banks of a DRAM.
+    """
+    if spec.dram.pages is not None:
+        return matrix
+    return Matrix(matrix.address % math.lcm(spec.line_bytes, spec.dma.max_request_bytes), matrix.row_stride_bytes)
+
+
+@lru_cache(maxsize=KNOWN_STREAMS)
+def _load_tables(sweep: Sweep, widths: tuple[int, ...], spec: HardwareSpec, to_accumulator: bool) -> LoadTables:
+    """Time the loads of a matrix; what cannot differ is timed once."""
+
+    def timed(along: bool, from_llc: bool) -> SweepTimes:
+        tiles = np.array(widths, dtype=np.int64)
+        return sweep_times(sweep, tiles, spec, along=along, to_accumulator=to_accumulator, from_llc=from_llc)
+
+    # The order of commands matters only to rows that meet in few sets.
+    down = timed(False, False)
+    along = timed(True, False) if _meets_itself(sweep.matrix, spec) else down
+    if spec.llc is None:
+        return LoadTables(down, along, down, along)
+    down_llc = timed(False, True)
+    return LoadTables(down, along, down_llc, timed(True, True) if along is not down else down_llc)
+
+
+def _meets_itself(matrix: Matrix, spec: HardwareSpec) -> bool:
+    """Whether the rows of two commands, one below the other, share sets of the L2."""
+    l2, stride = spec.l2, matrix.row_stride_bytes
+    if l2 is None or stride == 0 or stride % l2.line_bytes:
+        return False
+    sets = max(1, l2.capacity_bytes // (l2.line_bytes * l2.ways))
+    return sets // math.gcd(stride // l2.line_bytes, sets) < 2 * spec.array.rows

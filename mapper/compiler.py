@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import simulation_limits
-from mapper.evaluation.evaluate import Evaluation, Evaluator
+from mapper.evaluation.evaluate import Evaluator, TrialReports
 from mapper.graph.dram_layout import DramLayout, matmul_problem
 from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.matmul import lower_matmul
@@ -110,7 +110,7 @@ class _InstanceTrial:
     problem: MatmulProblem
     evaluator: Evaluator
 
-    def __call__(self, loop: HardwareLoop) -> Evaluation:
+    def __call__(self, loop: HardwareLoop) -> TrialReports:
         return self.evaluator.trial(self._instance(loop))
 
     def energy_pj(self, loop: HardwareLoop) -> float:

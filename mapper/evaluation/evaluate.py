@@ -8,8 +8,9 @@ simulated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,14 @@ class Evaluation(NamedTuple):
     simulation: Report
 
 
+class TrialReports(NamedTuple):
+    """What a trial says: a contest asks for simulations, and few of the estimates beside them are ever looked at."""
+
+    estimate: Callable[[], Report]
+    """Makes the estimate, for the caches of the trial."""
+    simulation: Report
+
+
 @dataclass(slots=True)
 class _Known:
     """What is known of programs that differ in addresses alone."""
@@ -61,18 +70,18 @@ class Evaluator:
     """Simulate every instance."""
     memory: MemoryState
     """The caches before the next program."""
-    _trials: dict[tuple[MatmulProblem, HardwareLoop], Evaluation] = field(default_factory=dict)
+    _trials: dict[tuple[MatmulProblem, HardwareLoop], Report] = field(default_factory=dict)
     """What was tried in the caches as they are."""
     _matmuls: dict[tuple[MatmulProblem, HardwareLoop], _Known] = field(default_factory=dict)
     """What is known of matmuls, by signature and mapping."""
 
-    def trial(self, instance: MatmulInstance) -> Evaluation:
+    def trial(self, instance: MatmulInstance) -> TrialReports:
         """Return what a matmul would cost if it ran next, by the default simulation; the caches stay as they are."""
-        simulated = simulate(instance.program, self.spec, memory=self.memory.copy())
-        expected = self._estimate(instance, self.memory.copy(), simulated.counts)
-        evaluation = Evaluation(expected, priced(simulated, self.prices))
-        self._trials[instance.problem, instance.loop] = evaluation
-        return evaluation
+        report = priced(simulate(instance.program, self.spec, memory=self.memory.copy()), self.prices)
+        self._trials[instance.problem, instance.loop] = report
+        # The program is left out: it may be long, and is lowered in no time.
+        ahead = partial(estimate, instance.loop, instance.problem, self.spec, self.prices, self.memory.copy())
+        return TrialReports(partial(ahead, moved=report.counts), report)
 
     def energy_pj(self, instance: MatmulInstance) -> float:
         """Return the energy that a matmul would need if it ran next, counted and not simulated [pJ]."""
@@ -119,8 +128,7 @@ class Evaluator:
         trials, self._trials = self._trials, {}
         if isinstance(instance, CommandInstance) or self.exact or self.spans:
             return None
-        tried = trials.get((instance.problem, instance.loop))
-        return None if tried is None else tried.simulation
+        return trials.get((instance.problem, instance.loop))
 
     def _time(self, prepared: PreparedProgram, simulated: list[Simulated], tried: Report | None) -> Report:
         """Simulate a program unless a trial, or those simulated before, tell its time; ``simulated`` may grow."""

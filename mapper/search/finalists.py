@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from mapper.cost.objective import Objective, objective_value
 from mapper.mapping.hardware_loop import HardwareLoop
@@ -11,7 +13,7 @@ from mapper.search.exact.hardware_loops import Proved
 from simulator.report import Report
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finalist:
     """One of the mappings that were simulated, and what both fidelities say about it."""
 
@@ -22,9 +24,13 @@ class Finalist:
     searched_cycles: float
     """What the search took it to cost: it knows the caches by reuse distances."""
     searched_energy_pj: float
-    estimate: Report
-    """With its requests replayed through the caches that the simulation found."""
+    estimator: Callable[[], Report] = field(repr=False)
     simulation: Report
+
+    @cached_property
+    def estimate(self) -> Report:
+        """With its requests replayed through the caches that the simulation found; made when it is first asked for."""
+        return self.estimator()
 
     def value(self, objective: Objective) -> float:
         """Return what the simulation says of an objective [cycles, pJ, or their product]."""

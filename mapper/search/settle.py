@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,8 +21,8 @@ from simulator.report import Report
 class Trial(Protocol):
     """Tries mappings of one matmul in the caches as they are, which stay so."""
 
-    def __call__(self, loop: HardwareLoop) -> tuple[Report, Report]:
-        """Estimate and simulate a mapping."""
+    def __call__(self, loop: HardwareLoop) -> tuple[Callable[[], Report], Report]:
+        """Simulate a mapping; return what estimates it in the same caches, and the simulation."""
 
     def energy_pj(self, loop: HardwareLoop) -> float:
         """Count a mapping's actions and price them [pJ]."""
@@ -41,7 +41,7 @@ def settled(result: MappingResult, trial: Trial) -> MappingResult:
     if result.contenders is None:
         return result
     contest = Contest(result.contenders, trial.energy_pj)
-    reports: dict[HardwareLoop, tuple[Report, Report]] = {}
+    reports: dict[HardwareLoop, tuple[Callable[[], Report], Report]] = {}
     try:
         while (contender := contest.next()) is not None:
             _, simulated = reports[contender.loop] = trial(contender.loop)
@@ -62,7 +62,7 @@ def settled(result: MappingResult, trial: Trial) -> MappingResult:
 
 
 def _finalists(
-    contest: Contest, result: MappingResult, reports: dict[HardwareLoop, tuple[Report, Report]]
+    contest: Contest, result: MappingResult, reports: dict[HardwareLoop, tuple[Callable[[], Report], Report]]
 ) -> Finalists:
     contenders, winner = result.contenders, contest.winner
     assert contenders is not None
@@ -93,9 +93,9 @@ class _Remembered:
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
-        self._reports: dict[HardwareLoop, tuple[Report, Report]] = {}
+        self._reports: dict[HardwareLoop, tuple[Callable[[], Report], Report]] = {}
 
-    def __call__(self, loop: HardwareLoop) -> tuple[Report, Report]:
+    def __call__(self, loop: HardwareLoop) -> tuple[Callable[[], Report], Report]:
         if loop not in self._reports:
             self._reports[loop] = self._trial(loop)
         return self._reports[loop]

@@ -29,7 +29,7 @@ from mapper.cost.model import CostModel
 from mapper.cost.objective import OBJECTIVES, Objective, objective_value
 from mapper.cost.simulation_limits import simulation_seconds
 from mapper.errors import MappingError
-from mapper.evaluation.evaluate import Evaluation, Evaluator
+from mapper.evaluation.evaluate import Evaluator, TrialReports
 from mapper.lowering.gemmini_library import library_loop
 from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.repeated_program import MatmulInstance
@@ -88,11 +88,11 @@ class Bench:
         """Prices of the machine."""
         return hwconfigs.load_energy(self.spec.energy).bind(self.spec)
 
-    def __call__(self, loop: HardwareLoop) -> Evaluation:
-        """Estimate and simulate a mapping on cold caches."""
-        evaluation = self._evaluator.trial(self._instance(loop))
-        self.reports[loop] = evaluation.simulation
-        return evaluation
+    def __call__(self, loop: HardwareLoop) -> TrialReports:
+        """Simulate a mapping on cold caches."""
+        reports = self._evaluator.trial(self._instance(loop))
+        self.reports[loop] = reports.simulation
+        return reports
 
     def energy_pj(self, loop: HardwareLoop) -> float:
         """Count and price a mapping on cold caches."""

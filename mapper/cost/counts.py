@@ -20,6 +20,7 @@ from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import Batch
 from simulator.arrays import Ints
 from simulator.report import Action
+from simulator.units import readout_passes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +70,7 @@ def on_chip(batch: Batch, visits: Visits, problem: MatmulProblem, spec: Hardware
     bias = int(problem.bias_address is not None)
     once = np.ones(len(batch), dtype=np.int64)
     result = m * n_blocks
+    passes = readout_passes(spec).get(problem.activation, 1)
     counts: dict[Action, Ints] = {
         ("array", "mac"): m * k * n * once,
         # Weights are new at the first row block of a tile only.
@@ -78,8 +80,8 @@ def on_chip(batch: Batch, visits: Visits, problem: MatmulProblem, spec: Hardware
         # Every k block adds to the sums; bias and returning sums are written by loads.
         ("accumulator", "write_row"): result * (k_blocks + bias + visits.spilled),
         # Every k block reads the sums but the first, which has none unless a bias is there; the store reads them once,
-        # and once more for each time they are spilled.
-        ("accumulator", "read_row"): result * (k_blocks - 1 + bias + 1 + visits.spilled),
+        # or as often as its activation passes over a row, and once more for each time they are spilled.
+        ("accumulator", "read_row"): result * (k_blocks - 1 + bias + passes + visits.spilled),
     }
     # int8 results pass the scaler on their way out, spilled sums do not; activations sit behind it.
     if not problem.c_full:

@@ -27,6 +27,7 @@ from mapper.mapspace.batch import batch_of
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
 from simulator.report import Counts, Report
+from simulator.units import readout_unit
 from simulator.units.execute import ExecuteController
 from simulator.units.host import Host
 from simulator.units.load import LoadController
@@ -74,14 +75,15 @@ def estimate(
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
         reuse = scaled(estimate_reuse(batch, visits, model.traffic, held), moved)
     pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse)
-    times = _times(pipeline, visits, numbers["dma", "read_beat"], spec)
+    times = _times(pipeline, visits, numbers["dma", "read_beat"], problem, spec)
     scratchpad, accumulator = occupied_bytes(batch, spec)
     peak = {"scratchpad": int(scratchpad[0]), "accumulator": int(accumulator[0])}
     return report_of(problem.name, times, Counts(numbers), spec, energy, peak)
 
 
-def _times(pipeline: PipelineCycles, visits: Visits, beats: int, spec: HardwareSpec) -> Times:
+def _times(pipeline: PipelineCycles, visits: Visits, beats: int, problem: MatmulProblem, spec: HardwareSpec) -> Times:
     """Return the cycles of the one mapping of a batch, whole and by unit."""
+    reader = readout_unit(problem.activation, spec)
     cycles = round(float(pipeline.cycles[0]))
     # The host issues loops at its own pace if nothing holds it; it cannot be busy for longer than the run takes.
     issue = round(spec.host.call_cycles + float(visits.loops[0]) * spec.host.loop_cycles)
@@ -91,7 +93,8 @@ def _times(pipeline: PipelineCycles, visits: Visits, beats: int, spec: HardwareS
             Host: min(issue, cycles),
             LoadController: round(float(pipeline.load[0])),
             ExecuteController: round(float(pipeline.compute[0])),
-            StoreController: round(float(pipeline.store[0])),
+            # A unit that reads rows out works in the store controller's place.
+            reader or StoreController: round(float(pipeline.store[0])),
         },
         # As in the simulation, a load unit is busy while beats move, and waits for the memory otherwise.
         moving={LoadController: beats},

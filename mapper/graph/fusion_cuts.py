@@ -27,7 +27,7 @@ Cut: TypeAlias = Sequence[Sequence[str]]
 
 
 def default_cut(graph: OpGraph, spec: HardwareSpec) -> Cut:
-    """Cut every edge, except before an activation that the stores of the operator before it can apply."""
+    """Cut every edge, except before an element-wise activation that the stores of the operator before it can apply."""
     cut: list[tuple[str, ...]] = []
     fused: set[str] = set()
     for op in graph.operators:
@@ -35,11 +35,15 @@ def default_cut(graph: OpGraph, spec: HardwareSpec) -> Cut:
             continue
         members = [op]
         readers = graph.consumers(op.name)
-        if len(readers) == 1 and not obstacles((op, *readers), graph, spec):
+        if len(readers) == 1 and _is_elementwise(readers[0]) and not obstacles((op, *readers), graph, spec):
             members += readers
         fused.update(member.name for member in members)
         cut.append(tuple(member.name for member in members))
     return tuple(cut)
+
+
+def _is_elementwise(op: Operator) -> bool:
+    return not kernel_named(op.kind).whole_rows
 
 
 def fusion_groups(graph: OpGraph, spec: HardwareSpec, cut: Cut | None = None) -> tuple[FusionGroup, ...]:

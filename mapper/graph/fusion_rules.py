@@ -2,7 +2,11 @@
 
 Any proposal may be asked about, whoever makes it: the rules know nothing of how a graph is cut. Whether the groups of
 a whole cut can run one after another is asked in `mapper.graph.fusion_cuts`. A rule that a new kind of group would
-break, such as a row-wise epilogue, changes here and nowhere else.
+break changes here and nowhere else.
+
+A kernel that needs whole rows may be the epilogue of a matmul whose tile holds them: one block of rows across all of n
+has to fit the accumulator, and its operands the scratchpad, each taken whole. Behind an addition, which streams through
+halves of the accumulator, one row has to fit a half.
 """
 
 from __future__ import annotations
@@ -13,11 +17,14 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from hwconfigs import HardwareSpec
-from hwconfigs.kernels import Site, kernel_named
+from hwconfigs.kernels import kernel_named
 from mapper.errors import Violation
 from mapper.graph.capabilities import OPERAND_BITS
+from mapper.graph.fusion_group import executed
 from mapper.graph.placement import assign
+from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
 from workloads import Operator, OpGraph
+from workloads.ops import Matmul
 
 LONGEST_EPILOGUE = 1
 """Operators that a store can apply: its command has one activation field."""
@@ -112,14 +119,55 @@ def _epilogue(proposal: Proposal) -> Iterator[Obstacle]:
         yield Obstacle("epilogue", epilogue[LONGEST_EPILOGUE].name, "a store applies one activation", violation)
     for op in epilogue:
         kernel = kernel_named(op.kind)
-        complete = ", ".join(sorted(op.iteration_space.complete))
-        if complete:
-            reason = f"{op.kind} needs {complete} complete in the accumulator, and a loop stores tiles of it"
-            yield Obstacle("complete dimensions", op.name, reason)
-        elif Site.EPILOGUE not in kernel.sites:
+        if not kernel.is_activation:
             yield Obstacle("epilogue", op.name, f"no store applies {op.kind}")
         elif not proposal.spec.evaluates(kernel):
             yield Obstacle("kernel", op.name, f"{proposal.spec.name} has no unit that evaluates {op.kind}")
+        elif kernel.whole_rows:
+            yield from _complete_rows(op, executed(lead), proposal.spec)
+
+
+def _complete_rows(op: Operator, lead: Operator, spec: HardwareSpec) -> Iterator[Obstacle]:
+    """A normalised row is a row of the leading operator's result, and a tile can hold it."""
+    cols = op.dims["cols"]
+    if not isinstance(lead, Matmul):
+        violations = _row_in_half(cols, spec)
+    elif cols != lead.n:
+        reason = (
+            f"{op.kind} needs rows of {cols:,} complete in the accumulator, and those of {lead.name} have {lead.n:,}"
+        )
+        yield Obstacle("complete dimensions", op.name, reason)
+        return
+    else:
+        violations = _rows_in_tile(cols, spec)
+    for violation in violations:
+        yield Obstacle("capacity", op.name, f"{op.kind} needs whole rows of {cols:,}", violation)
+
+
+def _rows_in_tile(cols: int, spec: HardwareSpec) -> Iterator[Violation]:
+    """The lowest tile that holds whole rows, one block deep and alone in the memories, fits them."""
+    blocks, side = -(-cols // spec.array.cols), spec.array.rows
+    for name, memory, demand in (
+        ("scratchpad", spec.scratchpad, scratchpad_blocks(1, 1, blocks)),
+        ("accumulator", spec.accumulator, accumulator_blocks(1, blocks)),
+    ):
+        needed = demand * side * memory.row_bytes
+        if needed > memory.capacity_bytes:
+            tile = f"a tile of {side} rows of {cols:,}"
+            yield Violation(tile, name, needed, memory.capacity_bytes, "bytes", _smallest(name, needed))
+
+
+def _row_in_half(cols: int, spec: HardwareSpec) -> Iterator[Violation]:
+    """A row fits half of the accumulator."""
+    needed = -(-cols // spec.array.cols) * spec.accumulator.row_bytes
+    half = spec.accumulator.rows // 2 * spec.accumulator.row_bytes
+    if needed > half:
+        hint = _smallest("accumulator", 2 * needed)
+        yield Violation(f"a row of {cols:,} in half of it", "accumulator", needed, half, "bytes", hint)
+
+
+def _smallest(memory: str, size_bytes: int) -> str:
+    return f"the smallest {memory} that would do has {-(-size_bytes // 1024):,} KiB"
 
 
 def _widths(proposal: Proposal) -> Iterator[Obstacle]:

@@ -71,7 +71,7 @@ def auto_tiling(m: int, k: int, n: int, spec: HardwareSpec, *, whole_rows: bool 
 def library_loop(space: MapSpace) -> HardwareLoop:
     """Return the mapping that the library would run for a problem; it need not fit a machine with small memories."""
     problem = space.problem
-    tiling = auto_tiling(problem.m, problem.k, problem.n, space.spec)
+    tiling = auto_tiling(problem.m, problem.k, problem.n, space.spec, whole_rows=problem.whole_rows)
     return space.holding(HardwareLoop(tiling.i, tiling.k, tiling.j, "mnk"))
 
 

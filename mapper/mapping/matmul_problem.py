@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hwconfigs.kernels import kernel_named
 from mapper.mapping.loop_nest import OPERAND_AXES
 from simulator.program import Activation, Matrix, Region
 from workloads.ops.matrices import MatrixAxes
@@ -48,6 +49,11 @@ class MatmulProblem:
     @property
     def macs(self) -> int:
         return self.m * self.k * self.n
+
+    @property
+    def whole_rows(self) -> bool:
+        """Whether its stores need complete rows of C in the accumulator, as those of softmax and LayerNorm do."""
+        return kernel_named(self.activation).whole_rows
 
     @property
     def b_rows(self) -> int:

@@ -3,6 +3,9 @@
 Axes: tile extents in array blocks (every integer, so that last tiles may be ragged), the six orders of the DRAM
 loops, tiles in halves (double-buffered) or in the whole memories, and operands held on chip on machines that can.
 Only where both a dimension and the memories are huge are extents left out (`mapper.mapspace.tile_sizes`).
+
+A kernel that normalises rows on their way out leaves less to choose: a tile holds all of n, and its sums stay in the
+accumulator until they are complete, so that k is innermost and every row leaves once.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError, Violation
-from mapper.mapping.hardware_loop import HardwareLoop, hardware_loop_of
+from mapper.mapping.hardware_loop import HardwareLoop, hardware_loop_of, spills
 from mapper.mapping.loop_nest import DIMS, LoopNest
 from mapper.mapping.mapping_file import require_for
 from mapper.mapping.matmul_problem import MatmulProblem
@@ -53,7 +56,13 @@ class MapSpace:
     @property
     def extents(self) -> tuple[Ints, Ints, Ints]:
         """Tile extents along m, k, n that are tried [blocks]."""
-        return sizes_to_try(self.blocks, *self.capacity_blocks(double_buffered=False))
+        m, k, n = sizes_to_try(self.blocks, *self.capacity_blocks(double_buffered=False))
+        return m, k, np.array([self.blocks[2]], dtype=np.int64) if self.problem.whole_rows else n
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """DRAM loop orders: with one tile along n, those that keep sums on chip are one."""
+        return ORDERS[:1] if self.problem.whole_rows else ORDERS
 
     @property
     def axes(self) -> dict[str, int]:
@@ -65,7 +74,8 @@ class MapSpace:
                 self.blocks, (accumulator, deepest_k(1, 1, scratchpad), accumulator), self.extents, strict=True
             )
         )
-        return {"tile_m": m, "tile_k": k, "tile_n": n, "order": len(ORDERS), "buffering": 2}
+        n = len(self.extents[2]) if self.problem.whole_rows else n
+        return {"tile_m": m, "tile_k": k, "tile_n": n, "order": len(self.orders), "buffering": 2}
 
     @property
     def size(self) -> int:
@@ -95,7 +105,7 @@ class MapSpace:
     @property
     def legal(self) -> int:
         """Number of candidates that fit."""
-        return len(ORDERS) * sum(len(self.tiles(buffered)[0]) for buffered in (True, False))
+        return len(self.orders) * sum(len(self.tiles(buffered)[0]) for buffered in (True, False))
 
     def holdable(self, tiles: tuple[Ints, Ints, Ints]) -> dict[str, Bools]:
         """Return, per operand, which double-buffered candidates can hold it."""
@@ -146,11 +156,12 @@ class MapSpace:
         they could be (more loads, otherwise the same).
         """
         for buffered in (True, False):
+            subsets = _subsets(buffered and self.spec.front_end.keeps_operands)
             tiles = self.tiles(buffered)
             trips = self.trips(tiles)
             pattern = (trips[0] > 1) * 4 + (trips[1] > 1) * 2 + (trips[2] > 1)
             holdable = self.holdable(tiles)
-            for order, held in itertools.product(ORDERS, _subsets(buffered and self.spec.front_end.keeps_operands)):
+            for order, held in itertools.product(self.orders, subsets):
                 mask = _CANONICAL[order][pattern]
                 # A tile in the whole memories leaves no half untouched, so that nothing can be held there.
                 for name in ("input", "weight"):
@@ -161,12 +172,24 @@ class MapSpace:
 
     def violations(self, loop: HardwareLoop) -> tuple[Violation, ...]:
         """Return every inequality that ``loop`` breaks."""
-        return (*self._sizes(loop), *self._capacity(loop), *self._held(loop))
+        return (*self._sizes(loop), *self._complete_rows(loop), *self._capacity(loop), *self._held(loop))
 
     def _sizes(self, loop: HardwareLoop) -> Iterator[Violation]:
         for name, tile, most in zip(DIMS, loop.tiles, self.blocks, strict=True):
             if tile > most:
                 yield Violation(f"tile_{name}", "problem", tile, most, "blocks", f"{name} has {most} blocks")
+
+    def _complete_rows(self, loop: HardwareLoop) -> Iterator[Violation]:
+        if not self.problem.whole_rows:
+            return
+        tiles_m, tiles_k, tiles_n = self.tile_counts(loop)
+        kernel = self.problem.activation
+        if tiles_n > 1:
+            hint = f"{kernel} needs whole rows: tile n={self.problem.n}"
+            yield Violation("complete rows", "tiles along n", tiles_n, 1, "tiles", hint)
+        if spills(loop.order, tiles_m, tiles_k, tiles_n):
+            hint = f"{kernel} needs complete sums: make k the innermost loop"
+            yield Violation("complete sums", "tiles along m inside k", tiles_m, 1, "tiles", hint)
 
     def _capacity(self, loop: HardwareLoop) -> Iterator[Violation]:
         m, k, n = loop.tiles
@@ -208,9 +231,9 @@ class MapSpace:
             tile_m, tile_n = all_m[:, None], all_n[None, :]
             depth = np.searchsorted(all_k, deepest_k(tile_m, tile_n, scratchpad), side="right")
             narrow = accumulator_blocks(tile_m, tile_n) > accumulator
-            broken["scratchpad"] += int((len(all_k) - depth).sum()) * len(ORDERS)
-            broken["accumulator"] += int(narrow.sum()) * len(all_k) * len(ORDERS)
-            broken["legal"] += int(depth[~narrow].sum()) * len(ORDERS)
+            broken["scratchpad"] += int((len(all_k) - depth).sum()) * len(self.orders)
+            broken["accumulator"] += int(narrow.sum()) * len(all_k) * len(self.orders)
+            broken["legal"] += int(depth[~narrow].sum()) * len(self.orders)
         return dict(broken)
 
 
@@ -223,7 +246,8 @@ def check(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec) -> Non
 
 def nothing_fits(space: MapSpace) -> MappingError:
     """Return the error for an empty space: the smallest tile's inequalities and the census."""
-    smallest = HardwareLoop(1, 1, 1, double_buffered=False)
+    across = space.blocks[2] if space.problem.whole_rows else 1
+    smallest = HardwareLoop(1, 1, across, double_buffered=False)
     census = ", ".join(f"{name}: {count:,}" for name, count in space.census().items())
     return MappingError(
         f"{space.problem.name}: no tile fits {space.spec.name} (candidates by broken rule: {census})",

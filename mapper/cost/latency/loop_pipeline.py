@@ -341,7 +341,7 @@ class _Loop:
         """When the unit is through with the stores: they cannot read a bank that the array accumulates into."""
         times = self._times
         written = fed + completion_delay(self._spec.array)
-        accumulates = (self._take(times.depth) > 1.0) | self._loads_addend
+        accumulates = (self._take(times.depth) > 1.0) | self._loads_addend | times.problem.whole_rows
         groups = self._take(times.store_groups)
         # A tile one block deep does not accumulate: its first group of columns is stored while the others are computed.
         begun = np.where(accumulates, written, written - self.compute * (1.0 - 1.0 / groups))

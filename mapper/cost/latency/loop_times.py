@@ -20,7 +20,7 @@ from mapper.cost.latency.load_times import Addend, AverageLoad, LoadTimes, Touch
 from mapper.cost.latency.store_times import Stored, StoreTimes
 from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiling import LAST, tilings_of
-from simulator.arrays import Floats, Ints
+from simulator.arrays import Bools, Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.units.systolic_array import (
     completion_delay,
@@ -116,6 +116,15 @@ class LoopTimes:
     def depth(self) -> Ints:
         """Blocks along k."""
         return self.k
+
+    @property
+    def stores_follow_pairs(self) -> Bools:
+        """Whether no store may begin before the last pair of its loop (mappings).
+
+        A tile that the array accumulates keeps its bank until then, and a unit that normalises needs complete rows.
+        """
+        accumulates: Bools = (self.batch.tile_k > 1) | (self.problem.bias_address is not None)
+        return accumulates | self.problem.whole_rows
 
     def store_groups(self) -> Ints:
         """Groups of columns along n behind which stores can follow: one per segment."""

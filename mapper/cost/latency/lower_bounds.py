@@ -45,7 +45,7 @@ def lower_bound(times: LoopTimes, visits: Visits, memory: Floats) -> Floats:
     store, last_store = _store_cycles(times, visits)
     load_to_use = spec.front_end.load_to_use_cycles
     # Only where the array accumulates do the last stores wait for all of its pairs.
-    accumulates = (times.batch.tile_k > 1) | (times.problem.bias_address is not None)
+    accumulates = times.stores_follow_pairs
     last_store = np.where(accumulates, last_store, 0.0)
     ends = written + last_store + spec.front_end.fence_cycles
     array = _array_cycles(times) + ends
@@ -150,6 +150,7 @@ def rough_lower_bound(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) 
     loops = trips_m * -(-k // batch.tile_k) * -(-n // batch.tile_n)
     between = completion_delay(array) + spec.front_end.first_command_cycles + spec.front_end.load_to_use_cycles
     row = spec.dma.store_full_row_cycles if problem.c_full else _least_row_period(spec)
+    # A unit that passes over rows several times is slower than the stores alone, for which this is a bound as well.
     accumulates = (batch.tile_k > 1) | (problem.bias_address is not None)
     return total + (loops - 1) * between + np.where(accumulates, problem.m * n * float(row), 0.0)
 

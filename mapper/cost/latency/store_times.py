@@ -12,6 +12,7 @@ from mapper.cost.cache_reuse import CacheReuse
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency.memory_system import dram_latency, entry_cycles, fetch_cycles
+from mapper.cost.latency.readout_times import readout_cycles
 from mapper.cost.sweep import BEATS, BYTES, PARTIAL_LINES
 from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiling import FULL, Tilings
@@ -152,12 +153,23 @@ class StoreTimes:
     def _stream(self, stored: Stored) -> _StoreStream:
         """Return the commands of a loop, which are the same whatever the L2 holds of their lines."""
         sums = stored in (Stored.RELOADED_SUMS, Stored.NEW_SUMS)
+        if sums not in self._streams and self._problem.whole_rows and not sums:
+            self._streams[sums] = self._readout()
         if sums not in self._streams:
             depth = self._spec.dma.max_commands_in_flight
             *commands, last = self._commands(stored)
             serial = sum((command.number * command.pace(depth) for command in commands), np.zeros(1))
             self._streams[sums] = _StoreStream(serial, last)
         return self._streams[sums]
+
+    def _readout(self) -> _StoreStream:
+        """Return the commands of a loop whose complete rows a unit reads out: they divide its time evenly."""
+        blocks = -(-self._problem.n // self._spec.array.cols)
+        cycles = readout_cycles(self._rows, blocks, self._problem.activation, self._spec)
+        part = cycles / self.mvouts(Stored.RESULT)
+        ending = np.full((1, 1, 1, 1), (blocks - 1) % self._segment + 1)
+        last = _Command(np.ones_like(ending), part, part + self._spec.dma.store_completion_cycles, part, ending)
+        return _StoreStream(cycles, last)
 
     def _sweep(self, stored: Stored) -> Ints:
         """Totals of all stores of a kind (columns of `mapper.cost.sweep`)."""

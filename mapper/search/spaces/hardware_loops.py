@@ -107,7 +107,7 @@ class LoopSpace:
         if not len(tiles):
             raise nothing_fits(self.maps)
         drawn = random.integers(len(tiles), size=count)
-        order = random.integers(len(ORDERS), size=count)
+        order = random.integers(len(self.maps.orders), size=count)
         return np.column_stack([tiles[drawn], order, drawn < buffered]).astype(np.int64)
 
     def neighbours(self, rows: Rows, random: Generator) -> Rows:
@@ -120,7 +120,7 @@ class LoopSpace:
             chosen = kind < share
             self._move(new, chosen, dim, random, dims)
         turn = (kind >= 0.8) & (kind < 0.93)
-        new[turn, ORDER] = random.integers(len(ORDERS), size=int(turn.sum()))
+        new[turn, ORDER] = random.integers(len(self.maps.orders), size=int(turn.sum()))
         flip = kind >= 0.93
         new[flip, BUFFERED] = 1 - new[flip, BUFFERED]
         return self._repaired(new, random)
@@ -158,7 +158,7 @@ class LoopSpace:
 
     def legal(self, rows: Rows) -> Bools:
         inside = np.ones(len(rows), dtype=bool)
-        for column, size in enumerate([*map(len, self._extents), len(ORDERS), 2]):
+        for column, size in enumerate([*map(len, self._extents), len(self.maps.orders), 2]):
             inside &= (rows[:, column] >= 0) & (rows[:, column] < size)
         m, k, n = self._values(np.where(inside[:, None], rows, 0))
         fits = np.zeros(len(rows), dtype=bool)

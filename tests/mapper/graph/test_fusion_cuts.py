@@ -104,8 +104,19 @@ def test_cuts_that_no_graph_has_are_refused() -> None:
     with pytest.raises(GraphError, match="no operator 'ffn2'"):
         fusion_groups(graph, spec, [["ffn1"], ["next"], ["ffn2"]])
     with pytest.raises(MappingError) as caught:
-        fusion_groups(graph, spec, [["ffn1", "next"]])
+        fusion_groups(graph, machine("gemmini"), [["ffn1", "next"]])
     assert str(caught.value).splitlines() == [
-        "ffn1, next cannot run as one group on gemmini_ibert",
-        "  next: softmax needs column complete in the accumulator, and a loop stores tiles of it",
+        "ffn1, next cannot run as one group on gemmini",
+        "  next: gemmini has no unit that evaluates softmax",
     ]
+
+
+def test_a_row_wise_epilogue_is_one_group_when_it_is_asked_for() -> None:
+    """The sums between the two have no address, and probabilities leave as int8."""
+    first = matmul("scores", 32, 64, 128, a=X)
+    graph = chain(first, after(Softmax, first.output))
+    (group,) = cut_by_name(graph, "gemmini_ibert", [["scores", "next"]]).values()
+    assert (group.unit, group.activation, group.result_bits) == ("array", "softmax", 8)
+    problem = matmul_problem(group, lay_out([group]), 0, 8)
+    assert problem.whole_rows
+    assert not problem.c_full

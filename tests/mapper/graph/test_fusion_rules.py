@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hwconfigs
 from mapper.graph.fusion_rules import obstacles
 from tests.mapper.graph.chains import X, addition, after, chain
 from tests.mapper.tiny import machine
 from workloads import Operator, Tensor, matmul
-from workloads.ops import Gelu, LayerNorm, Relu, RmsNorm
+from workloads.ops import Gelu, LayerNorm, Relu, RmsNorm, Softmax
 
 
 def told(*operators: Operator, proposed: int = 2, name: str = "gemmini_ibert") -> list[str]:
@@ -15,6 +16,7 @@ def told(*operators: Operator, proposed: int = 2, name: str = "gemmini_ibert") -
 
 
 FIRST = matmul("ffn1", 32, 64, 64, a=X)
+IBERT = machine("gemmini_ibert")
 
 
 def test_one_operator_alone_and_a_fused_activation_meet_no_obstacle() -> None:
@@ -59,10 +61,40 @@ def test_what_leads_must_leave_through_the_accumulator() -> None:
     ]
 
 
-def test_rows_must_be_complete_before_they_are_normalised() -> None:
-    assert told(FIRST, after(LayerNorm, FIRST.output)) == [
-        "next: layernorm needs column complete in the accumulator, and a loop stores tiles of it",
+def test_whole_rows_join_a_matmul_whose_tile_holds_them() -> None:
+    assert told(FIRST, after(LayerNorm, FIRST.output)) == []
+    heads = matmul("heads", 32, 64, 32, a=X)
+    norm = LayerNorm(name="next", inputs=(heads.output,), output=Tensor("next", (16, 64), ("m", "n")), rows=16, cols=64)
+    assert told(heads, norm) == [
+        "next: layernorm needs rows of 64 complete in the accumulator, and those of heads have 32",
     ]
+
+
+def test_rows_that_no_tile_holds_name_the_smallest_memory_that_would_do() -> None:
+    """16 rows of 2,064 columns are 129 blocks of 1,024 bytes; 129 blocks of weights and one of inputs take 256 each."""
+    wide = matmul("wide", 32, 64, 2064, a=X)
+    (accumulator,) = obstacles((wide, after(Softmax, wide.output)), chain(wide, after(Softmax, wide.output)), IBERT)
+    assert accumulator.rule == "capacity"
+    assert str(accumulator) == (
+        "next: softmax needs whole rows of 2,064 (accumulator: a tile of 16 rows of 2,064 needs 132,096 bytes > "
+        "131,072; the smallest accumulator that would do has 129 KiB)"
+    )
+    larger = hwconfigs.override(IBERT, {"accumulator.capacity": "129 KiB"})
+    assert obstacles((wide, after(Softmax, wide.output)), chain(wide, after(Softmax, wide.output)), larger) == ()
+    small = hwconfigs.override(larger, {"scratchpad.capacity": "32 KiB"})
+    (scratchpad,) = obstacles((wide, after(Softmax, wide.output)), chain(wide, after(Softmax, wide.output)), small)
+    assert scratchpad.violation is not None
+    assert (scratchpad.violation.resource, scratchpad.violation.demand) == ("scratchpad", 130 * 256)
+
+
+def test_behind_an_addition_one_row_has_to_fit_a_half() -> None:
+    """A row of 16,400 columns takes 1,025 rows of the accumulator, whose halves have 1,024."""
+    for cols, fits in ((16_384, True), (16_400, False)):
+        x, y = (Tensor(name, (4, cols), ("m", "k")) for name in "xy")
+        add = addition(x, y)
+        (*obstacle,) = obstacles((add, after(LayerNorm, add.output)), chain(add, after(LayerNorm, add.output)), IBERT)
+        assert (not obstacle) is fits
+    assert "the smallest accumulator that would do has 129 KiB" in str(obstacle[0])
 
 
 def test_wide_results_are_not_rounded() -> None:

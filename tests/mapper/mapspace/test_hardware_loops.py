@@ -87,6 +87,31 @@ def test_nothing_fits_names_the_smallest_tile_and_the_census() -> None:
     assert "candidates by broken rule" in str(caught.value)
 
 
+def test_normalised_rows_leave_whole_tiles_and_innermost_k_to_choose_from() -> None:
+    """512 columns are 32 blocks: halves of 128 KiB hold two rows of blocks, the whole four."""
+    spec = machine("gemmini_ibert")
+    problem = contiguous(100, 200, 512, activation="softmax")
+    space = MapSpace(problem, spec)
+    members = [batch.loop(row) for batch in space.batches() for row in range(len(batch))]
+    legal = [loop for loop in everything(space) if not space.violations(loop)]
+    assert {loop.tiles for loop in members} == {loop.tiles for loop in legal}
+    assert {loop.tile_n for loop in legal} == {32}
+    assert {(loop.tile_m, loop.double_buffered) for loop in members} == {
+        *((m, True) for m in (1, 2)),
+        *((m, False) for m in (1, 2, 3, 4)),
+    }
+    assert space.legal == len(members)
+    tiles, sums = space.violations(HardwareLoop(2, 4, 16, "knm"))
+    assert (tiles.rule, tiles.demand, sums.rule) == ("complete rows", 2, "complete sums")
+    assert "make k the innermost loop" in sums.hint
+
+
+def test_a_row_that_no_tile_holds_is_refused_with_the_tile_that_holds_it() -> None:
+    spec = machine("gemmini_ibert")
+    with pytest.raises(MappingError, match=r"accumulator: tile m=16 k=16 n=4096 .* 262,144 bytes > 131,072"):
+        search(contiguous(64, 64, 4096, activation="softmax"), spec, prices(spec))
+
+
 def test_a_mapping_and_its_nest_are_one() -> None:
     spec, problem = machine("gemmini"), contiguous(512, 768, 768)
     loop = HardwareLoop(4, 24, 4, "nmk")

@@ -170,9 +170,15 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--strict-positions", action="store_true", help="refuse sequences longer than the model was trained with"
     )
     _add_machine(run)
-    _add_search(run, OBJECTIVES).add_argument(
+    group = _add_search(run, OBJECTIVES)
+    group.add_argument(
         "--mapping", default="best", choices=POLICIES, help="gemmini_auto: the tile of Gemmini's library; default: best"
     )
+    group.add_argument(
+        "--fusion", default="none", type=_name, metavar="CUT",
+        help="none: element-wise activations only (default); auto: the best groups that are found, never worse; "
+        "gemmini: what its library fuses by hand; or a YAML file that names the groups",
+    )  # fmt: skip
     _add_outputs(run)
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost import simulation_limits
+from mapper.cost.estimate_commands import estimate_commands
+from mapper.cost.model import CostModel
 from mapper.evaluation.evaluate import Evaluator, TrialReports
-from mapper.graph.dram_layout import DramLayout, matmul_problem
+from mapper.graph.dram_layout import DramLayout, lay_out, matmul_problem
 from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.operators import lower_operator
@@ -20,6 +22,7 @@ from mapper.lowering.repeated_program import MatmulInstance, RepeatedProgram
 from mapper.mapping.hardware_loop import HardwareLoop, hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
+from mapper.mapspace.batch import batch_of
 from mapper.mapspace.hardware_loops import MapSpace
 from mapper.search.mapping_result import MappingResult
 from mapper.search.settle import Trial, settled
@@ -39,6 +42,36 @@ class Compiler:
     """How the mapping of each matmul was found, by name of its group."""
     _known: dict[MatmulProblem, MappingResult] = field(default_factory=dict)
     """Results by the problem's signature."""
+
+    def laid_out(self, groups: Iterable[FusionGroup]) -> Compiler:
+        """Return a compiler for other groups of the graph, which knows all that was searched and settled."""
+        return replace(self, layout=lay_out(groups), searches={})
+
+    def price(self, group: FusionGroup) -> tuple[float, float]:
+        """Return cycles and energy of a group by the estimate, alone on cold caches [cycles, pJ].
+
+        Raises
+        ------
+        MappingError
+            When its matmul has no mapping, or its program is too long to be simulated.
+        """
+        alone = self.laid_out([group])
+        if group.unit != "array":
+            return alone._stream_price(group)
+        problem = alone.problem(group)
+        batch = batch_of(hardware_loop_of(alone._search_once(problem).mapping))
+        costs = CostModel.of(problem, self.spec, self.prices, batch).costs(batch)
+        return float(costs.cycles[0]) * group.lead.repeat, float(costs.energy_pj[0]) * group.lead.repeat
+
+    def _stream_price(self, group: FusionGroup) -> tuple[float, float]:
+        """`price` of a group that no matmul leads: the last of equal programs stands for all."""
+        cycles = energy_pj = 0.0
+        for repeated in self.lower(group):
+            program = repeated.instance(repeated.count - 1).program
+            report = estimate_commands(program, self.spec, self.prices, MemoryState(self.spec))
+            cycles += repeated.count * report.cycles
+            energy_pj += repeated.count * report.energy_pj
+        return cycles, energy_pj
 
     def search(self, groups: Iterable[FusionGroup]) -> None:
         """Find the mapping of every matmul before anything is simulated.

@@ -2,7 +2,7 @@
 
 load     machine and energy table           hwconfigs
 build    model to operator graph            workloads
-cut      operators to fusion groups         mapper.graph.fusion_cuts
+cut      operators to fusion groups         mapper.graph.fusion_cuts; or the best, mapper.search.fusion_search
 place    tensors that cross groups in DRAM  mapper.graph.dram_layout
 search   matmuls to mappings                mapper.search; equal problems once
 settle   the best mapping by simulation     mapper.search.settle, at the first of equal problems
@@ -25,18 +25,22 @@ from mapper.cost.objective import OBJECTIVES
 from mapper.evaluation.aggregate import group_rows, model_report
 from mapper.evaluation.evaluate import Evaluator
 from mapper.graph.capabilities import require
+from mapper.graph.cut_file import read_cut
 from mapper.graph.dram_layout import lay_out
-from mapper.graph.fusion_cuts import fusion_groups
+from mapper.graph.fusion_cuts import Cut, default_cut, fusion_groups
 from mapper.graph.fusion_group import FusionGroup
-from mapper.result import RunResult
+from mapper.lowering.gemmini_library import library_cut
+from mapper.result import Fusion, RunResult
 from mapper.search import registry
+from mapper.search.fusion_search import search_cut
 from mapper.search.mapping_result import MappingResult
 from mapper.search.options import SearchProgress
 from mapper.search.settle import settled_front
+from mapper.search.settled_cut import group_gains, settled_cut
 from mapper.search.space import require_goal
 from mapper.search.spaces.hardware_loops import LoopSpace
 from mapper.search.strategies import SearchStrategy, Strategy, search
-from mapper.settings import RunOptions, RunSettings
+from mapper.settings import BEST_CUT, LIBRARY_CUT, UNFUSED, RunOptions, RunSettings
 from simulator.memory.request_stream import MemoryState
 from simulator.report import Report
 from workloads import OpGraph
@@ -144,9 +148,35 @@ def run_graph(
     """
     chosen = _settings(settings, options)
     require_goal(chosen.objective, OBJECTIVES)
-    groups, compiler = _grouped(graph, spec, chosen, strategy)
-    compiler.search(groups)
+    compiler = _compiler(graph, spec, chosen, strategy)
     evaluator = Evaluator(spec, compiler.prices, chosen.spans, chosen.exact, MemoryState(spec))
+    if chosen.fusion != BEST_CUT:
+        return _run_cut(graph, named_cut(graph, spec, chosen.fusion), compiler, evaluator, chosen, progress)
+    unfused = _run_cut(graph, default_cut(graph, spec), compiler, evaluator, chosen, progress)
+    found = search_cut(graph, spec, compiler.price, chosen.objective)
+    best = settled_cut(
+        unfused,
+        found.best.names,
+        chosen.objective,
+        lambda cut: _run_cut(graph, cut, compiler, evaluator.restarted(), chosen, None),
+    )
+    gains = group_gains(best.groups, best.simulation, unfused)
+    return replace(best, fusion=Fusion(found, gains, unfused.simulation))
+
+
+def _run_cut(
+    graph: OpGraph,
+    cut: Cut,
+    compiler: Compiler,
+    evaluator: Evaluator,
+    settings: RunSettings,
+    progress: RunProgress | None,
+) -> RunResult:
+    """Map and simulate the groups of a cut, in an order in which they can run."""
+    spec = compiler.spec
+    groups = fusion_groups(graph, spec, cut)
+    compiler = compiler.laid_out(groups)
+    compiler.search(groups)
     estimates: dict[str, Report] = {}
     simulations: dict[str, Report] = {}
     for group in groups:
@@ -165,8 +195,15 @@ def run_graph(
         model_report(graph.name, [estimates[op.name] for op in graph.operators], graph.repeat),
         model_report(graph.name, [simulations[op.name] for op in graph.operators], graph.repeat),
         compiler.searches,
-        chosen,
+        settings,
     )
+
+
+def named_cut(graph: OpGraph, spec: HardwareSpec, name: str | Path) -> Cut:
+    """Return the cut that a setting names, other than the best one; raises as `mapper.graph.cut_file.read_cut`."""
+    if name == LIBRARY_CUT:
+        return library_cut(graph, spec)
+    return default_cut(graph, spec) if name == UNFUSED else read_cut(name, graph)
 
 
 def search_graph(
@@ -182,7 +219,7 @@ def search_graph(
     With ``objective="pareto"`` each result has the whole front. An interrupted search returns what it found so far.
     """
     chosen = _settings(settings, options)
-    groups, compiler = _grouped(graph, spec, chosen, None)
+    groups, compiler = _grouped(graph, spec, chosen)
     results = {}
     for group in groups:
         if group.unit == "array":
@@ -208,7 +245,7 @@ def front_graph(
     results = search_graph(graph, spec, chosen, progress=progress)
     if chosen.finalists == 0:
         return results
-    groups, compiler = _grouped(graph, spec, chosen, None)
+    groups, compiler = _grouped(graph, spec, chosen)
     proved = chosen.search == registry.DEFAULT_METHOD
     for group in groups:
         if group.name in results and not results[group.name].interrupted:
@@ -218,12 +255,15 @@ def front_graph(
     return results
 
 
-def _grouped(
-    graph: OpGraph, spec: HardwareSpec, settings: RunSettings, strategy: Strategy | None
-) -> tuple[tuple[FusionGroup, ...], Compiler]:
+def _grouped(graph: OpGraph, spec: HardwareSpec, settings: RunSettings) -> tuple[tuple[FusionGroup, ...], Compiler]:
     """Return the fusion groups of a graph, and what searches and lowers them."""
+    groups = fusion_groups(graph, spec)
+    return groups, _compiler(graph, spec, settings, None).laid_out(groups)
+
+
+def _compiler(graph: OpGraph, spec: HardwareSpec, settings: RunSettings, strategy: Strategy | None) -> Compiler:
+    """Return what searches and lowers the groups of a graph, whatever its cut."""
     require(spec)
     prices = hwconfigs.load_energy(settings.energy or spec.energy).bind(spec)
-    groups = fusion_groups(graph, spec)
     found_by = strategy or SearchStrategy(settings.objective, settings.search, settings.strategy_options())
-    return groups, Compiler(spec, prices, lay_out(groups), found_by)
+    return Compiler(spec, prices, lay_out(()), found_by)

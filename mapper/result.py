@@ -7,10 +7,23 @@ from dataclasses import dataclass, field
 from hwconfigs import HardwareSpec
 from mapper.graph.fusion_group import FusionGroup
 from mapper.mapping.loop_nest import LoopNest
+from mapper.search.fusion_search import CutSearch
 from mapper.search.mapping_result import MappingResult
+from mapper.search.settled_cut import GroupGain
 from mapper.settings import RunSettings
 from simulator.report import Report
 from workloads import OpGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How the cut of a run was found, and what it bought on the machine."""
+
+    search: CutSearch
+    gains: tuple[GroupGain, ...]
+    """Every group beyond an element-wise activation, beside the operators that it replaces."""
+    unfused: Report
+    """The simulation of the cut without such groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,8 @@ class RunResult:
     """How each of the mappings was found."""
     settings: RunSettings = field(default_factory=RunSettings)
     """What was computed and how it was mapped; a strategy of one's own replaces the search that they name."""
+    fusion: Fusion | None = None
+    """What fusing operators bought, if it was left to the mapper."""
 
     def group(self, operator: str) -> FusionGroup:
         """Return the group in which an operator ran.

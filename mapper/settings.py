@@ -35,6 +35,11 @@ new version."""
 NOT_IN_KEY = frozenset({"workers", "spans"})
 """Settings that cannot change a result, but for this: spans are recorded of exact runs, so they count as `exact`."""
 
+UNFUSED, BEST_CUT, LIBRARY_CUT = "none", "auto", "gemmini"
+"""Cuts by name: element-wise activations are fused only; the best that is found; what Gemmini's library fuses."""
+
+CUTS = (UNFUSED, BEST_CUT, LIBRARY_CUT)
+
 _WHOLE_NUMBERS = frozenset({"seq", "context", "batch", "seed", "finalists", "workers"})
 _FLAGS = frozenset({"strict_positions", "exact", "spans"})
 
@@ -88,6 +93,7 @@ class RunOptions(TypedDict, total=False):
     overrides: Mapping[str, object] | None
     energy: str | Path | None
     objective: Goal
+    fusion: str | Path
     search: str
     budget: Budget | None
     seed: int
@@ -124,6 +130,8 @@ class RunSettings:
     """Energy preset or the path of a file, kept as text; None: the machine's own."""
     objective: Goal = "latency"
     """What the mapping of a matmul minimises. A run needs one mapping, so ``"pareto"`` is for searches alone."""
+    fusion: str | Path = UNFUSED
+    """Which operators run as one group: a name of `CUTS`, or a file that names the groups, kept as text."""
     search: str = registry.DEFAULT_METHOD
     """How the mapping of a matmul is found: a name of `mapper.search.registry.METHODS`."""
     budget: Budget | None = None
@@ -142,9 +150,10 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "overrides", Overrides(self.overrides))
-        if isinstance(self.energy, Path):
-            # With its folder in front, a bare file name cannot be read back as a preset of the same name.
-            object.__setattr__(self, "energy", f"{self.energy.parent}{os.sep}{self.energy.name}")
+        for name, value in (("energy", self.energy), ("fusion", self.fusion)):
+            if isinstance(value, Path):
+                # With its folder in front, a bare file name cannot be read back as a preset of the same name.
+                object.__setattr__(self, name, f"{value.parent}{os.sep}{value.name}")
         problems = list(self._wrong_types()) or list(self._problems())
         if problems:
             raise SettingsError("\n".join(problems))
@@ -161,6 +170,8 @@ class RunSettings:
                 yield f"{field.name}={value!r}: must be True or False"
         if not isinstance(self.energy, str | None):
             yield f"energy={self.energy!r}: must be a name or a path"
+        if not isinstance(self.fusion, str):
+            yield f"fusion={self.fusion!r}: must be {', '.join(CUTS)} or a path"
         if not isinstance(self.budget, Budget | None):
             yield f"budget={self.budget!r}: must be a mapper.search.budget.Budget, as in Budget.parse('2s')"
 
@@ -219,6 +230,9 @@ class RunSettings:
         """The name of the results of these settings: 64 hexadecimal digits, the same on every computer."""
         values = {name: value for name, value in self.to_dict().items() if name not in NOT_IN_KEY}
         values["exact"] = self.exact or self.spans
+        # Results from before there was a choice are found again by the key they had.
+        if self.fusion == UNFUSED:
+            del values["fusion"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ from mapper.mapping.mapping_file import read_mapping
 from mapper.search import registry
 from mapper.search.budget import Budget
 from mapper.search.registry import SearchMethod
-from mapper.settings import RunSettings
+from mapper.settings import CUTS, RunSettings
 
 LARGEST = 2**31
 """Largest extent accepted in one dimension."""
@@ -45,7 +45,7 @@ class RunRequest:
     @property
     def reads(self) -> tuple[str | Path | None, ...]:
         """Names or paths that the command reads."""
-        return self.model, self.hw, self.settings.energy
+        return self.model, self.hw, self.settings.energy, self.settings.fusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ def run_request(options: argparse.Namespace) -> RunRequest:
         context=options.context,
         batch=options.batch,
         strict_positions=options.strict_positions,
+        fusion=_fusion(options.fusion),
     )
     return RunRequest(options.model, options.hw, settings, files, options.explain)
 
@@ -134,6 +135,13 @@ def _shared_settings(options: argparse.Namespace, changes: Mapping[str, object] 
         workers=1 if options.workers is None else options.workers,
         spans=options.trace is not None,
     )
+
+
+def _fusion(name: str) -> str:
+    """The cut that ``--fusion`` names, or the file; a `CommandError` if it is neither."""
+    if name not in CUTS and not Path(name).exists():
+        raise CommandError(f"--fusion {name}: neither {', '.join(CUTS)} nor a file{nearest(name, CUTS)}")
+    return name
 
 
 def extents(shape: str) -> tuple[int, int, int]:

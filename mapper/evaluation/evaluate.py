@@ -75,6 +75,10 @@ class Evaluator:
     _matmuls: dict[tuple[MatmulProblem, HardwareLoop], _Known] = field(default_factory=dict)
     """What is known of matmuls, by signature and mapping."""
 
+    def restarted(self) -> Evaluator:
+        """Return one on cold caches that knows the times of matmuls that were simulated."""
+        return replace(self, memory=MemoryState(self.spec), _trials={})
+
     def trial(self, instance: MatmulInstance) -> TrialReports:
         """Return what a matmul would cost if it ran next, by the default simulation; the caches stay as they are."""
         report = priced(simulate(instance.program, self.spec, memory=self.memory.copy()), self.prices)

@@ -66,10 +66,9 @@ def fusion_groups(graph: OpGraph, spec: HardwareSpec, cut: Cut | None = None) ->
     """
     cut = default_cut(graph, spec) if cut is None else cut
     _check_partition(graph, cut)
-    groups = {names[0]: _group([graph.operator(name) for name in names], graph, spec) for names in cut}
+    groups = {names[0]: fusion_group([graph.operator(name) for name in names], graph, spec) for names in cut}
     group_of = {op.name: group for group in groups.values() for op in group.operators}
-    widened = {name: replace(group, result_bits=_result_bits(group, graph, group_of)) for name, group in groups.items()}
-    return tuple(widened[name] for name in _order(graph, group_of))
+    return tuple(groups[name] for name in _order(graph, group_of))
 
 
 def _check_partition(graph: OpGraph, cut: Cut) -> None:
@@ -81,8 +80,8 @@ def _check_partition(graph: OpGraph, cut: Cut) -> None:
         raise MappingError(f"graph {graph.name}: every operator is in one group; {', '.join(wrong)}")
 
 
-def _group(operators: Sequence[Operator], graph: OpGraph, spec: HardwareSpec) -> FusionGroup:
-    """Make one group, with its result as wide as its tensor.
+def fusion_group(operators: Sequence[Operator], graph: OpGraph, spec: HardwareSpec) -> FusionGroup:
+    """Return operators as one group, the one that leads first; it is the same in every cut that has it.
 
     Raises
     ------
@@ -94,10 +93,11 @@ def _group(operators: Sequence[Operator], graph: OpGraph, spec: HardwareSpec) ->
         names = ", ".join(op.name for op in operators)
         raise MappingError("\n  ".join([f"{names} cannot run as one group on {spec.name}", *map(str, reasons)]))
     assignment = assign(operators[0], spec)
-    return FusionGroup(tuple(operators), assignment.unit, assignment.note, operators[-1].output.bits)
+    group = FusionGroup(tuple(operators), assignment.unit, assignment.note, operators[-1].output.bits)
+    return replace(group, result_bits=_result_bits(group, graph, spec))
 
 
-def _result_bits(group: FusionGroup, graph: OpGraph, group_of: Mapping[str, FusionGroup]) -> int:
+def _result_bits(group: FusionGroup, graph: OpGraph, spec: HardwareSpec) -> int:
     """Width in which a group computes its result. [bits]
 
     The array leaves its sums unrounded if every reader streams them through the accumulator again, so that rows are
@@ -106,14 +106,17 @@ def _result_bits(group: FusionGroup, graph: OpGraph, group_of: Mapping[str, Fusi
     bits = group.result.bits
     if group.unit != "array" or group.epilogue:
         return bits
-    readers = [group_of[reader.name] for reader in graph.consumers(group.operators[-1].name)]
-    streamed = bool(readers) and all(_streams(reader) for reader in readers)
+    readers = graph.consumers(group.operators[-1].name)
+    streamed = bool(readers) and all(_streams(reader, spec) for reader in readers)
     return RESULT_BITS if streamed or bits > OPERAND_BITS else bits
 
 
-def _streams(group: FusionGroup) -> bool:
-    """Whether a group streams one operand through the accumulator, whose stores apply its leading operator."""
-    return group.unit in ("normaliser", "accumulator") and kernel_named(group.lead.kind).is_activation
+def _streams(reader: Operator, spec: HardwareSpec) -> bool:
+    """Whether an operator streams its one operand through the accumulator, whose stores apply it.
+
+    It then leads a group: what it could be the epilogue of is the operator before it, which is in another one.
+    """
+    return assign(reader, spec).unit in ("normaliser", "accumulator") and kernel_named(reader.kind).is_activation
 
 
 def _order(graph: OpGraph, group_of: Mapping[str, FusionGroup]) -> list[str]:

@@ -29,6 +29,9 @@ from workloads.ops import Matmul
 LONGEST_EPILOGUE = 1
 """Operators that a store can apply: its command has one activation field."""
 
+LONGEST_GROUP = 1 + LONGEST_EPILOGUE
+"""The operator that leads, and its epilogue."""
+
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:

@@ -1,4 +1,5 @@
-"""Gemmini's own library: its tile search and its loop over tiles, which the strategy ``gemmini_auto`` runs.
+"""Gemmini's own library: its tile search and its loop over tiles, which the strategy ``gemmini_auto`` runs, and what it
+fuses.
 
 tiled_matmul_auto starts from a square tile and grows J, I, K in turn, one block each per round, while half of each
 memory holds the tile. Loops run i, j, k outermost to innermost; every hardware loop reloads A and B, except on machines
@@ -13,6 +14,10 @@ import math
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
+from hwconfigs.kernels import kernel_named
+from mapper.graph.fusion_cuts import Cut
+from mapper.graph.fusion_group import executed
+from mapper.graph.fusion_rules import obstacles
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.loop_nest import OPERAND_AXES
 from mapper.mapping.matmul_problem import is_transposed
@@ -20,6 +25,8 @@ from mapper.mapspace.hardware_loops import HELD_TILES, MapSpace
 from simulator.frontend.loop_unroller import blocks
 from simulator.program import Activation, Fence, HostTask, Item, MatmulLoop, Matrix, Program
 from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
+from workloads import Operator, OpGraph
+from workloads.ops import Matmul
 from workloads.ops.matrices import MatrixAxes
 
 
@@ -66,6 +73,35 @@ def auto_tiling(m: int, k: int, n: int, spec: HardwareSpec, *, whole_rows: bool 
             if inputs_fit and block * accumulator_blocks(i, j) <= accumulator and larger[axis] <= most[axis]:
                 tile, grown = larger, True
     return Tiling(tile[0], tile[1], tile[2], rounds)
+
+
+def library_cut(graph: OpGraph, spec: HardwareSpec) -> Cut:
+    """Return the groups that the library runs by hand: a matmul with its activation, an addition with its ReLU.
+
+    Whole rows of softmax or LayerNorm are fused where the tile that it starts from fits halves of the memories.
+    """
+    cut: list[tuple[str, ...]] = []
+    taken: set[str] = set()
+    for op in graph.operators:
+        if op.name in taken:
+            continue
+        readers = graph.consumers(op.name)
+        members = (op, *readers) if len(readers) == 1 and _library_fuses(op, readers[0], graph, spec) else (op,)
+        taken.update(member.name for member in members)
+        cut.append(tuple(member.name for member in members))
+    return tuple(cut)
+
+
+def _library_fuses(op: Operator, reader: Operator, graph: OpGraph, spec: HardwareSpec) -> bool:
+    """Whether the library has a call for both operators."""
+    if obstacles((op, reader), graph, spec):
+        return False
+    if not kernel_named(reader.kind).whole_rows:
+        return True
+    across = blocks(reader.dims["cols"], spec.array.cols)
+    halves = spec.scratchpad.rows // 2 // spec.array.rows, spec.accumulator.rows // 2 // spec.array.rows
+    fits = scratchpad_blocks(1, 1, across) <= halves[0] and accumulator_blocks(1, across) <= halves[1]
+    return isinstance(executed(op), Matmul) and fits
 
 
 def library_loop(space: MapSpace) -> HardwareLoop:

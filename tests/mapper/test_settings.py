@@ -46,7 +46,7 @@ def test_whatever_changes_a_result_changes_the_key() -> None:
     changed = {
         "seq": 7, "phase": "decode", "context": 7, "batch": 2, "strict_positions": True, "overrides": {"l2": None},
         "energy": "x", "objective": "edp", "search": "random", "budget": Budget(evaluations=7), "seed": 7,
-        "finalists": 7, "exact": True, "workers": 7, "spans": True,
+        "finalists": 7, "exact": True, "workers": 7, "spans": True, "fusion": "auto",
     }  # fmt: skip
     assert set(changed) == {field.name for field in fields(RunSettings)} == set(RunOptions.__annotations__)
     for name, value in changed.items():
@@ -142,6 +142,7 @@ def test_options_that_make_no_sense_together(options: RunOptions, says: str) -> 
         ({"exact": "no"}, "exact='no': must be True or False"),
         ({"budget": "2s"}, "budget='2s': must be a mapper.search.budget.Budget, as in"),
         ({"energy": 5}, "energy=5: must be a name or a path"),
+        ({"fusion": True}, "fusion=True: must be none, auto, gemmini or a path"),
     ],
 )
 def test_values_of_wrong_types_are_refused(options: RunOptions, says: str) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from hwconfigs.integer_arithmetic import GELU, LAYERNORM, SOFTMAX, IntegerKernel
 from hwconfigs.kernel_arithmetic import RealRows, gelu, identity, layernorm, relu, softmax
 from hwconfigs.limits import one_of, shortened
 
@@ -74,6 +75,8 @@ class Kernel:
     """
     statistics: tuple[Statistic, ...] = ()
     """What each pass over a row gathers before the last pass, which gives the results."""
+    integer: IntegerKernel | None = None
+    """What the unit's integers make of int32 sums; None if that is what ``reference`` makes of them."""
     reference: Callable[[RealRows], RealRows] | None = None
     """Real values (rows, cols) to results (rows, cols), as the unit computes; None if no store evaluates it."""
     operations: tuple[int, int] | None = None
@@ -122,6 +125,7 @@ KERNELS: tuple[Kernel, ...] = (
         needs_unit=True,
         statistics=(Statistic.MAXIMUM, Statistic.INVERSE_SUM),
         reference=softmax,
+        integer=SOFTMAX,
     ),
     Kernel(
         "layernorm",
@@ -129,8 +133,9 @@ KERNELS: tuple[Kernel, ...] = (
         needs_unit=True,
         statistics=(Statistic.MEAN, Statistic.INVERSE_DEVIATION),
         reference=layernorm,
+        integer=LAYERNORM,
     ),
-    Kernel("gelu", _ELEMENTWISE, needs_unit=True, reference=gelu),
+    Kernel("gelu", _ELEMENTWISE, needs_unit=True, reference=gelu, integer=GELU),
     # Builds may have the arithmetic of these two, but no command of the hardware loop asks for it.
     Kernel("rmsnorm", needs_unit=True),
     Kernel("silu", needs_unit=True),

@@ -179,6 +179,14 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         help="none: element-wise activations only (default); auto: the best groups that are found, never worse; "
         "gemmini: what its library fuses by hand; or a YAML file that names the groups",
     )  # fmt: skip
+    checks = run.add_argument_group("what to check")
+    checks.add_argument(
+        "--check", action="store_true", help="execute the programs on random integers and compare every result"
+    )
+    checks.add_argument(
+        "--check-step", type=_name, metavar="STEP",
+        help="real value of a step of the sums that softmax, LayerNorm or GELU take; default: as they spread",
+    )  # fmt: skip
     _add_outputs(run)
 
 

@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, Unpack
 
+import numpy as np
+
 import hwconfigs
 import workloads
 from hwconfigs import HardwareSpec
@@ -24,6 +26,8 @@ from mapper.compiler import Compiler
 from mapper.cost.objective import OBJECTIVES
 from mapper.evaluation.aggregate import group_rows, model_report
 from mapper.evaluation.evaluate import Evaluator
+from mapper.evaluation.number_reports import NumbersCheck
+from mapper.evaluation.numbers import NumbersRun
 from mapper.graph.capabilities import require
 from mapper.graph.cut_file import read_cut
 from mapper.graph.dram_layout import lay_out
@@ -204,6 +208,30 @@ def named_cut(graph: OpGraph, spec: HardwareSpec, name: str | Path) -> Cut:
     if name == LIBRARY_CUT:
         return library_cut(graph, spec)
     return default_cut(graph, spec) if name == UNFUSED else read_cut(name, graph)
+
+
+def check_numbers(result: RunResult, *, seed: int = 0, step: float | None = None) -> NumbersCheck:
+    """Execute the programs of a run on random integers and compare what every group writes with its operators.
+
+    Parameters
+    ----------
+    result
+        What was mapped.
+    seed
+        Of weights and inputs.
+    step
+        Real value of a step of the sums that softmax, LayerNorm or GELU take; None: as they spread.
+
+    Raises
+    ------
+    MappingError
+        When a step is none that the unit's integers can have.
+    """
+    settings = result.settings
+    layout = lay_out(result.groups)
+    compiler = replace(_compiler(result.graph, result.spec, settings, None), layout=layout, searches=result.searches)
+    run = NumbersRun(result.spec, layout, np.random.default_rng(seed), step)
+    return run.run(result.groups, compiler.lower)
 
 
 def search_graph(

@@ -11,6 +11,7 @@ flag gives a wrong number. Reads of rows that nothing has written are refused as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -85,6 +86,14 @@ class Scaling:
     """Real value of one accumulator step."""
     output: float = 1.0
     """int8 steps of one real unit, e.g. 127 for softmax."""
+    integer: bool = False
+    """Evaluate activations on integers, as the unit does, and refuse what leaves its registers; otherwise the same
+    polynomials are evaluated in floating point."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("input", self.input), ("output", self.output)):
+            if not math.isfinite(value) or value <= 0.0:
+                raise ProgramError(f"scaling: {name}={value} must be a positive number")
 
 
 def execute(
@@ -298,7 +307,8 @@ def results(sums: Ints, activation: str, scaling: Scaling, *, full: bool = False
     Raises
     ------
     ProgramError
-        When no store evaluates the activation, or full int32 rows are asked of one that works behind the scaling.
+        When no store evaluates the activation, full int32 rows are asked of one that works behind the scaling, or the
+        scale of its input is one that its integers cannot have.
     """
     kernel = kernel_named(activation)
     if kernel.reference is None:
@@ -308,5 +318,11 @@ def results(sums: Ints, activation: str, scaling: Scaling, *, full: bool = False
         if kernel.needs_unit:
             raise ProgramError(f"{activation} gives int8 results, not int32 rows")
         return kernel.reference(values).astype(np.int64)
-    values = kernel.reference(values * scaling.input)
+    if scaling.integer and kernel.integer is not None:
+        try:
+            values = kernel.integer.evaluate(sums, scaling.input)
+        except ValueError as problem:
+            raise ProgramError(f"{activation}: {problem}") from None
+    else:
+        values = kernel.reference(values * scaling.input)
     return saturate(np.rint(values * scaling.output).astype(np.int64), 8)

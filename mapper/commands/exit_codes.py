@@ -2,6 +2,8 @@
 
 GATE_FAILED = 1
 """A comparison with measurements is outside its tolerance."""
+CHECK_FAILED = 1
+"""A program computed wrong numbers."""
 BAD_INPUT = 2
 INTERRUPTED = 130
 TERMINATED = 143

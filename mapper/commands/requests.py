@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -41,6 +42,10 @@ class RunRequest:
     files: dict[str, str | None]
     """Path by purpose."""
     explain: bool
+    check: bool = False
+    """Whether the programs are executed on numbers."""
+    step: float | None = None
+    """Real value of a step of the sums then; None: as they spread."""
 
     @property
     def reads(self) -> tuple[str | Path | None, ...]:
@@ -100,7 +105,10 @@ def run_request(options: argparse.Namespace) -> RunRequest:
         strict_positions=options.strict_positions,
         fusion=_fusion(options.fusion),
     )
-    return RunRequest(options.model, options.hw, settings, files, options.explain)
+    step = _step(options.check_step)
+    if step is not None and not options.check:
+        raise CommandError("--check-step needs --check")
+    return RunRequest(options.model, options.hw, settings, files, options.explain, options.check, step)
 
 
 def map_request(options: argparse.Namespace) -> MapRequest:
@@ -135,6 +143,19 @@ def _shared_settings(options: argparse.Namespace, changes: Mapping[str, object] 
         workers=1 if options.workers is None else options.workers,
         spans=options.trace is not None,
     )
+
+
+def _step(text: str | None) -> float | None:
+    """The step of ``--check-step``, None if it is left open; a `CommandError` if it is no positive number."""
+    if text is None:
+        return None
+    try:
+        step = float(text)
+    except ValueError:
+        raise CommandError(f"--check-step {text}: the real value of a step must be a number") from None
+    if not math.isfinite(step) or step <= 0.0:
+        raise CommandError(f"--check-step {text}: the real value of a step must be a positive number")
+    return step
 
 
 def _fusion(name: str) -> str:

@@ -6,11 +6,13 @@ import argparse
 from contextlib import ExitStack
 
 from mapper import pipeline
+from mapper.commands.exit_codes import CHECK_FAILED
 from mapper.commands.outputs import open_outputs
 from mapper.commands.progress import OperatorProgress
 from mapper.commands.reporting import run_answer
 from mapper.commands.requests import run_request
 from mapper.reports.finalists import far_off_lines, settled_lines
+from mapper.reports.number_lines import number_lines
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -21,4 +23,7 @@ def execute(options: argparse.Namespace) -> int:
         with OperatorProgress() as progress:
             result = pipeline.run(request.model, request.hw, request.settings, progress=progress)
         below = [*settled_lines(result), *far_off_lines(result)]
-        return run_answer(result, explained=request.explain, below=below).deliver(outputs)
+        checked = pipeline.check_numbers(result, step=request.step) if request.check else None
+        below += [] if checked is None else number_lines(checked)
+        code = run_answer(result, explained=request.explain, below=below).deliver(outputs)
+        return code if checked is None or checked.passed else CHECK_FAILED

@@ -39,10 +39,26 @@ def complaint(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixtur
         ([*RUN, "--set", "scratchpad.capcity=64 KiB"], "scratchpad.capcity: unknown key; did you mean 'capacity'?"),
         ([*RUN, "--set", "scratchpat.capacity=64 KiB"], "scratchpat"),
         ([*RUN, "--energy", "horrowitz"], "horrowitz"),
+        (
+            [*RUN, "--fusion", "gemini"],
+            "--fusion gemini: neither none, auto, gemmini nor a file; did you mean 'gemmini'?",
+        ),
     ],
 )
 def test_unknown_names(arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert says in complaint(arguments, tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--check", "--check-step", "nan"], "--check-step nan: the real value of a step must be a positive number"),
+        (["--check", "--check-step", "0.1.2"], "--check-step 0.1.2: the real value of a step must be a number"),
+        (["--check-step", "0.1"], "--check-step needs --check"),
+    ],
+)
+def test_steps_of_a_check(options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert says in complaint([*RUN, *options], tmp_path, capsys)
 
 
 @pytest.mark.parametrize(

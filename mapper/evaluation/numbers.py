@@ -1,0 +1,193 @@
+"""Do the programs of a block compute the right integers? Every group runs on random numbers and is compared.
+
+    DRAM image: random int8 weights and inputs  ── programs, in their order ──►  the image after each group
+           └─ the group's operators, whole tensors at once, on what their operands have to hold ───┘ equal?
+
+Matmuls, additions and what activations make of them have to be equal, integer for integer; no byte but the result may
+change. Activations are those of the unit, on integers (`hwconfigs.integer_arithmetic`); how far they are from the float
+definition is told kernel by kernel, by the largest result of each row and by the sum of the row: long rows of softmax
+round to zeros, so that a tolerance of a step would pass a unit that returns nothing else.
+
+Weights are drawn so that sums spread over some hundred steps: a unit's 32 bits hold what its polynomials make of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwconfigs import HardwareSpec
+from hwconfigs.kernels import kernel_named
+from mapper.errors import MappingError
+from mapper.evaluation.number_reports import KernelNumbers, NumbersCheck, Wrong
+from mapper.graph.dram_layout import Allocation, DramLayout
+from mapper.graph.fusion_group import FusionGroup, executed
+from mapper.lowering.repeated_program import RepeatedProgram
+from simulator.arrays import Bytes, Ints
+from simulator.functional import Dram, Scaling, execute, results, saturate, wrap
+from simulator.program import HostTask, Program, ProgramError
+from workloads import Operator, Tensor
+from workloads.ops import Matmul
+
+SUM_SPREAD = 300.0
+"""Standard deviation of the sums of a matmul [steps]."""
+
+RESULT_SPREAD = 6.0
+"""Standard deviation of requantised sums [int8 steps]: products of two such operands spread like those of weights."""
+
+INPUT_SPREAD = 24.0
+"""Standard deviation of inputs of the block [int8 steps]."""
+
+REAL_SPREAD = 1.5
+"""Standard deviation of the real values that sums stand for: logits and inputs of GELU of a usual size."""
+
+Lower = Callable[[FusionGroup], Iterable[RepeatedProgram]]
+
+
+@dataclass(slots=True)
+class NumbersRun:
+    """The image of DRAM on which the programs of a block run, group by group."""
+
+    spec: HardwareSpec
+    layout: DramLayout
+    random: np.random.Generator
+    step: float | None = None
+    """Real value of a step of the sums that an activation takes; None: as they spread."""
+    image: Dram = field(init=False)
+    _values: dict[str, Ints] = field(default_factory=dict)
+    """What each tensor has to hold, whoever overwrites it in the image."""
+    _check: NumbersCheck = field(default_factory=NumbersCheck)
+
+    def run(self, groups: Iterable[FusionGroup], lower: Lower) -> NumbersCheck:
+        """Run all groups and return what was found.
+
+        Raises
+        ------
+        MappingError
+            When a step is none that the unit's integers can have; the message names the group.
+        """
+        groups = tuple(groups)
+        size = self.layout.workspace + max(map(_workspace, groups), default=0)
+        self.image = Dram(0, np.zeros(size, dtype=np.uint8))
+        for group in groups:
+            self._fill(group)
+            self._run_group(group, lower(group))
+        return self._check
+
+    def _fill(self, group: FusionGroup) -> None:
+        """Draw the operands of a group that no group before it made."""
+        # Activations stand before the weights that meet them, whose spread follows.
+        for tensor in group.inputs:
+            if tensor.name not in self._values:
+                self._write(tensor, self._drawn(tensor, executed(group.lead)))
+
+    def _drawn(self, tensor: Tensor, op: Operator) -> Ints:
+        spread = RESULT_SPREAD if tensor.role == "kv_cache" else INPUT_SPREAD
+        if tensor.role == "bias":
+            spread = SUM_SPREAD / 4
+        elif tensor.role == "weight" and isinstance(op, Matmul):
+            inputs = self._values[op.inputs[0].name]
+            size = math.sqrt(float((inputs.astype(np.float64) ** 2).mean()))
+            spread = SUM_SPREAD / (max(size, 0.1) * math.sqrt(op.k))
+        values = np.rint(self.random.normal(0.0, spread, tensor.elements)).astype(np.int64)
+        return saturate(values, 8 * self.layout.allocation(tensor).element_bytes)
+
+    def _run_group(self, group: FusionGroup, programs: Iterable[RepeatedProgram]) -> None:
+        """Execute a group and compare what it wrote with what its operators make of its operands."""
+        if group.unit == "host":
+            self._write(group.result, self._on_host(group))
+            self._check.on_host.append(group.name)
+            return
+        sums = self._sums(group)
+        scaling = self._scaling(group, sums)
+        try:
+            expected = results(sums, group.activation, scaling, full=self._is_full(group))
+            before, ran = self.image, self._executed(programs, scaling)
+        except ProgramError as problem:
+            raise MappingError(f"{group.name}: {problem}") from problem
+        self._check.programs += ran
+        written, result = self._read(group.result).reshape(sums.shape), self.layout.allocation(group.result)
+        self._check.elements += written.size
+        if not np.array_equal(written, expected):
+            self._check.wrong.append(Wrong.found(group.name, written, expected))
+        elif _changed_elsewhere(before.data, self.image.data, result, self.layout.workspace):
+            self._check.wrong.append(Wrong(group.name, "changes DRAM outside its result", 0, written.size))
+        # A wrong group is one finding: those behind it go on with the right numbers.
+        self._write(group.result, expected)
+        if kernel_named(group.activation).needs_unit:
+            self._check.kernels.append(KernelNumbers.of(group.name, group.activation, written, sums, scaling))
+
+    def _executed(self, programs: Iterable[RepeatedProgram], scaling: Scaling) -> int:
+        ran = 0
+        for program in _instances(programs):
+            self.image = execute(program, self.image, self.spec, scaling=scaling, host=_library_code)
+            ran += 1
+        return ran
+
+    def _sums(self, group: FusionGroup) -> Ints:
+        """Return what the stores of a group's last operator find in the accumulator, rows of its activation."""
+        op = executed(group.lead)
+        operands = [self._values[tensor.name].reshape(tensor.shape).astype(np.float64) for tensor in op.inputs]
+        if isinstance(op, Matmul):
+            cols = op.n if not group.epilogue else group.operators[-1].dims["cols"]
+            # Products of 8-bit numbers add up exactly in float64, whose matrix product is fast.
+            return wrap(op.reference(*operands).astype(np.int64)).reshape(-1, cols)
+        total: Ints = np.sum(operands, axis=0).astype(np.int64).reshape(-1, op.dims["cols"])
+        return wrap(total)
+
+    def _scaling(self, group: FusionGroup, sums: Ints) -> Scaling:
+        spread = max(1.0, float(sums.std()))
+        kernel = kernel_named(group.activation)
+        if not kernel.needs_unit:
+            # Sums of int8 numbers, as of a residual addition, are stored as they are.
+            return Scaling(1.0, RESULT_SPREAD / spread if spread > 2 * RESULT_SPREAD else 1.0, integer=True)
+        step = REAL_SPREAD / spread if self.step is None else self.step
+        stored = RESULT_SPREAD / REAL_SPREAD if kernel.integer is None else kernel.integer.int8_per_unit
+        return Scaling(step, stored, integer=True)
+
+    def _is_full(self, group: FusionGroup) -> bool:
+        return self.layout.allocation(group.result).element_bytes > 1
+
+    def _on_host(self, group: FusionGroup) -> Ints:
+        """Return what the host writes: the float definition, rounded to steps like those of its operands."""
+        operands = [self._values[tensor.name].reshape(tensor.shape) / RESULT_SPREAD for tensor in group.lead.inputs]
+        values = np.rint(group.lead.reference(*operands) * RESULT_SPREAD).astype(np.int64)
+        return saturate(values, 8 * self.layout.allocation(group.result).element_bytes)
+
+    def _read(self, tensor: Tensor) -> Ints:
+        allocation = self.layout.allocation(tensor)
+        bits = 8 * allocation.element_bytes
+        values: Ints = self.image.read(self.layout.rows(tensor, tensor.elements), 1, tensor.elements, bits)[0]
+        return values
+
+    def _write(self, tensor: Tensor, values: Ints) -> None:
+        self._values[tensor.name] = values.ravel()
+        bits = 8 * self.layout.allocation(tensor).element_bytes
+        self.image.write(self.layout.rows(tensor, tensor.elements), values.reshape(1, -1), bits)
+
+
+def _instances(programs: Iterable[RepeatedProgram]) -> Iterator[Program]:
+    for repeated in programs:
+        yield from (repeated.instance(number).program for number in range(repeated.count))
+
+
+def _library_code(task: HostTask, memory: Dram) -> None:
+    """Library code in front of a program changes no numbers."""
+    del task, memory
+
+
+def _workspace(group: FusionGroup) -> int:
+    """Bytes of the partial sums of a group's matmul, whose rows start on lines."""
+    op = executed(group.lead)
+    return op.m * (4 * op.n + 64) if isinstance(op, Matmul) else 0
+
+
+def _changed_elsewhere(before: Bytes, after: Bytes, result: Allocation, workspace: int) -> bool:
+    end = result.address + result.size_bytes
+    return not (
+        np.array_equal(before[: result.address], after[: result.address])
+        and np.array_equal(before[end:workspace], after[end:workspace])
+    )

@@ -1,0 +1,151 @@
+"""Programs on numbers: what the mapper lowers passes, and bugs planted in the lowering are caught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mapper import pipeline
+from mapper.compiler import Compiler
+from mapper.errors import MappingError
+from mapper.evaluation.number_reports import NumbersCheck
+from mapper.evaluation.numbers import NumbersRun
+from mapper.graph.dram_layout import DramLayout, lay_out
+from mapper.lowering.repeated_program import CommandInstance, MatmulInstance, RepeatedProgram
+from mapper.result import RunResult
+from mapper.search.strategies import library_tile
+from simulator.program import Item, MatmulLoop, Mvout, Program
+
+LIBRARY = {"search": "gemmini_auto"}
+
+
+@pytest.fixture(scope="module")
+def fused() -> RunResult:
+    """Tiles of a small accumulator: every matmul of the block has several along m, k and n."""
+    changes = {"accumulator.capacity": "64 KiB", "scratchpad.capacity": "64 KiB"}
+    return pipeline.run(
+        "bert-base", "gemmini_ibert", seq=40, overrides=changes, fusion="gemmini", search="gemmini_auto"
+    )
+
+
+def checked(
+    result: RunResult,
+    change: Callable[[Program], Program] = lambda program: program,
+    layout: DramLayout | None = None,
+) -> NumbersCheck:
+    """Check a run whose programs, or whose layout, were changed."""
+    layout = layout or lay_out(result.groups)
+    compiler = Compiler(result.spec, None, layout, library_tile, result.searches)  # type: ignore[arg-type]
+
+    def changed(programs: Iterable[RepeatedProgram]) -> Iterable[RepeatedProgram]:
+        for repeated in programs:
+            yield RepeatedProgram(
+                repeated.count, lambda number, of=repeated: CommandInstance(change(of.instance(number).program))
+            )
+
+    run = NumbersRun(result.spec, layout, np.random.default_rng(0))
+    return run.run(result.groups, lambda group: changed(compiler.lower(group)))
+
+
+@pytest.mark.parametrize("fusion", ["none", "auto"])
+@pytest.mark.parametrize(
+    ("model", "hw", "options"),
+    [
+        ("bert-base", "gemmini_ibert", {"seq": 24}),
+        ("gpt2", "paper_codesign", {"seq": 17}),
+        ("gpt2", "gemmini_ibert", {"phase": "decode", "context": 30}),
+        ("bert-base", "gemmini", {"seq": 16}),
+    ],
+)
+def test_lowered_blocks_compute_what_their_operators_mean(
+    model: str, hw: str, options: dict[str, object], fusion: str
+) -> None:
+    result = pipeline.run(model, hw, fusion=fusion, finalists=0, **options)  # type: ignore[arg-type]
+    check = pipeline.check_numbers(result)
+    assert check.wrong == []
+    assert check.passed
+    assert check.programs >= len(result.groups) - len(check.on_host)
+    kernels = {numbers.kernel for numbers in check.kernels}
+    assert kernels == (set() if hw == "gemmini" else {"softmax", "layernorm", "gelu"})
+    assert check.elements == sum(group.result.elements for group in result.groups if group.name not in check.on_host)
+
+
+def test_other_numbers_are_drawn_with_another_seed(fused: RunResult) -> None:
+    first, second = (pipeline.check_numbers(fused, seed=seed) for seed in (0, 1))
+    assert first.passed and second.passed
+    assert first.kernels != second.kernels
+
+
+def each_loop(program: Program, change: Callable[[MatmulLoop], MatmulLoop]) -> Program:
+    items: list[Item] = [change(item) if isinstance(item, MatmulLoop) else item for item in program.items]
+    return replace(program, items=tuple(items))
+
+
+def test_a_wrong_tile_edge_is_caught(fused: RunResult) -> None:
+    """The last rows of a tile are left out when it is the ragged one: 40 rows are two blocks and a half."""
+
+    def short(loop: MatmulLoop) -> MatmulLoop:
+        return replace(loop, m=loop.m - 1) if loop.m % 16 else loop
+
+    check = checked(fused, lambda program: each_loop(program, short))
+    assert "q" in [wrong.group for wrong in check.wrong]
+    assert not check.passed
+
+
+def test_a_missing_accumulate_is_caught(fused: RunResult) -> None:
+    check = checked(fused, lambda program: each_loop(program, lambda loop: replace(loop, accumulate=False)))
+    several = {
+        name for name, nest in fused.mappings.items() for loop in nest.level("dram").temporal
+        if loop.dim == "k" and loop.tile < nest.dims["k"]
+    }  # fmt: skip
+    assert several
+    assert {wrong.group for wrong in check.wrong} == several
+
+
+def test_an_early_overwrite_is_caught(fused: RunResult) -> None:
+    """Probabilities lie where x is, which the residual addition has yet to read."""
+    layout = lay_out(fused.groups)
+    early = replace(layout.allocations["softmax"], address=layout.allocations["x"].address)
+    check = checked(fused, layout=replace(layout, allocations={**layout.allocations, "softmax": early}))
+    assert [wrong.group for wrong in check.wrong] == ["attention_add"]
+
+
+def test_a_store_beside_its_result_is_caught(fused: RunResult) -> None:
+    def moved(program: Program) -> Program:
+        extra = next((item for item in program.items if isinstance(item, Mvout)), None)
+        stray = () if extra is None else (replace(extra, target=replace(extra.target, address=4096)),)
+        return replace(program, items=(*program.items[:-1], *stray, program.items[-1]))
+
+    check = checked(fused, moved)
+    assert any("changes DRAM outside its result" in str(wrong) for wrong in check.wrong)
+
+
+def test_a_kernel_that_returns_zeros_is_not_near(fused: RunResult) -> None:
+    """Equal integers are no proof of a good unit: what it returns is held against the float definition, too."""
+    numbers = pipeline.check_numbers(fused).kernels[0]
+    assert numbers.is_near
+    assert not replace(numbers, largest_error=numbers.float_largest).is_near
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        (float("nan"), "input=nan must be a positive number"),
+        (-1.0, "input=-1.0 must be a positive number"),
+        (0.9, "scores: .*a step of 0.9 is longer than ln 2"),
+        (1e-5, "scores: .*a step of 1e-05 is too short: exponentials of a row add up to"),
+    ],
+)
+def test_steps_that_no_unit_can_have_are_refused(fused: RunResult, step: float, says: str) -> None:
+    with pytest.raises((MappingError, ValueError), match=says):
+        pipeline.check_numbers(fused, step=step)
+
+
+def test_matmul_instances_are_programs_of_their_own(fused: RunResult) -> None:
+    compiler = Compiler(fused.spec, None, lay_out(fused.groups), library_tile, fused.searches)  # type: ignore[arg-type]
+    (scores,) = compiler.lower(fused.group("scores"))
+    assert scores.count == 12
+    assert isinstance(scores.instance(3), MatmulInstance)

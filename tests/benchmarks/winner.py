@@ -2,7 +2,7 @@
 
     python tests/benchmarks/winner.py [--pairs N] [--seed N] [--first N] [--worst N] [--seconds S] [--reported]
 
-Rivals are simulated in the same cold caches, and compared by the objective that was asked for:
+Rivals are simulated in the same cold caches (or counted, where energy is asked for), and compared by the objective:
 
     library     the tile of Gemmini's own library
     other       what runs by default under the two other objectives
@@ -11,6 +11,9 @@ Rivals are simulated in the same cold caches, and compared by the objective that
 
 ``--reported`` adds the shapes of a report in which the best by the estimate lost. Losses are in per cent of the
 objective; a positive one means that the rival is better. Exit code 1 if one exceeds 1 %.
+
+More hardware is no loss, then, unless the machine itself makes it one: the smaller machine's choice, replayed on the
+larger one, is worse there than at home. Such pairs are printed at the end with what the replay loses.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -106,7 +109,9 @@ class Bench:
         return MatmulInstance(lower_matmul(self.problem, loop, self.spec), self.problem, loop)
 
     def value(self, loop: HardwareLoop, objective: Objective) -> float:
-        """Return what the simulation says of a mapping."""
+        """Return what the simulation says of a mapping; its energy needs no simulation."""
+        if objective == "energy":
+            return self.reports[loop].energy_pj if loop in self.reports else self.energy_pj(loop)
         if loop not in self.reports:
             self(loop)
         report = self.reports[loop]
@@ -126,6 +131,8 @@ class Loss:
     objective: Objective
     fraction: float
     case: str
+    replay: float = 0.0
+    """How much worse the choice of a smaller machine is here than there [fraction]."""
 
 
 def losses(bench: Bench, rng: np.random.Generator) -> Iterator[Loss]:
@@ -150,12 +157,14 @@ def losses(bench: Bench, rng: np.random.Generator) -> Iterator[Loss]:
         yield loss("best of 32", [row.loop for row in rows])
         if smaller is not None:
             key, spec = smaller
+            less = Bench(bench.name, bench.problem, spec)
             try:
-                theirs = Bench(bench.name, bench.problem, spec).choice(objective)
+                theirs = less.choice(objective)
             except MappingError:
                 continue
             if fits(theirs, bench):
-                yield loss(f"half of {key}", [theirs])
+                replay = bench.value(theirs, objective) / less.value(theirs, objective) - 1.0
+                yield replace(loss(f"half of {key}", [theirs]), replay=replay)
 
 
 def fits(loop: HardwareLoop, bench: Bench) -> bool:
@@ -218,6 +227,9 @@ def printed(rows: list[Loss], worst: int) -> str:
     lines += ["", "worst"]
     for row in sorted(rows, key=lambda row: -row.fraction)[:worst]:
         lines.append(f"{row.fraction:+7.2%} {row.objective} {row.rival}: {row.case}")
+    slower = sorted((row for row in rows if row.replay > BOUND), key=lambda row: -row.replay)
+    lines += ["", f"the smaller machine's choice is worse here by more than {BOUND:.0%} in {len(slower)} rows"]
+    lines += [f"{row.replay:+7.2%} {row.objective} {row.rival}: {row.case}" for row in slower[:worst]]
     return "\n".join(lines)
 
 

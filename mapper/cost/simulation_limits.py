@@ -1,7 +1,7 @@
 """How much a mapping would have to simulate, told beforehand; too much is refused.
 
-A simulation takes about 2 us and 130 bytes per DMA request, and half a millisecond per hardware loop, of a program, if
-no loop is passed over.
+A simulation takes about 20 ms, and 2 us and 130 bytes per DMA request and half a millisecond per hardware loop of the
+program, if no loop is passed over.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_REQUESTS = 50_000_000
 MOST_LOOPS = 200_000
 """Hardware loops of one program: two to three minutes."""
 
-SECONDS_PER_REQUEST, SECONDS_PER_LOOP = 2e-6, 5e-4
+SECONDS_PER_REQUEST, SECONDS_PER_LOOP, SECONDS_PER_PROGRAM = 2e-6, 5e-4, 0.02
 
 MOST_SECONDS = MOST_REQUESTS * SECONDS_PER_REQUEST
 """CPU time of the longest simulation."""
@@ -64,7 +64,7 @@ def simulation_seconds(batch: Batch, traffic: Traffic) -> Floats:
     visits = counts.count_visits(batch, traffic.problem, traffic.spec)
     loads, stores = counts.dma_totals(batch, visits, traffic)
     seconds: Floats = (loads + stores)[:, REQUESTS] * SECONDS_PER_REQUEST + visits.loops * SECONDS_PER_LOOP
-    return seconds
+    return seconds + SECONDS_PER_PROGRAM
 
 
 def _refuse(problem: MatmulProblem, spec: HardwareSpec, requests: int, loops: int, least: str) -> None:

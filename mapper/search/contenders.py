@@ -9,8 +9,10 @@ optimum comes with company. Near it stand those that the proof priced anyway:
 and where that is not enough, others within `ERROR_BAND` of it:
 
     kinds         the first of every order and buffering, one block deep or more, in whole or half memories
+    octaves       the first of those whose tiles are alike within a factor of two, and of those of them in whole lines
     objectives    the first by the other objectives
     library       the tile of Gemmini's own library, wherever it lies
+    around        those that are most like the best by simulation
 
 Nothing is simulated here: `mapper.search.contest` says whom to simulate, and when to stop.
 """
@@ -45,7 +47,7 @@ TIE = 0.005
 BEST = 32
 """Candidates that stand because they follow the optimum."""
 
-FRUGAL, OF_EACH_KIND, OF_EACH_OBJECTIVE = 8, 2, 4
+FRUGAL, OF_EACH_KIND, OF_EACH_OBJECTIVE, OCTAVES, AROUND = 8, 2, 4, 192, 512
 
 PROMISING = 64
 """Members of each kind that get a closer bound."""
@@ -125,20 +127,46 @@ class Contenders:
         floor, seconds = model.rough_cycles(batch), simulation_seconds(batch, model.traffic)
         return Contender(batch.loop(0), float(cycles), float(energy_pj), float(floor[0]), float(seconds[0]))
 
-    @cached_property
-    def far(self) -> tuple[Contender, ...]:
-        """Those of other kinds and objectives, and the tile of the library."""
+    def far(self, simulated: float) -> tuple[Contender, ...]:
+        """Return those of other kinds and objectives, and the tile of the library.
+
+        Parameters
+        ----------
+        simulated
+            The best objective by simulation, above which nobody can win [cycles, pJ, or their product].
+        """
+        limit = max(self.proved.value, simulated) * (1.0 + ERROR_BAND)
+        numbers = np.unique(np.concatenate([*_Band(self._candidates, self.objective, limit).chosen()]))
+        return self._short([*self._priced_now(numbers), *self._library()])
+
+    def around(self, loop: HardwareLoop, simulated: float) -> tuple[Contender, ...]:
+        """Return those that differ by at most a factor of two in each tile; ``simulated`` as of `far`."""
         candidates = self._candidates
-        band = _Band(candidates, self.objective, self.proved.value * (1.0 + ERROR_BAND))
-        numbers = np.unique(np.concatenate([*band.chosen()]))
+        choices = loop.order, loop.double_buffered, loop.held
+        all_choices = [(batch.order, batch.double_buffered, batch.held) for batch in candidates.batches]
+        if choices not in all_choices:
+            return ()
+        batch = all_choices.index(choices)
+        members = candidates.batches[batch]
+        tiles = zip((members.tile_m, members.tile_k, members.tile_n), loop.tiles, strict=True)
+        rows = np.flatnonzero(np.all([(column <= 2 * tile) & (2 * column >= tile) for column, tile in tiles], axis=0))
+        least = lazy_objective_value(
+            self.objective, lambda: candidates.least_cycles(batch, rows), lambda: candidates.energy_pj(batch, rows)
+        )
+        is_open = least <= max(self.proved.value, simulated) * (1.0 + ERROR_BAND)
+        return self._short(self._priced_now(_first(rows[is_open], least[is_open], AROUND) + candidates.starts[batch]))
+
+    def _priced_now(self, numbers: Ints) -> list[Contender]:
+        candidates = self._candidates
         batches = np.searchsorted(candidates.starts, numbers, side="right") - 1
         rows: list[Contender] = []
         for batch in np.unique(batches).tolist():
             members = candidates.take(batch, numbers[batches == batch] - candidates.starts[batch])
             rows += _contenders(members, candidates.model)
-        rows += self._library()
-        known = {row.loop for row in self.near}
-        return tuple(row for row in rows if row.loop not in known and row.seconds <= MOST_SECONDS)
+        return rows
+
+    def _short(self, rows: list[Contender]) -> tuple[Contender, ...]:
+        return tuple(row for row in rows if row.seconds <= MOST_SECONDS)
 
     def _library(self) -> Iterator[Contender]:
         space = self.space
@@ -164,32 +192,52 @@ class _Band:
         self._candidates = candidates
         self._objective: Objective = objective
         self._limit = limit
+        self._promises = [self._promise(batch) for batch in range(len(candidates.batches))]
 
     def chosen(self) -> Iterator[Ints]:
-        """Yield the numbers of the first of each kind, then of the first by each objective."""
+        """Yield the numbers of the first of each kind, of each octave, then of the first by each objective."""
         kinds = [kind for batch in range(len(self._candidates.batches)) for kind in self._kinds(batch)]
         for numbers, cycles, energy in kinds:
             yield _first(numbers, objective_value(self._objective, cycles, energy), OF_EACH_KIND)
-        numbers, cycles, energy = (np.concatenate(columns) for columns in zip(*kinds, strict=True))
+        octaves = [self._octaves(batch) for batch in range(len(self._candidates.batches))]
+        numbers, cycles, energy = (np.concatenate(columns) for columns in zip(*octaves, strict=True))
+        yield _first(numbers, objective_value(self._objective, cycles, energy), OCTAVES)
+        numbers, cycles, energy = (np.concatenate(columns) for columns in zip(*kinds, *octaves, strict=True))
         numbers, place = np.unique(numbers, return_index=True)
         for objective in OBJECTIVES:
             yield _first(numbers, objective_value(objective, cycles[place], energy[place]), OF_EACH_OBJECTIVE)
 
     def _kinds(self, batch: int) -> Iterator[tuple[Ints, Floats, Floats]]:
         """Yield number, least cycles and energy of the promising members of each kind."""
-        candidates = self._candidates
-        members, spec = candidates.batches[batch], candidates.space.spec
+        members, spec = self._candidates.batches[batch], self._candidates.space.spec
         deep = members.tile_k > 1
         operands, results = occupied_bytes(members, spec)
         # What a machine with half of the memory would choose must not be missed on the one with all of it.
         smaller = 2 * operands <= spec.scratchpad.capacity_bytes, 2 * results <= spec.accumulator.capacity_bytes
-        promise, moved = self._promise(batch)
+        promise, moved = self._promises[batch]
         for kind in (deep, ~deep, *smaller):
             rows = np.flatnonzero(kind & (promise <= self._limit))
-            rows = rows[np.lexsort((moved[rows], promise[rows]))[:PROMISING]]
-            cycles, energy = candidates.least_cycles(batch, rows), candidates.energy_pj(batch, rows)
-            inside: Bools = objective_value(self._objective, cycles, energy) <= self._limit
-            yield rows[inside] + candidates.starts[batch], cycles[inside], energy[inside]
+            yield self._bounded(batch, rows[np.lexsort((moved[rows], promise[rows]))[:PROMISING]])
+
+    def _octaves(self, batch: int) -> tuple[Ints, Floats, Floats]:
+        """Return number, least cycles and energy of the most promising in each octave of tiles."""
+        members = self._candidates.batches[batch]
+        promise, moved = self._promises[batch]
+        rows = np.flatnonzero(promise <= self._limit)
+        rows = rows[np.lexsort((moved[rows], promise[rows]))]
+        tile_m, tile_k, tile_n = (tile[rows] for tile in (members.tile_m, members.tile_k, members.tile_n))
+        octave = [np.log2(tile).astype(np.int64) for tile in (tile_m, tile_k, tile_n)]
+        spec = self._candidates.space.spec
+        # Tiles of whole lines share none with their neighbours, which estimate and machine may see differently.
+        lines = [(tile * spec.array.cols % spec.line_bytes == 0).astype(np.int64) for tile in (tile_k, tile_n)]
+        _, first = np.unique(np.ravel_multi_index((*octave, *lines), (64, 64, 64, 2, 2)), return_index=True)
+        return self._bounded(batch, rows[first])
+
+    def _bounded(self, batch: int, rows: Ints) -> tuple[Ints, Floats, Floats]:
+        candidates = self._candidates
+        cycles, energy = candidates.least_cycles(batch, rows), candidates.energy_pj(batch, rows)
+        inside: Bools = objective_value(self._objective, cycles, energy) <= self._limit
+        return rows[inside] + candidates.starts[batch], cycles[inside], energy[inside]
 
     def _promise(self, batch: int) -> tuple[Floats, Ints]:
         """Return bounds of the objective that take few operations, and the bus beats of the loads."""

@@ -1,9 +1,10 @@
 """Whom of the contenders to simulate, and when the winner is certain enough.
 
-The proved best of the estimate goes first. What its simulation says about the estimate is expected of its like: the
-nearer two mappings are (tile, order, buffering), the closer the errors of their estimates. So of every other contender
-there is a hopeful guess, the estimate times the error of its nearest simulated neighbour, better by as much as it is
-unlike that one, and never below the steps of the array. The most hopeful is simulated next, until nobody hopes to win:
+The proved best of the estimate goes first. What simulations say about the estimate is expected of mappings like those
+that were simulated (`mapper.search.expectations`). So every other contender has a hopeful guess: its estimate with the
+least error to be expected, never below the steps of the array. One of every kind (buffering, innermost loop) is
+simulated, if it is within `ERROR_BAND`: errors of two kinds differ by more than that for one matmul in seven. Then
+comes the most hopeful, until none hopes to win:
 
     near the floor    the best is so close to what no mapping can stay below that only ties are left to settle
     no hope           no guess is better than the best by more than a tie
@@ -12,22 +13,28 @@ unlike that one, and never below the steps of the array. The most hopeful is sim
 Energy is certain without a simulation: it follows from counts, once the requests are replayed through the caches. So
 whoever is chosen for the energy in its guess is weighed first, and only simulated if it is still the one to choose.
 
-While simulations are cheap, guesses need not be trusted: the most promising ones are simulated until `CHEAP_SECONDS`
-are spent. At last come those that may win a tie, because they need less energy.
+While simulations are cheap, more hope is enough, until `CHEAP_SECONDS` are spent. When nobody has hope left, those that
+are most like the best come in. At last come those that may win a tie, because they need less energy.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from mapper.cost.objective import Objective, cycles_weight, objective_value, tie_metric
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.search.contenders import ERROR_BAND, TIE, Contender, Contenders
+from mapper.search.expectations import Expectations
+from simulator.arrays import Floats
 
 CLOSE = 1.5 * TIE
 """How near to the floor there is nothing left to win: filling and draining the machine take some of it [fraction]."""
+
+HOPE, CHEAP_HOPE = 1.0, 2.0
+"""Deviations that a guess is better than expected: as a rule, and while simulations are cheap."""
 
 MOST, MOST_TIES = 10, 3
 """Simulations that hope for a better objective, and for less energy at the same one."""
@@ -38,42 +45,17 @@ WORTH_MOST = 0.025
 LONG_SECONDS = 4.0
 """CPU time of simulations, beside twice that of the first, after which hope is not enough [s]."""
 
-CHEAP_SECONDS = 0.15
-"""CPU time of simulations that need no hope [s]."""
+CHEAP_SECONDS, FREE_SECONDS = 0.6, 0.2
+"""CPU time of simulations that may hope for more, and of those that need no hope [s]."""
 
-MOST_CHEAP = 48
-"""Such simulations at most."""
+MOST_DOUBT = 2.5
+"""How much more of the former there is where the estimate is further off than usual; where it is not, there is less."""
 
-MOST_WEIGHED = 32
-"""Mappings whose energy is replayed; one takes a tenth of a simulation."""
+HOPELESS = 0.2
+"""How much worse than the best a hopeful guess may be that is looked at while it is free [fraction]."""
 
-NOISE = 0.2
-"""How much worse than the best a guess may be that is looked at while it is cheap [fraction]."""
-
-SLOPE = 0.015
-"""How much the errors of two estimates differ per unit of distance [fraction]."""
-
-ENERGY_NOISE = 0.03
-"""How far the energies of the nearest mappings may be off, by lines that the L2 keeps or loses [fraction]."""
-
-PER_DOUBLING = (0.5, 1.0, 0.5)
-"""Distance of tiles per factor of two along m, k, n. How deep a tile is decides which loads share a line."""
-
-OTHER_ORDER, OTHER_INNERMOST, OTHER_BUFFERING, OTHER_HELD = 0.5, 2.0, 3.0, 1.0
-"""Distances of other choices; orders with another innermost loop differ in what is loaded again."""
-
-
-def distance(one: HardwareLoop, other: HardwareLoop) -> float:
-    """Return how unlike two mappings are for the estimate: 0 for equal ones."""
-    tiles = zip(PER_DOUBLING, one.tiles, other.tiles, strict=True)
-    unlike = sum(weight * abs(math.log2(mine) - math.log2(its)) for weight, mine, its in tiles)
-    if one.order != other.order:
-        unlike += OTHER_ORDER if one.order[-1] == other.order[-1] else OTHER_INNERMOST
-    return (
-        unlike
-        + OTHER_BUFFERING * (one.double_buffered != other.double_buffered)
-        + OTHER_HELD * (one.held != other.held)
-    )
+MOST_WEIGHED, PER_WEIGHING = 32, 0.2
+"""Mappings whose energy is replayed even if that is not cheap, and the time that one takes of a simulation's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +72,11 @@ class Tried:
         return objective_value(objective, self.cycles, self.energy_pj)
 
 
+def _kind(loop: HardwareLoop) -> tuple[bool, str]:
+    """Return what decides most of the error of an estimate: the buffering, and the loop that runs innermost."""
+    return loop.double_buffered, loop.order[-1]
+
+
 class Contest:
     """Asks for simulations one by one and knows the winner.
 
@@ -104,22 +91,22 @@ class Contest:
     def __init__(self, contenders: Contenders, weigh: Callable[[HardwareLoop], float]) -> None:
         self._contenders = contenders
         self._weigh = weigh
-        self._energy_pj: dict[HardwareLoop, float] = {}
-        self._needs_energy = cycles_weight(contenders.objective) < 1.0
         self._objective: Objective = contenders.objective
-        self._waiting = list(contenders.near)
+        weight = cycles_weight(contenders.objective)
+        self._by_energy, self._by_energy_alone = weight < 1.0, weight == 0.0
+        self._expected = Expectations(contenders.objective)
+        self._expected.join(contenders.near)
         self._far_wait = True
-        self._due = contenders.wanted
-        self._hopeful = 0
-        self._ties = 0
-        self._nearest: dict[HardwareLoop, tuple[float, Tried]] = {}
+        self._around: set[HardwareLoop] = set()
+        """Mappings whose like has come in."""
+        self._hopeful = self._ties = self._weighed = 0
+        self._weighing_seconds = 0.0
         self.simulated: list[Tried] = []
 
     def places(self) -> dict[HardwareLoop, int]:
         """Return the place of every contender by the estimate, 1 for the proved best."""
-        everyone = [*self._contenders.near, *(() if self._far_wait else self._contenders.far)]
         # The sort is stable: where values are equal, the order of the proof stays.
-        everyone.sort(key=lambda row: row.value(self._objective))
+        everyone = sorted(self._expected.rows, key=lambda row: row.value(self._objective))
         return {row.loop: place for place, row in enumerate(everyone, start=1)}
 
     @property
@@ -134,96 +121,109 @@ class Contest:
 
     def next(self) -> Contender | None:
         """Return whom to simulate next, None when the winner is settled."""
-        if len(self.simulated) < self._due and self._waiting:
-            return self._waiting[0]
+        if len(self.simulated) < min(self._contenders.wanted, len(self._contenders.near)):
+            return self._expected.rows[len(self.simulated)]
+        chosen = None
         if self._best > self._contenders.floor * (1.0 + CLOSE):
-            if self._far_wait:
-                self._far_wait = False
-                self._join(self._contenders.far)
-            chosen = self._weighed(self._next_hopeful) if self._needs_energy else self._next_hopeful()
-            self._hopeful += chosen is not None
-            chosen = chosen or self._next_cheap()
-            if chosen is not None:
-                return chosen
-        chosen = self._weighed(self._next_tie)
-        self._ties += chosen is not None
-        return chosen
-
-    def _weighed(self, choose: Callable[[], Contender | None]) -> Contender | None:
-        """Return whom a rule chooses when the energy of that one is certain."""
-        while (row := choose()) is not None:
-            if row.loop in self._energy_pj or len(self._energy_pj) == MOST_WEIGHED:
-                return row
-            self._energy_pj[row.loop] = self._weigh(row.loop)
-        return None
+            chosen = self._hoping()
+        if chosen is None:
+            chosen = self._certain(self._next_tie)
+            self._ties += chosen is not None
+        return None if chosen is None else self._expected.rows[chosen]
 
     def tell(self, contender: Contender, cycles: int, energy_pj: float, dram_bytes: int) -> None:
         """Hear what the simulation of a contender says."""
-        told = Tried(contender, float(cycles), energy_pj, dram_bytes)
-        self.simulated.append(told)
-        self._waiting.remove(contender)
-        for row in self._waiting:
-            self._compare(row, told)
+        self.simulated.append(Tried(contender, float(cycles), energy_pj, dram_bytes))
+        self._expected.tell(contender, float(cycles), energy_pj)
 
-    def _join(self, others: tuple[Contender, ...]) -> None:
-        self._waiting += others
-        for row in others:
-            for told in self.simulated:
-                self._compare(row, told)
+    def _hoping(self) -> int | None:
+        """Return who has most to hope for; the like of the best comes in before nobody has."""
+        if self._far_wait:
+            self._far_wait = False
+            self._expected.join(self._contenders.far(self._best))
+        chosen = self._asked(self._next_kind)
+        if chosen is None:
+            chosen = self._next_with_hope()
+        best = min(self.simulated, key=lambda row: row.value(self._objective)).contender.loop
+        if chosen is None and best not in self._around and not self._is_dear():
+            self._around.add(best)
+            self._expected.join(self._contenders.around(best, self._best))
+            chosen = self._next_with_hope()
+        return chosen
 
-    def _compare(self, row: Contender, told: Tried) -> None:
-        unlike = distance(row.loop, told.contender.loop)
-        if row.loop not in self._nearest or unlike < self._nearest[row.loop][0]:
-            self._nearest[row.loop] = unlike, told
+    def _next_with_hope(self) -> int | None:
+        chosen = self._asked(self._next_hopeful)
+        self._hopeful += chosen is not None
+        return self._asked(self._next_cheap) if chosen is None else chosen
+
+    def _asked(self, choose: Callable[[], int | None]) -> int | None:
+        return self._certain(choose) if self._by_energy else choose()
+
+    def _certain(self, choose: Callable[[], int | None]) -> int | None:
+        """Return whom a rule chooses when the energy of that one is certain."""
+        while (row := choose()) is not None:
+            if self._expected.is_weighed[row]:
+                return row
+            if self._is_weighing_over():
+                return None
+            self._weighed += 1
+            self._weighing_seconds += PER_WEIGHING * float(self._expected.seconds[row])
+            self._expected.weigh(row, self._weigh(self._expected.rows[row].loop))
+        return None
 
     @property
     def _best(self) -> float:
         return min(row.value(self._objective) for row in self.simulated)
 
-    def _guess(self, row: Contender, hope: float = 1.0) -> tuple[float, float]:
-        """Return cycles and energy to expect of a contender; ``hope`` 1 is hopeful, 0 sober."""
-        unlike, told = self._nearest[row.loop]
-        better = hope * min(ERROR_BAND, SLOPE * unlike)
-        cycles = row.cycles * (1.0 - better) * told.cycles / told.contender.cycles
-        energy_pj = self._energy_pj.get(row.loop)
-        if energy_pj is None:
-            better = max(better, hope * ENERGY_NOISE)
-            energy_pj = row.energy_pj * (1.0 - better) * told.energy_pj / told.contender.energy_pj
-        return max(row.floor_cycles, cycles), energy_pj
+    def _hopes(self, hope: float) -> Floats:
+        """Return the objective to expect of those that wait; once no more are replayed, of those that were."""
+        values = self._expected.values(hope)
+        is_open = self._expected.is_weighed if self._by_energy and self._is_weighing_over() else np.True_
+        return np.where(is_open, values, np.inf)
 
-    def _guessed(self, row: Contender, hope: float) -> float:
-        return objective_value(self._objective, *self._guess(row, hope))
+    def _is_weighing_over(self) -> bool:
+        return self._weighed >= MOST_WEIGHED and self._weighing_seconds > CHEAP_SECONDS
 
     def _spent(self) -> float:
         return sum(row.contender.seconds for row in self.simulated)
 
-    def _next_hopeful(self) -> Contender | None:
-        if not self._waiting or self._spent() > LONG_SECONDS + 2 * self.simulated[0].contender.seconds:
-            return None
-        row = min(self._waiting, key=lambda row: (self._guessed(row, 1.0), self._guessed(row, 0.0)))
-        gain = 1.0 - self._guessed(row, 1.0) / self._best
-        if gain <= TIE or self._hopeful >= MOST * min(1.0, gain / WORTH_MOST):
-            return None
-        return row
+    def _is_dear(self) -> bool:
+        return self._spent() > LONG_SECONDS + 2 * self.simulated[0].contender.seconds
 
-    def _next_cheap(self) -> Contender | None:
-        left = CHEAP_SECONDS - self._spent()
-        cheap = [row for row in self._waiting if row.seconds <= left]
-        if not cheap or len(self.simulated) >= MOST_CHEAP:
+    def _next_kind(self) -> int | None:
+        """Return the best of a kind of which nothing was simulated, if a usual error might let it win."""
+        if self._is_dear() or self._by_energy_alone:
             return None
-        row = min(cheap, key=lambda row: self._guessed(row, 0.0))
-        return row if self._guessed(row, 0.0) <= self._best * (1.0 + NOISE) else None
+        known = {_kind(row.contender.loop) for row in self.simulated}
+        is_new = np.array([_kind(row.loop) not in known for row in self._expected.rows])
+        values = np.where(is_new, self._hopes(0.0), np.inf)
+        row = int(np.argmin(values))
+        return row if values[row] <= self._best * (1.0 + ERROR_BAND) else None
 
-    def _next_tie(self) -> Contender | None:
+    def _next_hopeful(self) -> int | None:
+        if self._is_dear():
+            return None
+        values = self._hopes(HOPE)
+        row = int(np.argmin(values))
+        gain = 1.0 - values[row] / self._best
+        # An energy that was replayed is no hope.
+        most = MOST if self._by_energy_alone else MOST * min(1.0, gain / WORTH_MOST)
+        return row if gain > TIE and self._hopeful < most else None
+
+    def _next_cheap(self) -> int | None:
+        left = CHEAP_SECONDS * min(MOST_DOUBT, self._expected.doubt) - self._spent()
+        values = np.where(self._expected.seconds <= left, self._hopes(CHEAP_HOPE), np.inf)
+        row = int(np.argmin(values))
+        # Of an energy that was replayed a simulation tells nothing new.
+        is_free = not self._by_energy_alone and self._spent() + self._expected.seconds[row] <= FREE_SECONDS
+        return row if values[row] < self._best * (1.0 + (HOPELESS if is_free else -TIE)) else None
+
+    def _next_tie(self) -> int | None:
         if self._ties == MOST_TIES:
             return None
         winner = self.winner
         worth = tie_metric(self._objective, winner.cycles, winner.energy_pj) * (1.0 - 2.0 * TIE)
-        tied = [
-            (tie_metric(self._objective, *self._guess(row, 0.0)), place)
-            for place, row in enumerate(self._waiting)
-            if self._guessed(row, 0.0) <= self._best * (1.0 + TIE)
-        ]
-        if not tied or min(tied)[0] > worth:
-            return None
-        return self._waiting[min(tied)[1]]
+        other = tie_metric(self._objective, *self._expected.metrics(0.0))
+        other[self._expected.values(0.0) > self._best * (1.0 + TIE)] = np.inf
+        row = int(np.argmin(other))
+        return row if other[row] <= worth else None

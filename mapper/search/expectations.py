@@ -1,0 +1,82 @@
+"""What to expect of each contender on the machine: its estimate, and the errors of estimates of mappings like it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mapper.cost.objective import Objective, objective_value
+from mapper.search.contenders import Contender
+from mapper.search.estimate_errors import NOISE, NOISE_CYCLES, EstimateErrors
+from simulator.arrays import Bools, Floats
+
+
+class Expectations:
+    """Contenders in columns, and what simulations and replays told of them.
+
+    Parameters
+    ----------
+    objective
+        What is minimised.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective: Objective = objective
+        self._errors = EstimateErrors(), EstimateErrors()
+        """Of cycles and of energies."""
+        self.rows: list[Contender] = []
+        self.is_waiting: Bools = np.zeros(0, dtype=np.bool_)
+        """Who was not simulated yet."""
+        self._told_pj: Floats = np.zeros(0)
+        """Energies that are certain, from a replay or a simulation [pJ]; nan where there was none."""
+
+    def join(self, others: Sequence[Contender]) -> None:
+        """Add those that are new."""
+        known = {row.loop for row in self.rows}
+        # The tile of the library may be there twice.
+        new = list({row.loop: row for row in others if row.loop not in known}.values())
+        loops = [row.loop for row in new]
+        cycles, energies = self._errors
+        cycles.join(loops, np.array([math.hypot(NOISE, NOISE_CYCLES / row.cycles) for row in new]))
+        energies.join(loops, np.full(len(new), NOISE))
+        self.rows += new
+        self.is_waiting = np.concatenate([self.is_waiting, np.ones(len(new), dtype=np.bool_)])
+        self._told_pj = np.concatenate([self._told_pj, np.full(len(new), np.nan)])
+        columns = np.array([(row.cycles, row.energy_pj, row.floor_cycles, row.seconds) for row in self.rows])
+        self._cycles, self._energy_pj, self._floor, self.seconds = columns.T
+
+    @property
+    def is_weighed(self) -> Bools:
+        """Whose energy is certain."""
+        return ~np.isnan(self._told_pj)
+
+    def weigh(self, row: int, energy_pj: float) -> None:
+        """Hear the energy of a contender."""
+        if math.isnan(self._told_pj[row]):
+            self._told_pj[row] = energy_pj
+            self._errors[1].tell(row, energy_pj, self.rows[row].energy_pj)
+
+    def tell(self, contender: Contender, cycles: float, energy_pj: float) -> None:
+        """Hear what the simulation of a contender says."""
+        row = self.rows.index(contender)
+        self.is_waiting[row] = False
+        self._errors[0].tell(row, cycles, contender.cycles)
+        self.weigh(row, energy_pj)
+
+    @property
+    def doubt(self) -> float:
+        """How large the errors of cycles are [times the usual variance]."""
+        return self._errors[0].size
+
+    def metrics(self, hope: float) -> tuple[Floats, Floats]:
+        """Return cycles and energy of every contender, by so many deviations better than expected [cycles, pJ]."""
+        cycles, energies = (errors.factors(hope) for errors in self._errors)
+        energy_pj = np.where(self.is_weighed, self._told_pj, self._energy_pj * energies)
+        return np.maximum(self._floor, self._cycles * cycles), energy_pj
+
+    def values(self, hope: float) -> Floats:
+        """Return the objective of those that wait; infinity for the others [cycles, pJ, or their product]."""
+        values: Floats = np.where(self.is_waiting, objective_value(self._objective, *self.metrics(hope)), np.inf)
+        return values

@@ -33,6 +33,7 @@ ROOMS = {
     "mapper/mapping": "errors",
     "mapper/graph": "errors mapping",
     "mapper/nest": "errors mapping",
+    "mapper/fused": "errors mapping nest cost",
     "mapper/plots": "errors mapping",
     "mapper/mapspace": "errors mapping graph",
     "mapper/lowering": "errors mapping graph mapspace",
@@ -43,12 +44,13 @@ ROOMS = {
     "mapper/result": "errors mapping graph cost evaluation search settings",
     "mapper/compiler": "errors mapping graph mapspace lowering cost evaluation search settings result",
     "mapper/pipeline": "errors mapping graph mapspace lowering cost evaluation search settings result compiler",
-    "mapper/reports": "errors version mapping graph nest cost evaluation search settings result pipeline",
+    "mapper/reports": "errors version mapping graph nest fused cost evaluation search settings result pipeline",
     "mapper/testing": "errors mapping graph mapspace nest lowering cost evaluation search",
-    "mapper/validation": "errors version mapping graph mapspace nest lowering cost search settings result reports",
+    "mapper/validation": "errors version mapping graph mapspace nest fused lowering cost search settings result "
+    "reports",
     "mapper/studies": "errors version mapping graph mapspace nest lowering cost search settings result pipeline "
     "reports plots validation",
-    "mapper/commands": "errors version mapping graph mapspace nest lowering cost search settings result compiler "
+    "mapper/commands": "errors version mapping graph mapspace nest fused lowering cost search settings result compiler "
     "pipeline reports plots validation studies",
     "mapper/cli": "errors version cost search settings commands",
     "mapper": "version",

@@ -1,0 +1,292 @@
+"""The best tree of one group of operators, with proof.
+
+Shared tiles decide how much of the scratchpad each operator has left; after that operators are independent and their
+costs add. So for every structure (`mapper.fused.structures`) and every step of its loops, all at once as columns, the
+nests of each operator give a least energy and a least time. Where one nest has both, the row has one point; elsewhere
+the sums bound it, and only rows whose bound no found point beats are combined nest by nest. What is left out is worse,
+so the front, and with it each optimum, holds for the mapspace that `MAPSPACE` states.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mapper.errors import MappingError
+from mapper.fused.blocks import StepGrid
+from mapper.fused.einsum import Einsum, FusedGraph
+from mapper.fused.flat_machine import FlatMachine
+from mapper.fused.leaf_choices import Choice, LeafTask, Sources
+from mapper.fused.rules import STRICT, Rules
+from mapper.fused.structures import Placement, Structure, shared_words, structures
+from mapper.nest.bounds.pareto import staircase
+from simulator.arrays import Bools, Floats
+
+MAPSPACE = (
+    "at most two shared loops around a group besides those over what all its tensors have; any step of a single one up "
+    "to 4,096 steps, one for each number of trips beyond that and of two loops; columns in multiples of the array; "
+    "every operand of a nest at its own place"
+)
+
+EVERY_STEP = 4_096
+"""Rows up to which every step of a single shared loop is tried."""
+
+
+@dataclass(frozen=True)
+class TreePoint:
+    """Costs of one tree, and what is needed to build it."""
+
+    cycles: float
+    energy: float
+    structure: Structure
+    steps: tuple[float, ...]
+    """Of the shared loops."""
+    parts: tuple[tuple[float, float], ...]
+    """(cycles, energy) by operator."""
+
+
+@dataclass
+class GroupFront:
+    """Points that no other one beats in cycles and energy at once, fewest cycles first."""
+
+    points: list[TreePoint] = field(default_factory=list)
+    rows: int = 0
+    """Nests priced."""
+    structures: int = 0
+
+    def add(self, found: Sequence[TreePoint]) -> None:
+        """Take in points; of equals the first found stays."""
+        every = [*self.points, *found]
+        if not found:
+            return
+        cycles = np.array([point.cycles for point in every])
+        energy = np.array([point.energy for point in every])
+        self.points = [every[row] for row in staircase(cycles, energy)]
+
+    def beaten(self, cycles: Floats, energy: Floats) -> Bools:
+        """Return which bounds no better point can hide behind."""
+        if not self.points:
+            return np.zeros(len(cycles), bool)
+        own_cycles = np.array([point.cycles for point in self.points])
+        own_energy = np.array([point.energy for point in self.points])
+        slowest = np.searchsorted(own_cycles, cycles, side="right") - 1
+        result: Bools = (slowest >= 0) & (own_energy[np.maximum(slowest, 0)] <= energy)
+        return result
+
+
+def search_group(
+    graph: FusedGraph,
+    machine: FlatMachine,
+    rules: Rules = STRICT,
+    *,
+    deadline: float | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> GroupFront:
+    """Return the front of cycles and energy of a group; empty if nothing fits.
+
+    Parameters
+    ----------
+    graph
+        The operators of the group alone (`FusedGraph.group`).
+    machine, rules
+        Where it runs, and what a tree may do.
+    deadline
+        Value of `time.perf_counter` at which the search gives up.
+    progress
+        Hears the nests priced so far.
+
+    Raises
+    ------
+    TimeoutError
+        At the deadline: the front would not be proved.
+    """
+    front = GroupFront()
+    for placement, alike in _by_placement(structures(graph, rules)):
+        grid = make_grid(placement, machine)
+        tasks = tasks_of(placement, grid, machine, rules)
+        for structure in alike:
+            if deadline is not None and time.perf_counter() > deadline:
+                raise TimeoutError("the budget is spent")
+            front.structures += 1
+            _search_structure(structure, grid, tasks, machine, front)
+            progress(front.rows)
+    return front
+
+
+def _by_placement(every: Iterator[Structure]) -> Iterator[tuple[Placement, list[Structure]]]:
+    """Structures of one placement share their blocks."""
+    alike: list[Structure] = []
+    for structure in every:
+        if alike and structure.placement is not alike[0].placement:
+            yield alike[0].placement, alike
+            alike = []
+        alike.append(structure)
+    if alike:
+        yield alike[0].placement, alike
+
+
+def tasks_of(placement: Placement, grid: StepGrid, machine: FlatMachine, rules: Rules) -> dict[Einsum, LeafTask]:
+    """Return the operators under the loops of a grid; those before the loops run once, on everything."""
+    whole = StepGrid((), {}, placement.graph, placement.lead)
+    return {
+        op: LeafTask.of(op, grid if op in placement.inside else whole, machine, rules) for op in placement.operators
+    }
+
+
+def make_grid(placement: Placement, machine: FlatMachine) -> StepGrid:
+    """Return every combination of steps of the shared loops."""
+    columns = [_steps(dim, placement, machine) for dim in placement.loops]
+    mesh = np.meshgrid(*columns, indexing="ij") if columns else []
+    steps = {dim: axis.ravel() for dim, axis in zip(placement.loops, mesh, strict=True)}
+    return StepGrid(placement.loops, steps, placement.graph, placement.lead)
+
+
+def _steps(dim: str, placement: Placement, machine: FlatMachine) -> Floats:
+    size, unit = placement.graph.sizes[dim], 1
+    for op in placement.inside:
+        if op.is_product and dim == op.reduced[-1]:
+            unit = max(unit, machine.rows)
+        if op.is_product and dim == op.columns[-1]:
+            unit = max(unit, machine.cols)
+    units = -(-size // unit)
+    if len(placement.loops) == 1 and size <= EVERY_STEP:
+        number = np.arange(1, units + 1).astype(np.float64)
+    else:
+        number = np.array(sorted({-(-units // trips) for trips in range(1, units + 1)}), np.float64)
+    steps: Floats = np.minimum(number * unit, float(size))
+    return steps
+
+
+def sources_of(op: Einsum, structure: Structure, grid: StepGrid) -> Sources:
+    """Return where an operator finds its operands, and what shared tiles load and drain for it."""
+    placement, levels = structure.placement, structure.levels
+    graph, zero = placement.graph, 0.0 * grid.ones()
+    loaded = zero
+    for access in op.inputs:
+        tensor = access.tensor
+        if tensor in levels and tensor not in graph.makers and _first_user(tensor, placement) is op:
+            loaded = loaded + graph.words(access.dims) * grid.turns(access.dims, levels[tensor])
+    result = op.output
+    words = float(graph.words(result.dims))
+    foreign = [dim for dim in grid.loops if dim not in op.dims]
+    repeats = zero + 1.0
+    for dim in foreign:
+        repeats = repeats * grid.trips(dim)
+    visits = grid.turns(result.dims, len(grid.loops))
+    drained = zero
+    if result.tensor in levels and graph.leaves(result.tensor):
+        drained = words * grid.turns(result.dims, levels[result.tensor])
+    if result.tensor in structure.sums:
+        drained = words * grid.turns(result.dims, structure.sums[result.tensor])
+    held = frozenset(access.tensor for access in op.inputs if access.tensor in levels)
+    keeps = result.tensor in structure.grid_free_levels
+    return Sources(held, loaded, keeps, drained, words * (visits - repeats), zero)
+
+
+def _first_user(tensor: str, placement: Placement) -> Einsum:
+    return next(op for op in placement.operators if any(access.tensor == tensor for access in op.inputs))
+
+
+def leaf_choices(
+    structure: Structure, grid: StepGrid, tasks: dict[Einsum, LeafTask], machine: FlatMachine
+) -> list[list[Choice]] | None:
+    """Return the nests of each operator in what shared tiles leave; None if one of them never fits."""
+    found = []
+    words = {tensor: shared_words(structure, grid, tensor) for tensor in structure.grid_free_levels}
+    for op in structure.placement.operators:
+        taken = sum((words[tensor] for tensor in structure.alive(op)), 0.0 * grid.ones())
+        task = tasks[op]
+        room = machine.scratchpad - taken
+        if task.grid is not grid:
+            room = room[:1]
+        accumulator = float(machine.accumulator) * np.ones_like(room)
+        room = np.where(room >= 0, room, -1.0)
+        priced = task.choices(sources_of(op, structure, task.grid), room, accumulator)
+        choices = [_masked(choice, room) for choice in priced]
+        if not any(np.isfinite(choice.energy).any() for choice in choices):
+            return None
+        found.append(choices)
+    return found
+
+
+def _masked(choice: Choice, room: Floats) -> Choice:
+    """Nothing runs where shared tiles alone do not fit."""
+    fits = room >= 0
+    return Choice(choice.tiles, np.where(fits, choice.energy, np.inf), np.where(fits, choice.cycles, np.inf))
+
+
+def _search_structure(
+    structure: Structure, grid: StepGrid, tasks: dict[Einsum, LeafTask], machine: FlatMachine, front: GroupFront
+) -> None:
+    leaves = leaf_choices(structure, grid, tasks, machine)
+    if leaves is None:
+        return
+    bounds = [_Bound.of(choices) for choices in leaves]
+    front.rows += sum(len(choices) * len(grid) for choices in leaves)
+    energy = sum((bound.energy for bound in bounds), 0.0 * grid.ones())
+    cycles = sum((bound.cycles for bound in bounds), 0.0 * grid.ones())
+    finite = np.isfinite(energy)
+    alone = finite & np.logical_and.reduce([np.broadcast_to(bound.is_one, finite.shape) for bound in bounds])
+    rows = np.flatnonzero(alone)
+    rows = rows[staircase(cycles[rows], energy[rows])] if len(rows) else rows
+    front.add([_point(structure, grid, row, [bound.part(row) for bound in bounds]) for row in rows.tolist()])
+    # Where one nest is not best in both, sums of the least are only bounds.
+    for row in np.flatnonzero(finite & ~alone)[np.argsort((energy * cycles)[finite & ~alone], kind="stable")]:
+        if not front.beaten(cycles[row : row + 1], energy[row : row + 1])[0]:
+            front.add(_combined(structure, grid, int(row), leaves))
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """Least energy and least cycles over the nests of one operator."""
+
+    energy: Floats
+    cycles: Floats
+    is_one: Bools
+    """Whether one nest has both."""
+
+    @classmethod
+    def of(cls, choices: list[Choice]) -> _Bound:
+        energy = np.stack([choice.energy for choice in choices])
+        cycles = np.stack([choice.cycles for choice in choices])
+        least_energy, least_cycles = energy.min(axis=0), cycles.min(axis=0)
+        fastest = np.where(energy <= least_energy, cycles, np.inf).min(axis=0)
+        return cls(least_energy, least_cycles, fastest <= least_cycles)
+
+    def part(self, row: int) -> tuple[float, float]:
+        """(cycles, energy) of a row."""
+        row = row if len(self.energy) > 1 else 0
+        return float(self.cycles[row]), float(self.energy[row])
+
+
+def _point(structure: Structure, grid: StepGrid, row: int, parts: list[tuple[float, float]]) -> TreePoint:
+    steps = tuple(float(grid.steps[dim][row]) for dim in grid.loops)
+    cycles, energy = sum(part[0] for part in parts), sum(part[1] for part in parts)
+    return TreePoint(cycles, energy, structure, steps, tuple(parts))
+
+
+def _combined(structure: Structure, grid: StepGrid, row: int, leaves: list[list[Choice]]) -> list[TreePoint]:
+    """All points of one row that no other of the row beats."""
+    fronts: list[tuple[float, float, tuple[tuple[float, float], ...]]] = [(0.0, 0.0, ())]
+    for choices in leaves:
+        own = _leaf_front(choices, row)
+        every = [
+            (cycles + part[0], energy + part[1], (*parts, part)) for cycles, energy, parts in fronts for part in own
+        ]
+        kept = staircase(np.array([item[0] for item in every]), np.array([item[1] for item in every]))
+        fronts = [every[index] for index in kept]
+    return [_point(structure, grid, row, list(parts)) for _, _, parts in fronts]
+
+
+def _leaf_front(choices: list[Choice], row: int) -> list[tuple[float, float]]:
+    at = [row if len(choice.energy) > 1 else 0 for choice in choices]
+    cycles = np.array([float(choice.cycles[place]) for choice, place in zip(choices, at, strict=True)])
+    energy = np.array([float(choice.energy[place]) for choice, place in zip(choices, at, strict=True)])
+    fits = np.flatnonzero(np.isfinite(energy))
+    if not len(fits):
+        raise MappingError("a row of the grid without a nest")
+    kept = fits[staircase(cycles[fits], energy[fits])]
+    return [(float(cycles[index]), float(energy[index])) for index in kept]

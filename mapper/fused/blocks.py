@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mapper.fused.einsum import Einsum, FusedGraph
-from simulator.arrays import Floats
+from simulator.arrays import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,17 @@ class Kind:
     """Tiles of the array along the reduction."""
     piece: Floats
     """Elements of the reduction in the largest of them."""
+
+    def take(self, rows: Ints) -> Kind:
+        """Return some rows."""
+        return Kind(
+            self.number[rows],
+            self.rows[rows],
+            self.reduced[rows],
+            self.columns[rows],
+            self.passes[rows],
+            self.piece[rows],
+        )
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,10 @@ class StepGrid:
 
     def __len__(self) -> int:
         return 1 if not self.loops else len(self.steps[self.loops[0]])
+
+    def take(self, rows: Ints) -> StepGrid:
+        """Return some rows."""
+        return replace(self, steps={dim: steps[rows] for dim, steps in self.steps.items()})
 
     def ones(self) -> Floats:
         """Return a column of ones."""

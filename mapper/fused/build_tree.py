@@ -9,10 +9,11 @@ import numpy as np
 from mapper.fused.blocks import StepGrid
 from mapper.fused.einsum import Einsum
 from mapper.fused.flat_machine import FlatMachine
-from mapper.fused.group_search import TreePoint, leaf_choices, tasks_of
+from mapper.fused.group_search import TreePoint
 from mapper.fused.leaf_choices import Choice, LeafTask
 from mapper.fused.leaf_tiles import Tiles
 from mapper.fused.loop_tree import Block, Hold, Loop, LoopTree, Step
+from mapper.fused.placement_columns import PlacementColumns
 from mapper.fused.rules import Rules
 from mapper.fused.structures import Structure
 from mapper.fused.tree_check import violations
@@ -31,15 +32,13 @@ def build_tree(point: TreePoint, machine: FlatMachine, rules: Rules) -> tuple[Lo
         When the model does not find what the search found: one of the two is wrong.
     """
     placement = point.structure.placement
-    steps = {dim: np.array([step]) for dim, step in zip(placement.loops, point.steps, strict=True)}
-    grid = StepGrid(placement.loops, steps, placement.graph, placement.lead)
-    tasks = tasks_of(placement, grid, machine, rules)
-    found = leaf_choices(point.structure, grid, tasks, machine)
+    columns = PlacementColumns.of(placement, machine, rules, point.steps)
+    found = columns.choices(point.structure)
     assert found is not None, "the point has nests"
     leaves = {}
     for op, choices, part in zip(placement.operators, found, point.parts, strict=True):
-        leaves[op] = Block(_leaf_steps(tasks[op], _chosen(choices, part), point.structure, machine), op.name)
-    tree = _assembled(point.structure, grid, leaves)
+        leaves[op] = Block(_leaf_steps(columns.tasks[op], _chosen(choices, part), point.structure, machine), op.name)
+    tree = _assembled(point.structure, columns.grid, leaves)
     costs = tree_costs(tree, placement.graph, machine)
     broken = violations(tree, placement.graph, machine, rules)
     if broken or costs.cycles != point.cycles or abs(costs.energy_pj - point.energy) > AGREEMENT * point.energy:
@@ -112,7 +111,7 @@ def _assembled(structure: Structure, grid: StepGrid, leaves: dict[Einsum, Block]
     inner: list[Step] = []
     top: list[Step] = []
     for level in range(len(placement.loops) + 1):
-        for tensor, own in structure.grid_free_levels.items():
+        for tensor, own in structure.shared.items():
             if own == level:
                 (top if tensor in early else inner).append(Hold(tensor, "scratchpad"))
         if level < len(placement.loops):

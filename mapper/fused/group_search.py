@@ -17,13 +17,14 @@ import numpy as np
 
 from mapper.errors import MappingError
 from mapper.fused.blocks import StepGrid
-from mapper.fused.einsum import Einsum, FusedGraph
+from mapper.fused.einsum import FusedGraph
 from mapper.fused.flat_machine import FlatMachine
-from mapper.fused.leaf_choices import Choice, LeafTask, Sources
+from mapper.fused.leaf_choices import Choice
+from mapper.fused.placement_columns import PlacementColumns
 from mapper.fused.rules import STRICT, Rules
-from mapper.fused.structures import Placement, Structure, shared_words, structures
+from mapper.fused.structures import Structure, placements, residencies
 from mapper.nest.bounds.pareto import staircase
-from simulator.arrays import Bools, Floats
+from simulator.arrays import Bools, Floats, Ints
 
 MAPSPACE = (
     "at most two shared loops around a group besides those over what all its tensors have; any step of a single one up "
@@ -31,8 +32,8 @@ MAPSPACE = (
     "every operand of a nest at its own place"
 )
 
-EVERY_STEP = 4_096
-"""Rows up to which every step of a single shared loop is tried."""
+FIRST_ROWS = 2_048
+"""Rows priced at first: few, because their points rule out most of the others."""
 
 
 @dataclass(frozen=True)
@@ -104,124 +105,33 @@ def search_group(
         At the deadline: the front would not be proved.
     """
     front = GroupFront()
-    for placement, alike in _by_placement(structures(graph, rules)):
-        grid = make_grid(placement, machine)
-        tasks = tasks_of(placement, grid, machine, rules)
-        for structure in alike:
+    for placement in placements(graph, rules):
+        columns = PlacementColumns.of(placement, machine, rules)
+        for structure in residencies(placement):
             if deadline is not None and time.perf_counter() > deadline:
                 raise TimeoutError("the budget is spent")
             front.structures += 1
-            _search_structure(structure, grid, tasks, machine, front)
+            for rows in _promising(structure, columns, front):
+                _search_structure(structure, columns.take(rows), front)
             progress(front.rows)
     return front
 
 
-def _by_placement(every: Iterator[Structure]) -> Iterator[tuple[Placement, list[Structure]]]:
-    """Structures of one placement share their blocks."""
-    alike: list[Structure] = []
-    for structure in every:
-        if alike and structure.placement is not alike[0].placement:
-            yield alike[0].placement, alike
-            alike = []
-        alike.append(structure)
-    if alike:
-        yield alike[0].placement, alike
+def _promising(structure: Structure, columns: PlacementColumns, front: GroupFront) -> Iterator[Ints]:
+    """Yield the rows of a grid whose least costs no point beats, some at a time, the most promising first."""
+    left = np.flatnonzero(columns.fits(structure))
+    if not len(left):
+        return
+    cycles, energy = columns.bounds(structure)
+    left = left[np.argsort((energy * cycles)[left], kind="stable")]
+    number = FIRST_ROWS
+    while len(left := left[~front.beaten(cycles[left], energy[left])]):
+        yield np.sort(left[:number])
+        left, number = left[number:], number * 4
 
 
-def tasks_of(placement: Placement, grid: StepGrid, machine: FlatMachine, rules: Rules) -> dict[Einsum, LeafTask]:
-    """Return the operators under the loops of a grid; those before the loops run once, on everything."""
-    whole = StepGrid((), {}, placement.graph, placement.lead)
-    return {
-        op: LeafTask.of(op, grid if op in placement.inside else whole, machine, rules) for op in placement.operators
-    }
-
-
-def make_grid(placement: Placement, machine: FlatMachine) -> StepGrid:
-    """Return every combination of steps of the shared loops."""
-    columns = [_steps(dim, placement, machine) for dim in placement.loops]
-    mesh = np.meshgrid(*columns, indexing="ij") if columns else []
-    steps = {dim: axis.ravel() for dim, axis in zip(placement.loops, mesh, strict=True)}
-    return StepGrid(placement.loops, steps, placement.graph, placement.lead)
-
-
-def _steps(dim: str, placement: Placement, machine: FlatMachine) -> Floats:
-    size, unit = placement.graph.sizes[dim], 1
-    for op in placement.inside:
-        if op.is_product and dim == op.reduced[-1]:
-            unit = max(unit, machine.rows)
-        if op.is_product and dim == op.columns[-1]:
-            unit = max(unit, machine.cols)
-    units = -(-size // unit)
-    if len(placement.loops) == 1 and size <= EVERY_STEP:
-        number = np.arange(1, units + 1).astype(np.float64)
-    else:
-        number = np.array(sorted({-(-units // trips) for trips in range(1, units + 1)}), np.float64)
-    steps: Floats = np.minimum(number * unit, float(size))
-    return steps
-
-
-def sources_of(op: Einsum, structure: Structure, grid: StepGrid) -> Sources:
-    """Return where an operator finds its operands, and what shared tiles load and drain for it."""
-    placement, levels = structure.placement, structure.levels
-    graph, zero = placement.graph, 0.0 * grid.ones()
-    loaded = zero
-    for access in op.inputs:
-        tensor = access.tensor
-        if tensor in levels and tensor not in graph.makers and _first_user(tensor, placement) is op:
-            loaded = loaded + graph.words(access.dims) * grid.turns(access.dims, levels[tensor])
-    result = op.output
-    words = float(graph.words(result.dims))
-    foreign = [dim for dim in grid.loops if dim not in op.dims]
-    repeats = zero + 1.0
-    for dim in foreign:
-        repeats = repeats * grid.trips(dim)
-    visits = grid.turns(result.dims, len(grid.loops))
-    drained = zero
-    if result.tensor in levels and graph.leaves(result.tensor):
-        drained = words * grid.turns(result.dims, levels[result.tensor])
-    if result.tensor in structure.sums:
-        drained = words * grid.turns(result.dims, structure.sums[result.tensor])
-    held = frozenset(access.tensor for access in op.inputs if access.tensor in levels)
-    keeps = result.tensor in structure.grid_free_levels
-    return Sources(held, loaded, keeps, drained, words * (visits - repeats), zero)
-
-
-def _first_user(tensor: str, placement: Placement) -> Einsum:
-    return next(op for op in placement.operators if any(access.tensor == tensor for access in op.inputs))
-
-
-def leaf_choices(
-    structure: Structure, grid: StepGrid, tasks: dict[Einsum, LeafTask], machine: FlatMachine
-) -> list[list[Choice]] | None:
-    """Return the nests of each operator in what shared tiles leave; None if one of them never fits."""
-    found = []
-    words = {tensor: shared_words(structure, grid, tensor) for tensor in structure.grid_free_levels}
-    for op in structure.placement.operators:
-        taken = sum((words[tensor] for tensor in structure.alive(op)), 0.0 * grid.ones())
-        task = tasks[op]
-        room = machine.scratchpad - taken
-        if task.grid is not grid:
-            room = room[:1]
-        accumulator = float(machine.accumulator) * np.ones_like(room)
-        room = np.where(room >= 0, room, -1.0)
-        priced = task.choices(sources_of(op, structure, task.grid), room, accumulator)
-        choices = [_masked(choice, room) for choice in priced]
-        if not any(np.isfinite(choice.energy).any() for choice in choices):
-            return None
-        found.append(choices)
-    return found
-
-
-def _masked(choice: Choice, room: Floats) -> Choice:
-    """Nothing runs where shared tiles alone do not fit."""
-    fits = room >= 0
-    return Choice(choice.tiles, np.where(fits, choice.energy, np.inf), np.where(fits, choice.cycles, np.inf))
-
-
-def _search_structure(
-    structure: Structure, grid: StepGrid, tasks: dict[Einsum, LeafTask], machine: FlatMachine, front: GroupFront
-) -> None:
-    leaves = leaf_choices(structure, grid, tasks, machine)
+def _search_structure(structure: Structure, columns: PlacementColumns, front: GroupFront) -> None:
+    leaves, grid = columns.choices(structure), columns.grid
     if leaves is None:
         return
     bounds = [_Bound.of(choices) for choices in leaves]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mapper.fused.flat_machine import FlatMachine, Prices
 from mapper.fused.leaf_tiles import Room, Tiles, orders, tiles_of
 from mapper.fused.rules import Rules
 from mapper.fused.tree_costs import GUARD
-from simulator.arrays import Bools, Floats
+from simulator.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,6 @@ class Sources:
     """Words of the result that go from the scratchpad on to DRAM."""
     returned_words: Floats
     """Partial sums that come back from outside of the accumulator, all visits but the first."""
-    refetched_words: Floats
-    """Partial sums that the scratchpad's tile of the result fetches from DRAM."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,19 @@ class LeafTask:
         blocks = kinds(operator, grid, main, machine.rows) if operator.is_product else []
         return cls(operator, grid, main, blocks, machine, rules)
 
+    def take(self, grid: StepGrid, rows: Ints) -> LeafTask:
+        """Return the task for some rows of its grid, which are ``grid``."""
+        return replace(self, grid=grid, blocks=[kind.take(rows) for kind in self.blocks])
+
+    def bound(self, sources: Sources) -> Choice:
+        """Return what no nest is below: every tile is moved once in each block, and everything fits."""
+        if not self.operator.is_product:
+            unbounded = np.inf * self.grid.ones()
+            return self._vector_choice(sources, unbounded, unbounded)
+        whole = Tiles("O", *(np.inf * self.grid.ones(),) * 3)
+        loads = self._loads(whole, sources, self._fixed_loads(sources), visits_once=True)
+        return Choice(None, loads.energy(self.machine), loads.cycles(self.machine))
+
     def choices(self, sources: Sources, scratchpad: Floats, accumulator: Floats) -> Iterator[Choice]:
         """Yield the nests that can be best in what shared tiles leave of the memories. [words]"""
         if not self.operator.is_product:
@@ -147,10 +158,10 @@ class LeafTask:
         kept = result if sources.keeps_result else zero
         back = returned if sources.keeps_result else zero
         return Loads(
-            sources.loaded_words + (returned - back) + sources.refetched_words,
+            sources.loaded_words + (returned - back),
             sources.drained_words + (result - kept),
             across + sources.drained_words + back,
-            sources.loaded_words + kept + sources.refetched_words,
+            sources.loaded_words + kept,
             updates - first + result,
             updates + returned,
             macs,
@@ -158,12 +169,12 @@ class LeafTask:
             macs * self.machine.mac_pj,
         )
 
-    def _loads(self, tiles: Tiles, sources: Sources, fixed: Loads) -> Loads:
+    def _loads(self, tiles: Tiles, sources: Sources, fixed: Loads, *, visits_once: bool = False) -> Loads:
         moving, stationary = (access.tensor not in sources.held for access in self.operator.inputs)
         loaded = 0.0 * self.grid.ones()
         registers = 0.0 * self.grid.ones()
         for kind in self.blocks:
-            row_tiles = _row_tiles(kind.rows, tiles)
+            row_tiles = 1.0 * np.ones_like(kind.rows) if visits_once else _row_tiles(kind.rows, tiles)
             weights = kind.number * kind.reduced * kind.columns
             registers = registers + weights * row_tiles
             if moving:

@@ -30,6 +30,10 @@ from simulator.arrays import Bools, Floats, Ints
 Order: TypeAlias = Literal["IWO", "WIO", "IOW", "WOI", "OIW", "WO", "OW", "IO", "OI", "O"]
 
 
+EVERY_TRIP = 64
+"""Array widths up to which blocks of different columns are cut into every number of tiles."""
+
+
 @dataclass(frozen=True)
 class Room:
     """What a product may use, by row of the grid. [words]"""
@@ -121,7 +125,8 @@ class _LargestBlock:
         units = np.ceil(self.columns / self.array_cols)
         most = int(units.max())
         constant = bool((units == units[0]).all())
-        for number in _distinct_trips(most) if constant else range(1, most + 1):
+        every_trip = not constant and most <= EVERY_TRIP
+        for number in range(1, most + 1) if every_trip else _distinct_trips(most):
             tile = np.ceil(units / number) * self.array_cols
             yield np.minimum(tile, self.columns)
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from mapper.fused.blocks import StepGrid, main_dims
+from mapper.fused.blocks import main_dims
 from mapper.fused.einsum import Einsum, FusedGraph
 from mapper.fused.rules import Rules
-from simulator.arrays import Floats
 
 MOST_LOOPS = 2
 """Shared loops around one group, besides those over dimensions that everything has."""
@@ -37,6 +37,19 @@ class Placement:
         """In the order in which they run."""
         return (*self.before, *self.inside)
 
+    @cached_property
+    def spans(self) -> dict[str, tuple[int, int]]:
+        """Positions of the first and the last operator that uses each tensor."""
+        spans: dict[str, tuple[int, int]] = {}
+        for place, op in enumerate(self.operators):
+            for access in op.accesses:
+                spans[access.tensor] = (spans.get(access.tensor, (place, 0))[0], place)
+        return spans
+
+    def first_reader(self, tensor: str) -> Einsum:
+        """Return the operator that loads a shared tile."""
+        return next(op for op in self.operators if any(access.tensor == tensor for access in op.inputs))
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -48,22 +61,20 @@ class Structure:
     sums: dict[str, int] = field(hash=False, default_factory=dict)
     """Of results whose partial sums lie in the scratchpad."""
 
-    @property
-    def grid_free_levels(self) -> dict[str, int]:
+    @cached_property
+    def shared(self) -> dict[str, int]:
         """All shared tiles of the scratchpad."""
         return {**self.levels, **self.sums}
 
     def alive(self, operator: Einsum) -> tuple[str, ...]:
         """Return the tensors of which a shared tile lies in the scratchpad while an operator runs."""
-        placement = self.placement
-        order, last_level = placement.operators, len(placement.loops)
-        at, begin = order.index(operator), len(placement.before)
+        placement, last_level = self.placement, len(self.placement.loops)
+        at, begin = placement.operators.index(operator), len(placement.before)
         alive = []
-        for tensor, level in self.grid_free_levels.items():
-            users = [place for place, other in enumerate(order) if _uses(other, tensor)]
-            first, last = users[0], users[-1]
+        for tensor, level in self.shared.items():
+            first, last = placement.spans[tensor]
             if level < last_level and last >= begin:  # a loop turns below: the tile stays to its end
-                first, last = min(first, begin), len(order) - 1
+                first, last = min(first, begin), len(placement.operators) - 1
             if first <= at <= last:
                 alive.append(tensor)
         replaced = self._replaced(operator)
@@ -81,10 +92,6 @@ class Structure:
         return None
 
 
-def _uses(operator: Einsum, tensor: str) -> bool:
-    return any(access.tensor == tensor for access in operator.accesses)
-
-
 def lead_dims(graph: FusedGraph) -> tuple[str, ...]:
     """Return the dimensions that every tensor of every operator has, rows of a lone product not among them."""
     every = [set(access.dims) for operator in graph.operators for access in operator.accesses]
@@ -94,14 +101,6 @@ def lead_dims(graph: FusedGraph) -> tuple[str, ...]:
     return tuple(dim for dim in graph.operators[0].dims if dim in common)
 
 
-def structures(graph: FusedGraph, rules: Rules) -> Iterator[Structure]:
-    """Yield every structure of a group; none if two operators index one tensor in different ways."""
-    if not _is_indexed_one_way(graph):
-        return
-    for placement in placements(graph, rules):
-        yield from _residencies(placement, rules)
-
-
 def _is_indexed_one_way(graph: FusedGraph) -> bool:
     ways: dict[str, frozenset[str]] = {}
     accesses = [access for operator in graph.operators for access in operator.accesses]
@@ -109,15 +108,35 @@ def _is_indexed_one_way(graph: FusedGraph) -> bool:
 
 
 def placements(graph: FusedGraph, rules: Rules) -> Iterator[Placement]:
-    """Yield the shared loops that are possible, with the operators before and inside them."""
+    """Yield the shared loops that are possible, with the operators before and inside them.
+
+    There are none if two operators index one tensor in different ways.
+    """
+    if not _is_indexed_one_way(graph):
+        return
     lead = lead_dims(graph)
     yield Placement(graph, (), lead, (), graph.operators)
     if len(graph.operators) == 1:
+        for loops in _loops_around_sums(graph, lead, rules):
+            yield Placement(graph, loops, lead, (), graph.operators)
         return
     dims = [dim for dim in dict.fromkeys(d for op in graph.operators for d in op.dims) if dim not in lead]
     for number in range(1, MOST_LOOPS + 1):
         for loops in itertools.permutations(dims, number):
             yield from _with_loops(graph, loops, lead, rules)
+
+
+def _loops_around_sums(graph: FusedGraph, lead: tuple[str, ...], rules: Rules) -> list[tuple[str, ...]]:
+    """Loops around a lone product whose partial sums may leave the accumulator: to DRAM, or to a tile that stays.
+
+    Its nests inside have every tile of rows and columns, so that loops over these matter only around such a tile.
+    """
+    (operator,) = graph.operators
+    if not (rules.narrow_sums and operator.is_product):
+        return []
+    main = main_dims(operator, graph, (), lead)
+    around = [dim for dim in (main.rows, main.columns) if dim]
+    return [(main.reduced,), *((*order, main.reduced) for order in itertools.permutations(around))]
 
 
 def _with_loops(graph: FusedGraph, loops: tuple[str, ...], lead: tuple[str, ...], rules: Rules) -> Iterator[Placement]:
@@ -162,7 +181,8 @@ def _may_stand_inside(operator: Einsum, placement: Placement, rules: Rules) -> b
     return own <= {main.rows, main.reduced, main.columns}
 
 
-def _residencies(placement: Placement, rules: Rules) -> Iterator[Structure]:
+def residencies(placement: Placement) -> Iterator[Structure]:
+    """Yield the levels at which tensors of a placement may lie."""
     graph, loops = placement.graph, placement.loops
     fixed: dict[str, int] = {}
     options: list[list[tuple[str, int | None]]] = []
@@ -174,10 +194,13 @@ def _residencies(placement: Placement, rules: Rules) -> Iterator[Structure]:
             continue
         options.append([(tensor, level) for level in _levels(tensor, placement)])
     sums: list[list[tuple[str, int | None]]] = []
+    free: list[tuple[str, int | None]]
     for op in placement.inside:
         cut = [at for at, dim in enumerate(loops) if op.is_product and dim in op.reduced]
         if cut:
-            sums.append([(op.output.tensor, None), (op.output.tensor, cut[0])])
+            # A lone product needs loops around its sums only if these have a tile of their own.
+            free = [] if len(placement.operators) == 1 and cut[0] else [(op.output.tensor, None)]
+            sums.append([*free, (op.output.tensor, cut[0])])
     for chosen in itertools.product(*options, *sums):
         external, kept = chosen[: len(options)], chosen[len(options) :]
         levels = {**fixed, **{tensor: level for tensor, level in external if level is not None}}
@@ -196,11 +219,3 @@ def _levels(tensor: str, placement: Placement) -> list[int | None]:
     elif len(readers) > 1:
         levels.append(0)
     return levels
-
-
-def shared_words(structure: Structure, grid: StepGrid, tensor: str) -> Floats:
-    """Return the words of a shared tile."""
-    graph = structure.placement.graph
-    maker = graph.makers.get(tensor)
-    operator = maker if maker is not None else graph.readers[tensor][0]
-    return grid.tile_words(operator.access(tensor).dims, structure.grid_free_levels[tensor])

@@ -35,7 +35,10 @@ EPILOG = """examples:
 
 Without --hw the machine is gemmini: the default build, which has no normalisation unit.
 """
-COMMANDS = {name: f"mapper.commands.{name}" for name in ("run", "map", "list", "show", "validate", "study")}
+COMMANDS = {
+    name: f"mapper.commands.{name.replace('-', '_')}"
+    for name in ("run", "map", "map-block", "list", "show", "validate", "study")
+}
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
 STUDY = "Repeat a published experiment and print its figures beside the published ones."
 POLICIES = ("best", *RULES)
@@ -137,6 +140,8 @@ def parser() -> Parser:
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     _add_run(commands.add_parser("run", help="map and simulate a model", description="Map and simulate a model."))
     _add_map(commands.add_parser("map", help="map and simulate one matmul", description="Map and simulate one matmul."))
+    text = "fuse the operators of a model in loop nests"
+    _add_map_block(commands.add_parser("map-block", help=text, description=f"{text.capitalize()}, by formulas only."))
     text = "list the models, machines and energy presets"
     commands.add_parser("list", help=text, description=f"{text.capitalize()}.")
     show = commands.add_parser("show", help="show a machine, a model or a mapping", description="Show one thing whole.")
@@ -211,6 +216,26 @@ def _add_map(command: argparse.ArgumentParser) -> None:
         help="steps of tile sizes; default: the array's, coarser from 1,024 steps on",
     )  # fmt: skip
     _add_outputs(command).add_argument("--yaml", type=_name, metavar="FILE", help="the mapping, to be run again")
+
+
+def _add_map_block(block: argparse.ArgumentParser) -> None:
+    block.add_argument("model", type=_name, metavar="MODEL", help="a preset, or the path of a Hugging Face config.json")
+    _add_shape(block)
+    machine = block.add_argument_group("on which machine")
+    machine.add_argument("--hw", type=_name, default="gemmini", metavar="NAME", help="default: %(default)s")
+    machine.add_argument("--energy", type=_name, metavar="PRESET", help="energy table; default: the machine's own")
+    _add_set(machine)
+    group = block.add_argument_group("how to fuse")
+    group.add_argument("--objective", default="latency", choices=GOALS, help="default: %(default)s")
+    group.add_argument("--only", type=_name, metavar="A,B,..", help="only these operators; default: the whole block")
+    group.add_argument("--largest-group", type=int, metavar="N", help="operators of a group; 1: no fusion; default: 6")
+    group.add_argument("--cut-rows", action="store_true", help="relaxed: loops may cut the rows of a softmax or norm")
+    group.add_argument("--narrow-sums", action="store_true", help="relaxed: one-byte partial sums may leave and return")
+    group.add_argument("--budget", metavar="TIME", help="end after 2s, 500ms, 5min with the best so far")
+    group.add_argument("--trees", type=_name, metavar="FILE", help="YAML of --yaml: these trees, nothing is searched")
+    files = block.add_argument_group("files to write")
+    files.add_argument("--json", type=_name, metavar="FILE", help="trees and costs, as JSON")
+    files.add_argument("--yaml", type=_name, metavar="FILE", help="the trees, to be priced again")
 
 
 def _add_validate(validate: argparse.ArgumentParser) -> None:

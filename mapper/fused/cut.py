@@ -9,7 +9,7 @@ Groups of equal shape, as q, k and v, are searched once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -18,13 +18,15 @@ import numpy as np
 from mapper.cost.objective import Goal, Objective, objective_value
 from mapper.errors import MappingError
 from mapper.fused.build_tree import build_tree
-from mapper.fused.einsum import Einsum, FusedGraph
+from mapper.fused.dim_names import one_name_each
+from mapper.fused.einsum import FusedGraph
 from mapper.fused.flat_machine import FlatMachine
-from mapper.fused.group_search import TreePoint, search_group
-from mapper.fused.loop_tree import LoopTree
-from mapper.fused.normal_form import NormalGroup, normal_group
+from mapper.fused.group_search import MAPSPACE, TreePoint, search_group
+from mapper.fused.loop_tree import Hold, LoopTree
+from mapper.fused.normal_form import NormalGroup, merged_dims, normal_group
 from mapper.fused.rules import STRICT, Rules
-from mapper.fused.tree_costs import TreeCosts
+from mapper.fused.tree_check import too_long_rows
+from mapper.fused.tree_costs import TreeCosts, leaves_of, resident
 from mapper.nest.bounds.pareto import staircase
 
 LARGEST_GROUP = 6
@@ -48,6 +50,20 @@ class CutGroup:
     def operators(self) -> tuple[str, ...]:
         """Names of the graph's operators, in their order."""
         return tuple(operator.name for operator in self.graph.operators)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Tensors that are made and read here without passing through DRAM in between."""
+        leaves = leaves_of(self.tree, self.graph)
+        return tuple(tensor for tensor in self.graph.makers if resident(tensor, leaves, self.graph) is not None)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Tensors from outside that stay in the scratchpad for several operators or turns of a loop."""
+        shared = (step for step in self.tree.steps if isinstance(step, Hold) and step.memory == "scratchpad")
+        inner = (step for part in self.tree.parts if part.parts for step in part.steps if isinstance(step, Hold))
+        tensors = dict.fromkeys(step.tensor for step in (*shared, *inner)) if self.tree.parts else {}
+        return tuple(tensor for tensor in tensors if tensor not in self.graph.makers)
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,16 @@ class CutResult:
     searched: int
     rows: int
     """Nests priced."""
+
+    @property
+    def statement(self) -> str:
+        """What was found, and in which mapspace it holds."""
+        what = (
+            f"{self.groups} groups asked about, {self.searched} of different shape searched, {self.rows:,} nests priced"
+        )
+        if self.status == "stopped":
+            return f"stopped before the end, the best of the groups known so far, not proved: {what}"
+        return f"proved optimal in the mapspace of fused loop nests ({MAPSPACE}): {what}"
 
     def best(self, objective: Objective) -> Cut:
         """Return the best cut for an objective."""
@@ -135,33 +161,39 @@ class CutSearch:
         MappingError
             When an operator fits nowhere.
         KeyboardInterrupt
-            When nothing was found yet.
+            Before the operators alone are priced; later ones end the search with the best cut of the groups known.
         """
         deadline = None if self.seconds is None else time.perf_counter() + self.seconds
         status: Literal["optimal", "stopped"] = "optimal"
         paths = self._paths(1, None)
         if not paths:
-            raise MappingError(f"no loop nest of {self._unfit()} fits {self.machine.name}")
+            raise self._nothing_fits()
         try:
             if largest_group > 1:
                 paths = self._paths(largest_group, deadline)
         except (TimeoutError, KeyboardInterrupt):
             status = "stopped"
+            paths = self._paths(largest_group, None, only_known=True)
         cuts = tuple(self._cut(path) for path in _chosen(paths, objective))
         return CutResult(status, cuts, self._asked, len(self._fronts), self.rows)
 
-    def _unfit(self) -> str:
-        alone = ((operator.name,) for operator in self.graph.operators)
-        return ", ".join(names[0] for names in alone if not self._front(names, None))
+    def _nothing_fits(self) -> MappingError:
+        """The operators that fit nowhere, with the rows that are too long."""
+        unfit = [operator for operator in self.graph.operators if not self._front((operator.name,), None)]
+        names = ", ".join(operator.name for operator in unfit)
+        rows = [broken for operator in unfit for broken in too_long_rows(operator, self.graph, self.machine)]
+        return MappingError(f"no loop nest of {names} fits {self.machine.name}", rows)
 
-    def _paths(self, largest: int, deadline: float | None) -> list[_Path]:
-        """The front of whole cuts, over states in the order of their sizes."""
+    def _paths(self, largest: int, deadline: float | None, *, only_known: bool = False) -> list[_Path]:
+        """The front of whole cuts, over states in the order of their sizes; perhaps of groups known so far alone."""
         everything = frozenset(operator.name for operator in self.graph.operators)
         fronts: dict[State, list[_Path]] = {frozenset(): [_Path(0.0, 0.0, None, (), None)]}
         for size in range(len(everything)):
             for state in sorted((state for state in fronts if len(state) == size), key=sorted):
                 reached = _staircase(fronts.pop(state))
                 for names in _groups(self.graph, state, largest):
+                    if only_known and self._normal(names).signature not in self._fronts:
+                        continue
                     points = self._front(names, deadline)
                     ahead = [
                         _Path(path.cycles + point.cycles, path.energy + point.energy, path, names, point)
@@ -182,7 +214,7 @@ class CutSearch:
         return self._fronts[normal.signature]
 
     def _normal(self, names: tuple[str, ...]) -> NormalGroup:
-        return normal_group(self.graph.group(names))
+        return normal_group(merged_group(self.graph, names))
 
     def _cut(self, path: _Path) -> Cut:
         groups: list[CutGroup] = []
@@ -195,6 +227,11 @@ class CutSearch:
         return Cut(tuple(reversed(groups)))
 
 
+def merged_group(graph: FusedGraph, names: Iterable[str]) -> FusedGraph:
+    """Return some operators with one name for each dimension, those that always occur together merged."""
+    return merged_dims(one_name_each(graph.group(names)))
+
+
 def _groups(graph: FusedGraph, done: State, largest: int) -> Iterator[tuple[str, ...]]:
     """Yield the groups that can follow, each once, in the graph's order."""
     found: dict[tuple[str, ...], None] = {}
@@ -202,7 +239,7 @@ def _groups(graph: FusedGraph, done: State, largest: int) -> Iterator[tuple[str,
 
     def grow(chosen: tuple[str, ...]) -> None:
         for operator in graph.operators:
-            if operator.name in done or operator.name in chosen or not _is_ready(operator, graph, {*done, *chosen}):
+            if operator.name in done or operator.name in chosen or not graph.needs(operator) <= {*done, *chosen}:
                 continue
             larger = tuple(sorted((*chosen, operator.name), key=position.__getitem__))
             if larger not in found:
@@ -212,11 +249,6 @@ def _groups(graph: FusedGraph, done: State, largest: int) -> Iterator[tuple[str,
 
     grow(())
     yield from (names for names in found if _hangs_together(names, graph))
-
-
-def _is_ready(operator: Einsum, graph: FusedGraph, done: set[str]) -> bool:
-    makers = (graph.makers.get(access.tensor) for access in operator.inputs)
-    return all(maker is None or maker.name in done for maker in makers)
 
 
 def _hangs_together(names: tuple[str, ...], graph: FusedGraph) -> bool:

@@ -107,6 +107,8 @@ class FusedGraph:
     operators: tuple[Einsum, ...]
     results: frozenset[str] = frozenset()
     """Tensors that somebody outside reads; those that no operator reads are so anyway."""
+    order: frozenset[tuple[str, str]] = frozenset()
+    """(operator, later operator) of a cache that the one writes and the other reads."""
 
     def __post_init__(self) -> None:
         names = [operator.name for operator in self.operators]
@@ -151,6 +153,13 @@ class FusedGraph:
     def words(self, dims: Iterable[str]) -> int:
         """Elements of a tensor with these dimensions."""
         return math.prod(self.sizes[dim] for dim in dims)
+
+    def needs(self, operator: Einsum) -> set[str]:
+        """Return the operators that come before one."""
+        makers = (self.makers.get(access.tensor) for access in operator.inputs)
+        return {maker.name for maker in makers if maker is not None} | {
+            before for before, after in self.order if after == operator.name
+        }
 
     def group(self, names: Iterable[str]) -> FusedGraph:
         """Return some of the operators as a graph of their own; what others read are results of it."""

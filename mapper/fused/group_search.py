@@ -27,9 +27,9 @@ from mapper.nest.bounds.pareto import staircase
 from simulator.arrays import Bools, Floats, Ints
 
 MAPSPACE = (
-    "at most two shared loops around a group besides those over what all its tensors have; any step of a single one up "
-    "to 4,096 steps, one for each number of trips beyond that and of two loops; columns in multiples of the array; "
-    "every operand of a nest at its own place"
+    "groups whose inner tensors stay in the scratchpad; at most two shared loops around a group besides those over "
+    "what all its tensors have, any step of a single one up to 4,096, one for each number of trips beyond that and "
+    "of two; columns in multiples of the array; every operand of a nest at its own place"
 )
 
 FIRST_ROWS = 2_048

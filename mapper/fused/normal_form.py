@@ -47,9 +47,8 @@ class NormalGroup:
         return replace(costs, traffic=traffic, cycles_by_operator=by_operator)
 
 
-def normal_group(group: FusedGraph) -> NormalGroup:
-    """Return a group in normal form."""
-    merged = merged_dims(group)
+def normal_group(merged: FusedGraph) -> NormalGroup:
+    """Return a group, its dimensions merged, in normal form."""
     names: dict[str, str] = {}
 
     def canonical(kind: str, name: str) -> str:

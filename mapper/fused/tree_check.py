@@ -141,11 +141,7 @@ def _rows(leaf: Leaf, operator: Einsum, graph: FusedGraph, machine: FlatMachine,
     """The accumulator must hold a whole row, and no loop around may cut it."""
     if rules.rows_may_be_cut or not operator.complete:
         return
-    row = whole_row(operator, graph)
-    if row > machine.accumulator:
-        need = row * SUM_BYTES / 1024
-        hint = f"the smallest accumulator that would do has {need:,.4g} KiB"
-        yield Violation(f"a whole row of {operator.name}", "accumulator", row, machine.accumulator, "words", hint)
+    yield from too_long_rows(operator, graph, machine)
     for dim in sorted(operator.complete):
         smallest = min([graph.sizes[dim], *leaf.steps_of(dim)])
         if smallest < graph.sizes[dim]:
@@ -155,9 +151,12 @@ def _rows(leaf: Leaf, operator: Einsum, graph: FusedGraph, machine: FlatMachine,
             )
 
 
-def whole_row(operator: Einsum, graph: FusedGraph) -> int:
-    """Return the elements that must be there before the first result of a row-wise operator."""
-    return graph.words(sorted(operator.complete))
+def too_long_rows(operator: Einsum, graph: FusedGraph, machine: FlatMachine) -> Iterator[Violation]:
+    """Yield the inequality of a row-wise operator whose row the accumulator does not hold."""
+    row = graph.words(sorted(operator.complete))
+    if row > machine.accumulator:
+        hint = f"the smallest accumulator that would do has {row * SUM_BYTES / 1024:,.4g} KiB"
+        yield Violation(f"a whole row of {operator.name}", "accumulator", row, machine.accumulator, "words", hint)
 
 
 def _register_tile(leaf: Leaf, operator: Einsum, graph: FusedGraph, machine: FlatMachine) -> Iterator[Violation]:

@@ -14,7 +14,7 @@ from mapper.commands.answers import Answer, Writer, json_file
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import open_outputs
 from mapper.commands.problems import CommandError
-from mapper.fused.cut import LARGEST_GROUP, Cut, CutResult, CutSearch
+from mapper.fused.cut import LARGEST_GROUP, Cut, CutResult, FusedCutSearch
 from mapper.fused.flat_machine import FlatMachine
 from mapper.fused.from_graph import FusedModel, fused_model
 from mapper.fused.rules import Rules
@@ -38,9 +38,9 @@ class BlockCase:
     rules: Rules
     title: str
 
-    def search(self, seconds: float | None = None) -> CutSearch:
+    def search(self, seconds: float | None = None) -> FusedCutSearch:
         """Return a search of cuts."""
-        return CutSearch(self.model.graph, self.machine, self.rules, seconds)
+        return FusedCutSearch(self.model.graph, self.machine, self.rules, seconds)
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -131,7 +131,7 @@ class _Path:
 
 
 @dataclass
-class CutSearch:
+class FusedCutSearch:
     """One search; groups found stay known, so that several objectives and limits share them."""
 
     graph: FusedGraph

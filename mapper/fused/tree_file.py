@@ -42,10 +42,10 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class _Block(_Strict):
+class _TreeBlock(_Strict):
     steps: list[str] = []
     operator: str | None = None
-    parts: list[_Block] = []
+    parts: list[_TreeBlock] = []
 
     def block(self, where: str) -> LoopTree:
         if (self.operator is None) == (not self.parts):
@@ -54,17 +54,17 @@ class _Block(_Strict):
         return Block(tuple(_step(text, where) for text in self.steps), self.operator, parts)
 
 
-class _Group(_Strict):
+class _TreeGroup(_Strict):
     operators: list[str] = Field(min_length=1)
     sizes: dict[str, Annotated[int, Field(ge=1)]]
-    tree: _Block
+    tree: _TreeBlock
 
 
-class _File(_Strict):
+class _TreesFile(_Strict):
     schema_version: Literal["tilewright-loop-trees-1"] = Field(alias="schema")
     graph: str
     machine: str
-    groups: list[_Group] = Field(min_length=1)
+    groups: list[_TreeGroup] = Field(min_length=1)
 
 
 def dump_cut(cut: Cut, graph: FusedGraph, machine: FlatMachine) -> str:
@@ -101,7 +101,7 @@ def read_cut(path: Path, graph: FusedGraph, machine: FlatMachine, rules: Rules) 
     )
 
 
-def _priced(group: _Group, where: str, graph: FusedGraph, machine: FlatMachine, rules: Rules) -> CutGroup:
+def _priced(group: _TreeGroup, where: str, graph: FusedGraph, machine: FlatMachine, rules: Rules) -> CutGroup:
     ordered = [operator.name for operator in graph.operators if operator.name in group.operators]
     merged = merged_group(graph, ordered)
     if group.sizes != merged.sizes:
@@ -161,7 +161,7 @@ def _step(text: str, where: str) -> Step:
     raise MappingError(f"{where}.steps: {text!r} is neither 'loop DIM STEP' nor 'hold TENSOR in MEMORY' ({memories})")
 
 
-def _parsed(path: Path) -> _File:
+def _parsed(path: Path) -> _TreesFile:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
@@ -172,7 +172,7 @@ def _parsed(path: Path) -> _File:
     if parsed.problems:
         raise MappingError("\n".join(parsed.problems))
     try:
-        return _File.model_validate(parsed.data)
+        return _TreesFile.model_validate(parsed.data)
     except ValidationError as error:
         first = error.errors()[0]
         message = {"missing": "missing", "extra_forbidden": "unknown key"}.get(first["type"], first["msg"])

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mapper.cost.objective import OBJECTIVES
 from mapper.errors import MappingError
-from mapper.fused.cut import LARGEST_GROUP, Cut, CutSearch
+from mapper.fused.cut import LARGEST_GROUP, Cut, FusedCutSearch
 from mapper.fused.einsum import Access, Einsum, FusedGraph
 from mapper.fused.flat_machine import FlatMachine
 from mapper.fused.rules import Rules
@@ -109,7 +109,7 @@ class PeerPoint(BaseModel):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PeerComparison:
     """A point and ours."""
 
     point: PeerPoint
@@ -151,13 +151,13 @@ def peers_machine(scratchpad_kib: float, accumulator_kib: float) -> FlatMachine:
     return machine.resized(scratchpad=int(scratchpad_kib * 1024), accumulator=int(accumulator_kib * 256))
 
 
-def compare(point: PeerPoint) -> Comparison:
+def compare(point: PeerPoint) -> PeerComparison:
     """Search what a point computes under its rules."""
     start = time.process_time()
     (objective,) = (name for name in OBJECTIVES if name == point.objective)
-    result = CutSearch(point.graph(), point.machine(), point.rules).run(objective, point.largest_group)
+    result = FusedCutSearch(point.graph(), point.machine(), point.rules).run(objective, point.largest_group)
     cpu_s = time.process_time() - start
-    return Comparison(point, result.cuts[0], result.status == "optimal", cpu_s)
+    return PeerComparison(point, result.cuts[0], result.status == "optimal", cpu_s)
 
 
 def read_points(path: Path) -> list[PeerPoint]:

@@ -24,8 +24,8 @@ import sys
 from pathlib import Path
 
 from mapper.errors import MappingError
-from mapper.fused.cut import CutSearch
-from mapper.validation.fused_peers import Comparison, PeerPoint, compare, read_points
+from mapper.fused.cut import FusedCutSearch
+from mapper.validation.fused_peers import PeerComparison, PeerPoint, compare, read_points
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "peers_fused.json"
 HEADER = (
@@ -63,7 +63,7 @@ def say(line: str) -> None:
 def within_their_cycles(point: PeerPoint) -> str:
     """The least energy of our front in no more cycles than theirs."""
     assert point.cycles is not None
-    front = CutSearch(point.graph(), point.machine(), point.rules).run("pareto", point.largest_group).cuts
+    front = FusedCutSearch(point.graph(), point.machine(), point.rules).run("pareto", point.largest_group).cuts
     energy = [cut.energy_pj * 1e-6 for cut in front if cut.cycles <= point.cycles]
     best = f"{min(energy):,.1f} uJ" if energy else "nothing"
     return (
@@ -94,7 +94,7 @@ def table(points: list[PeerPoint]) -> list[str]:
     return lost
 
 
-def row(found: Comparison) -> str:
+def row(found: PeerComparison) -> str:
     point = found.point
     assert point.energy_uJ is not None
     assert point.cycles is not None

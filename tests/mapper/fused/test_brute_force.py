@@ -9,7 +9,7 @@ import pytest
 
 from mapper.cost.objective import OBJECTIVES, objective_value
 from mapper.errors import MappingError
-from mapper.fused.cut import CutSearch
+from mapper.fused.cut import FusedCutSearch
 from mapper.fused.einsum import FusedGraph
 from mapper.fused.flat_machine import FlatMachine
 from mapper.fused.group_search import search_group
@@ -42,7 +42,7 @@ def compare_group(group: FusedGraph, machine: FlatMachine) -> bool:
 
 def compare_cut(graph: FusedGraph, machine: FlatMachine, price: Callable[[FusedGraph], list[Costs]]) -> None:
     expected = best_cuts(graph, price)
-    search = CutSearch(graph, machine)
+    search = FusedCutSearch(graph, machine)
     if not expected:
         with pytest.raises(MappingError, match="no loop nest of"):
             search.run("edp")

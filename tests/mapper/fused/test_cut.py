@@ -8,7 +8,7 @@ import pytest
 
 import workloads
 from mapper.errors import MappingError
-from mapper.fused.cut import CutSearch, merged_group
+from mapper.fused.cut import FusedCutSearch, merged_group
 from mapper.fused.from_graph import fused_model
 from mapper.fused.rules import Rules
 from mapper.validation.fused_peers import peers_machine
@@ -30,7 +30,7 @@ def test_activations_are_applied_by_their_products_and_softmax_is_not(bert) -> N
 
 
 def test_fusion_is_never_worse_than_none_in_any_objective(bert) -> None:
-    search = CutSearch(bert.graph, MACHINE)
+    search = FusedCutSearch(bert.graph, MACHINE)
     alone, fused = search.run("pareto", 1).cuts, search.run("pareto").cuts
     assert all(any(f.cycles <= a.cycles and f.energy_pj <= a.energy_pj * (1 + 1e-9) for f in fused) for a in alone)
     for objective, value in (("latency", "cycles"), ("energy", "energy_pj"), ("edp", "edp")):
@@ -39,12 +39,12 @@ def test_fusion_is_never_worse_than_none_in_any_objective(bert) -> None:
 
 
 def test_the_result_is_the_same_on_every_run(bert) -> None:
-    assert CutSearch(bert.graph, MACHINE).run("edp") == CutSearch(bert.graph, MACHINE).run("edp")
+    assert FusedCutSearch(bert.graph, MACHINE).run("edp") == FusedCutSearch(bert.graph, MACHINE).run("edp")
 
 
 def test_a_budget_leaves_the_best_of_the_groups_known(bert) -> None:
-    alone = CutSearch(bert.graph, MACHINE).run("edp", 1).cuts[0]
-    result = CutSearch(bert.graph, MACHINE, seconds=1e-9).run("edp")
+    alone = FusedCutSearch(bert.graph, MACHINE).run("edp", 1).cuts[0]
+    result = FusedCutSearch(bert.graph, MACHINE, seconds=1e-9).run("edp")
     assert result.status == "stopped"
     assert result.cuts[0].edp == alone.edp
     assert "not proved" in result.statement
@@ -58,9 +58,9 @@ def test_an_interrupt_ends_the_search_with_what_is_known(bert) -> None:
         if len(heard) == 20:
             raise KeyboardInterrupt
 
-    result = CutSearch(bert.graph, MACHINE, progress=interrupt).run("edp")
+    result = FusedCutSearch(bert.graph, MACHINE, progress=interrupt).run("edp")
     assert result.status == "stopped"
-    assert result.cuts[0].edp <= CutSearch(bert.graph, MACHINE).run("edp", 1).cuts[0].edp
+    assert result.cuts[0].edp <= FusedCutSearch(bert.graph, MACHINE).run("edp", 1).cuts[0].edp
 
 
 def test_keys_are_indexed_by_what_their_reader_calls_them(bert) -> None:
@@ -75,14 +75,16 @@ def test_keys_are_indexed_by_what_their_reader_calls_them(bert) -> None:
 def test_caches_order_the_operators_that_write_and_read_them() -> None:
     gpt2 = fused_model(workloads.build("gpt2", phase="decode", context=64))
     assert ("k", "scores") in gpt2.graph.order
-    order = [name for group in CutSearch(gpt2.graph, MACHINE).run("edp").cuts[0].groups for name in group.operators]
+    order = [
+        name for group in FusedCutSearch(gpt2.graph, MACHINE).run("edp").cuts[0].groups for name in group.operators
+    ]
     assert order.index("k") < order.index("scores")
 
 
 def test_relaxed_rules_are_never_worse(bert) -> None:
     graph = fused_model(workloads.build("bert-base", seq=128), ["scores", "softmax", "context"]).graph
     strict, *relaxed = (
-        CutSearch(graph, MACHINE, rules).run("edp").cuts[0].edp
+        FusedCutSearch(graph, MACHINE, rules).run("edp").cuts[0].edp
         for rules in (Rules(), Rules(rows_may_be_cut=True), Rules(narrow_sums=True), Rules(True, True))
     )
     assert all(edp <= strict * (1 + 1e-12) for edp in relaxed)
@@ -96,4 +98,4 @@ def test_operators_without_a_nest_are_named() -> None:
     tiny = dataclasses.replace(MACHINE, accumulator=100)
     graph = fused_model(workloads.build("bert-base", seq=128)).graph
     with pytest.raises(MappingError, match="no loop nest of softmax, attention_norm, ffn_norm fits gemmini_flat"):
-        CutSearch(graph, tiny).run("edp")
+        FusedCutSearch(graph, tiny).run("edp")

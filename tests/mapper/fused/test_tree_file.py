@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from mapper.errors import MappingError
-from mapper.fused.cut import Cut, CutSearch
+from mapper.fused.cut import Cut, FusedCutSearch
 from mapper.fused.einsum import FusedGraph
 from mapper.fused.rules import RELAXED, STRICT
 from mapper.fused.tree_file import dump_cut, read_cut
@@ -21,7 +21,7 @@ GRAPH = FusedGraph("attention", {"m": 96, "e": 32, "p": 200, "f": 32}, tuple(GRA
 
 @pytest.fixture(scope="module")
 def cut() -> Cut:
-    return CutSearch(GRAPH, MACHINE).run("edp").cuts[0]
+    return FusedCutSearch(GRAPH, MACHINE).run("edp").cuts[0]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_cut_replays_bit_for_bit(cut: Cut, document: dict, tmp_path: Path) -> 
 
 
 def test_a_cut_in_several_groups_replays_too(tmp_path: Path) -> None:
-    unfused = CutSearch(GRAPH, MACHINE).run("latency", 1).cuts[0]
+    unfused = FusedCutSearch(GRAPH, MACHINE).run("latency", 1).cuts[0]
     path = tmp_path / "trees.yaml"
     path.write_text(dump_cut(unfused, GRAPH, MACHINE), encoding="utf-8")
     assert read_cut(path, GRAPH, MACHINE, RELAXED) == unfused
@@ -85,7 +85,7 @@ def test_operators_are_there_once_each_and_in_order(document: dict, tmp_path: Pa
 
 
 def test_groups_come_after_what_they_read(tmp_path: Path) -> None:
-    unfused = CutSearch(GRAPH, MACHINE).run("latency", 1).cuts[0]
+    unfused = FusedCutSearch(GRAPH, MACHINE).run("latency", 1).cuts[0]
     document = yaml.safe_load(dump_cut(unfused, GRAPH, MACHINE))
     document["groups"].reverse()
     with pytest.raises(MappingError, match=r"groups\.0: context comes before softmax"):
@@ -108,8 +108,8 @@ def test_a_row_that_is_cut_or_too_long_names_what_would_do(document: dict, tmp_p
     long = FusedGraph("attention", {**GRAPH.sizes, "m": 1, "p": 20_000}, GRAPH.operators)
     message = "a whole row of softmax needs 20,000 words > 16,384; the smallest accumulator that would do has 78.12 KiB"
     with pytest.raises(MappingError, match=f"(?s)no loop nest of softmax fits gemmini_flat.*{message}"):
-        CutSearch(long, MACHINE).run("edp")
-    found = CutSearch(long, MACHINE.resized(accumulator=20_000)).run("edp").cuts[0]
+        FusedCutSearch(long, MACHINE).run("edp")
+    found = FusedCutSearch(long, MACHINE.resized(accumulator=20_000)).run("edp").cuts[0]
     path = tmp_path / "long.yaml"
     path.write_text(dump_cut(found, long, MACHINE), encoding="utf-8")
     with pytest.raises(MappingError, match=message):

@@ -12,6 +12,7 @@ from mapper.commands.progress import OperatorProgress
 from mapper.commands.reporting import run_answer
 from mapper.commands.requests import run_request
 from mapper.reports.finalists import far_off_lines, settled_lines
+from mapper.reports.fusion_report import fusion_lines
 from mapper.reports.number_lines import number_lines
 
 
@@ -22,7 +23,7 @@ def execute(options: argparse.Namespace) -> int:
         outputs = open_outputs(stack, request.files, request.reads)
         with OperatorProgress() as progress:
             result = pipeline.run(request.model, request.hw, request.settings, progress=progress)
-        below = [*settled_lines(result), *far_off_lines(result)]
+        below = [*fusion_lines(result), *settled_lines(result), *far_off_lines(result)]
         checked = pipeline.check_numbers(result, step=request.step) if request.check else None
         below += [] if checked is None else number_lines(checked)
         code = run_answer(result, explained=request.explain, below=below).deliver(outputs)

@@ -13,6 +13,7 @@ from mapper.graph.fusion_group import FusionGroup
 from mapper.graph.placement import Unit
 from mapper.mapping.loop_nest import LoopNest
 from mapper.reports.finalists import finalists_dict
+from mapper.reports.fusion_report import fusion_dict
 from mapper.reports.host_constants import ESTIMATED, GIVEN, HostConstants, host_constants
 from mapper.reports.roofline import cycles_by_bound, roofline
 from mapper.result import RunResult
@@ -51,6 +52,7 @@ def run_dict(result: RunResult) -> dict[str, object]:
         "placements": _placements_dict(result),
         "mappings": {name: mapping_dict(mapping) for name, mapping in result.mappings.items()},
         "searches": {name: _search_dict(search) for name, search in result.searches.items() if search.details},
+        **fusion_dict(result),
         "estimate": report_dict(result.estimate),
         "simulation": report_dict(result.simulation),
     }

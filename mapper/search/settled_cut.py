@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from mapper.cost.objective import Goal, objective_value
 from mapper.graph.fusion_cuts import Cut
@@ -32,17 +32,23 @@ class CutRun(Protocol):
 Run = TypeVar("Run", bound=CutRun)
 
 
+class Spent(NamedTuple):
+    """What operators take on the machine."""
+
+    cycles: int
+    energy_pj: float
+    dram_bytes: int
+    beats: int
+    """Of the bus between the DMA and the L2, or the DRAM without one."""
+
+
 @dataclass(frozen=True, slots=True)
 class GroupGain:
     """A fused group, and the operators that it replaces, on the machine."""
 
     operators: tuple[str, ...]
-    cycles: int
-    energy_pj: float
-    dram_bytes: int
-    unfused_cycles: int
-    unfused_energy_pj: float
-    unfused_dram_bytes: int
+    fused: Spent
+    unfused: Spent
 
 
 def settled_cut(unfused: Run, proposed: Cut, objective: Goal, run: Callable[[Cut], Run]) -> Run:
@@ -77,22 +83,19 @@ def group_gains(groups: Sequence[FusionGroup], simulation: Report, unfused: CutR
     fused = {part.name: part for part in simulation.by_op}
     apart = {part.name: part for part in unfused.simulation.by_op}
     return tuple(
-        GroupGain(
-            names,
-            *_sums(fused[name] for name in names),
-            *_sums(apart[name] for name in names),
-        )
+        GroupGain(names, _spent(fused[name] for name in names), _spent(apart[name] for name in names))
         for names in _names(groups)
         if names not in plain and len(names) > 1
     )
 
 
-def _sums(parts: Iterable[Report]) -> tuple[int, float, int]:
+def _spent(parts: Iterable[Report]) -> Spent:
     reports = list(parts)
-    return (
+    return Spent(
         sum(part.cycles for part in reports),
         sum(part.energy_pj for part in reports),
         sum(part.dram_bytes for part in reports),
+        sum(part.counts["dma", "read_beat"] + part.counts["dma", "write_beat"] for part in reports),
     )
 
 
@@ -102,8 +105,8 @@ def _winners(gains: Sequence[GroupGain], whole: Report, objective: Goal) -> list
     cycles, energy_pj = whole.cycles / whole.repeat, whole.energy_pj / whole.repeat
     for gain in gains:
         without = (
-            cycles + gain.unfused_cycles - gain.cycles,
-            energy_pj + gain.unfused_energy_pj - gain.energy_pj,
+            cycles + gain.unfused.cycles - gain.fused.cycles,
+            energy_pj + gain.unfused.energy_pj - gain.fused.energy_pj,
         )
         if objective_value(objective, *without) > objective_value(objective, cycles, energy_pj):
             kept.append(gain)

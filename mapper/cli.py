@@ -312,9 +312,15 @@ def _add_search(to: argparse.ArgumentParser, objectives: Sequence[str]) -> argpa
 
 
 def _add_study(study: argparse.ArgumentParser) -> None:
-    study.add_argument("name", choices=("mapspace",), help="mapspace: EDP of random mappings, relative to the best")
-    study.add_argument("--samples", type=int, default=100_000, metavar="N", help="per operator; default: %(default)s")
-    study.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    study.add_argument(
+        "name", choices=("mapspace", "fusion"),
+        help="mapspace: EDP of random mappings, relative to the best; fusion: a product and its normalisation, as one "
+        "group and as two",
+    )  # fmt: skip
+    study.add_argument("--tokens", metavar="N,N,..", help="of fusion; default: 512,4096")
+    study.add_argument("--accumulator", metavar="KIB,KIB,..", help="of fusion; default: 64,128,256")
+    study.add_argument("--samples", type=int, metavar="N", help="of mapspace, per operator; default: 100000")
+    study.add_argument("--seed", type=int, metavar="N", help="of mapspace; default: 0")
     study.add_argument("--layers", metavar="A,B,..", help="only these operators; default: all")
     study.add_argument("--iso-macs", action="store_true", help="operators of equal size: 29.5 million MACs each")
     study.add_argument(

@@ -143,19 +143,22 @@ def run_graph(
     settings: RunSettings | None = None,
     *,
     strategy: Strategy | None = None,
+    cut: Cut | None = None,
     progress: RunProgress | None = None,
     **options: Unpack[RunOptions],
 ) -> RunResult:
     """Map and simulate a graph, group by group; the arguments and errors are those of `run`.
 
-    Settings that say what to build, or change the machine, have no effect: graph and machine are given.
+    Settings that say what to build, or change the machine, have no effect: graph and machine are given. So have those
+    of the fusion if a ``cut`` is given, operators of each group by name.
     """
     chosen = _settings(settings, options)
     require_goal(chosen.objective, OBJECTIVES)
     compiler = _compiler(graph, spec, chosen, strategy)
     evaluator = Evaluator(spec, compiler.prices, chosen.spans, chosen.exact, MemoryState(spec))
-    if chosen.fusion != BEST_CUT:
-        return _run_cut(graph, named_cut(graph, spec, chosen.fusion), compiler, evaluator, chosen, progress)
+    if cut is not None or chosen.fusion != BEST_CUT:
+        given = named_cut(graph, spec, chosen.fusion) if cut is None else cut
+        return _run_cut(graph, given, compiler, evaluator, chosen, progress)
     unfused = _run_cut(graph, default_cut(graph, spec), compiler, evaluator, chosen, progress)
     found = search_cut(graph, spec, compiler.price, chosen.objective)
     best = settled_cut(

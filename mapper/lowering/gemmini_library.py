@@ -40,7 +40,9 @@ class Tiling:
     rounds: int = 0
 
 
-def auto_tiling(m: int, k: int, n: int, spec: HardwareSpec, *, whole_rows: bool = False) -> Tiling:
+def auto_tiling(
+    m: int, k: int, n: int, spec: HardwareSpec, *, whole_rows: bool = False, whole_memory: bool = False
+) -> Tiling:
     """Return the library's greedy tile.
 
     Parameters
@@ -51,9 +53,11 @@ def auto_tiling(m: int, k: int, n: int, spec: HardwareSpec, *, whole_rows: bool 
         The machine.
     whole_rows
         A row-wise activation is fused: all of n in one tile, only I and K grow.
+    whole_memory
+        A tile may fill both halves of the memories, which the library never does.
     """
-    block = spec.array.rows
-    scratchpad, accumulator = spec.scratchpad.rows // 2, spec.accumulator.rows // 2
+    block, parts = spec.array.rows, 1 if whole_memory else 2
+    scratchpad, accumulator = spec.scratchpad.rows // parts, spec.accumulator.rows // parts
     most = blocks(m, block), blocks(n, block), blocks(k, block)
     side = math.isqrt(accumulator // block)
     depth = max(1, scratchpad // 2 // block // side)

@@ -249,11 +249,14 @@ class _Executor:
             self._loop_stores(loop, loop.c, shape, where)
 
     def _loop_loads(self, loads: Loads) -> None:
-        columns = (loads.base, loads.rows, loads.size_bytes, loads.stride, loads.local_row, loads.to_accumulator)
-        for base, rows, size, stride, row, sums in zip(*columns, strict=True):
-            bits = self._spec.array.accumulator_bits if sums else 8
+        columns = (
+            loads.base, loads.rows, loads.size_bytes, loads.stride, loads.local_row, loads.to_accumulator,
+            loads.scaled, loads.accumulate,
+        )  # fmt: skip
+        for base, rows, size, stride, row, sums, narrow, adds in zip(*columns, strict=True):
+            bits = self._spec.array.accumulator_bits if sums and not narrow else 8
             values = self.dram.read(Matrix(int(base), int(stride)), int(rows), int(size) * 8 // bits, bits)
-            self._load("accumulator" if sums else "scratchpad", int(row), values)
+            self._load("accumulator" if sums else "scratchpad", int(row), values, accumulate=adds)
 
     def _loop_pairs(
         self, loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement, pairs: Pairs

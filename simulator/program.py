@@ -62,6 +62,9 @@ class MatmulLoop:
     """None: the result stays in the accumulator for the next loop."""
     d: Matrix | None = None
     """int32 bias or partial sums, loaded into the accumulator first."""
+    residual: Matrix | None = None
+    """int8 rows, scaled and added to D before the first product. LOOP_WS has one D, whose load overwrites, so the core
+    issues the mvins of both in front of the loop, as the library's residual addition does."""
     accumulate: bool = False
     """Add to the result that the previous loop left in the accumulator."""
     b_transposed: bool = False
@@ -211,6 +214,7 @@ def _kind(loop: MatmulLoop) -> tuple[object, ...]:
         None if b is None else b.row_stride_bytes,
         None if c is None else c.row_stride_bytes,
         None if d is None else d.row_stride_bytes,
+        None if loop.residual is None else loop.residual.row_stride_bytes,
         loop.accumulate,
         loop.b_transposed,
         loop.c_full,
@@ -273,6 +277,7 @@ def _loop_line(loop: MatmulLoop) -> str:
         ("whole memory", loop.whole_memory),
     )
     bias = "" if loop.d is None else f" D={_at(loop.d)}"
+    bias += "" if loop.residual is None else f" residual={_at(loop.residual)}"
     result = "accumulator" if loop.c is None else _at(loop.c)
     text = f"loop_ws {loop.m}x{loop.k}x{loop.n} A={_at(loop.a)} B={_at(loop.b)}{bias} C={result}"
     return _joined(text, [name for name, on in named if on])

@@ -67,7 +67,7 @@ def on_chip(batch: Batch, visits: Visits, problem: MatmulProblem, spec: Hardware
     k_blocks, n_blocks = -(-k // side), -(-n // side)
     # A row of the scratchpad is as wide as the array: B has one per row as stored and block of its columns.
     weight_rows = problem.b_rows * -(-problem.b_cols // side)
-    bias = int(problem.bias_address is not None)
+    bias, residual = int(problem.bias_address is not None), int(problem.residual is not None)
     once = np.ones(len(batch), dtype=np.int64)
     result = m * n_blocks
     passes = readout_passes(spec).get(problem.activation, 1)
@@ -77,11 +77,12 @@ def on_chip(batch: Batch, visits: Visits, problem: MatmulProblem, spec: Hardware
         ("array", "weight_load"): k * n * visits.trips_m,
         ("scratchpad", "read_row"): m * n_blocks * k_blocks + weight_rows * visits.trips_m,
         ("scratchpad", "write_row"): m * k_blocks * visits.loads_a + weight_rows * visits.loads_b,
-        # Every k block adds to the sums; bias and returning sums are written by loads.
-        ("accumulator", "write_row"): result * (k_blocks + bias + visits.spilled),
-        # Every k block reads the sums but the first, which has none unless a bias is there; the store reads them once,
-        # or as often as its activation passes over a row, and once more for each time they are spilled.
-        ("accumulator", "read_row"): result * (k_blocks - 1 + bias + passes + visits.spilled),
+        # Every k block adds to the sums; bias, residual and returning sums are written by loads.
+        ("accumulator", "write_row"): result * (k_blocks + bias + residual + visits.spilled),
+        # Every k block reads the sums but the first, which has none unless something was loaded; a residual reads the
+        # bias that it is added to; the store reads them once, or as often as its activation passes over a row, and once
+        # more for each time they are spilled.
+        ("accumulator", "read_row"): result * (k_blocks - 1 + bias + residual + passes + visits.spilled),
     }
     # int8 results pass the scaler on their way out, spilled sums do not; activations sit behind it.
     if not problem.c_full:
@@ -96,7 +97,7 @@ def dma_totals(batch: Batch, visits: Visits, traffic: Traffic) -> tuple[Ints, In
     b_width = batch.tile(traffic.problem.b_axes[1])
     spilled = visits.spilled[:, None] * traffic.partial
     loads = traffic.a[batch.tile_k] * visits.loads_a[:, None] + traffic.b[b_width] * visits.loads_b[:, None]
-    return loads + traffic.bias + spilled, traffic.c[batch.tile_n] + spilled
+    return loads + traffic.bias + traffic.residual[batch.tile_n] + spilled, traffic.c[batch.tile_n] + spilled
 
 
 def count(batch: Batch, traffic: Traffic) -> dict[Action, Ints]:

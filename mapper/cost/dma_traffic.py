@@ -143,6 +143,24 @@ class Traffic:
         return self._full(Matrix(address, 0), 1) * row_blocks
 
     @cached_property
+    def residual(self) -> Ints:
+        """Loads of the residual by tile extent along n."""
+        if self.problem.residual is None:
+            return np.zeros((int(self.widths_n.max()) + 1, 5), dtype=np.int64)
+        return self._residual_sweep(self.problem.residual).table(self.widths_n, self.spec.dma)
+
+    @cached_property
+    def times_residual(self) -> LoadTables | None:
+        """Times of the loads of the residual by tile extent along n, as fast as they come; None without one."""
+        matrix = self.problem.residual
+        if matrix is None:
+            return None
+        return self._tables(self._residual_sweep(matrix), self.widths_n, to_accumulator=True)
+
+    def _residual_sweep(self, matrix: Matrix) -> Sweep:
+        return Sweep(matrix, self.problem.m, self.problem.n, self._block, self._segment)
+
+    @cached_property
     def compulsory(self) -> tuple[int, int, int]:
         """Distinct lines of A, B and C."""
         p = self.problem
@@ -158,11 +176,12 @@ class Traffic:
 
     @cached_property
     def compulsory_bias(self) -> int:
-        """Distinct lines of the bias."""
-        address = self.problem.bias_address
+        """Distinct lines of bias and residual."""
+        address, residual, line = self.problem.bias_address, self.problem.residual, self.spec.dma.max_request_bytes
+        lines = 0 if residual is None else distinct_lines(residual, self.problem.m, self.problem.n, line)
         if address is None:
-            return 0
-        return distinct_lines(Matrix(address, 0), 1, INT32_BYTES * self.problem.n, self.spec.dma.max_request_bytes)
+            return lines
+        return lines + distinct_lines(Matrix(address, 0), 1, INT32_BYTES * self.problem.n, line)
 
     def _full(self, matrix: Matrix, rows: int) -> Ints:
         total: Ints = self._full_sweep(matrix, rows).table(ONE_BLOCK, self.spec.dma)[1]

@@ -134,7 +134,10 @@ class NumbersRun:
         if isinstance(op, Matmul):
             cols = op.n if not group.epilogue else group.operators[-1].dims["cols"]
             # Products of 8-bit numbers add up exactly in float64, whose matrix product is fast.
-            return wrap(op.reference(*operands).astype(np.int64)).reshape(-1, cols)
+            sums = op.reference(*operands).astype(np.int64).reshape(-1, cols)
+            if group.addend is not None:
+                sums = sums + self._values[group.addend.name].reshape(-1, cols)
+            return wrap(sums)
         total: Ints = np.sum(operands, axis=0).astype(np.int64).reshape(-1, op.dims["cols"])
         return wrap(total)
 

@@ -110,6 +110,7 @@ def matmul_problem(group: FusionGroup, layout: DramLayout, instance: int, input_
         b=layout.matrix(b, instance),
         c=result,
         bias_address=None if op.bias is None else layout.allocation(op.bias).address,
+        residual=None if group.addend is None else layout.matrix(c, instance, group.addend),
         partial=result if full else partial_matrix(layout.workspace, op.n),
         b_axes=op.matrices.axes[1],
         c_full=full,

@@ -43,7 +43,8 @@ def default_cut(graph: OpGraph, spec: HardwareSpec) -> Cut:
 
 
 def _is_elementwise(op: Operator) -> bool:
-    return not kernel_named(op.kind).whole_rows
+    kernel = kernel_named(op.kind)
+    return kernel.is_activation and not kernel.whole_rows
 
 
 def fusion_groups(graph: OpGraph, spec: HardwareSpec, cut: Cut | None = None) -> tuple[FusionGroup, ...]:

@@ -17,7 +17,7 @@ from hwconfigs.kernels import IDENTITY, kernel_named
 from mapper.graph.internal_edge import InternalEdge
 from mapper.graph.placement import Unit
 from workloads import Operator, Tensor
-from workloads.ops import Conv2d
+from workloads.ops import Add, Conv2d
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class FusionGroup:
     """Operators that run as one program on one unit."""
 
     operators: tuple[Operator, ...]
-    """The one that leads, then its epilogue: operators that its stores apply."""
+    """The one that leads, then its epilogue: what is added to its sums, and what its stores apply."""
     unit: Unit
     """What runs the leading operator."""
     note: str = ""
@@ -45,13 +45,22 @@ class FusionGroup:
 
     @property
     def epilogue(self) -> tuple[Operator, ...]:
-        """Operators that take no time of their own: the stores of the leading one apply them."""
+        """Operators without a program of their own: the loads and stores of the leading one carry them out."""
         return self.operators[1:]
 
     @property
     def activation(self) -> str:
         """Kernel that the accumulator's stores apply to the results."""
         return IDENTITY.name if self.unit == "host" else kernel_named(self.operators[-1].kind).activation
+
+    @property
+    def addend(self) -> Tensor | None:
+        """Tensor that an addition in the epilogue adds to the leading operator's sums; None without one."""
+        for op in self.epilogue:
+            if isinstance(op, Add):
+                (other,) = (tensor for tensor in op.inputs if tensor not in self.internal)
+                return other
+        return None
 
     @property
     def result(self) -> Tensor:

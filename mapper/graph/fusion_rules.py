@@ -7,6 +7,9 @@ break changes here and nowhere else.
 A kernel that needs whole rows may be the epilogue of a matmul whose tile holds them: one block of rows across all of n
 has to fit the accumulator, and its operands the scratchpad, each taken whole. Behind an addition, which streams through
 halves of the accumulator, one row has to fit a half.
+
+A residual may be added to the sums of a matmul in the accumulator: its int8 rows are loaded on top of the bias before
+the first product, scaled as in a residual addition of its own.
 """
 
 from __future__ import annotations
@@ -24,13 +27,13 @@ from mapper.graph.fusion_group import executed
 from mapper.graph.placement import assign
 from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
 from workloads import Operator, OpGraph
-from workloads.ops import Matmul
+from workloads.ops import Add, Matmul
 
 LONGEST_EPILOGUE = 1
-"""Operators that a store can apply: its command has one activation field."""
+"""Activations that a store can apply: its command has one activation field."""
 
-LONGEST_GROUP = 1 + LONGEST_EPILOGUE
-"""The operator that leads, and its epilogue."""
+LONGEST_GROUP = 2 + LONGEST_EPILOGUE
+"""The operator that leads, an addition, and what the stores apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,8 @@ def obstacles(operators: Sequence[Operator], graph: OpGraph, spec: HardwareSpec)
     Parameters
     ----------
     operators
-        The one that leads, then those that its stores would apply, in order. One alone can always run.
+        The one that leads, then what would be added to its sums and what its stores would apply. One alone can always
+        run.
     graph
         Where they come from: it knows who else reads their results.
     spec
@@ -97,11 +101,22 @@ def _leads(proposal: Proposal) -> Iterator[Obstacle]:
 
 
 def _chain(proposal: Proposal) -> Iterator[Obstacle]:
-    """Each operator reads the result of the one before and nothing else."""
+    """Each operator reads the result of the one before and nothing else, but for a residual that is added to it."""
     for producer, consumer in proposal.edges:
+        if _adds_residual(producer, consumer, proposal):
+            continue
         if consumer.inputs != (producer.output,):
             read = ", ".join(tensor.name for tensor in consumer.inputs)
             yield Obstacle("chain", consumer.name, f"reads {read}, not {producer.output.name} alone")
+
+
+def _adds_residual(producer: Operator, consumer: Operator, proposal: Proposal) -> bool:
+    """Whether an operator adds a tensor to the sums of the matmul that leads, which its loads can bring."""
+    lead = proposal.operators[0]
+    if producer is not lead or not isinstance(consumer, Add) or not isinstance(executed(lead), Matmul):
+        return False
+    others = [tensor for tensor in consumer.inputs if tensor != producer.output]
+    return len(others) == 1 and others[0].bits == OPERAND_BITS
 
 
 def _sole_reader(proposal: Proposal) -> Iterator[Obstacle]:
@@ -117,6 +132,8 @@ def _sole_reader(proposal: Proposal) -> Iterator[Obstacle]:
 def _epilogue(proposal: Proposal) -> Iterator[Obstacle]:
     """The stores can apply what follows the leading operator."""
     lead, *epilogue = proposal.operators
+    if epilogue and _adds_residual(lead, epilogue[0], proposal):
+        epilogue = epilogue[1:]
     if len(epilogue) > LONGEST_EPILOGUE:
         violation = Violation("epilogue", lead.name, len(epilogue), LONGEST_EPILOGUE, "operators")
         yield Obstacle("epilogue", epilogue[LONGEST_EPILOGUE].name, "a store applies one activation", violation)

@@ -98,7 +98,7 @@ def library_cut(graph: OpGraph, spec: HardwareSpec) -> Cut:
 
 def _library_fuses(op: Operator, reader: Operator, graph: OpGraph, spec: HardwareSpec) -> bool:
     """Whether the library has a call for both operators."""
-    if obstacles((op, reader), graph, spec):
+    if not kernel_named(reader.kind).is_activation or obstacles((op, reader), graph, spec):
         return False
     if not kernel_named(reader.kind).whole_rows:
         return True

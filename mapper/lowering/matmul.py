@@ -5,7 +5,7 @@
     fence                              the host waits for the last write
 
 Partial sums of a tile stay in the accumulator while the k loop runs without another tile in between; otherwise they
-leave as int32 and come back as D. The bias enters with the first k tile.
+leave as int32 and come back as D. Bias and residual enter with the first k tile.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> It
             b=_weights(problem, step) if fresh["weight"] else None,
             c=_result(problem, step, last, spill),
             d=_addend(problem, step, first, spill),
+            residual=problem.residual.part(step.start["m"], step.start["n"]) if problem.residual and first else None,
             # Spilled sums come back as D, which starts the accumulation anew.
             accumulate=not first and not spill,
             b_transposed=problem.transposes_b,

@@ -22,7 +22,7 @@ PAGE_BYTES = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatmulProblem:
-    """C[m, n] = activation(sum over k of A[m, k] B[k, n] + bias[n])."""
+    """C[m, n] = activation(sum over k of A[m, k] B[k, n] + bias[n] + residual[m, n])."""
 
     name: str = "matmul"
     m: int
@@ -33,6 +33,8 @@ class MatmulProblem:
     c: Matrix
     bias_address: int | None = None
     """int32 row bias, added to every row."""
+    residual: Matrix | None = None
+    """int8 matrix that is scaled and added."""
     partial: Matrix
     """Workspace for int32 partial sums, used when k is not the innermost loop; C itself if ``c_full``."""
     b_axes: MatrixAxes = OPERAND_AXES["weight"]
@@ -49,6 +51,11 @@ class MatmulProblem:
     @property
     def macs(self) -> int:
         return self.m * self.k * self.n
+
+    @property
+    def has_addend(self) -> bool:
+        """Whether sums start from a bias or a residual in the accumulator."""
+        return self.bias_address is not None or self.residual is not None
 
     @property
     def whole_rows(self) -> bool:
@@ -89,6 +96,7 @@ class MatmulProblem:
             b=_reduced(self.b, line_bytes),
             c=_reduced(self.c, line_bytes),
             bias_address=None if self.bias_address is None else self.bias_address % line_bytes,
+            residual=None if self.residual is None else _reduced(self.residual, line_bytes),
             partial=_reduced(self.partial, line_bytes),
         )
 

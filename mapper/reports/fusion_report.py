@@ -32,7 +32,7 @@ def fusion_lines(result: RunResult) -> list[str]:
     lines = [""]
     if fusion.gains:
         rows = [_row(result, gain) for gain in fusion.gains]
-        lines += columns([_HEADINGS, *rows], rules=(1,), right=range(2, len(_HEADINGS)))
+        lines += columns([_HEADINGS, *rows], rules=(1,), right=range(1, len(_HEADINGS)))
     return lines + wrapped(_sentence(result, fusion))
 
 
@@ -69,7 +69,7 @@ def _row(result: RunResult, gain: GroupGain) -> tuple[str, ...]:
     group = result.group(gain.operators[0])
     return (
         " + ".join(gain.operators),
-        ", ".join(f"{tensor.name} ({size(_bytes(group, tensor))})" for tensor in group.internal),
+        size(sum(_bytes(group, tensor) for tensor in group.internal)),
         f"{fused.cycles:,}",
         f"{unfused.cycles:,}",
         f"{1.0 - fused.cycles / unfused.cycles:.1%}",

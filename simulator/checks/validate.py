@@ -79,12 +79,13 @@ def _misfits(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iter
 
 
 def _addresses_fit(loop: MatmulLoop) -> bool:
-    a, b, c, d = loop.a, loop.b, loop.c, loop.d
+    a, b, c, d, residual = loop.a, loop.b, loop.c, loop.d, loop.residual
     return (
         (a is None or 0 <= a.address < MOST_ADDRESS)
         and (b is None or 0 <= b.address < MOST_ADDRESS)
         and (c is None or 0 <= c.address < MOST_ADDRESS)
         and (d is None or 0 <= d.address < MOST_ADDRESS)
+        and (residual is None or 0 <= residual.address < MOST_ADDRESS)
     )
 
 
@@ -190,9 +191,11 @@ def _loop_problems(loop: MatmulLoop, spec: HardwareSpec) -> Iterator[str]:
         if demand > bound:
             halved = "" if loop.whole_memory else ", half of it for double buffering"
             yield f"{name}: tile {loop.m}x{loop.k}x{loop.n} needs {demand} rows > {bound}{halved}"
-    for name, matrix in (("A", loop.a), ("B", loop.b), ("C", loop.c), ("D", loop.d)):
+    for name, matrix in (("A", loop.a), ("B", loop.b), ("C", loop.c), ("D", loop.d), ("residual", loop.residual)):
         if matrix is not None:
             yield from _matrix_problems(name, matrix)
+    if loop.residual is not None and loop.accumulate:
+        yield "adds a residual to the sums of the loop before it: give it to the first loop of a tile"
     yield from _activation_problems(loop.activation, spec)
     kernel = kernel_named(loop.activation)
     if kernel.whole_rows and loop.c is None:

@@ -23,7 +23,7 @@ class _Layout:
     queues: CommandQueues
     """Of a loop whose matrices all start at address 0."""
     load_kind: Ints
-    """Matrix of each load: INPUT, WEIGHT or BIAS."""
+    """Matrix of each load: INPUT, WEIGHT, BIAS or RESIDUAL."""
 
 
 @dataclass(slots=True)
@@ -42,21 +42,21 @@ class LoopExpander:
         halves = loop_unroller.halves(loop, self.loops, self.stored)
         self.loops += 1
         self.stored += loop.c is not None
-        matrices = (loop.a, loop.b, loop.d, loop.c)
+        matrices = (loop.a, loop.b, loop.d, loop.residual, loop.c)
         strides = tuple(None if matrix is None else matrix.row_stride_bytes for matrix in matrices)
         flags = (loop.accumulate, loop.b_transposed, loop.c_full, loop.activation, loop.whole_memory)
         key = (loop.m, loop.k, loop.n, halves, strides, flags)
         if key not in self._layouts:
             self._layouts[key] = self._lay_out(loop, halves)
         layout = self._layouts[key]
-        a, b, d, c = (0 if matrix is None else matrix.address for matrix in matrices)
+        *loaded, c = (0 if matrix is None else matrix.address for matrix in matrices)
         queues = layout.queues
-        loads = replace(queues.loads, base=queues.loads.base + np.array((a, b, d), dtype=np.int64)[layout.load_kind])
+        loads = replace(queues.loads, base=queues.loads.base + np.array(loaded, dtype=np.int64)[layout.load_kind])
         return replace(queues, loads=loads, stores=replace(queues.stores, base=queues.stores.base + c))
 
     def _lay_out(self, loop: MatmulLoop, halves: tuple[int, int, int]) -> _Layout:
         spec = self.spec
-        matrices = {"a": loop.a, "b": loop.b, "c": loop.c, "d": loop.d}
+        matrices = {"a": loop.a, "b": loop.b, "c": loop.c, "d": loop.d, "residual": loop.residual}
         at_zero = {name: Matrix(0, matrix.row_stride_bytes) for name, matrix in matrices.items() if matrix is not None}
         loop = replace(loop, **at_zero)  # type: ignore[arg-type]
         shape = loop_unroller.shape_of(loop, spec)
@@ -73,7 +73,7 @@ class LoopExpander:
             stores=stores,
             macs=loop.macs,
             counts=counts,
-            host_cycles=round(spec.host.loop_cycles),
+            host_cycles=round(spec.host.loop_cycles + _issued_in_front(loop, loads) * spec.host.command_cycles),
             whole_memory=loop.whole_memory,
             halves=halves,
             batchable=not loop.whole_memory and spec.scratchpad.banks % 2 == 0 and halves[0] == halves[1],
@@ -91,8 +91,8 @@ class LoopExpander:
             local_row=columns.local_row.tolist(),
             local_rows=columns.local_rows.tolist(),
             to_accumulator=columns.to_accumulator.tolist(),
-            accumulate=[False] * count,
-            scaled=[False] * count,
+            accumulate=(columns.residual & (loop.d is not None)).tolist(),
+            scaled=columns.residual.tolist(),
             after_pair=[0] * count,
             after_store=[0] * count,
         )
@@ -118,6 +118,11 @@ class LoopExpander:
         )
 
 
+def _issued_in_front(loop: MatmulLoop, loads: Loads) -> int:
+    """Mvins that the core issues in front of a loop: those of a residual, and then of D as well."""
+    return 0 if loop.residual is None else sum(loads.to_accumulator)
+
+
 def _loop_pairs(
     loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement, spec: HardwareSpec
 ) -> tuple[Pairs, dict[tuple[str, str], int]]:
@@ -130,7 +135,7 @@ def _loop_pairs(
     a_row = where.a_row + (i * shape.k + k) * side
     b_row = where.b_row + (j * shape.k + k if loop.b_transposed else k * shape.j + j) * side
     c_row = where.c_row + (i * shape.j + j) * side
-    accumulates = (k > 0) | loop.accumulate | (loop.d is not None)
+    accumulates = (k > 0) | loop.accumulate | (loop.d is not None) | (loop.residual is not None)
     depth = np.minimum(side, loop.k - k * side)
     width = np.minimum(side, loop.n - j * side)
     weight_rows = width if loop.b_transposed else depth

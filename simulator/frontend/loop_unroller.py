@@ -1,6 +1,7 @@
 """Macro-loop unroller: from one LOOP_WS to its mvins, pairs and mvouts, in the RTL's order.
 
-    loads   D blocks, then A and B interleaved: B first, B again while A's next k is ahead, else A
+    loads   D blocks, a residual on top of them, then A and B interleaved: B first, B again while A's next k is ahead,
+            else A
     pairs   for k, for j, for i: preload (new weights only at i = 0) + compute
     stores  for j in steps of one 64-byte segment, for i
 
@@ -20,7 +21,7 @@ from simulator.arrays import Bools, Ints
 from simulator.program import MatmulLoop
 from simulator.tile_footprint import scratchpad_blocks
 
-INPUT, WEIGHT, BIAS = 0, 1, 2
+INPUT, WEIGHT, BIAS, RESIDUAL = 0, 1, 2, 3
 """Kinds of loads of a loop."""
 
 
@@ -37,6 +38,7 @@ class Shape:
     load_b: bool
     load_d: bool
     b_transposed: bool
+    load_residual: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +46,7 @@ class Plan:
     """Command order of all loops of one ``Shape``: loads as columns, pairs with the load each one needs."""
 
     kind: Ints
-    """INPUT, WEIGHT or BIAS of each load."""
+    """INPUT, WEIGHT, BIAS or RESIDUAL of each load."""
     outer: Ints
     """Row block of the DRAM matrix: i for inputs and bias, k (n when transposed) for weights."""
     inner: Ints
@@ -82,6 +84,7 @@ def shape_of(loop: MatmulLoop, spec: HardwareSpec) -> Shape:
         load_a=loop.a is not None,
         load_b=loop.b is not None,
         load_d=loop.d is not None,
+        load_residual=loop.residual is not None,
         b_transposed=loop.b_transposed,
     )
 
@@ -89,7 +92,7 @@ def shape_of(loop: MatmulLoop, spec: HardwareSpec) -> Shape:
 @lru_cache(maxsize=512)
 def plan(shape: Shape) -> Plan:
     """Command order of a loop."""
-    loads = _bias_order(shape) + _operand_order(shape)
+    loads = _bias_order(shape) + _residual_order(shape) + _operand_order(shape)
     kind, outer, inner = (
         np.array(column, dtype=np.int64) for column in (zip(*loads, strict=True) if loads else ((),) * 3)
     )
@@ -117,6 +120,12 @@ def _bias_order(shape: Shape) -> list[tuple[int, int, int]]:
     if not shape.load_d:
         return []
     return [(BIAS, i, j) for j in range(shape.j) for i in range(shape.i)]
+
+
+def _residual_order(shape: Shape) -> list[tuple[int, int, int]]:
+    if not shape.load_residual:
+        return []
+    return [(RESIDUAL, i, j) for j in range(0, shape.j, shape.blocks_per_mvin) for i in range(shape.i)]
 
 
 def _operand_order(shape: Shape) -> list[tuple[int, int, int]]:
@@ -149,13 +158,15 @@ def _operand_order(shape: Shape) -> list[tuple[int, int, int]]:
 
 
 def _needs(shape: Shape, kind: Ints, outer: Ints, inner: Ints, i: Ints, j: Ints, k: Ints) -> list[int]:
-    """Loads each pair waits for: its A block, its B block and, at k = 0, all of D; monotone because queues are in
-    order."""
+    """Loads each pair waits for: its A block, its B block and, at k = 0, all of D and of the residual.
+
+    They only grow, because queues are in order.
+    """
     step = shape.blocks_per_mvin
     position = np.arange(len(kind), dtype=np.int64) + 1
     need = np.zeros(len(i), dtype=np.int64)
-    if shape.load_d:
-        need = np.maximum(need, int((kind == BIAS).sum()))
+    if shape.load_d or shape.load_residual:
+        need = np.maximum(need, int((kind >= BIAS).sum()))
     if shape.load_a:
         table = np.zeros((shape.i, blocks(shape.k, step)), dtype=np.int64)
         inputs = kind == INPUT
@@ -227,6 +238,8 @@ class LoadColumns:
     local_row: Ints
     local_rows: Ints
     to_accumulator: Bools
+    residual: Bools
+    """int8 elements on their way to the accumulator."""
 
 
 def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Placement) -> LoadColumns:
@@ -248,6 +261,7 @@ def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Plac
             1,
         ),
         (BIAS, loop.d, loop.m, loop.n, where.c_row, shape.j, spec.array.sum_bytes),
+        (RESIDUAL, loop.residual, loop.m, loop.n, where.c_row, shape.j, 1),
     ):
         if matrix is None:
             continue
@@ -265,7 +279,7 @@ def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Plac
             -(-elements // side) * side,
         )
     base, rows, size, stride, local_row, local_rows = columns
-    return LoadColumns(base, rows, size, stride, local_row, local_rows, order.kind == BIAS)
+    return LoadColumns(base, rows, size, stride, local_row, local_rows, order.kind >= BIAS, order.kind == RESIDUAL)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

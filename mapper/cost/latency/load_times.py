@@ -117,7 +117,7 @@ class _Fresh(NamedTuple):
 
 
 class LoadTimes:
-    """The load commands of A and B by `Touch`, and those of D by `Addend`."""
+    """The load commands of A and B by `Touch`, those of D by `Addend`, and those of a residual."""
 
     def __init__(self, batch: Batch, traffic: Traffic, reuse: CacheReuse | None, tilings: Tilings) -> None:
         spec, problem = traffic.spec, traffic.problem
@@ -150,6 +150,7 @@ class LoadTimes:
             self._addend(traffic.partial, traffic.times_partial, commands, refetched_sums),
             self._addend(traffic.bias, traffic.times_bias, commands, bias),
         )
+        self.residual = self._residual_loads(traffic, batch, tilings)
 
     def _chosen(self, tables: LoadTables, widths: Ints, along: Bools) -> SweepTimes:
         """Return the times of each mapping: down the rows or along them, from the memory that serves the misses."""
@@ -226,6 +227,22 @@ class LoadTimes:
         missing = np.minimum(1.0, missed / commands / np.maximum(times.lines, 1e-9))
         alone = times.at(missing, alone=True)
         return self._average(sweep[None, :], times, commands, missing, times.at(missing), alone)
+
+    def _residual_loads(self, traffic: Traffic, batch: Batch, tilings: Tilings) -> AverageLoad:
+        """Return the loads of the residual, all of whose lines are taken to miss; nothing without one."""
+        tables, spec = traffic.times_residual, self._spec
+        if tables is None:
+            return AverageLoad(*(np.zeros(1),) * 6)
+        times = self._chosen(tables, batch.tile_n, batch.tile_m == 1)
+        segments_of = -(-tilings.n.blocks // self._segment)
+        segments = (tilings.n.trips - 1) * segments_of[FULL] + segments_of[LAST]
+        blocks = -(-traffic.problem.m // spec.array.rows)
+        # The unit that scales takes several cycles for each row that is written.
+        written = traffic.problem.m * tilings.n.total_blocks * spec.dma.scale_cycles_per_row
+        paced = written / (blocks * segments)
+        missing = np.ones(len(batch))
+        cycles, alone = np.maximum(times.at(missing), paced), np.maximum(times.at(missing, alone=True), paced)
+        return self._average(traffic.residual[batch.tile_n], times, blocks * segments, missing, cycles, alone)
 
     def _average(
         self, sweep: Ints, times: SweepTimes, commands: Ints | int, missing: Floats, cycles: Floats, alone: Floats

@@ -205,7 +205,7 @@ class _Loop:
     def _set_flows(self, at: dict[str, int], last_k: Bools, spilled: Bools) -> None:
         """Tell which mappings load sums, begin another accumulator tile, and store."""
         every = np.ones(len(spilled), dtype=bool)
-        self._loads_addend = spilled if at["k"] else every & (self._times.problem.bias_address is not None)
+        self._loads_addend = spilled if at["k"] else every & self._times.problem.has_addend
         self._new_tile = spilled if at["k"] else every
         self._last_k, self._stores = last_k, last_k | spilled
 
@@ -251,7 +251,7 @@ class _Loop:
 
     def _configured(self, before: _State) -> Floats:
         """When the loop is configured: a context is free; or, in the whole memories, everything is complete."""
-        paced = before.start + self._spec.host.loop_cycles
+        paced = before.start + self._spec.host.loop_cycles + self._take(self._times.issued, self._d)
         if self._times.batch.double_buffered:
             front_end = self._spec.front_end
             # With more than three loops in flight the memories' halves hold a loop up, never its slot.

@@ -123,7 +123,7 @@ class LoopTimes:
 
         A tile that the array accumulates keeps its bank until then, and a unit that normalises needs complete rows.
         """
-        accumulates: Bools = (self.batch.tile_k > 1) | (self.problem.bias_address is not None)
+        accumulates: Bools = (self.batch.tile_k > 1) | self.problem.has_addend
         return accumulates | self.problem.whole_rows
 
     def store_groups(self) -> Ints:
@@ -144,6 +144,19 @@ class LoopTimes:
         """Loads of the bias or of partial sums, a block each."""
         present = self.problem.bias_address is not None if addend == Addend.BIAS else self.spilled
         return self.m * self.n * present
+
+    def residual_commands(self, addend: Addend) -> Ints:
+        """Loads of the residual, which comes with the bias."""
+        number: Ints = self.m * self.n_segments * (addend == Addend.BIAS and self.problem.residual is not None)
+        return number
+
+    def issued(self, addend: Addend) -> Floats:
+        """Cycles in which the core issues the loads that stand in front of a loop with a residual."""
+        if self.problem.residual is None or addend != Addend.BIAS:
+            return np.zeros((1, 1, 1, 1))
+        commands = self.d_commands(addend) + self.residual_commands(addend)
+        cycles: Floats = commands.astype(np.float64) * self.spec.host.command_cycles
+        return cycles
 
     def _loads_a(self, touch: Touch) -> bool:
         return touch != Touch.REFETCH or "input" not in self.batch.held
@@ -178,12 +191,13 @@ class LoopTimes:
         total: Floats = self.a_commands(a) * cycles_of(self.loads.a[a]) + self.b_commands(b) * cycles_of(
             self.loads.b[b]
         )
-        return total + self.d_commands(d) * cycles_of(self.loads.d[d])
+        of_residual: Floats = self.residual_commands(d) * cycles_of(self.loads.residual)
+        return total + of_residual + self.d_commands(d) * cycles_of(self.loads.d[d])
 
     def addend(self, d: Addend) -> Floats:
         """Load cycles of the bias or of partial sums, which precede all operands."""
         cycles: Floats = self.d_commands(d) * self.loads.d[d].cycles
-        return cycles
+        return cycles + self.residual_commands(d) * self.loads.residual.cycles
 
     def command(self, a: Touch, b: Touch) -> Floats:
         """Cycles of a load of A or B, on average."""

@@ -151,7 +151,7 @@ def rough_lower_bound(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) 
     between = completion_delay(array) + spec.front_end.first_command_cycles + spec.front_end.load_to_use_cycles
     row = spec.dma.store_full_row_cycles if problem.c_full else _least_row_period(spec)
     # A unit that passes over rows several times is slower than the stores alone, for which this is a bound as well.
-    accumulates = (batch.tile_k > 1) | (problem.bias_address is not None)
+    accumulates = (batch.tile_k > 1) | problem.has_addend
     return total + (loops - 1) * between + np.where(accumulates, problem.m * n * float(row), 0.0)
 
 

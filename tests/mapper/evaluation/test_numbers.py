@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import hwconfigs
+import workloads
 from mapper import pipeline
 from mapper.compiler import Compiler
 from mapper.errors import MappingError
@@ -16,6 +18,7 @@ from mapper.evaluation.numbers import NumbersRun
 from mapper.graph.dram_layout import DramLayout, lay_out
 from mapper.lowering.repeated_program import CommandInstance, MatmulInstance, RepeatedProgram
 from mapper.result import RunResult
+from mapper.search.budget import Budget
 from mapper.search.strategies import library_tile
 from simulator.program import Item, MatmulLoop, Mvout, Program
 
@@ -71,6 +74,28 @@ def test_lowered_blocks_compute_what_their_operators_mean(
     kernels = {numbers.kernel for numbers in check.kernels}
     assert kernels == (set() if hw == "gemmini" else {"softmax", "layernorm", "gelu"})
     assert check.elements == sum(group.result.elements for group in result.groups if group.name not in check.on_host)
+
+
+RESIDUAL = (
+    ["out", "attention_add", "attention_norm"],
+    ["ffn2", "ffn_add"],
+    ["scores", "softmax"],
+    ["ffn1", "ffn_activation"],
+)
+
+
+def test_residuals_are_added_to_the_sums_of_a_matmul() -> None:
+    """Small memories: several tiles along every dimension of both matmuls, so that partial sums come back, too."""
+    spec = hwconfigs.load("gemmini_ibert", {"accumulator.capacity": "64 KiB", "scratchpad.capacity": "32 KiB"})
+    graph = workloads.build("bert-base", seq=40)
+    named = {name for group in RESIDUAL for name in group}
+    cut = [*RESIDUAL, *([op.name] for op in graph.operators if op.name not in named)]
+    result = pipeline.run_graph(graph, spec, cut=cut, search="random", budget=Budget(evaluations=20), seed=3)
+    check = pipeline.check_numbers(result)
+    assert check.wrong == []
+    assert check.passed
+    for expected, measured in zip(result.estimate.by_op, result.simulation.by_op, strict=True):
+        assert expected.counts == measured.counts
 
 
 def test_other_numbers_are_drawn_with_another_seed(fused: RunResult) -> None:

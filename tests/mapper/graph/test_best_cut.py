@@ -87,8 +87,12 @@ def test_candidates_of_bert_are_its_activations_and_normalisations() -> None:
     allowed = candidates(workloads.build("bert-base", seq=32), IBERT)
     assert [[op.name for op in group.operators] for rows in allowed.values() for group in rows if group.epilogue] == [
         ["scores", "softmax"],
+        ["out", "attention_add"],
+        ["out", "attention_add", "attention_norm"],
         ["attention_add", "attention_norm"],
         ["ffn1", "ffn_activation"],
+        ["ffn2", "ffn_add"],
+        ["ffn2", "ffn_add", "ffn_norm"],
         ["ffn_add", "ffn_norm"],
     ]
 

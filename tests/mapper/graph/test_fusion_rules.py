@@ -38,11 +38,24 @@ def test_other_readers_are_named() -> None:
     ]
 
 
+def test_a_residual_joins_the_sums_of_a_matmul_before_they_are_normalised() -> None:
+    add = addition(FIRST.output, X)
+    assert told(FIRST, add) == []
+    assert told(FIRST, add, after(LayerNorm, add.output), proposed=3) == []
+    assert told(FIRST, add, after(RmsNorm, add.output), proposed=3) == ["next: no store applies rmsnorm"]
+
+
 def test_an_epilogue_reads_the_result_before_it_and_nothing_else() -> None:
-    assert told(FIRST, addition(FIRST.output, X)) == [
-        "add: reads ffn1, x, not ffn1 alone",
-        "add: no store applies add",
-    ]
+    wide = Tensor("wide", X.shape, X.dims, 16)
+    gelu = after(Gelu, FIRST.output, "gelu")
+    for operators, said in (
+        ((FIRST, addition(FIRST.output, wide)), ["add: reads ffn1, wide, not ffn1 alone"]),
+        ((FIRST, addition(FIRST.output, FIRST.output)), ["add: reads ffn1, ffn1, not ffn1 alone"]),
+        ((FIRST, gelu, addition(gelu.output, X)), ["add: reads gelu, x, not gelu alone"]),
+    ):
+        reasons = told(*operators, proposed=len(operators))
+        assert [reason for reason in reasons if "reads" in reason and "also" not in reason] == said
+        assert "add: no store applies add" in reasons
 
 
 def test_stores_apply_one_activation() -> None:

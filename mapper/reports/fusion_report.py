@@ -13,8 +13,8 @@ from mapper.search.settled_cut import GroupGain, Spent
 from workloads import Tensor
 
 _HEADINGS = (
-    "group",
-    "stays in the accumulator",
+    "fused",
+    "on chip",
     "cycles",
     "unfused",
     "gain",

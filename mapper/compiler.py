@@ -6,7 +6,7 @@ settled when the first of equal matmuls is about to run, in the caches that it w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from hwconfigs import EnergyModel, HardwareSpec
@@ -16,6 +16,7 @@ from mapper.cost.model import CostModel
 from mapper.evaluation.evaluate import Evaluator, TrialReports
 from mapper.graph.dram_layout import DramLayout, lay_out, matmul_problem
 from mapper.graph.fusion_group import FusionGroup
+from mapper.graph.interleaving import Interleaving
 from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.operators import lower_operator
 from mapper.lowering.repeated_program import MatmulInstance, RepeatedProgram
@@ -121,6 +122,31 @@ class Compiler:
             return MatmulInstance(lower_matmul(problem, loop, self.spec), problem, loop)
 
         return (RepeatedProgram(group.lead.repeat, instance),)
+
+    def in_turns(
+        self, producer: FusionGroup, consumer: FusionGroup, how: Interleaving
+    ) -> Iterator[tuple[FusionGroup, MatmulInstance]]:
+        """Yield the programs of two groups in turns, block of rows by block of rows.
+
+        Raises
+        ------
+        MappingError
+            When a block has no mapping.
+        """
+        whole = self.problem(producer)
+        for instance, first in how.turns(producer.lead.repeat, whole.m):
+            for group in (producer, consumer):
+                yield group, self._row_block(group, instance, first, min(how.rows, whole.m - first))
+
+    def _row_block(self, group: FusionGroup, instance: int, first: int, rows: int) -> MatmulInstance:
+        problem = self.problem(group, instance)
+        if rows == problem.m:
+            found = self.searches[group.name]
+        else:
+            problem = problem.row_block(first, rows)
+            found = self._search_once(problem)
+        loop = hardware_loop_of(found.mapping)
+        return MatmulInstance(lower_matmul(problem, loop, self.spec), problem, loop)
 
     def problem(self, group: FusionGroup, instance: int = 0) -> MatmulProblem:
         """Return the matmul that leads a group, with its operands where the layout puts them."""

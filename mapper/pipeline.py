@@ -12,8 +12,9 @@ evaluate each group in order, by estimate and simulation    mapper.evaluation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias, Unpack
 
@@ -25,14 +26,16 @@ from hwconfigs import HardwareSpec
 from mapper.compiler import Compiler
 from mapper.cost.objective import OBJECTIVES
 from mapper.evaluation.aggregate import group_rows, model_report
-from mapper.evaluation.evaluate import Evaluator
+from mapper.evaluation.evaluate import Evaluation, Evaluator
 from mapper.evaluation.number_reports import NumbersCheck
-from mapper.evaluation.numbers import NumbersRun
+from mapper.evaluation.numbers import NumbersRun, Step, apart
+from mapper.evaluation.turns import TurnsChoice, run_pair
 from mapper.graph.capabilities import require
 from mapper.graph.cut_file import read_cut
 from mapper.graph.dram_layout import lay_out
 from mapper.graph.fusion_cuts import Cut, default_cut, fusion_groups
 from mapper.graph.fusion_group import FusionGroup
+from mapper.graph.interleaving import choices, paired
 from mapper.lowering.gemmini_library import library_cut
 from mapper.result import Fusion, RunResult
 from mapper.search import registry
@@ -165,7 +168,7 @@ def run_graph(
         unfused,
         found.best.names,
         chosen.objective,
-        lambda cut: _run_cut(graph, cut, compiler, evaluator.restarted(), chosen, None),
+        lambda cut: _run_cut(graph, cut, compiler, evaluator.restarted(), chosen, None, takes_turns=True),
     )
     gains = group_gains(best.groups, best.simulation, unfused)
     return replace(best, fusion=Fusion(found, gains, unfused.simulation))
@@ -178,22 +181,28 @@ def _run_cut(
     evaluator: Evaluator,
     settings: RunSettings,
     progress: RunProgress | None,
+    *,
+    takes_turns: bool = False,
 ) -> RunResult:
-    """Map and simulate the groups of a cut, in an order in which they can run."""
+    """Map and simulate the groups of a cut, in an order in which they can run; in turns where that is better."""
     spec = compiler.spec
     groups = fusion_groups(graph, spec, cut)
     compiler = compiler.laid_out(groups)
     compiler.search(groups)
     estimates: dict[str, Report] = {}
     simulations: dict[str, Report] = {}
-    for group in groups:
-        compiler.settle(group, evaluator)
-        expected, measured = evaluator.run(group, compiler.lower(group))
-        for estimate, simulation in zip(group_rows(group, expected), group_rows(group, measured), strict=True):
-            estimates[estimate.name] = estimate
-            simulations[simulation.name] = simulation
-            if progress is not None:
-                progress(len(simulations), len(graph.operators), simulation)
+    turns: list[TurnsChoice] = []
+    for together in paired(groups, graph) if takes_turns else zip(groups):
+        for group in together:
+            compiler.settle(group, evaluator)
+        evaluations, choice = _run_together(together, compiler, evaluator, settings)
+        turns += [choice] if choice is not None else []
+        for group, (expected, measured) in zip(together, evaluations, strict=True):
+            for estimate, simulation in zip(group_rows(group, expected), group_rows(group, measured), strict=True):
+                estimates[estimate.name] = estimate
+                simulations[simulation.name] = simulation
+                if progress is not None:
+                    progress(len(simulations), len(graph.operators), simulation)
     return RunResult(
         graph,
         spec,
@@ -203,7 +212,21 @@ def _run_cut(
         model_report(graph.name, [simulations[op.name] for op in graph.operators], graph.repeat),
         compiler.searches,
         settings,
+        tuple(turns),
     )
+
+
+def _run_together(
+    groups: tuple[FusionGroup, ...], compiler: Compiler, evaluator: Evaluator, settings: RunSettings
+) -> tuple[Sequence[Evaluation], TurnsChoice | None]:
+    """Estimate and simulate a group, or two groups that may take turns in the best way."""
+    if len(groups) == 1:
+        return (evaluator.run(groups[0], compiler.lower(groups[0])),), None
+    producer, consumer = groups
+    ways = {
+        how: partial(compiler.in_turns, producer, consumer, how) for how in choices(producer, consumer, compiler.spec)
+    }
+    return run_pair(evaluator, (producer, consumer), compiler.lower, ways, settings.objective)
 
 
 def named_cut(graph: OpGraph, spec: HardwareSpec, name: str | Path) -> Cut:
@@ -233,8 +256,21 @@ def check_numbers(result: RunResult, *, seed: int = 0, step: float | None = None
     settings = result.settings
     layout = lay_out(result.groups)
     compiler = replace(_compiler(result.graph, result.spec, settings, None), layout=layout, searches=result.searches)
-    run = NumbersRun(result.spec, layout, np.random.default_rng(seed), step)
-    return run.run(result.groups, compiler.lower)
+    return NumbersRun(result.spec, layout, np.random.default_rng(seed), step).run(_steps(result, compiler))
+
+
+def _steps(result: RunResult, compiler: Compiler) -> Iterator[Step]:
+    """Yield the groups of a run with their programs, in the order in which they ran."""
+    turns = {choice.how.consumer: choice.how for choice in result.turns}
+    first = {how.producer for how in turns.values()}
+    for group in result.groups:
+        if group.name in turns:
+            how = turns[group.name]
+            producer = result.group(how.producer)
+            programs = compiler.in_turns(producer, group, how)
+            yield (producer, group), ((one, instance.program) for one, instance in programs)
+        elif group.name not in first:
+            yield from apart([group], compiler.lower)
 
 
 def search_graph(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwconfigs import HardwareSpec
+from mapper.evaluation.turns import TurnsChoice
 from mapper.graph.fusion_group import FusionGroup
 from mapper.mapping.loop_nest import LoopNest
 from mapper.search.fusion_search import CutSearch
@@ -23,7 +24,7 @@ class Fusion:
     gains: tuple[GroupGain, ...]
     """Every group beyond an element-wise activation, beside the operators that it replaces."""
     unfused: Report
-    """The simulation of the cut without such groups."""
+    """The simulation of the cut without such groups, none of them in turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class RunResult:
     """How each of the mappings was found."""
     settings: RunSettings = field(default_factory=RunSettings)
     """What was computed and how it was mapped; a strategy of one's own replaces the search that they name."""
+    turns: tuple[TurnsChoice, ...] = ()
+    """Groups that ran in turns."""
     fusion: Fusion | None = None
     """What fusing operators bought, if it was left to the mapper."""
 

@@ -79,6 +79,10 @@ class Evaluator:
         """Return one on cold caches that knows the times of matmuls that were simulated."""
         return replace(self, memory=MemoryState(self.spec), _trials={})
 
+    def copied(self) -> Evaluator:
+        """Return one on a copy of the caches, which shares what is known of matmuls."""
+        return replace(self, memory=self.memory.copy(), _trials=dict(self._trials))
+
     def trial(self, instance: MatmulInstance) -> TrialReports:
         """Return what a matmul would cost if it ran next, by the default simulation; the caches stay as they are."""
         report = priced(simulate(instance.program, self.spec, memory=self.memory.copy()), self.prices)
@@ -94,12 +98,16 @@ class Evaluator:
 
     def run(self, group: FusionGroup, programs: Iterable[RepeatedProgram]) -> Evaluation:
         """Return what a group costs, called like its leading operator."""
-        results = [result for repeated in programs for result in self._instances(repeated)]
-        peak_bytes, repeat = results[0].estimate.peak_bytes, group.lead.repeat
-        return Evaluation(
-            group_report(group.name, [Part(result.estimate) for result in results], repeat, peak_bytes),
-            group_report(group.name, [Part(result.simulation) for result in results], repeat, peak_bytes),
-        )
+        return _summed(group, [result for repeated in programs for result in self._instances(repeated)])
+
+    def run_in_turns(
+        self, groups: Sequence[FusionGroup], turns: Iterable[tuple[FusionGroup, MatmulInstance]]
+    ) -> tuple[Evaluation, ...]:
+        """Return what each of some groups costs whose programs run in turns, each once."""
+        results: dict[str, list[Evaluation]] = {group.name: [] for group in groups}
+        for group, instance in turns:
+            results[group.name] += self._instances(RepeatedProgram(1, lambda _, one=instance: one))  # type: ignore[misc]
+        return tuple(_summed(group, results[group.name]) for group in groups)
 
     def _instances(self, repeated: RepeatedProgram) -> list[Evaluation]:
         """Evaluate each instance of a repeated program."""
@@ -151,3 +159,12 @@ class Evaluator:
                 return estimate(loop, problem, self.spec, self.prices, memory, program, counts)
             case CommandInstance(program):
                 return estimate_commands(program, self.spec, self.prices, memory, counts)
+
+
+def _summed(group: FusionGroup, results: Sequence[Evaluation]) -> Evaluation:
+    """Return what the programs of a group cost together."""
+    peak_bytes, repeat = results[0].estimate.peak_bytes, group.lead.repeat
+    return Evaluation(
+        group_report(group.name, [Part(result.estimate) for result in results], repeat, peak_bytes),
+        group_report(group.name, [Part(result.simulation) for result in results], repeat, peak_bytes),
+    )

@@ -14,8 +14,10 @@ Weights are drawn so that sums spread over some hundred steps: a unit's 32 bits 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,7 +46,16 @@ INPUT_SPREAD = 24.0
 REAL_SPREAD = 1.5
 """Standard deviation of the real values that sums stand for: logits and inputs of GELU of a usual size."""
 
-Lower = Callable[[FusionGroup], Iterable[RepeatedProgram]]
+Step = tuple[tuple[FusionGroup, ...], Iterable[tuple[FusionGroup, Program]]]
+"""Groups that run together, and their programs in order, each with its group."""
+
+
+class _Expected(NamedTuple):
+    """What a group has to write."""
+
+    sums: Ints
+    scaling: Scaling
+    results: Ints
 
 
 @dataclass(slots=True)
@@ -61,20 +72,27 @@ class NumbersRun:
     """What each tensor has to hold, whoever overwrites it in the image."""
     _check: NumbersCheck = field(default_factory=NumbersCheck)
 
-    def run(self, groups: Iterable[FusionGroup], lower: Lower) -> NumbersCheck:
+    def run(self, steps: Iterable[Step]) -> NumbersCheck:
         """Run all groups and return what was found.
+
+        Parameters
+        ----------
+        steps
+            Groups with their programs, in order.
 
         Raises
         ------
         MappingError
             When a step is none that the unit's integers can have; the message names the group.
         """
-        groups = tuple(groups)
-        size = self.layout.workspace + max(map(_workspace, groups), default=0)
+        steps = tuple(steps)
+        size = self.layout.workspace + max((_workspace(group) for groups, _ in steps for group in groups), default=0)
         self.image = Dram(0, np.zeros(size, dtype=np.uint8))
-        for group in groups:
-            self._fill(group)
-            self._run_group(group, lower(group))
+        for groups, programs in steps:
+            if groups[0].unit == "host":
+                self._run_on_host(groups[0])
+            else:
+                self._run_groups(groups, programs)
         return self._check
 
     def _fill(self, group: FusionGroup) -> None:
@@ -95,37 +113,46 @@ class NumbersRun:
         values = np.rint(self.random.normal(0.0, spread, tensor.elements)).astype(np.int64)
         return saturate(values, 8 * self.layout.allocation(tensor).element_bytes)
 
-    def _run_group(self, group: FusionGroup, programs: Iterable[RepeatedProgram]) -> None:
-        """Execute a group and compare what it wrote with what its operators make of its operands."""
-        if group.unit == "host":
-            self._write(group.result, self._on_host(group))
-            self._check.on_host.append(group.name)
-            return
+    def _run_on_host(self, group: FusionGroup) -> None:
+        self._fill(group)
+        self._write(group.result, self._on_host(group))
+        self._check.on_host.append(group.name)
+
+    def _run_groups(self, groups: tuple[FusionGroup, ...], programs: Iterable[tuple[FusionGroup, Program]]) -> None:
+        """Execute groups and compare what each wrote with what its operators make of their operands."""
+        expected: dict[str, _Expected] = {}
+        for group in groups:
+            self._fill(group)
+            expected[group.name] = self._expected(group)
+            self._values[group.result.name] = expected[group.name].results.ravel()
+        before = self.image
+        for group, program in programs:
+            scaling = expected[group.name].scaling
+            with _named(group):
+                self.image = execute(program, self.image, self.spec, scaling=scaling, host=_library_code)
+            self._check.programs += 1
+        regions = [self.layout.allocation(group.result) for group in groups]
+        if _changed_elsewhere(before.data, self.image.data, regions, self.layout.workspace):
+            self._check.wrong.append(Wrong(groups[0].name, "changes DRAM outside its result", 0, 0))
+        for group in groups:
+            self._compare(group, expected[group.name])
+
+    def _expected(self, group: FusionGroup) -> _Expected:
         sums = self._sums(group)
         scaling = self._scaling(group, sums)
-        try:
-            expected = results(sums, group.activation, scaling, full=self._is_full(group))
-            before, ran = self.image, self._executed(programs, scaling)
-        except ProgramError as problem:
-            raise MappingError(f"{group.name}: {problem}") from problem
-        self._check.programs += ran
-        written, result = self._read(group.result).reshape(sums.shape), self.layout.allocation(group.result)
+        with _named(group):
+            return _Expected(sums, scaling, results(sums, group.activation, scaling, full=self._is_full(group)))
+
+    def _compare(self, group: FusionGroup, expected: _Expected) -> None:
+        sums, scaling, right = expected
+        written = self._read(group.result).reshape(sums.shape)
         self._check.elements += written.size
-        if not np.array_equal(written, expected):
-            self._check.wrong.append(Wrong.found(group.name, written, expected))
-        elif _changed_elsewhere(before.data, self.image.data, result, self.layout.workspace):
-            self._check.wrong.append(Wrong(group.name, "changes DRAM outside its result", 0, written.size))
+        if not np.array_equal(written, right):
+            self._check.wrong.append(Wrong.found(group.name, written, right))
         # A wrong group is one finding: those behind it go on with the right numbers.
-        self._write(group.result, expected)
+        self._write(group.result, right)
         if kernel_named(group.activation).needs_unit:
             self._check.kernels.append(KernelNumbers.of(group.name, group.activation, written, sums, scaling))
-
-    def _executed(self, programs: Iterable[RepeatedProgram], scaling: Scaling) -> int:
-        ran = 0
-        for program in _instances(programs):
-            self.image = execute(program, self.image, self.spec, scaling=scaling, host=_library_code)
-            ran += 1
-        return ran
 
     def _sums(self, group: FusionGroup) -> Ints:
         """Return what the stores of a group's last operator find in the accumulator, rows of its activation."""
@@ -172,9 +199,24 @@ class NumbersRun:
         self.image.write(self.layout.rows(tensor, tensor.elements), values.reshape(1, -1), bits)
 
 
-def _instances(programs: Iterable[RepeatedProgram]) -> Iterator[Program]:
+def apart(groups: Iterable[FusionGroup], lower: Callable[[FusionGroup], Iterable[RepeatedProgram]]) -> Iterator[Step]:
+    """Yield groups one by one, with the programs that they are lowered to."""
+    for group in groups:
+        yield (group,), () if group.unit == "host" else _programs(group, lower(group))
+
+
+def _programs(group: FusionGroup, programs: Iterable[RepeatedProgram]) -> Iterator[tuple[FusionGroup, Program]]:
     for repeated in programs:
-        yield from (repeated.instance(number).program for number in range(repeated.count))
+        yield from ((group, repeated.instance(number).program) for number in range(repeated.count))
+
+
+@contextmanager
+def _named(group: FusionGroup) -> Iterator[None]:
+    """Name the group in whatever its numbers or its programs are refused for."""
+    try:
+        yield
+    except ProgramError as problem:
+        raise MappingError(f"{group.name}: {problem}") from problem
 
 
 def _library_code(task: HostTask, memory: Dram) -> None:
@@ -188,9 +230,8 @@ def _workspace(group: FusionGroup) -> int:
     return op.m * (4 * op.n + 64) if isinstance(op, Matmul) else 0
 
 
-def _changed_elsewhere(before: Bytes, after: Bytes, result: Allocation, workspace: int) -> bool:
-    end = result.address + result.size_bytes
-    return not (
-        np.array_equal(before[: result.address], after[: result.address])
-        and np.array_equal(before[end:workspace], after[end:workspace])
-    )
+def _changed_elsewhere(before: Bytes, after: Bytes, results: Sequence[Allocation], workspace: int) -> bool:
+    differs = before[:workspace] != after[:workspace]
+    for result in results:
+        differs[result.address : result.address + result.size_bytes] = False
+    return bool(differs.any())

@@ -87,6 +87,16 @@ class MatmulProblem:
         """Bytes of an element of C."""
         return INT32_BYTES if self.c_full else 1
 
+    def row_block(self, first: int, rows: int) -> MatmulProblem:
+        """Return the problem of some rows of C."""
+        return replace(
+            self,
+            m=rows,
+            a=self.a.part(first, 0),
+            c=self.c.part(first, 0),
+            residual=None if self.residual is None else self.residual.part(first, 0),
+        )
+
     def signature(self, line_bytes: int) -> MatmulProblem:
         """Return the problem without name, addresses reduced to their place in a line: equal if the cost is equal."""
         return replace(

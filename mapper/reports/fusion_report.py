@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mapper.evaluation.turns import TurnsChoice
 from mapper.graph.best_cut import PricedCut
 from mapper.graph.fusion_group import FusionGroup
 from mapper.reports.quantities import energy, size
@@ -33,6 +34,7 @@ def fusion_lines(result: RunResult) -> list[str]:
     if fusion.gains:
         rows = [_row(result, gain) for gain in fusion.gains]
         lines += columns([_HEADINGS, *rows], rules=(1,), right=range(1, len(_HEADINGS)))
+    lines += [line for choice in result.turns for line in wrapped(_turns(result, choice))]
     return lines + wrapped(_sentence(result, fusion))
 
 
@@ -48,6 +50,21 @@ def fusion_dict(result: RunResult) -> dict[str, object]:
             "without_mapping": fusion.search.without_mapping,
             "unfused_cycles": fusion.unfused.cycles,
             "unfused_energy_pj": fusion.unfused.energy_pj,
+            "turns": [
+                {
+                    "producer": choice.how.producer,
+                    "consumer": choice.how.consumer,
+                    "rows": choice.how.rows,
+                    "rows_outside": choice.how.rows_outside,
+                    "cycles": choice.cycles,
+                    "energy_pj": choice.energy_pj,
+                    "dram_bytes": choice.dram_bytes,
+                    "apart_cycles": choice.apart_cycles,
+                    "apart_energy_pj": choice.apart_energy_pj,
+                    "apart_dram_bytes": choice.apart_dram_bytes,
+                }
+                for choice in result.turns
+            ],
             "groups": [
                 {
                     "operators": list(gain.operators),
@@ -76,6 +93,21 @@ def _row(result: RunResult, gain: GroupGain) -> tuple[str, ...]:
         _signed(size, unfused.dram_bytes - fused.dram_bytes),
         _signed(size, bus),
         _signed(energy, unfused.energy_pj - fused.energy_pj),
+    )
+
+
+def _turns(result: RunResult, choice: TurnsChoice) -> str:
+    how, between = choice.how, result.group(choice.how.producer).result
+    op = result.graph.operator(how.producer)
+    rows = min(how.rows, op.dims["m"])
+    order = "all instances of a block of rows first" if how.rows_outside else "one instance after the other"
+    held = size(rows * op.dims["n"])
+    cycles = choice.cycles / choice.apart_cycles - 1.0
+    pj = _signed(energy, choice.apart_energy_pj - choice.energy_pj)
+    dram = _signed(size, choice.apart_dram_bytes - choice.dram_bytes)
+    return (
+        f"{how.producer} and {how.consumer} in turns, blocks of {rows:,} rows, {order}: {held} of {between.name} at a "
+        f"time between them; {cycles:+.1%} cycles, {pj} and {dram} of DRAM saved"
     )
 
 

@@ -66,8 +66,6 @@ def settled_cut(unfused: Run, proposed: Cut, objective: Goal, run: Callable[[Cut
         Runs a cut.
     """
     plain = _names(unfused.groups)
-    if set(map(tuple, proposed)) == set(plain):
-        return unfused
     runs = [unfused, run(proposed)]
     gains = group_gains(runs[1].groups, runs[1].simulation, unfused)
     kept = _winners(gains, runs[1].simulation, objective)

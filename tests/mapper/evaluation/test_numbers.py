@@ -14,8 +14,10 @@ from mapper import pipeline
 from mapper.compiler import Compiler
 from mapper.errors import MappingError
 from mapper.evaluation.number_reports import NumbersCheck
-from mapper.evaluation.numbers import NumbersRun
+from mapper.evaluation.numbers import NumbersRun, apart
+from mapper.evaluation.turns import TurnsChoice
 from mapper.graph.dram_layout import DramLayout, lay_out
+from mapper.graph.interleaving import Interleaving
 from mapper.lowering.repeated_program import CommandInstance, MatmulInstance, RepeatedProgram
 from mapper.result import RunResult
 from mapper.search.budget import Budget
@@ -50,7 +52,7 @@ def checked(
             )
 
     run = NumbersRun(result.spec, layout, np.random.default_rng(0))
-    return run.run(result.groups, lambda group: changed(compiler.lower(group)))
+    return run.run(apart(result.groups, lambda group: changed(compiler.lower(group))))
 
 
 @pytest.mark.parametrize("fusion", ["none", "auto"])
@@ -96,6 +98,16 @@ def test_residuals_are_added_to_the_sums_of_a_matmul() -> None:
     assert check.passed
     for expected, measured in zip(result.estimate.by_op, result.simulation.by_op, strict=True):
         assert expected.counts == measured.counts
+
+
+@pytest.mark.parametrize("rows_outside", [False, True])
+def test_blocks_of_rows_in_turns_compute_the_same(fused: RunResult, rows_outside: bool) -> None:
+    """40 rows in blocks of 16: the last one has 8. Blocks of a head come first, or those of all heads."""
+    turns = TurnsChoice(Interleaving("scores", "context", 16, rows_outside), 0, 0.0, 0, 0, 0.0, 0)
+    check = pipeline.check_numbers(replace(fused, turns=(turns,)))
+    assert check.passed
+    assert check.programs == pipeline.check_numbers(fused).programs + 2 * 12 * 2
+    assert next(numbers.group for numbers in check.kernels) == "scores"
 
 
 def test_other_numbers_are_drawn_with_another_seed(fused: RunResult) -> None:

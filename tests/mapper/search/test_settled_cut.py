@@ -89,6 +89,19 @@ def test_a_block_is_never_worse_for_fusion(objective: str) -> None:
     assert sum(fused.simulation.energy_pj_by_action.values()) == pytest.approx(fused.simulation.energy_pj)
 
 
+def test_groups_in_turns_are_those_that_win() -> None:
+    """Probabilities of a head are read while the L2 holds them, which saves energy."""
+    result = pipeline.run(
+        "bert-base", "gemmini_ibert", seq=64, search="gemmini_auto", fusion="auto", objective="energy"
+    )
+    assert result.turns
+    for choice in result.turns:
+        assert choice.energy_pj < choice.apart_energy_pj
+    for expected, measured in zip(result.estimate.by_op, result.simulation.by_op, strict=True):
+        assert expected.counts == measured.counts
+    assert result.simulation.macs == result.graph.macs
+
+
 def test_a_graph_in_which_nothing_more_can_be_fused_runs_as_without() -> None:
     graph = pipeline.matmul_graph(32, 48, 64)
     unfused, fused = (pipeline.run_graph(graph, SPEC, finalists=0, fusion=name) for name in ("none", "auto"))

@@ -121,6 +121,10 @@ def read_mixed(
                 last = cycles[SCALER_FREE] = max(last, cycles[SCALER_FREE] + occupied)
             if limits.sets:
                 bus = max(bus, request) + max(occupied, wormhole(limits, size))
+            else:
+                # Beats straight from DRAM take the bus as they come, however fast the DRAM is.
+                bus = max(bus, last + 1 - occupied) + occupied
+                last = bus - 1
         else:
             if limits.burst and size > limits.bus_bytes:
                 occupied += limits.burst

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 import hwconfigs
-from hwconfigs import HardwareSpec
+from hwconfigs import HardwareSpec, override
 from simulator.machine import count, simulate
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Fence, HostTask, Item, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
@@ -152,3 +152,10 @@ def test_without_a_cache_every_request_is_dram_traffic(tiny: HardwareSpec) -> No
     counts = count(Program("p", (mvin, mvin)), tiny)
     assert counts["dma", "read_request"] == 8
     assert counts["dram", "read_byte"] == 64
+
+
+def test_without_a_cache_beats_come_no_faster_than_the_bus(gemmini: HardwareSpec) -> None:
+    spec = override(gemmini, {"l2": "none", "llc": "none", "dram.bytes_per_cycle": 64})
+    mvins = tuple(Mvin(Matrix(0x10000 + 1024 * i, 64), 16, 64, "scratchpad", 64 * i) for i in range(64))
+    report = run(spec, MemoryState(spec), *mvins)
+    assert report.cycles >= 64 * 1024 / spec.dma.bus_bytes_per_cycle

@@ -253,8 +253,9 @@ class RefetchRates:
     def first_sweep(self, touched: Ints, unique: int, rows: int, along: str, tensor: str) -> Floats:
         """Return the fetches of the first sweep over a matrix whose rows are tiled ``along`` a dimension.
 
-        Segments of one tile that share a line follow each other at once; neighbouring tiles share one line per row.
+        Segments of one tile that share a line follow each other at once; neighbouring tiles share one line per row, or
+        all lines of a matrix whose rows are narrower than a line.
         """
-        shared = np.minimum(np.maximum(0, touched - unique), rows * (self._trips[along] - 1))
+        shared = np.minimum(np.maximum(0, touched - unique), min(rows, unique) * (self._trips[along] - 1))
         first: Floats = unique + shared * self.evicted_between(along, tensor)
         return first

@@ -88,7 +88,7 @@ class CommandTimes:
     fresh_alone: Floats
     """The same of the first command, until it is complete."""
     lines: Floats
-    """Distinct lines of a command (kinds)."""
+    """Lines of a command that the one before it in the stream does not touch (kinds)."""
     fresh_lines: Floats
     """Of these, those that no segment before touched (kinds)."""
 
@@ -98,7 +98,7 @@ class CommandTimes:
         return np.column_stack([self.scattered, self.alone, self.fresh, self.fresh_alone, self.lines, self.fresh_lines])
 
 
-class _Stream:
+class Stream:
     """The requests of the commands of all kinds, one kind after the other."""
 
     def __init__(self, segments: Segments, spec: HardwareSpec) -> None:
@@ -119,26 +119,32 @@ class _Stream:
         if spec.dram.pages is not None:
             table[PLACE] = OpenPages(spec.dram.pages, spec.line_bytes).replay(table[LINE])
         self.table, self.starts = table, of_row[::rows]
+        self._part = table[CODE] == 0
         row = np.repeat(np.arange(len(base), dtype=np.int64), np.diff(of_row))
         self.lines = table[LINE]
-        command, kind = row // rows, row // per_kind
-        self.touched = _first_of(command, self.lines)
+        kind = row // per_kind
+        # A line that the command before has touched as well was fetched for that one.
+        self.touched = _first_of(kind, self.lines)
         # A segment that continues a row begins in a line that the segment before touched; the end of a row may lie in
         # the line of the next row's begin.
         begin = base[row]
         shared = (begin % line > 0) & (self.lines == begin // spec.line_bytes)
         next_row = begin + sizes[row] + matrix.row_stride_bytes - segments.row_bytes
         shared |= segments.last[kind] & (self.lines == next_row // spec.line_bytes)
-        self.fresh = _first_of(kind, self.lines) & ~(shared & ~segments.first[kind])
+        self.fresh = self.touched & ~(shared & ~segments.first[kind])
 
-    def told(self, missing: Bools, spec: HardwareSpec, from_llc: bool) -> CommandTraffic:
-        """Return the requests with what each of them finds."""
+    def told(self, missing: Bools, spec: HardwareSpec, from_llc: bool = False, writes: bool = False) -> CommandTraffic:
+        """Return the requests with what each of them finds: reads, or writes, which fetch lines that they do not cover.
+
+        Without an L2 every read goes to DRAM, and so do the writes that miss.
+        """
         table = self.table.copy()
+        fetches = self._part | (spec.line_bytes != spec.dma.max_request_bytes) if writes else np.ones_like(missing)
         if spec.l2 is None:
-            table[CODE] = MISS | FETCH
+            table[CODE] = missing * MISS if writes else MISS | FETCH
         else:
             # The caches are full, clean, and evict with every fill.
-            table[CODE] = missing * (MISS + FETCH + VALID_WAY * spec.l2.ways + LLC_HIT * from_llc)
+            table[CODE] = missing * (MISS + FETCH * fetches + VALID_WAY * spec.l2.ways + LLC_HIT * from_llc)
         if spec.dram.pages is not None:
             accesses = np.flatnonzero((table[CODE] & FETCH != 0) & (table[CODE] & LLC_HIT == 0))
             table[PLACE] = 0
@@ -156,7 +162,7 @@ class _Stream:
 @lru_cache(maxsize=KNOWN_STREAMS)
 def command_times(segments: Segments, spec: HardwareSpec, from_llc: bool = False) -> CommandTimes:
     """Time the streams of all kinds of segments; ``from_llc``: a last-level cache serves what misses."""
-    stream = _Stream(segments, spec)
+    stream = Stream(segments, spec)
     kinds = range(len(segments.sizes))
 
     # Every stream handles the rows anew.
@@ -211,7 +217,7 @@ def group_gap(weights: Segments, inputs: Segments, spec: HardwareSpec) -> float:
     -------
     Cycles per load of inputs, beyond what both take in streams of their own.
     """
-    of_weights, of_inputs = _Stream(weights, spec), _Stream(inputs, spec)
+    of_weights, of_inputs = Stream(weights, spec), Stream(inputs, spec)
     missing = of_weights.told(of_weights.touched, spec, False)
     holding = of_inputs.told(np.zeros_like(of_inputs.touched), spec, False)
     group = [(missing, weights)] * BETWEEN + [(holding, inputs)]

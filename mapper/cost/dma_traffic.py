@@ -9,7 +9,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from hwconfigs import HardwareSpec
-from mapper.cost.command_times import KNOWN_STREAMS, Segments, group_gap
+from mapper.cost.command_times import KNOWN_STREAMS, CommandTimes, Segments, command_times, group_gap
+from mapper.cost.store_command_times import store_command_times
 from mapper.cost.sweep import Sweep, distinct_lines
 from mapper.cost.sweep_times import SweepTimes, sweep_times
 from mapper.mapping.matmul_problem import INT32_BYTES, MatmulProblem
@@ -90,6 +91,25 @@ class Traffic:
         if address is None:
             return None
         return self._tables(self._full_sweep(Matrix(address, 0), self.problem.m), ONE_BLOCK, to_accumulator=True)
+
+    @cached_property
+    def times_c(self) -> SweepTimes:
+        """Times of the stores of C by tile extent along n; of int32 results in every row."""
+        p = self.problem
+        if not p.c_full:
+            return self._stores(Sweep(p.c, p.m, p.n, self._block, self._segment), self.widths_n, full=False)
+        rows = np.ones(int(self.widths_n.max()) + 1, dtype=np.int64)
+        return self._stores(self._full_sweep(p.c, p.m), ONE_BLOCK, full=True).take(rows)
+
+    @cached_property
+    def times_stored_sums(self) -> SweepTimes:
+        """Times of the stores of partial sums, block by block."""
+        return self._stores(self._full_sweep(self.problem.partial, self.problem.m), ONE_BLOCK, full=True)
+
+    def _stores(self, sweep: Sweep, widths: Ints, *, full: bool) -> SweepTimes:
+        near = replace(sweep, matrix=lying_alike(sweep.matrix, self.spec))
+        activation = "none" if full else self.problem.activation
+        return _store_times(near, tuple(widths.tolist()), self.spec, activation, full)
 
     @cached_property
     def group_gap(self) -> float:
@@ -208,8 +228,11 @@ def _load_tables(sweep: Sweep, widths: tuple[int, ...], spec: HardwareSpec, to_a
     """Time the loads of a matrix; what cannot differ is timed once."""
 
     def timed(along: bool, from_llc: bool) -> SweepTimes:
+        def of(segments: Segments) -> CommandTimes:
+            return command_times(segments, spec, from_llc)
+
         tiles = np.array(widths, dtype=np.int64)
-        return sweep_times(sweep, tiles, spec, along=along, to_accumulator=to_accumulator, from_llc=from_llc)
+        return sweep_times(sweep, tiles, spec, of, along=along, to_accumulator=to_accumulator)
 
     # The order of commands matters only to rows that meet in few sets.
     down = timed(False, False)
@@ -218,6 +241,16 @@ def _load_tables(sweep: Sweep, widths: tuple[int, ...], spec: HardwareSpec, to_a
         return LoadTables(down, along, down, along)
     down_llc = timed(False, True)
     return LoadTables(down, along, down_llc, timed(True, True) if along is not down else down_llc)
+
+
+@lru_cache(maxsize=KNOWN_STREAMS)
+def _store_times(sweep: Sweep, widths: tuple[int, ...], spec: HardwareSpec, activation: str, full: bool) -> SweepTimes:
+    """Time the stores of a matrix."""
+
+    def timed(segments: Segments) -> CommandTimes:
+        return store_command_times(segments, sweep.block_bytes, activation, spec)
+
+    return sweep_times(sweep, np.array(widths, dtype=np.int64), spec, timed, to_accumulator=full)
 
 
 def _meets_itself(matrix: Matrix, spec: HardwareSpec) -> bool:

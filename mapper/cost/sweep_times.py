@@ -9,12 +9,13 @@ Segments of a row differ in where in a line they begin, and with it in how many 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from hwconfigs import HardwareSpec
-from mapper.cost.command_times import SHARES, Segments, command_times
+from mapper.cost.command_times import SHARES, CommandTimes, Segments
 from mapper.cost.sweep import Sweep
 from simulator.arrays import Bools, Floats, Ints
 
@@ -77,20 +78,38 @@ def sweep_times(
     sweep: Sweep,
     widths: Ints,
     spec: HardwareSpec,
+    timed: Callable[[Segments], CommandTimes],
     *,
     along: bool = False,
     to_accumulator: bool = False,
-    from_llc: bool = False,
 ) -> SweepTimes:
-    """Time the commands of a sweep for some tile widths [blocks]; ``along``: one after the other along the rows."""
-    return _Table(sweep, widths, spec, along, to_accumulator, from_llc).times()
+    """Time the commands of a sweep for some tile widths [blocks].
+
+    Parameters
+    ----------
+    sweep, widths, spec
+        What is moved in tiles how wide, on which machine.
+    timed
+        Times the commands of some kinds of segments: loads or stores.
+    along
+        Commands follow one another along the rows, not down them.
+    to_accumulator
+        They fill, or read, rows of int32.
+    """
+    return _Table(sweep, widths, spec, timed, along, to_accumulator).times()
 
 
 class _Table:
     """Kinds of segments of all widths, timed once each, and the tiles that they make up."""
 
     def __init__(
-        self, sweep: Sweep, widths: Ints, spec: HardwareSpec, along: bool, to_accumulator: bool, from_llc: bool
+        self,
+        sweep: Sweep,
+        widths: Ints,
+        spec: HardwareSpec,
+        timed: Callable[[Segments], CommandTimes],
+        along: bool,
+        to_accumulator: bool,
     ) -> None:
         self._sweep, self._widths = sweep, widths
         # Each kind of tile once: how often it occurs is counted when the averages are taken.
@@ -103,7 +122,7 @@ class _Table:
         sizes = np.concatenate([self._of_tile.size, begins])
         first = np.arange(len(starts)) >= len(self._of_tile.start)
         last = self._ends(starts, sizes, line)
-        self._columns = self._timed(starts, sizes, first, last, spec, along, to_accumulator, from_llc)
+        self._columns = self._timed(starts, sizes, first, last, spec, timed, along, to_accumulator)
 
     def _ends(self, starts: Ints, sizes: Ints, line: int) -> Bools:
         """Return which segments end their rows: those as long as the rest, at the place where it begins."""
@@ -121,9 +140,9 @@ class _Table:
         first: Bools,
         last: Bools,
         spec: HardwareSpec,
+        timed: Callable[[Segments], CommandTimes],
         along: bool,
         to_accumulator: bool,
-        from_llc: bool,
     ) -> Floats:
         """Return the columns of `CommandTimes` of each segment, of full commands and ragged ones together."""
         sweep = self._sweep
@@ -149,7 +168,7 @@ class _Table:
                 to_accumulator=to_accumulator,
                 along=along,
             )
-            total = total + share * command_times(segments, spec, from_llc).columns
+            total = total + share * timed(segments).columns
         columns: Floats = total[kind_of]
         return columns
 

@@ -43,10 +43,10 @@ def bunched_cycles(times: LoopTimes, visits: Visits) -> Floats:
             _Loops(trips_k * (trips_n - 1), again_a, first_b),
             _Loops(trips_k - 1, first_a, Bunch.even(b[Touch.FIRST_IN_ROW].cycles)),
         ]
-    commands_a = times.a_commands(Touch.FIRST)[0, 0, 0]
-    commands_b = times.b_commands(Touch.FIRST)[0, 0, 0]
-    addend = times.spilled * np.broadcast_to(times.addend(Addend.PARTIAL_SUMS), (2, 2, 2, len(times.batch)))[0, 0, 0]
-    others = np.maximum(np.broadcast_to(times.compute(), (2, 2, 2, len(times.batch)))[0, 0, 0], _store(times, visits))
+    commands_a = times.usual(times.a_commands(Touch.FIRST))
+    commands_b = times.usual(times.b_commands(Touch.FIRST))
+    addend = times.spilled * times.usual(times.addend(Addend.PARTIAL_SUMS))
+    others = np.maximum(times.usual(times.compute()), _store(times, visits))
     total = np.zeros(len(times.batch))
     for loops in kinds:
         lows, highs = (
@@ -63,8 +63,7 @@ def bunched_cycles(times: LoopTimes, visits: Visits) -> Floats:
 
 def _store(times: LoopTimes, visits: Visits) -> Floats:
     """Return the store cycles of an average loop, or the host's pace if that is slower."""
-    shape = (2, 2, 2, len(times.batch))
-    result = np.broadcast_to(times.stores.cycles(Stored.RESULT), shape)[0, 0, 0]
-    partial = np.broadcast_to(times.stores.cycles(Stored.RELOADED_SUMS), shape)[0, 0, 0]
+    result = times.usual(times.stores.cycles(Stored.RESULT))
+    partial = times.usual(times.stores.cycles(Stored.RELOADED_SUMS))
     stores: Floats = np.where(times.spilled, partial, result / visits.trips_k)
     return np.maximum(stores, times.spec.host.loop_cycles)

@@ -79,7 +79,7 @@ def memory_cycles(batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheRe
     """Return the cycles of the DRAM bus."""
     if reuse is not None:
         # A line that a store covers in part costs a fetch; only lines that are written whole cost a write of their own.
-        return memory_busy(reuse.fetched, reuse.written - reuse.merged_c, traffic.spec)
+        return memory_busy(reuse.fetched, (reuse.written - reuse.merged_c) * reuse.fresh_share, traffic.spec)
     loads, stores = dma_totals(batch, visits, traffic)
     busy: Floats = (loads[:, BYTES] + stores[:, BYTES]) / traffic.spec.dram.bytes_per_cycle
     return busy
@@ -103,6 +103,8 @@ class _State(NamedTuple):
     tile_stored: Floats
     tile_stored_before: Floats
     """When the last result tile was complete, and the one before, which had the same accumulator half as the next."""
+    drained: Floats
+    """When the memory was through with the last writes."""
     store_memory: Floats
     store_entries: Floats
     store_beats: Floats
@@ -192,6 +194,7 @@ class _Loop:
         self.compute = self._take(times.compute)
         self.load = self._take(times.load, self._a, self._b, self._d)
         self.store = self._stored_part(times.stores.cycles)
+        self._serial = self._stored_part(times.stores.serial)
 
     def _set_kinds(self, at: dict[str, int]) -> None:
         """Tell how the L2 meets each operand: a loop over a dimension that an operand lacks sweeps it again."""
@@ -229,8 +232,12 @@ class _Loop:
         load = self._contended(before)
         if times.batch.double_buffered:
             arriving, load = self._behind_reads(before, arriving, load)
-        fed = self._fed(before, arriving, load)
-        stored = np.where(self._stores, self._stored(before.stored, fed), before.stored)
+        else:
+            # Lines come behind those that the last writes still fetch or fill.
+            busy = before.drained + self._take(times.memory, self._a, self._b, self._d)
+            load = np.maximum(load, busy - arriving)
+        begun, fed = self._fed(before, arriving, load)
+        stored, drained = self._stored(before, begun, fed)
         # The unit goes on to the next store while the last one is on its way.
         complete = np.where(self._stores, stored + self._stored_part(times.stores.after_last), before.tile_stored)
         return _State(
@@ -244,6 +251,7 @@ class _Loop:
             stored=stored,
             tile_stored=complete,
             tile_stored_before=np.where(self._stores, before.tile_stored, before.tile_stored_before),
+            drained=drained,
             store_memory=self._stored_part(times.stores.memory),
             store_entries=self._stored_part(times.stores.entries),
             store_beats=self._stored_part(times.stores.beats),
@@ -291,8 +299,8 @@ class _Loop:
         last = np.where(before.fed_before > 0.0, read + self._take(times.last_weights, self._b), 0.0)
         return arriving, np.maximum(load, last - arriving)
 
-    def _fed(self, before: _State, arriving: Floats, load: Floats) -> Floats:
-        """When the last pair is fed: behind the first operands, the loop before, and every operand's arrival."""
+    def _fed(self, before: _State, arriving: Floats, load: Floats) -> tuple[Floats, Floats]:
+        """When the first pair begins, and when the last is fed: behind the loop before, and every operand's arrival."""
         times = self._times
         preload = float(times.preload)
         free = before.fed + self._early_release(before, load)
@@ -311,9 +319,11 @@ class _Loop:
         loaded = arriving + load
         window = np.maximum(0.0, loaded - begun)
         taken = self._take(times.bank_conflicts, self._a, self._b) / np.maximum(self.load, 1.0)
-        progress = 1.0 - taken
-        remaining = np.maximum(compute - window * progress, self._take(times.tail, self._a, self._b))
-        return np.maximum(begun + compute, np.where(window > 0.0, loaded + remaining, 0.0))
+        tail = self._take(times.tail, self._a, self._b)
+        # Rows that arrive while the array waits for operands cost it nothing.
+        lost = taken * np.minimum(window, np.maximum(0.0, compute - tail))
+        remaining = np.maximum(compute - window + lost, tail)
+        return begun, np.maximum(begun + compute, np.where(window > 0.0, loaded + remaining, 0.0))
 
     def _between_halves(self, compute: Floats, load: Floats) -> Floats:
         """Cycles that the array loses to rows of the next loop, which arrive while it computes."""
@@ -337,23 +347,32 @@ class _Loop:
         conflicts = burst * self._take(times.hits, self._a, self._b)
         return np.where(began, np.minimum(conflicts, np.minimum(load, self.compute)), 0.0)
 
-    def _stored(self, before: Floats, fed: Floats) -> Floats:
-        """When the unit is through with the stores: they cannot read a bank that the array accumulates into."""
-        times = self._times
-        written = fed + completion_delay(self._spec.array)
+    def _stored(self, before: _State, begun: Floats, fed: Floats) -> tuple[Floats, Floats]:
+        """When the unit is through with the stores, and the memory with their writes.
+
+        Rows cannot be read from a bank that the array accumulates into. Writes wait in their slots for the memory, and
+        hold up the unit when all are taken.
+        """
+        times, delay = self._times, completion_delay(self._spec.array)
+        written = fed + delay
         accumulates = (self._take(times.depth) > 1.0) | self._loads_addend | times.problem.whole_rows
-        groups = self._take(times.store_groups)
-        # A tile one block deep does not accumulate: its first group of columns is stored while the others are computed.
-        begun = np.where(accumulates, written, written - self.compute * (1.0 - 1.0 / groups))
-        through: Floats = np.maximum(np.maximum(before, begun) + self.store, written + self.store / groups)
-        return through
+        # A tile one block deep does not accumulate: rows are stored while others are computed.
+        first = np.where(accumulates, written, np.minimum(written, begun + self._take(times.before_store) + delay))
+        start = np.maximum(before.stored, first)
+        read = np.maximum(start + self._serial, written + self._serial / np.maximum(1.0, self._mvouts()))
+        drained = np.maximum(before.drained, start) + self._stored_part(times.stores.writes)
+        through = np.maximum(read, drained - self._stored_part(times.stores.ahead))
+        return np.where(self._stores, through, before.stored), np.where(self._stores, drained, before.drained)
+
+    def _mvouts(self) -> Floats:
+        return self._stored_part(self._times.stores.mvouts)
 
     def _released(self, begin: Floats, loaded: Floats, fed: Floats, stored: Floats) -> Floats:
         """When the last command of each queue has entered it: release takes no completion (calibration notes, 1.1)."""
         times, front_end = self._times, self._spec.front_end
         last_loads = front_end.load_entries * self._take(times.command, self._a, self._b)
         released = np.maximum(np.maximum(begin, loaded - last_loads), fed - self._take(times.lead))
-        mvouts, entries = np.maximum(self._stored_part(times.stores.mvouts), 1.0), front_end.store_entries
+        mvouts, entries = np.maximum(self._mvouts(), 1.0), front_end.store_entries
         # Stores that all fit their queue enter it with the last pairs.
         emitted = np.where(mvouts > entries, stored - self.store * (entries / mvouts), released)
         return np.maximum(released, np.where(self._stores, emitted, 0.0))

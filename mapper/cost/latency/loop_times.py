@@ -18,8 +18,9 @@ from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency.bank_sharing import bank_sharing
 from mapper.cost.latency.load_times import Addend, AverageLoad, LoadTimes, Touch
 from mapper.cost.latency.store_times import Stored, StoreTimes
+from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import Batch
-from mapper.mapspace.tiling import LAST, tilings_of
+from mapper.mapspace.tiling import FULL, LAST, tilings_of
 from simulator.arrays import Bools, Floats, Ints
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.units.systolic_array import (
@@ -78,6 +79,14 @@ class LoopTimes:
         cycles: Floats = np.clip(late / behind if behind else np.inf, step, alone)
         return cycles
 
+    def usual(self, table: Floats | Ints) -> Floats:
+        """Return the entries of the first loop (mappings): of a full tile where there are several, else of the last."""
+        mappings = np.arange(len(self.batch), dtype=np.int64)
+        kind = (np.where(tiling.trips > 1, FULL, LAST) for tiling in (self.tilings.m, self.tilings.k, self.tilings.n))
+        every = np.broadcast_to(table, (2, 2, 2, len(mappings)))
+        usual: Floats = every[(*kind, mappings)].astype(np.float64)
+        return usual
+
     def compute(self) -> Floats:
         """Execute cycles of all pairs of a loop."""
         return self._compute
@@ -123,12 +132,17 @@ class LoopTimes:
 
         A tile that the array accumulates keeps its bank until then, and a unit that normalises needs complete rows.
         """
-        accumulates: Bools = (self.batch.tile_k > 1) | self.problem.has_addend
-        return accumulates | self.problem.whole_rows
+        tiling = self.tilings.k
+        return accumulates(tiling.trips, tiling.blocks[LAST], self.problem) | self.problem.whole_rows
 
-    def store_groups(self) -> Ints:
-        """Groups of columns along n behind which stores can follow: one per segment."""
-        return self.n_segments
+    def before_store(self) -> Floats:
+        """Execute cycles of the pairs before the first store of a tile that is one block deep.
+
+        They run down the rows of one column after another, and the first store takes the first rows of a segment.
+        """
+        columns = np.minimum(self.n, 1 if self.problem.c_full else self.segment)
+        cycles: Floats = self._compute * (((columns - 1) * self.m + 1) / (self.m * self.n))
+        return cycles
 
     def a_commands(self, touch: Touch) -> Ints:
         """Loads of A; none if it is held and was loaded before."""
@@ -328,3 +342,17 @@ def fence_cycles(times: LoopTimes) -> Floats:
     )
     acknowledged: Floats = np.where(several, last, alone)
     return acknowledged + times.spec.front_end.fence_cycles
+
+
+def accumulates(trips: Ints, last_blocks: Ints, problem: MatmulProblem) -> Bools:
+    """Whether the loop that stores a tile adds to it more than once: its k tile is deep, or brings in an addend.
+
+    Parameters
+    ----------
+    trips, last_blocks
+        Loops along k, and blocks along k of the last of them (mappings).
+    problem
+        The matmul.
+    """
+    result: Bools = (last_blocks > 1) | ((trips == 1) & problem.has_addend)
+    return result

@@ -19,12 +19,12 @@ import numpy as np
 from hwconfigs import HardwareSpec
 from mapper.cost.counts import Visits
 from mapper.cost.latency.load_times import Addend, Touch
-from mapper.cost.latency.loop_times import LoopTimes
+from mapper.cost.latency.loop_times import LoopTimes, accumulates
 from mapper.cost.latency.store_times import Stored
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiling import FULL, LAST
-from simulator.arrays import Floats, Ints
+from simulator.arrays import Floats
 from simulator.frontend.loop_unroller import blocks_per_segment
 from simulator.units.store import row_period
 from simulator.units.systolic_array import completion_delay, compute_cycles
@@ -45,8 +45,8 @@ def lower_bound(times: LoopTimes, visits: Visits, memory: Floats) -> Floats:
     store, last_store = _store_cycles(times, visits)
     load_to_use = spec.front_end.load_to_use_cycles
     # Only where the array accumulates do the last stores wait for all of its pairs.
-    accumulates = times.stores_follow_pairs
-    last_store = np.where(accumulates, last_store, 0.0)
+    accumulating = times.stores_follow_pairs
+    last_store = np.where(accumulating, last_store, 0.0)
     ends = written + last_store + spec.front_end.fence_cycles
     array = _array_cycles(times) + ends
     loads = _load_cycles(times, visits) + ends
@@ -58,7 +58,7 @@ def lower_bound(times: LoopTimes, visits: Visits, memory: Floats) -> Floats:
     # One tile after another: between two loops the array drains, the stores leave, and the first load of the next
     # starts from nothing. Within a loop the array and the loads still overlap.
     drained = (loops - 1) * (written + spec.front_end.first_command_cycles)
-    between = drained + np.where(accumulates, store - last_store, 0.0)
+    between = drained + np.where(accumulating, store - last_store, 0.0)
     serial: Floats = np.maximum(np.maximum(array + (loops - 1) * load_to_use, loads) + between, memory)
     return serial
 
@@ -70,23 +70,16 @@ def _array_cycles(times: LoopTimes) -> Floats:
     usable pair and then never again, or it ends with the last operand and the pairs that need it.
     """
     tilings = times.tilings
-    mappings = np.arange(len(times.batch))
-    m, k, n = (np.where(tiling.trips > 1, FULL, LAST) for tiling in (tilings.m, tilings.k, tilings.n))
-
-    def of_first_loop(table: Floats | Ints) -> Floats:
-        full = np.broadcast_to(table, (2, 2, 2, len(mappings)))
-        return full[m, k, n, mappings].astype(np.float64)
-
     column = times.column[:, 0, 0, :]
     all_columns = (tilings.m.trips - 1) * column[FULL] + column[LAST]
     total = tilings.k.total_blocks * tilings.n.total_blocks * all_columns
-    compute = of_first_loop(times.compute())
+    compute = times.usual(times.compute())
     touch = Touch.FIRST_IN_ROW
     arriving = times.spec.front_end.first_command_cycles + times.fill(touch, touch)
-    usable = of_first_loop(times.addend(Addend.BIAS)) + of_first_loop(times.head(touch, touch))
+    usable = times.usual(times.addend(Addend.BIAS)) + times.usual(times.head(touch, touch))
     usable = usable + times.spec.front_end.load_to_use_cycles + times.preload
-    loaded = of_first_loop(times.load(touch, touch, Addend.BIAS)) + of_first_loop(times.tail(touch, touch))
-    done = arriving + np.maximum(usable + compute - of_first_loop(times.spared()), loaded)
+    loaded = times.usual(times.load(touch, touch, Addend.BIAS)) + times.usual(times.tail(touch, touch))
+    done = arriving + np.maximum(usable + compute - times.usual(times.spared()), loaded)
     cycles: Floats = done + (total - compute)
     return cycles
 
@@ -151,8 +144,9 @@ def rough_lower_bound(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) 
     between = completion_delay(array) + spec.front_end.first_command_cycles + spec.front_end.load_to_use_cycles
     row = spec.dma.store_full_row_cycles if problem.c_full else _least_row_period(spec)
     # A unit that passes over rows several times is slower than the stores alone, for which this is a bound as well.
-    accumulates = (batch.tile_k > 1) | problem.has_addend
-    return total + (loops - 1) * between + np.where(accumulates, problem.m * n * float(row), 0.0)
+    trips_k = -(-k // batch.tile_k)
+    accumulating = accumulates(trips_k, k - (trips_k - 1) * batch.tile_k, problem)
+    return total + (loops - 1) * between + np.where(accumulating, problem.m * n * float(row), 0.0)
 
 
 def _least_row_period(spec: HardwareSpec) -> float:

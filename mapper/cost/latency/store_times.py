@@ -93,6 +93,12 @@ class StoreTimes:
         cols = (self._n - 1) * self._spec.array.cols + np.array(tilings.n.last_rows)[None, None, :, None]
         self._share = self._rows * cols / (self._problem.m * self._problem.n)
         self._sweeps = self._sweep_cycles(visits, reuse)
+        self._result_times = traffic.times_c.take(batch.tile_n)
+        self._sum_times = traffic.times_stored_sums.take(np.ones(1, dtype=np.int64))
+        # Of the lines that are stored: those that the L2 does not hold. Sums in int32 hold the lines of their results.
+        new = reuse.fresh_share if reuse is not None else np.ones(1)
+        replaces = reuse is not None and self._problem.c_full
+        self._new_sums, self._new_results = new, np.where(visits.spilled > 0, 0.0, new) if replaces else new
         self._cycles: dict[Stored, Floats] = {}
         self._streams: dict[bool, _StoreStream] = {}
 
@@ -106,11 +112,50 @@ class StoreTimes:
         return number
 
     def cycles(self, stored: Stored) -> Floats:
-        """Serial commands of whole row segments, or the memory if it is slower."""
+        """Least cycles of the unit: its rows, or what the memory takes beyond the writes that wait in free slots."""
         if stored not in self._cycles:
-            serial = self._stream(stored).serial
-            self._cycles[stored] = np.maximum(serial, np.maximum(self.memory(stored), self.entries(stored)))
+            self._cycles[stored] = np.maximum(self.serial(stored), self.writes(stored) - self.ahead(stored))
         return self._cycles[stored]
+
+    def serial(self, stored: Stored) -> Floats:
+        """Cycles in which the rows of all commands are read, whatever the memory does."""
+        return self._stream(stored).serial
+
+    def writes(self, stored: Stored) -> Floats:
+        """Cycles that the memory takes for the writes; those that it takes as fast as they come count as read."""
+        (pace, _, held), mvouts, serial = self._paces(stored), self.mvouts(stored), self.serial(stored)
+        # A unit that reads rows more slowly than the store pipeline gives the memory as much more time.
+        slack = np.maximum(0.0, serial - mvouts * held)
+        streamed = serial + self._new(stored) * np.maximum(0.0, mvouts * (pace - held) - slack)
+        cycles: Floats = np.maximum(streamed, np.maximum(self.memory(stored), self.entries(stored)))
+        return cycles
+
+    def ahead(self, stored: Stored) -> Floats:
+        """Cycles of the memory for writes that may wait in slots when the unit is through with its rows."""
+        pace, first, _ = self._paces(stored)
+        cycles: Floats = np.minimum(self._new(stored) * np.maximum(0.0, pace - first), self.writes(stored))
+        return cycles
+
+    def _new(self, stored: Stored) -> Floats:
+        """Share of the lines stored that the L2 does not hold before; sums that were loaded for the loop are held."""
+        if stored == Stored.RELOADED_SUMS and self._spec.l2 is not None:
+            return np.zeros(1)
+        return self._new_sums if stored in (Stored.RELOADED_SUMS, Stored.NEW_SUMS) else self._new_results
+
+    def _paces(self, stored: Stored) -> tuple[Floats, Floats, Floats]:
+        """Cycles per command of a stream whose lines the L2 lacks, of its first, and of one whose lines it holds."""
+        times = self._sum_times if stored in (Stored.RELOADED_SUMS, Stored.NEW_SUMS) else self._result_times
+        held = times.scattered[:, 0]
+        if not self.full(stored):
+            first_in_row = stored == Stored.RESULT_FIRST_IN_ROW
+            return (times.in_row, times.in_row_alone, held) if first_in_row else (times.later, times.later_alone, held)
+        # Blocks of int32 are stored one by one: only the first of a row is the first to touch its lines. Sums are on
+        # average those of whole rows.
+        if stored == Stored.RESULT:
+            return times.later, times.later_alone, held
+        first = 1.0 / (self._n if stored == Stored.RESULT_FIRST_IN_ROW else self._along_n.total_blocks)
+        pace = times.later + first * (times.in_row - times.later)
+        return pace, times.later_alone + first * (times.in_row_alone - times.later_alone), held
 
     def after_last(self, stored: Stored) -> Floats:
         """Cycles from the end of the unit's work to the completion of the last command."""
@@ -132,7 +177,7 @@ class StoreTimes:
             # A line that is covered in part comes from DRAM before the write is acknowledged.
             missed = np.minimum(1.0, self.memory(stored))
             answered = answered + l2.hit_cycles + missed * dram_latency(self._spec)
-        cycles: Floats = np.maximum(0.0, answered - last.alone)
+        cycles: Floats = np.maximum(np.maximum(0.0, answered - last.alone), self.ahead(stored))
         return cycles
 
     def memory(self, stored: Stored) -> Floats:

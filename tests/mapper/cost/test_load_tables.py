@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 import hwconfigs
+from mapper.cost.command_times import command_times
 from mapper.cost.dma_traffic import lying_alike
 from mapper.cost.sweep import Sweep
 from mapper.cost.sweep_times import SweepTimes, sweep_times
@@ -25,7 +27,9 @@ def test_times_are_those_of_the_matrix_itself(machine: str, address: int, stride
     near = replace(sweep, matrix=lying_alike(sweep.matrix, spec))
     assert near.matrix.address < 128
     widths = np.array([1, 2, 5], dtype=np.int64)
-    times, same = (sweep_times(one, widths, spec, along=along) for one in (sweep, near))
+    times, same = (
+        sweep_times(one, widths, spec, partial(command_times, spec=spec), along=along) for one in (sweep, near)
+    )
     for name in SweepTimes.__slots__:
         assert np.array_equal(getattr(times, name), getattr(same, name)), name
 

@@ -18,7 +18,7 @@ from simulator.memory import recurrences
 from simulator.memory.compiled import use
 from simulator.memory.path import Arguments
 from simulator.memory.recurrences import CODE, FETCH, LINE, NEXT_REQUEST
-from simulator.memory.request_stream import CommandTraffic, Traffic
+from simulator.memory.request_stream import Traffic
 
 LOADS, STORES, BEHIND, BESIDE = range(4)
 """Rows of memory times: loads alone, stores alone, by how much loads end later than those of the work before, and by
@@ -30,6 +30,9 @@ ROWS = BESIDE + MEETINGS
 
 REST = 1 << 20
 """Cycles between two works in which every port becomes idle."""
+
+PASSES = 3
+"""How often the requests of most works go through the memory."""
 
 LONG = 100
 """Works that need the memory for as many latencies hide what neighbours do to each other: at most a few of them."""
@@ -65,9 +68,11 @@ class MemoryTimes:
 
     def of(self, first: int, end: int) -> Ints:
         """Return the times of works ``[first, end)`` (``ROWS`` x works) [cycles]."""
-        for work in range(first, end):
-            if self._times[LOADS, work] < 0:
-                self._find(work)
+        unknown = [work for work in range(first, end) if self._times[LOADS, work] < 0]
+        if unknown:
+            self._announce(unknown)
+        for work in unknown:
+            self._find(work)
         return self._times[:, first:end]
 
     def _find(self, work: int) -> None:
@@ -112,7 +117,6 @@ class MemoryTimes:
         loads, traffic = self._works[work].loads, self._traffic.loads[work]
         if not len(loads):
             return 0
-        self._announce(traffic)
         rules = self._rules_of(loads)
         rules[0] = traffic.missed[1:] == traffic.missed[:-1]
         self._done[:] = 0
@@ -133,7 +137,6 @@ class MemoryTimes:
         stores, traffic = self._works[work].stores, self._traffic.stores[work]
         if not len(stores):
             return 0
-        self._announce(traffic)
         key = id(stores.blocks)
         if key not in self._durations:
             self._durations[key] = stores, stores.rows * np.array(stores.blocks, dtype=np.int64)
@@ -143,10 +146,13 @@ class MemoryTimes:
         )
         return int(end) - self._idle
 
-    def _announce(self, traffic: CommandTraffic) -> None:
-        use(traffic.requests, recurrences)
-        if traffic.requests > self._log.shape[1]:
-            self._log = np.empty((2, traffic.requests), dtype=np.int64)
+    def _announce(self, works: Sequence[int]) -> None:
+        """Prepare for the requests of some works, and of those before them."""
+        loads, stores = self._traffic.loads, self._traffic.stores
+        use(PASSES * sum(loads[work].requests + stores[work].requests for work in works), recurrences)
+        most = max(loads[at].requests for work in works for at in (max(work - 1, 0), work))
+        if most > self._log.shape[1]:
+            self._log = np.empty((2, most), dtype=np.int64)
 
     def _rules_of(self, loads: Loads) -> Ints:
         """Return what `recurrences.loads_alone` is told of the loads of a work; works of one shape share it."""

@@ -107,7 +107,7 @@ class CacheState:
         victims = _victim(
             np.repeat(np.arange(self.sets), accesses), np.repeat(self._fills, accesses) + within, self.spec.ways
         )
-        flags = np.zeros((5, len(lines)), dtype=np.int64)
+        flags, numbers = np.zeros((3, len(lines)), dtype=bool), np.zeros((2, len(lines)), dtype=np.int64)
         cache_replay.replay(
             self._tags,
             self._dirty,
@@ -118,9 +118,9 @@ class CacheState:
             victims,
             (ends - accesses).astype(np.int64),
             flags,
+            numbers,
         )
-        hit, fetched, dirtied = flags[:3] > 0
-        return Outcome(hit=hit, fetched=fetched, dirtied=dirtied, valid_ways=flags[3], dirty_lines=flags[4])
+        return Outcome(*flags, *numbers)
 
 
 def _victim(sets: Ints, fills: Ints, ways: int) -> Ints:

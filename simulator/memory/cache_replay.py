@@ -59,11 +59,13 @@ def replay(
     whole: Bools,
     victims: Ints,
     next_victim: Ints,
-    flags: Ints,
+    flags: Bools,
+    numbers: Ints,
 ) -> None:
     """Accesses in order through cache tags (sets x ways).
 
-    ``flags`` of each: hit, fetched, dirtied; of a miss also valid ways of its set and dirty lines of the cache before.
+    ``flags`` of each: hit, fetched, dirtied. ``numbers`` of a miss: valid ways of its set, dirty lines of the cache
+    before.
 
     ``victims`` holds the ways that the fills of each set replace, those of set ``s`` from entry ``next_victim[s]`` on.
     """
@@ -83,8 +85,8 @@ def replay(
             fills[number] += 1
             flags[1, at] = not (write and whole[at])
             for valid in range(ways):
-                flags[3, at] += tags[number, valid] != -1
-            flags[4, at] = dirty_lines
+                numbers[0, at] += tags[number, valid] != -1
+            numbers[1, at] = dirty_lines
             dirty_lines -= dirty[number, way]
             tags[number, way] = line
             dirty[number, way] = False

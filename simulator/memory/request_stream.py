@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
@@ -132,6 +133,11 @@ class _Commands:
         return self.base, self.rows, self.size, self.stride, self.row_bytes
 
 
+_Shapes: TypeAlias = dict[int, tuple[Loads | Stores, Ints, Ints]]
+"""A queue of each shape, its row segments and the bytes of its on-chip rows, by the identity of the list of its rows.
+"""
+
+
 def trace(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
     """List all requests of a program and replay them through the caches of ``memory``, which is advanced.
 
@@ -141,14 +147,15 @@ def trace(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, 
         Works and host tasks in program order; None is a fence.
     """
     stream: list[_Commands] = []
+    shapes: _Shapes = {}
     # The stores of a loop run beside the loads of the next one and are requested after those.
     waiting: _Commands | None = None
     for step in steps:
         if isinstance(step, CommandQueues):
-            stream.append(_queue(step.loads, spec, write=False))
+            stream.append(_queue(step.loads, spec, shapes, write=False))
             if waiting is not None:
                 stream.append(waiting)
-            waiting = _queue(step.stores, spec, write=True)
+            waiting = _queue(step.stores, spec, shapes, write=True)
             continue
         if waiting is not None:
             stream.append(waiting)
@@ -161,11 +168,15 @@ def trace(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, 
     return _replay(stream, spec, memory)
 
 
-def _queue(commands: Loads | Stores, spec: HardwareSpec, *, write: bool) -> _Commands:
-    """Rows of DMA commands; stride 0 reads one row."""
-    fetched = np.where(commands.stride == 0, 1, commands.rows)
-    narrow = np.full(len(commands.base), spec.scratchpad.row_bytes, dtype=np.int64)
-    row_bytes = _row_bytes(commands, spec) if isinstance(commands, Loads) else narrow
+def _queue(commands: Loads | Stores, spec: HardwareSpec, shapes: _Shapes, *, write: bool) -> _Commands:
+    """Rows of DMA commands; queues that differ in addresses alone share the list of their rows."""
+    key = id(commands.rows)
+    if key not in shapes:
+        # Stride 0 reads one row.
+        fetched = np.where(commands.stride == 0, 1, commands.rows)
+        narrow = np.full(len(commands.base), spec.scratchpad.row_bytes, dtype=np.int64)
+        shapes[key] = commands, fetched, _row_bytes(commands, spec) if isinstance(commands, Loads) else narrow
+    _, fetched, row_bytes = shapes[key]
     return _Commands(commands.base, fetched, commands.size_bytes, commands.stride, row_bytes, write, True)
 
 
@@ -197,7 +208,10 @@ def _replay(stream: list[_Commands], spec: HardwareSpec, memory: MemoryState) ->
     table, starts = requests_of(base, rows, size, stride, row_bytes, spec)
     write = np.array([commands.write for commands in stream], dtype=bool)
     counts = _decide(table, np.repeat(np.repeat(write, numbers), np.diff(starts)), spec, memory)
-    missed = np.concatenate(([0], np.cumsum(table[CODE] & MISS)))[starts]
+    missed, beats = (
+        np.concatenate(([0], np.cumsum(column)))[starts].astype(np.int64)
+        for column in (table[CODE] & MISS, table[BEATS])
+    )
     loads: list[CommandTraffic] = []
     stores: list[CommandTraffic] = []
     ends = np.cumsum(numbers, dtype=np.int64)
@@ -206,9 +220,9 @@ def _replay(stream: list[_Commands], spec: HardwareSpec, memory: MemoryState) ->
             continue
         columns = slice(end - count, end + 1)
         (stores if commands.write else loads).append(CommandTraffic(table, starts[columns], missed[columns]))
-        action, low, high = "write" if commands.write else "read", starts[end - count], starts[end]
-        _add(counts, "dma", f"{action}_request", int(high - low))
-        _add(counts, "dma", f"{action}_beat", int(table[BEATS, low:high].sum()))
+        action = "write" if commands.write else "read"
+        _add(counts, "dma", f"{action}_request", int(starts[end] - starts[end - count]))
+        _add(counts, "dma", f"{action}_beat", int(beats[end] - beats[end - count]))
     return Traffic(loads, stores, counts, table)
 
 
@@ -246,8 +260,10 @@ def _decide(table: Ints, writes: Bools, spec: HardwareSpec, memory: MemoryState)
     # A request covers a line, and spares its fetch, only where lines are no longer than requests.
     covers = (table[CODE] != 0) & (spec.dma.max_request_bytes == line_bytes)
     outcome = memory.l2.replay(table[LINE], writes, covers)
-    dirty = outcome.dirty_lines * SHARES // (memory.l2.sets * memory.l2.spec.ways)
-    table[CODE] = (~outcome.hit) * MISS + outcome.fetched * FETCH + outcome.valid_ways * VALID_WAY + dirty * DIRTY
+    table[CODE] = 0
+    at = np.flatnonzero(~outcome.hit)
+    dirty = outcome.dirty_lines[at] * SHARES // (memory.l2.sets * memory.l2.spec.ways)
+    table[CODE, at] = MISS + outcome.fetched[at] * FETCH + outcome.valid_ways[at] * VALID_WAY + dirty * DIRTY
     missed = np.flatnonzero(outcome.fetched)
     fetched = len(missed)
     written = int(np.count_nonzero(writes))

@@ -22,9 +22,9 @@ from hwconfigs.parts import (
     HostSpec,
     L2Spec,
     SramSpec,
-    VectorSpec,
 )
 from hwconfigs.spec import HardwareSpec
+from hwconfigs.vector_unit import VectorSpec
 
 __all__ = [
     "ArraySpec",

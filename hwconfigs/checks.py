@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import BaseModel
 
-from hwconfigs.parts import ArraySpec, CacheSpec, DmaSpec, DramSpec, FrontEndSpec, L2Spec, SramSpec, VectorSpec
+from hwconfigs.parts import ArraySpec, CacheSpec, DmaSpec, DramSpec, FrontEndSpec, L2Spec, SramSpec
+from hwconfigs.vector_unit import VectorSpec
 
 Problem = tuple[str, str]
 """Dotted path and text."""

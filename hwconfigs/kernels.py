@@ -51,6 +51,8 @@ class Statistic(Enum):
     """Mean of squares, its root and the reciprocal of that."""
     INVERSE_SUM = "inverse sum"
     """Sum of exponentials and its reciprocal."""
+    RUNNING_SUM = "running sum"
+    """Largest element so far, sum of exponentials below it, and the reciprocal of the last sum: online softmax."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from hwconfigs.key_names import leaves, location, wording
 from hwconfigs.layers import LayeredValues, apply_override, read_layer
 from hwconfigs.limits import CLOCK_MHZ, shortened
 from hwconfigs.spec import SECTIONS, HardwareSpec
+from hwconfigs.vector_unit import DEFAULT_VERSION, VERSIONS
 
 _DERIVED = "derived: "
 
@@ -178,7 +179,22 @@ def _derive(layered: LayeredValues) -> set[str]:
             continue
         values[key] = first // second + 1 if section == "dma" else -(-first * second // 8)
         layered.sources[path] = _DERIVED + formula
+    _derive_vector(layered)
     return unknown
+
+
+def _derive_vector(layered: LayeredValues) -> None:
+    """Take what a vector section leaves out from the version of the unit."""
+    vector = layered.values.get("vector")
+    if not isinstance(vector, dict):
+        return
+    name = vector.get("version", DEFAULT_VERSION)
+    # An unknown version is complained about once, not once more for each of its values.
+    version = VERSIONS.get(name if isinstance(name, str) else "", VERSIONS[DEFAULT_VERSION])
+    for key, value in version.values.items():
+        if key not in vector:
+            vector[key] = value
+            layered.sources[f"vector.{key}"] = f"{_DERIVED}vector.version: {version.source}"
 
 
 def _positive(value: object) -> int | None:

@@ -17,11 +17,10 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from hwconfigs import quantity
-from hwconfigs.kernels import UNNAMED_HOST_CYCLES, host_kernel, unit_kernel
+from hwconfigs.kernels import UNNAMED_HOST_CYCLES, host_kernel
 from hwconfigs.limits import between, shortened
 
 Dataflow = Literal["weight_stationary", "output_stationary"]
-UnitKernel = Annotated[str, AfterValidator(unit_kernel)]
 HostKernel = Annotated[str, AfterValidator(host_kernel)]
 AddressPart = Literal["row", "rank", "bank", "column", "channel"]
 
@@ -46,7 +45,7 @@ def _to_whole_bandwidth(value: object, info: ValidationInfo) -> object:
     return quantity.whole(quantity.bandwidth_bytes_per_cycle(value, _clock(info)))
 
 
-def _to_tuple(value: object) -> object:
+def to_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -92,7 +91,7 @@ class ArraySpec(Part):
     """Width of an activation and of a weight. [bits]"""
     accumulator_bits: Bits = 32
     """Width of an accumulated result. [bits]"""
-    dataflows: Annotated[tuple[Dataflow, ...], BeforeValidator(_to_tuple), Field(min_length=1)]
+    dataflows: Annotated[tuple[Dataflow, ...], BeforeValidator(to_tuple), Field(min_length=1)]
     """Dataflows the build supports; the first is the preferred one."""
     min_step_rows: Count = 4
     """Floor of a step whose weights are reused; protects accumulator write-after-write (RTL). [rows = cycles]"""
@@ -148,7 +147,7 @@ class DmaSpec(Part):
     max_in_flight: Count = 16
     """Outstanding requests, of reads and of writes each (RTL)."""
     max_commands_in_flight: Count
-    """Incomplete commands of a kind; derived as ``max_in_flight // array.rows + 1`` if not given (RTL)."""
+    """Incomplete load commands; derived as ``max_in_flight // array.rows + 1`` if not given (RTL)."""
     issue_cycles: Cycles = 3
     """Start of a load command to its first request (RTL, counted)."""
     completion_cycles: Cycles = 6
@@ -181,7 +180,7 @@ class DmaSpec(Part):
     """Blocks between the start of scaling and the writer at once; 0: no limit (RTL)."""
     scale_cycles: Cycles = 0
     """Time of a block in the scaling pipeline (RTL)."""
-    store_row_cycles: Annotated[tuple[Rate, Rate, Rate, Rate], BeforeValidator(_to_tuple)] = (1.0, 3.0, 6.0, 7.0)
+    store_row_cycles: Annotated[tuple[Rate, Rate, Rate, Rate], BeforeValidator(to_tuple)] = (1.0, 3.0, 6.0, 7.0)
     """Cycles of the writer per aligned row of 1, 2, 3, 4 int8 blocks (measured). [cycles/row]"""
     store_full_row_cycles: Rate = 4.0
     """Cycles per row of one block of full-width results (measured). [cycles/row]"""
@@ -288,7 +287,7 @@ class DramPagesSpec(Part):
     """Activation of a row to that of the next row of the bank, at least (tRC)."""
     window: Annotated[int, BeforeValidator(quantity.whole), between(1, 64)] = 8
     """Requests of a channel that are looked at together: so many after one may open their rows while it waits."""
-    mapping: Annotated[tuple[AddressPart, ...], BeforeValidator(_to_tuple), AfterValidator(_permutation)] = (
+    mapping: Annotated[tuple[AddressPart, ...], BeforeValidator(to_tuple), AfterValidator(_permutation)] = (
         "row",
         "rank",
         "bank",
@@ -329,42 +328,6 @@ class DramSpec(Part):
     pages: DramPagesSpec | None = None
     """Banks with open pages, as a section or as the name of one of `hwconfigs.dram_presets`; None: every access takes
     the same time."""
-
-
-class VectorSpec(Part):
-    """Normalisation and activation units behind the accumulator (Gemmini's I-BERT build)."""
-
-    kernels: Annotated[tuple[UnitKernel, ...], BeforeValidator(_to_tuple), Field(min_length=1)]
-    """Operators the units evaluate on chip."""
-    lanes: Count = 16
-    """Elements per cycle, of the normaliser's passes and of activations in the store pipeline.
-
-    The accumulator delivers a block of a row per cycle: more lanes than columns of the array stand idle.
-    """
-    statistics_slots: Count
-    """Rows whose statistics are kept at once."""
-    max_cycles_per_block: Count = 2
-    """Cycles per accumulator row of the max pass; the other passes take one (RTL)."""
-    command_cycles: Rate = 6.5
-    """Distance of the one-row commands of a pass in the store queue, from the hardware loop (fitted). [cycles]"""
-    issued_command_cycles: Rate = 9.9
-    """The same for commands that the core issues (measured). [cycles]"""
-    slot_cycles: Cycles = 2
-    """Change of the statistics slot between the rows of a pass (fitted)."""
-    block_overhead_cycles: Cycles = 1
-    """Lanes taken by a command beyond its blocks (fitted)."""
-    mean_cycles: Cycles = 26
-    """Division that ends a sum pass and begins the end of a variance pass, in the one divider (source: 34; fitted)."""
-    inverse_deviation_cycles: Cycles = 65
-    """After the division of a variance pass: root and reciprocal (fitted)."""
-    inverse_sum_cycles: Cycles = 25
-    """Division that ends an exponential pass, in the one divider (26 by source; fitted)."""
-    drain_cycles: Cycles = 6
-    """Lanes blocked while a mean or variance pass drains (RTL, counted)."""
-
-    def block_cycles(self, cols: int) -> int:
-        """Return the time of a block of a row, ``cols`` elements, in the lanes. [cycles]"""
-        return -(-cols // self.lanes)
 
 
 class HostSpec(Part):

@@ -24,8 +24,8 @@ from hwconfigs.parts import (
     L2Spec,
     Part,
     SramSpec,
-    VectorSpec,
 )
+from hwconfigs.vector_unit import VectorSpec
 
 
 class HardwareSpec(Part):

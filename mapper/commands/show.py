@@ -10,6 +10,7 @@ from pathlib import Path
 import hwconfigs
 import workloads
 from hwconfigs import HardwareSpec
+from hwconfigs.beyond_gemmini import beyond_gemmini
 from mapper.commands.machine import overrides
 from mapper.commands.problems import CommandError, nearest
 from mapper.mapping.mapping_file import read_mapping
@@ -48,10 +49,11 @@ def machine_text(spec: HardwareSpec) -> str:
     numbers: dict[str, int] = {}
     rows: list[tuple[str, str, str]] = [("key", "value", "source")]
     values = spec.model_dump(mode="json", exclude={"name", "description", "source", "sources"})
+    unknown_to_gemmini = beyond_gemmini(spec)
     for path, value in _leaves("", values):
         text = _source(spec, path)
         mark = f"[{numbers.setdefault(text, len(numbers) + 1)}]" if text else ""
-        rows.append((path, value, mark))
+        rows.append((path, f"{value} (not in Gemmini)" if path in unknown_to_gemmini else value, mark))
     lines = [*_wrapped(f"{spec.name}: {spec.description}"), *_wrapped(f"source: {spec.source}"), ""]
     lines += [*columns(rows, rules=(1,)), ""]
     for text, number in numbers.items():

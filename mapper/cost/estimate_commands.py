@@ -25,7 +25,8 @@ from simulator.report import Action, Counts, Report
 from simulator.units import readout_passes, readout_unit
 from simulator.units.host import Host
 from simulator.units.load import LoadController
-from simulator.units.store import StoreController, epilogue_cycles, row_period
+from simulator.units.store import StoreController
+from simulator.units.store_pipeline import COMMAND_CYCLES, command_gap, epilogue_cycles, row_period
 from simulator.units.unit import Unit
 
 
@@ -98,6 +99,7 @@ def _count_on_chip(totals: ProgramTotals, program: Program, spec: HardwareSpec) 
         _flags(store.memory == "accumulator" for store in stores),
         [store.activation for store in stores],
         readout_passes(spec),
+        () if spec.vector is None else spec.vector.rescales,
     )
     totals.counts.update(loaded)
     totals.counts.update(stored)
@@ -144,12 +146,14 @@ def _add_store(totals: ProgramTotals, mvout: Mvout, spec: HardwareSpec) -> None:
     blocks = -(-mvout.cols // spec.array.cols)
     reader = readout_unit(mvout.activation, spec)
     if reader is not None:
-        cycles = float(reader.cycles(mvout.rows, blocks, mvout.activation, spec, issued=True))
+        cycles = float(reader.cycles(mvout.rows, mvout.cols, mvout.activation, spec, issued=True))
         # The readout unit works in the store controller's place: its cycles are told apart from it in the report.
         totals.readout[reader] += int(cycles)
     else:
         period = row_period(blocks, mvout.element_bits > 8, mvout.memory == "scratchpad", spec.dma)
         cycles = mvout.rows * max(period, epilogue_cycles(blocks, mvout.activation, spec))
+        # Commands of few rows follow each other no faster than the controller takes them.
+        cycles = max(cycles, COMMAND_CYCLES, mvout.rows * blocks + command_gap(spec))
     totals.stores += cycles
 
 

@@ -25,7 +25,7 @@ from simulator.memory.path import MemoryPath
 from simulator.memory.request_stream import CommandTraffic, MemoryState, trace
 from simulator.program import Mvin, Mvout
 from simulator.units import readout_passes, readout_unit
-from simulator.units.store import epilogue_cycles, row_period, writer_cycles
+from simulator.units.store_pipeline import COMMAND_CYCLES, command_gap, epilogue_cycles, row_period, writer_cycles
 
 WARM_UP, FEWEST, MOST_COMMANDS = 3, 6, 96
 """Tiles until a stream has found its pace, the fewest that are followed, and commands beyond which no more are."""
@@ -94,6 +94,9 @@ class _Units:
         self.covered = 0.0
         self.loaded: list[int] = []
         self.stored: list[int] = []
+        self._read: list[int] = []
+        """When all rows of each store are read."""
+        self._readers = readout_passes(spec)
 
     def run(self) -> None:
         """Take all commands, each unit its own in order, as they meet the memory: stores when their rows are read."""
@@ -132,10 +135,8 @@ class _Units:
         after = stores.after_load[number]
         if after > len(self.loaded):
             return None
-        # As many stores may be incomplete as loads: the oldest of them has to be over.
-        place = _done(self.stored, number - self._depth + 1)
-        start = max(self._store_free, place, self._issued(stores.issue, number))
-        return max(start, self._entered(self.stored, self._spec.front_end.store_entries), _done(self.loaded, after))
+        start = max(self._store_free, self._issued(stores.issue, number))
+        return max(start, self._entered(self._read, self._spec.front_end.store_entries), _done(self.loaded, after))
 
     def _entered(self, done: list[int], entries: int) -> int:
         """When the next command of a queue has an entry of the reservation station."""
@@ -165,7 +166,7 @@ class _Units:
         rows, blocks, kernel = int(stores.rows[number]), stores.blocks[number], stores.activation[number]
         reader = readout_unit(kernel, self._spec)
         if reader is not None:
-            end = start + reader.cycles(rows, blocks, kernel, self._spec, issued=True)
+            end = start + reader.cycles(rows, int(stores.size_bytes[number]), kernel, self._spec, issued=True)
             return _Reading(start, end, end, end)
         writer, period = self._periods(number)
         last = start + math.ceil((rows - 1) * period)
@@ -187,6 +188,11 @@ class _Units:
         sent = self._path.write(reading.start + first, self._store_traffic, number, duration)
         # Rows that cannot leave keep the unit.
         self._store_free = max(reading.through, sent - first)
+        self._read.append(reading.through)
+        if stores.activation[number] not in self._readers:
+            self._read[-1] = reading.read + stores.blocks[number]
+            following = max(reading.start + COMMAND_CYCLES, self._read[-1] + command_gap(self._spec))
+            self._store_free = max(self._store_free, following)
         self.stored.append(max(reading.read + completion, self._store_free))
 
     def _periods(self, number: int) -> tuple[float, float]:

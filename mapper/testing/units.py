@@ -190,9 +190,10 @@ class ReadoutUnitConformance(UnitConformance):
         self, reader: type[ReadoutUnit], machine: HardwareSpec, issued: bool
     ) -> None:
         for kernel in reader.kernels:
-            assert reader.passes(kernel) >= 1
-            by_rows = [reader.cycles(rows, 2, kernel, machine, issued=issued) for rows in range(1, 40)]
-            by_blocks = [reader.cycles(4, blocks, kernel, machine, issued=issued) for blocks in range(1, 40)]
+            assert reader.passes(kernel, machine) >= 1
+            side = machine.array.cols
+            by_rows = [reader.cycles(rows, 2 * side, kernel, machine, issued=issued) for rows in range(1, 40)]
+            by_blocks = [reader.cycles(4, side * blocks, kernel, machine, issued=issued) for blocks in range(1, 40)]
             assert min(by_rows[0], by_blocks[0]) > 0
             assert by_rows == sorted(by_rows)
             assert by_blocks == sorted(by_blocks)

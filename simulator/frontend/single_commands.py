@@ -40,8 +40,8 @@ class _CommandRun:
 
     def __init__(self, spec: HardwareSpec) -> None:
         self.spec = spec
-        self._pace = round(spec.host.command_cycles)
-        self._issued = 0
+        self._pace = spec.host.command_cycles
+        self._next_issue = 0.0
         self.preload: Preload | None = None
         self.loads: list[tuple[Mvin, int]] = []
         self.load_writes: list[Footprint] = []
@@ -71,7 +71,12 @@ class _CommandRun:
             case _:
                 pass
         config = min(self.spec.front_end.config_command_cycles, self._pace)
-        self._issued += config if isinstance(command, Config) else self._pace
+        self._next_issue += config if isinstance(command, Config) else self._pace
+
+    @property
+    def _issued(self) -> int:
+        """When the next command is issued."""
+        return round(self._next_issue)
 
     def _loads_touching(self, area: Footprint) -> int:
         return last_conflict(self.load_writes, area)

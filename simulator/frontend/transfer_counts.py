@@ -6,7 +6,7 @@ All functions take columns, one entry per command.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -44,6 +44,7 @@ def store_counts(
     from_accumulator: Bools,
     activations: Sequence[str],
     passes: Mapping[str, int],
+    rescales: Collection[str],
 ) -> dict[Action, int]:
     """Count what mvouts do on chip.
 
@@ -57,6 +58,8 @@ def store_counts(
         Kernel that each command evaluates.
     passes
         How often a row is read, for kernels that a readout unit handles; once for all others.
+    rescales
+        Kernels that evaluate one element more per block of a row.
     """
     # A unit that normalises whole rows reads each of them once per statistic, and once more for the results.
     read = blocks * rows * np.array([passes.get(name, 1) for name in activations], dtype=np.int64)
@@ -69,7 +72,7 @@ def store_counts(
     for name in dict.fromkeys(activations):
         if kernel_named(name).needs_unit:
             evaluated = np.array([activation == name for activation in activations], dtype=bool)
-            counts["vector", name] = _total(elements, evaluated)
+            counts["vector", name] = _total(elements + rows * blocks * (name in rescales), evaluated)
     return counts
 
 
@@ -96,6 +99,7 @@ def count_transfers(
         np.array(stores.bank, dtype=np.int64) != SCRATCHPAD_RESULT,
         stores.activation,
         passes,
+        () if spec.vector is None else spec.vector.rescales,
     )
     for (unit, action), number in (*loaded.items(), *stored.items()):
         add(counts, unit, action, number)

@@ -46,4 +46,4 @@ def readout_passes(spec: HardwareSpec) -> dict[str, int]:
     """Return how often a row is read for each kernel that has a readout unit on this machine; once for all others."""
     kernels = {kernel for unit in UNITS if issubclass(unit, ReadoutUnit) for kernel in unit.kernels}
     units = {kernel: readout_unit(kernel, spec) for kernel in sorted(kernels)}
-    return {kernel: unit.passes(kernel) for kernel, unit in units.items() if unit is not None}
+    return {kernel: unit.passes(kernel, spec) for kernel, unit in units.items() if unit is not None}

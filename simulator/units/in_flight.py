@@ -72,6 +72,7 @@ class WorkInFlight:
         "before_operands",
         "fed",
         "first_pair",
+        "following",
         "index",
         "load_traffic",
         "loaded",
@@ -100,6 +101,8 @@ class WorkInFlight:
         """Earlier works whose A or B lies in a scratchpad half that this one loads into."""
         self.before_accumulator: WorkInFlight | None = None
         """The last earlier work that stores from the accumulator half of this one."""
+        self.following: WorkInFlight | None = None
+        """The loop that was configured next."""
         self.first_pair = 0
         """Number of this work's first pair in the execute queue."""
         self._emitted: dict[str, int] = {}
@@ -166,6 +169,8 @@ class WorksInFlight:
             for earlier in loops:
                 if queues.halves[2] == earlier.queues.halves[2] and len(earlier.queues.stores):
                     work.before_accumulator = earlier
+        if self._works and queues.is_loop:
+            self._works[-1].following = work
         self._works.append(work)
         return work
 

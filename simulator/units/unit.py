@@ -161,18 +161,18 @@ class ReadoutUnit(Unit):
 
     @classmethod
     @abstractmethod
-    def passes(cls, kernel: str) -> int:
+    def passes(cls, kernel: str, spec: HardwareSpec) -> int:
         """Return how often each row is read from the accumulator; the reads are counted and priced."""
 
     @classmethod
     @abstractmethod
-    def cycles(cls, rows: int, blocks: int, kernel: str, spec: HardwareSpec, *, issued: bool) -> int:
+    def cycles(cls, rows: int, cols: int, kernel: str, spec: HardwareSpec, *, issued: bool) -> int:
         """Return the time from the first read until the store controller is free again. [cycles]
 
         Parameters
         ----------
-        rows, blocks
-            Shape of the tile: rows, and array blocks per row.
+        rows, cols
+            Shape of the tile.
         kernel
             One of ``kernels``.
         spec
@@ -187,7 +187,7 @@ class ReadoutUnit(Unit):
         Parameters
         ----------
         tile
-            Rows, and array blocks per row.
+            Its rows and columns.
         kernel, name
             The kernel, and the work that it belongs to.
         part

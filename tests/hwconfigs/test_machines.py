@@ -19,6 +19,7 @@ def test_the_machines_that_are_promised() -> None:
         "gemmini",
         "gemmini_chip",
         "gemmini_ibert",
+        "gemmini_ibert_v071",
         "gemmini_lean",
         "paper_baseline",
         "paper_codesign",
@@ -70,7 +71,7 @@ def test_gemmini_is_the_default_build() -> None:
 def test_differences_between_the_builds() -> None:
     gemmini, ibert, lean, chip = map(hwconfigs.load, ("gemmini", "gemmini_ibert", "gemmini_lean", "gemmini_chip"))
     assert ibert.vector is not None
-    assert (ibert.accumulator.capacity_bytes, ibert.vector.statistics_slots) == (131072, 4)
+    assert (ibert.accumulator.capacity_bytes, ibert.vector.statistics_slots) == (131072, 2)
     assert ibert.scratchpad == gemmini.scratchpad
     assert (lean.dma.max_in_flight, lean.dma.max_commands_in_flight) == (64, 5)
     assert lean.array.dataflows == ("weight_stationary",)

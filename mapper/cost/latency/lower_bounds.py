@@ -26,7 +26,7 @@ from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiling import FULL, LAST
 from simulator.arrays import Floats
 from simulator.frontend.loop_unroller import blocks_per_segment
-from simulator.units.store import row_period
+from simulator.units.store_pipeline import row_period
 from simulator.units.systolic_array import completion_delay, compute_cycles
 
 

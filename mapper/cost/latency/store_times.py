@@ -19,7 +19,7 @@ from mapper.mapspace.tiling import FULL, Tilings
 from simulator.arrays import Floats, Ints
 from simulator.frontend.dma_requests import segment_totals
 from simulator.frontend.loop_unroller import blocks_per_segment
-from simulator.units.store import epilogue_cycles, row_period, writer_cycles
+from simulator.units.store_pipeline import COMMAND_CYCLES, command_gap, epilogue_cycles, row_period, writer_cycles
 
 
 class Stored(IntEnum):
@@ -58,10 +58,12 @@ class _Command:
     last_row: Floats
     """From its start to that of its last row."""
     blocks: Ints
+    taken: Floats
+    """From its start until the controller takes the next one."""
 
-    def pace(self, depth: int) -> Floats:
-        """Cycles per command in a stream: its rows, or its share of those that are incomplete at once."""
-        return np.maximum(self.read, self.alone / depth)
+    def pace(self) -> Floats:
+        """Cycles per command in a stream: its rows, but no less than the controller takes."""
+        return np.maximum(self.read, self.taken)
 
 
 class _StoreStream(NamedTuple):
@@ -162,7 +164,7 @@ class StoreTimes:
         last = self._stream(stored).last
         # Where the memory sets the pace, a command is over by the time its share of the memory's is.
         average = self.cycles(stored) / self.mvouts(stored)
-        pace = np.maximum(average, last.pace(self._spec.dma.max_commands_in_flight))
+        pace = np.maximum(average, last.pace())
         cycles: Floats = np.maximum(0.0, last.alone - pace)
         return cycles
 
@@ -201,19 +203,18 @@ class StoreTimes:
         if sums not in self._streams and self._problem.whole_rows and not sums:
             self._streams[sums] = self._readout()
         if sums not in self._streams:
-            depth = self._spec.dma.max_commands_in_flight
             *commands, last = self._commands(stored)
-            serial = sum((command.number * command.pace(depth) for command in commands), np.zeros(1))
+            serial = sum((command.number * command.pace() for command in commands), np.zeros(1))
             self._streams[sums] = _StoreStream(serial, last)
         return self._streams[sums]
 
     def _readout(self) -> _StoreStream:
         """Return the commands of a loop whose complete rows a unit reads out: they divide its time evenly."""
         blocks = -(-self._problem.n // self._spec.array.cols)
-        cycles = readout_cycles(self._rows, blocks, self._problem.activation, self._spec)
+        cycles = readout_cycles(self._rows, self._problem.n, self._problem.activation, self._spec)
         part = cycles / self.mvouts(Stored.RESULT)
         ending = np.full((1, 1, 1, 1), (blocks - 1) % self._segment + 1)
-        last = _Command(np.ones_like(ending), part, part + self._spec.dma.store_completion_cycles, part, ending)
+        last = _Command(np.ones_like(ending), part, part + self._spec.dma.store_completion_cycles, part, ending, part)
         return _StoreStream(cycles, last)
 
     def _sweep(self, stored: Stored) -> Ints:
@@ -254,7 +255,9 @@ class StoreTimes:
         ahead = np.ceil(dma.store_buffer_blocks * writer / np.maximum(blocks, 1))
         # The command is over when its last row is read, which the buffers allow before the writer has come so far.
         read_by = np.minimum(np.maximum(last_row - ahead, (rows - 1.0) * blocks), last_row)
-        return _Command(number, rows * period, read_by + dma.store_completion_cycles, last_row, blocks)
+        # The next command is taken once the rows are requested.
+        taken = np.maximum(COMMAND_CYCLES, np.where(blocks > 0, rows * blocks + command_gap(self._spec), 0.0))
+        return _Command(number, rows * period, read_by + dma.store_completion_cycles, last_row, blocks, taken)
 
     def _row_periods(self, stored: Stored) -> tuple[Floats, Floats]:
         """Return the cycles of the writer and of the whole pipeline per aligned row of 0, 1, ... blocks."""

@@ -250,6 +250,6 @@ STREAMS: tuple[tuple[str, Callable[[Row, HardwareSpec, int], list[Command]]], ..
     (r"mvin_(spad|acc32).*", _mvin),
     (r"(config_st\+)?mvout_(acc|spad|full32).*", _mvout),
     (r"(ws|os)_chain.*|preload_compute_ws.*", _chain),
-    (r"(softmax|layernorm|plain)_mvout", _readout),
+    (r"(softmax|layernorm)_mvout(_precomp|_unrolled)?|plain_mvout", _readout),
 )
 """Kinds of command streams and how they are built, first match."""

@@ -60,16 +60,16 @@ that share their lines ask for 0 to 0.1, the 22 published cold streams of both m
 are 1.8 to 11.9 % too slow and the others as close as with a value per machine, 0.6 and 0.25. With 0.9 the quoted ones
 are 17 to 30 % too slow: every line evicts another."""
 
-BEHIND_SEQUENCES_FILL = {"gemmini": 0.6, "gemmini_chip": SECOND_SERIES_FILL, "gemmini_ibert": FULL_FILL}
+BEHIND_SEQUENCES_FILL = {"gemmini": 0.6, "gemmini_chip": SECOND_SERIES_FILL, "hybrid": FULL_FILL}
 """The same for products behind sequences of products (fitted: four cold rows, seven, and five)."""
 
 REFERENCE_LATENCY = 40
 """DRAM latency of nearly all rows [cycles]."""
-OTHER_LATENCY_FILL = {"gemmini": SECOND_SERIES_FILL, "gemmini_chip": FULL_FILL, "gemmini_ibert": SECOND_SERIES_FILL}
+OTHER_LATENCY_FILL = {"gemmini": SECOND_SERIES_FILL, "gemmini_chip": FULL_FILL, "hybrid": SECOND_SERIES_FILL}
 """Second series, first rows at another latency. Few rows of each kind were taken there, residual additions behind
 products that had filled the L2 (fitted: two of these, and three rows of the second SoC)."""
 
-SINGLE_FILL = {"gemmini": (0.5, 0.03), "gemmini_chip": (0.75, 0.04), "gemmini_ibert": (0.5, 0.03)}
+SINGLE_FILL = {"gemmini": (0.5, 0.03), "gemmini_chip": (0.75, 0.04), "hybrid": (0.5, 0.03)}
 """Single commands of the second series: lines in use, and the part of them that is dirty, per machine (fitted to 14
 rows: their cold lines evict less often than those of the chains before them, so they ran in a program of their own).
 """
@@ -80,6 +80,11 @@ PACKED_STRIDE = 64
 
 SECOND_SERIES_TESTS = r"^mix_|^seq_|Bevery|chain\w*_precomp$|_s[ABC]\d|^loop_ws\w*_(softmax|layernorm)"
 """Tests of the second series only."""
+
+
+def names_slots(row: Row) -> bool:
+    """Whether a row's ``rows`` are statistics slots: of a read-out by the core."""
+    return bool(re.match(r"(softmax|layernorm)_mvout", row["test"]))
 
 
 def kind_of(row: Row) -> str:
@@ -135,6 +140,8 @@ def in_second_series(rows: Sequence[Row], untrusted: Container[int] = ()) -> lis
 
 def _decides(row: Row) -> bool | None:
     """Whether a row belongs to the second series; None if rows of both look like it."""
+    if row.get("program"):
+        return False
     if row.get("offset_bytes") or row.get("group") or re.search(SECOND_SERIES_TESTS, row["test"]):
         return True
     return False if kind_of(row) == STREAM or "nocounters" in row["test"] else None
@@ -179,26 +186,29 @@ CALLS: dict[str, tuple[CallCost, CallCost]] = {
         CallCost(900 + SECOND_SOC_LOOP, 900 + SECOND_SOC_LOOP, 0),
         CallCost(1640 + SECOND_SOC_LOOP, 1640 + SECOND_SOC_LOOP, 0),
     ),
-    "gemmini_ibert": (CallCost(330, 270, 46), CallCost(485, 555, 36)),
+    "hybrid": (CallCost(330, 270, 46), CallCost(485, 555, 36)),
+    "normaliser": (CallCost(470, 455, 46), CallCost(470, 455, 46)),
 }
 """Core cycles of a library call before its first hardware loop, in both series. The notes found 270 + 46 per round of
 the search, 330 with a given tile, 900 on the second SoC; in the second series about 475, 545 and 1650."""
 
 OTHER_CALL_SITE = 245
 """First series: products with bias, ReLU, int32 output or transposed B are called from elsewhere (fitted)."""
-NORMALISED_CALL = 280
-"""Calls with softmax or LayerNorm compute the constants of the unit first (fitted to the repeated fused rows)."""
+NORMALISED_CALL = {"hybrid": (280, 280), "normaliser": (115, -45)}
+"""Calls with softmax, and with LayerNorm: core cycles beyond those of a plain one, for constants of the unit and other
+paths through the library (fitted to repeated fused rows of one and two loops)."""
 RESIDUAL: dict[str, tuple[CallCost, CallCost]] = {
     "gemmini": (CallCost(100, 0, 19), CallCost(270, 0, 19)),
     "gemmini_chip": (CallCost(270, 0, 5.5), CallCost(270, 0, 5.5)),
-    "gemmini_ibert": (CallCost(100, 0, 19), CallCost(270, 0, 19)),
+    "hybrid": (CallCost(100, 0, 19), CallCost(270, 0, 19)),
+    "normaliser": (CallCost(270, 0, 19), CallCost(270, 0, 19)),
 }
 """Residual additions: core cycles of a call, and per step of its tile search (fitted to repeated rows). The 270 of the
 second series lie between the 130 that two quoted rows of 1x768 ask for, within 1.1 %, and the 470 of the repeated
 64x256: what makes that one 20 cycles slower per 16 rows of 64 elements is not known."""
 WITHOUT_COUNTERS = CallCost(120, 120, 0)
 """``nocounters`` products are called without the code around them (fitted)."""
-ONE_LOOP = {"gemmini": 14, "gemmini_chip": 20 + SECOND_SOC_LOOP, "gemmini_ibert": 14}
+ONE_LOOP = {"gemmini": 14, "gemmini_chip": 20 + SECOND_SOC_LOOP, "hybrid": 14, "normaliser": 14}
 """Core cycles before a bare hardware loop (measured: 192 for one block, 178 of them the loop; second SoC: fitted)."""
 
 
@@ -212,7 +222,7 @@ def call_cost(row: Row, machine: str, second_series: bool) -> CallCost:
     if kind_of(row) == "one loop":
         return CallCost(ONE_LOOP[machine], 0, 0)
     if re.search("softmax|layernorm", row["test"]):
-        extra = NORMALISED_CALL
+        extra = NORMALISED_CALL[machine]["layernorm" in row["test"]]
         return CallCost(cost.given_tile + extra, cost.searched + extra, cost.per_round)
     if not second_series and kind_of(row) == "variant":
         return CallCost(cost.given_tile + OTHER_CALL_SITE, cost.searched + OTHER_CALL_SITE, cost.per_round)
@@ -225,17 +235,27 @@ COMMAND_CYCLES: dict[str, tuple[tuple[str, float], ...]] = {
         ("chain_accK|chain64|_Atransposed|_outspad|_sameC|_withD", 4.0),
         ("_sameB", 6.0),
         ("resadd", 18.0),
+        ("^mvout_acc_1row_chain$", 11.0),
+        ("^mvout_spad_chain$", 10.0),
     ),
-    "gemmini_chip": (("precomp", 3.0), ("_sameB", 8.5), ("resadd", 1.0)),
-    "gemmini_ibert": (),
+    "gemmini_chip": (("precomp", 3.0), ("_sameB", 8.5), ("resadd", 1.0), ("^mvout_spad_chain$", 14.0)),
+    "hybrid": (),
+    "normaliser": (("^mvout_acc_1row", 2.3), ("_mvout_precomp", 6.0)),
 }
-"""Issue cost of a command where the C loop is shorter than that of the machine file: "a few core instructions" with
-operands computed beforehand; fewer address computations when an operand stays the same (fitted to the chains)."""
+"""Issue cost of a command where the C loop is not that of the machine file: "a few core instructions" with operands
+computed beforehand; fewer address computations when an operand stays the same, more in loops over short mvouts, which
+the store controller takes as fast as they come (fitted to the chains)."""
+
+READOUT_LOOP = {"hybrid": (9.9, 0.0), "normaliser": (7.0, 19.0)}
+"""Read-outs by a plain C loop: issue cost of an mvout, and of the configuration command and the loop around each pass
+of a row (measured; the hybrid's program issued no configuration)."""
+MVOUT_COLUMNS = 64
+"""Columns of a row that one mvout reads."""
 
 PREPARED_BYTES = 16
 """Operands of one prepared command in the core's memory: two registers."""
 
-DATA_CACHE_BYTES = {"gemmini": 16 << 10, "gemmini_chip": 4 << 10, "gemmini_ibert": 16 << 10}
+DATA_CACHE_BYTES = {"gemmini": 16 << 10, "gemmini_chip": 4 << 10, "hybrid": 16 << 10, "normaliser": 16 << 10}
 """Data cache of the cores: prepared streams that do not fit fetch their operands from the L2."""
 
 SETUP: dict[str, tuple[tuple[str, int, int], ...]] = {
@@ -248,7 +268,8 @@ SETUP: dict[str, tuple[tuple[str, int, int], ...]] = {
         (r"mvout", 0, 5),
     ),
     "gemmini_chip": ((r"mvin_acc", 3, 0), (r"mvin.*_chain", 5, 5), (r"mvin_spad", 0, 5)),
-    "gemmini_ibert": ((r"plain", 20, 20),),
+    "hybrid": ((r"plain", 20, 20),),
+    "normaliser": ((r"plain", 28, 28), (r"mvout_acc_1row", 7, 7)),
 }
 """Core cycles between the start of the clock and the first command of a stream, in both series (measured on l2warm
 streams, which carry them as a constant)."""
@@ -256,6 +277,10 @@ streams, which carry them as a constant)."""
 
 def core_pace(row: Row, machine: str) -> dict[str, object]:
     """The change of the machine that makes its core issue at the pace of the row's program."""
+    if names_slots(row) and "precomp" not in row["test"]:
+        mvout, around = READOUT_LOOP[machine]
+        mvouts = -(-whole(row, "N") // MVOUT_COLUMNS)
+        return {"host.command_cycles": (mvout * mvouts + around) / (mvouts + 1)}
     for pattern, cycles in COMMAND_CYCLES[machine]:
         if re.search(pattern, row["test"]):
             return {"host.command_cycles": cycles}

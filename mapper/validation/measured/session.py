@@ -7,7 +7,9 @@ twins are explained in `mapper.validation.measured.measuring_programs`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
+from typing import NamedTuple
 
 import hwconfigs
 from hwconfigs import HardwareSpec
@@ -21,12 +23,26 @@ Row = dict[str, str]
 BASE = 0x8000_0000
 """Start of the memory of a program."""
 
-MACHINES: dict[str, tuple[str, dict[str, object]]] = {
-    "default_16x16_sp256K_acc64K": ("gemmini", {}),
-    "chip_16x16_sp64K_acc32K": ("gemmini_chip", {}),
-    "default_16x16_sp256K_acc64K+norm_timing_model": ("gemmini_ibert", {"accumulator.capacity": "64 KiB"}),
+
+class MeasuredSoc(NamedTuple):
+    """What a ``gemmini_config`` stands for."""
+
+    machine: str
+    """Machine file."""
+    changes: Mapping[str, object]
+    programs: str
+    """Whose constants of `mapper.validation.measured.measuring_programs` hold."""
+
+
+SMALL_ACCUMULATOR: Mapping[str, object] = {"accumulator.capacity": "64 KiB"}
+
+MACHINES: Mapping[str, MeasuredSoc] = {
+    "default_16x16_sp256K_acc64K": MeasuredSoc("gemmini", {}, "gemmini"),
+    "chip_16x16_sp64K_acc32K": MeasuredSoc("gemmini_chip", {}, "gemmini_chip"),
+    "default_16x16_sp256K_acc64K+norm_timing_model": MeasuredSoc("gemmini_ibert_v071", SMALL_ACCUMULATOR, "hybrid"),
+    "default_16x16_sp256K_acc64K+real_normalizer": MeasuredSoc("gemmini_ibert_v071", SMALL_ACCUMULATOR, "normaliser"),
 }
-"""Machine file and changes for each ``gemmini_config``."""
+"""By ``gemmini_config``."""
 
 WARM_UP_RUNS = 1
 """Runs of a command stream before an ``l2warm`` row is timed (fitted to streams that nearly fill their cache sets)."""
@@ -48,7 +64,7 @@ class Session:
         self._core_cycles = core_cycles
         self._config = ""
         self._latency = -1
-        self._kind = ""
+        self._kind = self._program = ""
         self._second_series = False
         self._memory: MemoryState | None = None
         self._unpublished: tuple[Row, programs.CallCost] | None = None
@@ -112,7 +128,7 @@ class Session:
 
     @staticmethod
     def _machine(row: Row) -> str:
-        return MACHINES[row["gemmini_config"]][0]
+        return MACHINES[row["gemmini_config"]].programs
 
     def _enter(self, row: Row, second_series: bool) -> HardwareSpec:
         """Note a new machine, DRAM latency or program: the L2 starts as that program found it."""
@@ -129,8 +145,10 @@ class Session:
         if (
             new_machine
             or latency != self._latency
-            or measuring_programs.new_program(self._kind, kind, self._second_series)
+            or row.get("program", "") != self._program
+            or measuring_programs.new_program(self._kind, kind, self._second_series and not row.get("program"))
         ):
+            self._program = row.get("program", "")
             same = (config, latency) == (self._config, self._latency)
             self._config, self._latency = config, latency
             self._begin_program(spec, kind, same)
@@ -148,19 +166,19 @@ class Session:
         if change == (measuring_programs.SINGLE, measuring_programs.STREAM) and streams is not None:
             self._memory, self._next_address, self._placed = streams
             return
-        machine = MACHINES[self._config][0]
+        machine = MACHINES[self._config].programs
         fill, dirty = measuring_programs.fill_at_start(machine, self._second_series, self._kind, kind, self._latency)
         self._memory = MemoryState(spec, foreign=fill, dirty=dirty)
         self._next_address, self._placed = BASE, {}
 
     def _spec(self, config: str, latency: int, row: Row) -> HardwareSpec:
-        name, changes = MACHINES[config]
+        soc = MACHINES[config]
         extra: dict[str, object] = {"dram.latency_cycles": latency}
-        if "norm_timing_model" in config and row["rows"]:
+        if row["rows"] and measuring_programs.names_slots(row):
             extra["vector.statistics_slots"] = whole(row, "rows")
         if self._core_cycles:
-            extra |= measuring_programs.core_pace(row, name)
+            extra |= measuring_programs.core_pace(row, soc.programs)
         key = (config, latency, str(extra))
         if key not in self._specs:
-            self._specs[key] = hwconfigs.load(name, {**changes, **extra})
+            self._specs[key] = hwconfigs.load(soc.machine, {**soc.changes, **extra})
         return self._specs[key]

@@ -244,6 +244,10 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
     )
     validate.add_argument("--firesim", type=_name, metavar="FILE", help="CSV of FireSim rows, run as well")
     validate.add_argument(
+        "--normaliser", type=_name, metavar="FILE",
+        help="CSV of rows of the normaliser without a SoC; the shipped Verilator rows are left out",
+    )  # fmt: skip
+    validate.add_argument(
         "--timeloop", type=_name, metavar="FILE", help="JSON of timeloop-model runs; alone: no other rows are run"
     )
     validate.add_argument(

@@ -19,10 +19,10 @@ from mapper.commands.outputs import open_outputs
 from mapper.commands.problems import CommandError
 from mapper.validation import scoreboard
 from mapper.validation.gates import verdicts
-from mapper.validation.measured import firesim, programs
+from mapper.validation.measured import firesim, normaliser_rows, programs
 from mapper.validation.measured.results import RowResults
 from mapper.validation.measured.rows import MeasuredTable, ValidationError, read_table
-from mapper.validation.measured.runner import Progress, run_firesim, run_rtl
+from mapper.validation.measured.runner import Progress, run_firesim, run_normaliser, run_rtl
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def execute(options: argparse.Namespace) -> int:
         raise CommandError("--seed is for random mappings: give --estimate")
     if options.timeloop is None:
         return _measured(options)
-    if options.rtl is None and options.firesim is None:
+    if options.rtl is None and options.firesim is None and options.normaliser is None:
         return _timeloop(options)
     if options.json is not None:
         raise CommandError("--json: give --timeloop alone, or leave it out; one file holds one comparison")
@@ -54,8 +54,10 @@ def _estimate(options: argparse.Namespace) -> int:
 
     if options.seed is not None and options.seed < 0:
         raise CommandError(f"--seed: {options.seed} is not 0 or more")
-    if any(value is not None for value in (options.rtl, options.firesim, options.timeloop, options.plot)):
-        raise CommandError("--estimate: simulates mappings of its own; leave out --rtl, --firesim, --timeloop, --plot")
+    measured = (options.rtl, options.firesim, options.normaliser, options.timeloop, options.plot)
+    if any(value is not None for value in measured):
+        others = "--rtl, --firesim, --normaliser, --timeloop, --plot"
+        raise CommandError(f"--estimate: simulates mappings of its own; leave out {others}")
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json}, ())
         with _bar() as progress:
@@ -74,7 +76,7 @@ def _timeloop(options: argparse.Namespace) -> int:
     """The loop-nest model against Timeloop's runs. 0: all agree, 1: a value differs, 2: a run makes no sense."""
     from mapper.validation import timeloop
 
-    if options.plot is not None and options.rtl is None and options.firesim is None:
+    if options.plot is not None and options.rtl is None and options.firesim is None and options.normaliser is None:
         raise CommandError("--plot shows measured rows; --timeloop alone has none")
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json}, (options.timeloop,))
@@ -88,13 +90,18 @@ def _timeloop(options: argparse.Namespace) -> int:
 
 def _measured(options: argparse.Namespace) -> int:
     """The simulator against measured cycles."""
-    rtl, measured = _tables(options)
+    rtl, from_firesim, of_normaliser = _tables(options)
+    read = (options.rtl, options.firesim, options.normaliser)
     with ExitStack() as stack:
-        outputs = open_outputs(stack, {"json": options.json, "plot": options.plot}, (options.rtl, options.firesim))
+        outputs = open_outputs(stack, {"json": options.json, "plot": options.plot}, read)
         with _bar() as progress:
-            results = run_rtl(rtl, progress, core_cycles=not options.without_program_constants)
-            if measured is not None:
-                results += _run_firesim(measured, progress, patched=not options.without_patch)
+            results = RowResults((), ())
+            if rtl is not None:
+                results += run_rtl(rtl, progress, core_cycles=not options.without_program_constants)
+            if of_normaliser is not None:
+                results += run_normaliser(of_normaliser, progress)
+            if from_firesim is not None:
+                results += _run_firesim(from_firesim, progress, patched=not options.without_patch)
         files = {
             "json": json_file(lambda: scoreboard.as_dict(results)),
             "plot": picture_file(lambda: _scatter(results)),
@@ -105,17 +112,20 @@ def _measured(options: argparse.Namespace) -> int:
     return GATE_FAILED if any(not verdict.holds for verdict in verdicts(results.run)) else 0
 
 
-def _tables(options: argparse.Namespace) -> tuple[MeasuredTable, MeasuredTable | None]:
-    """The Verilator rows, those that are shipped unless a file is named, and the FireSim rows if a file is named."""
+def _tables(options: argparse.Namespace) -> tuple[MeasuredTable | None, MeasuredTable | None, MeasuredTable | None]:
+    """Verilator, FireSim and normaliser rows of the files named; Verilator rows that are shipped if none is."""
     try:
-        if options.rtl is not None:
-            rtl = read_table(Path(options.rtl), programs.REQUIRED)
-        else:
+        rtl = _table(options.rtl, programs.REQUIRED)
+        if options.rtl is None and options.normaliser is None:
             with as_file(files("mapper.validation") / "data" / "gemmini_rtl.csv") as path:
                 rtl = read_table(path, programs.REQUIRED)
-        return rtl, None if options.firesim is None else read_table(Path(options.firesim), firesim.REQUIRED)
+        return rtl, _table(options.firesim, firesim.REQUIRED), _table(options.normaliser, normaliser_rows.REQUIRED)
     except ValidationError as problem:
         raise CommandError(str(problem)) from problem
+
+
+def _table(name: str | None, required: tuple[str, ...]) -> MeasuredTable | None:
+    return None if name is None else read_table(Path(name), required)
 
 
 def _run_firesim(table: MeasuredTable, progress: Progress, *, patched: bool) -> RowResults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
@@ -57,10 +58,16 @@ def worst(rows: Sequence[RowResult]) -> RowResult:
     return max(rows, key=lambda row: abs(row.error))
 
 
+def bias(rows: Sequence[RowResult]) -> float:
+    """Geometric mean of simulated / measured, less one."""
+    return math.expm1(fmean(math.log(max(row.simulated, 1) / row.measured) for row in rows))
+
+
 MEASURES: dict[str, Measure] = {
     "mean": mean_error,
     "median": median_error,
     "worst": lambda rows: abs(worst(rows).error),
+    "bias": lambda rows: abs(bias(rows)),
     "rank": within_groups,
     "rows that differ": lambda rows: float(sum(row.simulated != row.measured for row in rows)),
     "rows below the array's bound": lambda rows: float(sum(row.simulated < row.floor for row in rows)),
@@ -77,9 +84,13 @@ GATES: tuple[Gate, ...] = (
     *_gates("single commands and chains", categories.COMMANDS, "", mean=0.03, worst=0.15),
     *_gates("products", categories.PRODUCTS, "", mean=0.04, worst=0.18),
     *_gates("products, BERT and decode shapes", categories.PRODUCTS, "model shape", worst=0.06),
-    *_gates("hybrid normalisation, fused or not", categories.HYBRID, "", mean=0.08, worst=0.20),
     *_gates("second SoC: commands and chains", categories.CHIP_COMMANDS, "", mean=0.07, worst=0.18),
     *_gates("second SoC: products", categories.CHIP_PRODUCTS, "", mean=0.07, worst=0.18),
+    *_gates("normaliser in the SoC, fused and warm", categories.FUSED_WARM, "", mean=0.03, worst=0.12),
+    *_gates("the same, five loops or more", categories.FUSED_WARM, "many loops", bias=0.02),
+    *_gates("normaliser in the SoC, fused and cold", categories.FUSED_COLD, "", mean=0.05),
+    *_gates("normaliser in the SoC, one-row stores", categories.SOC_STORES, "", worst=0.05),
+    *(gate for name in categories.NORMALISER for gate in _gates(name, name, "", mean=0.02, worst=0.08)),
     *_gates("FireSim array 16, repeating", categories.FIRESIM, "array 16,repeat", mean=0.08, median=0.045),
     *_gates("FireSim array 16, all", categories.FIRESIM, "array 16", mean=0.12, median=0.045),
     *_gates("FireSim, repeating", categories.FIRESIM, "repeat", mean=0.08),

@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 
 BAND = 0.10
 """Half width of the band around equality [fraction]."""
-COLOURS = dict(
-    zip(
-        CATEGORIES,
-        ("#4477aa", "#ee6677", "#228833", "#66ccee", "#aa3377", "#bbbbbb", "#ccbb44", "#222222"),
-        strict=True,
-    )
-)
-"""Tol's bright scheme: distinct for colour-blind readers, and the same category always the same colour."""
+_COLOURS = ("#4477aa", "#ee6677", "#228833", "#66ccee", "#aa3377", "#bbbbbb", "#ccbb44", "#222222")
+_MARKERS = "os^D"
+STYLES = {
+    category: (_COLOURS[number % len(_COLOURS)], _MARKERS[number // len(_COLOURS)])
+    for number, category in enumerate(CATEGORIES)
+}
+"""Colour and marker: Tol's bright scheme, distinct for colour-blind readers, and one look per category, always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,9 @@ def draw_scatter(info: Scatter) -> Figure:
     _draw_band(axes, info.limits)
     for category, points in info.points.items():
         measured, simulated = zip(*points, strict=True)
+        colour, marker = STYLES[category]
         axes.plot(
-            measured, simulated, "o", color=COLOURS[category], markersize=3, alpha=0.6, markeredgewidth=0,
+            measured, simulated, marker, color=colour, markersize=3, alpha=0.6, markeredgewidth=0,
             label=f"{category} ({len(points)})",
         )  # fmt: skip
     axes.set_xscale("log")

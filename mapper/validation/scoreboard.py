@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from mapper.reports.text import columns
-from mapper.validation.gates import Verdict, gate_table, mean_error, median_error, verdicts, worst
+from mapper.validation.gates import Verdict, bias, gate_table, mean_error, median_error, verdicts, worst
 from mapper.validation.measured import categories
 from mapper.validation.measured.results import RowResult, RowResults, SkippedRow
 from mapper.validation.ranks import within_groups
@@ -45,14 +43,13 @@ class Score:
 
 def score(label: str, rows: Sequence[RowResult]) -> Score:
     """Figures of at least one row."""
-    ratio = fmean(math.log(max(row.simulated, 1) / row.measured) for row in rows)
     return Score(
         label=label,
         rows=len(rows),
         mean=mean_error(rows),
         median=median_error(rows),
         worst=worst(rows).error,
-        bias=math.expm1(ratio),
+        bias=bias(rows),
         rank=within_groups(rows),
     )
 
@@ -96,7 +93,7 @@ def _gate_lines(gates: Sequence[Verdict]) -> list[str]:
     for verdict in gates:
         gate = verdict.gate
         relation = ">=" if gate.at_least else "<="
-        share = gate.figure in ("mean", "median", "worst")
+        share = gate.figure in ("mean", "median", "worst", "bias")
         value, bound = (
             _percent(number) if share else f"{number:.3f}" if gate.figure == "rank" else f"{number:.0f}"
             for number in (verdict.value, gate.bound)

@@ -11,6 +11,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from hwconfigs.vector_unit import VERSIONS
+from mapper.validation.measured import normaliser_rows
 from mapper.validation.measured.measuring_programs import REFERENCE_LATENCY, in_second_series
 
 Row = dict[str, str]
@@ -18,15 +20,35 @@ Row = dict[str, str]
 COMMANDS, PRODUCTS, HYBRID, CHIP_COMMANDS, CHIP_PRODUCTS = (
     "single commands and chains",
     "products",
-    "hybrid normalisation",
+    "hybrid normalisation (not gated)",
     "second SoC: commands and chains",
     "second SoC: products",
 )
+FUSED_WARM, FUSED_COLD, SOC_STORES, SOC_OTHERS = (
+    "normaliser in the SoC: fused, warm",
+    "normaliser in the SoC: fused, cold",
+    "normaliser in the SoC: one-row stores",
+    "normaliser in the SoC: others (not gated)",
+)
+UNIT_ALONE = "normaliser, unit alone (not gated)"
 COLD_CORE = "cold instruction cache (not gated)"
 FIRESIM = "FireSim matmul"
 MESH = "array micro-benchmarks"
-CATEGORIES = (COMMANDS, PRODUCTS, HYBRID, CHIP_COMMANDS, CHIP_PRODUCTS, COLD_CORE, FIRESIM, MESH)
+
+
+def normaliser(version: str, kernel: str) -> str:
+    """Category of the read-outs and stores of one kernel on one version of the normaliser."""
+    return f"normaliser {version}: {kernel}"
+
+
+NORMALISER = tuple(normaliser(version, kernel) for version in VERSIONS for kernel in normaliser_rows.KERNELS)
+CATEGORIES = (
+    COMMANDS, PRODUCTS, HYBRID, CHIP_COMMANDS, CHIP_PRODUCTS, FUSED_WARM, FUSED_COLD, SOC_STORES, SOC_OTHERS,
+    COLD_CORE, *NORMALISER, UNIT_ALONE, FIRESIM, MESH,
+)  # fmt: skip
 """In the order of the scoreboard."""
+MANY_LOOPS = 5
+"""Hardware loops from which on a fused product shows the pace of its loops."""
 
 PRODUCT = re.compile(
     r"(loop_ws_(single|auto|tile)|seq_part|seq_total)"
@@ -41,6 +63,8 @@ NOT_RUN = (
 """Known tests that are listed, and why."""
 CALL = re.compile(r"(loop_ws|seq|resadd)_")
 
+BLOCK = 16
+"""Rows of a block of the measured arrays."""
 LONG_SIDE = 768
 """Smallest inner and output width of BERT-Base's products [elements]; smaller ones are not a model's layers."""
 DECODE_SIDE = 256
@@ -71,7 +95,29 @@ def category(row: Row) -> str:
         return CHIP_PRODUCTS if call else CHIP_COMMANDS
     if "norm_timing_model" in config:
         return HYBRID
+    if "real_normalizer" in config:
+        return _of_the_soc(row)
     return PRODUCTS if call else COMMANDS
+
+
+def _of_the_soc(row: Row) -> str:
+    """Category of a row of the SoC with the normaliser."""
+    test = row["test"]
+    if test.startswith("mvout_acc_1row"):
+        return SOC_STORES
+    fused = test.startswith("loop_ws") and re.search("softmax|layernorm", test)
+    if not fused and not test.startswith("seq_"):
+        return SOC_OTHERS
+    return FUSED_COLD if row["state"] == "cold" else FUSED_WARM
+
+
+def has_many_loops(row: Row) -> bool:
+    """Whether a product is one of many hardware loops."""
+    sizes = [(row["M"], row["tile_i"]), (row["N"], row["tile_j"]), (row["K"], row["tile_k"])]
+    if not all(size and tile for size, tile in sizes):
+        return False
+    loops = [-(-int(size) // (BLOCK * int(tile))) for size, tile in sizes]
+    return math.prod(loops) >= MANY_LOOPS
 
 
 def is_model_shape(row: Row) -> bool:
@@ -98,6 +144,9 @@ def cold_core_rows(rows: Sequence[Row]) -> frozenset[int]:
     tests_before: set[tuple[str, ...]] = set()
     before: Row | None = None
     for index, (row, second_series) in enumerate(zip(rows, in_second_series(rows), strict=True)):
+        if row.get("program"):
+            # These programs ran three small products first, one of them fused.
+            continue
         test, program = row["test"], _program(row)
         if test.startswith("loop_ws_auto") and row["state"] != "repeat":
             if (_cold_behind_products if second_series else _cold_call)(row, before):

@@ -106,7 +106,8 @@ def _records(text: str, required: tuple[str, ...]) -> Iterator[_Record]:
     """
     lines = list(io.StringIO(text, newline=""))
     header: list[str] = []
-    at = 0
+    # Comments may stand before the header only.
+    at = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     while at < len(lines):
         for cells, taken, problem in _parsed(lines[number] for number in range(at, len(lines))):
             swallowed = taken > 1 and (

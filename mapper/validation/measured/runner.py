@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from mapper.validation.measured import categories, firesim, measuring_programs, sanity
+from mapper.validation.measured import categories, firesim, measuring_programs, normaliser_rows, sanity
 from mapper.validation.measured.results import RowResult, RowResults, SkippedRow
 from mapper.validation.measured.rows import MeasuredTable, ValidationError, whole
 from mapper.validation.measured.session import Session
@@ -126,6 +126,8 @@ def _rtl_row(
 def _rtl_result(row: Row, skipped: SkippedRow, measured: int, simulated: int) -> RowResult:
     product = row["test"].startswith(("loop_ws", "seq_part"))
     tags = {"model shape"} if product and categories.is_model_shape(row) else set()
+    if product and categories.has_many_loops(row):
+        tags.add("many loops")
     columns = ("gemmini_config", "test", "M", "N", "K", "state", "dram_latency")
     return RowResult(
         source="rtl",
@@ -205,6 +207,33 @@ def _rtl_name(row: Row) -> str:
     machine = {"default_16x16_sp256K_acc64K": "", "chip_16x16_sp64K_acc32K": "chip"}.get(row["gemmini_config"], "norm")
     parts = (machine, row["test"], sizes or row.get("group", ""), f"tile {tile}" if tile and sizes else "", command)
     return " ".join(part for part in (*parts, row["state"], f"latency {row['dram_latency']}") if part)
+
+
+def run_normaliser(table: MeasuredTable, progress: Progress) -> RowResults:
+    """Simulate the rows of a file of the normaliser, which do not depend on each other."""
+    results: list[RowResult | SkippedRow] = []
+    for index, row in enumerate(table.rows):
+        results.append(_normaliser_row(table, index, row))
+        progress("normaliser", index + 1, len(table.rows))
+    return _sorted(results)
+
+
+def _normaliser_row(table: MeasuredTable, index: int, row: Row) -> RowResult | SkippedRow:
+    columns = ("gemmini", "kernel", "mode")
+    interval = f"every {row['issue_interval']}" if row["mode"] == "issued" else ""
+    name = " ".join((*(row[column] for column in columns), f"{row['rows']}x{row['cols']}", interval)).rstrip()
+    skipped = SkippedRow("normaliser", table.line(index), name, table.faults.get(index, ""), bad=True)
+    if skipped.reason:
+        return skipped
+    try:
+        normaliser_rows.check(row)
+        measured = sanity.measured(row, "cycles")
+        simulated = normaliser_rows.cycles(row)
+    except FAULTS as fault:
+        return replace(skipped, reason=_reason(fault))
+    alone = row["mode"] in normaliser_rows.UNIT_ALONE
+    category = categories.UNIT_ALONE if alone else categories.normaliser(row["gemmini"], row["kernel"])
+    return RowResult("normaliser", skipped.line, name, category, measured, simulated)
 
 
 def run_firesim(table: MeasuredTable, progress: Progress, workers: int, patched: bool = True) -> RowResults:

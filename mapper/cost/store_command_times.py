@@ -20,7 +20,7 @@ from simulator.memory import cache_replay, recurrences
 from simulator.memory.compiled import use
 from simulator.memory.path import MemoryPath
 from simulator.memory.request_stream import CommandTraffic
-from simulator.units.store import epilogue_cycles, row_period, writer_cycles
+from simulator.units.store_pipeline import epilogue_cycles, row_period, writer_cycles
 
 
 @lru_cache(maxsize=KNOWN_STREAMS)

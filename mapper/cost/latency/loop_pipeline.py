@@ -18,7 +18,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency.bunching import bunched_cycles
 from mapper.cost.latency.kind_tables import Kinds, KindTables
 from mapper.cost.latency.load_times import Addend, Touch
+from mapper.cost.latency.loop_state import NEVER, LoopState
 from mapper.cost.latency.loop_times import LoopTimes, fence_cycles
 from mapper.cost.latency.lower_bounds import lower_bound
 from mapper.cost.latency.memory_system import memory_busy
@@ -36,6 +36,7 @@ from mapper.cost.sweep import BYTES
 from mapper.mapping.loop_nest import DIMS
 from mapper.mapspace.batch import Batch
 from simulator.arrays import Bools, Floats, Ints
+from simulator.units.store import LOADS_ON_THE_WAY
 from simulator.units.systolic_array import completion_delay
 
 OUTER, INNERMOST = 4, 5
@@ -85,37 +86,6 @@ def memory_cycles(batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheRe
     return busy
 
 
-class _State(NamedTuple):
-    """What the next loop has to know of those before it (columns, in cycles from the first loop on)."""
-
-    start: Floats
-    """When the last one was configured."""
-    released: Floats
-    released_before: Floats
-    released_third: Floats
-    """When all commands of the last three had entered the queues."""
-    loaded: Floats
-    fed: Floats
-    fed_before: Floats
-    """When the pairs of the last and of the last but one were fed."""
-    stored: Floats
-    """When the store unit was through with the last result tile."""
-    tile_stored: Floats
-    tile_stored_before: Floats
-    """When the last result tile was complete, and the one before, which had the same accumulator half as the next."""
-    drained: Floats
-    """When the memory was through with the last writes."""
-    store_memory: Floats
-    store_entries: Floats
-    store_beats: Floats
-    """Cycles of the DRAM bus, of the miss entries and of the response bus of the last loop's stores, which meet the
-    loads of the next."""
-
-
-_NEVER = ("start", "released", "released_before", "released_third")
-"""Fields that are minus infinity before the first loop; the others are zero."""
-
-
 class _Pipeline:
     """The recurrence over the loops of all mappings of a batch, and the sums it adds up."""
 
@@ -126,8 +96,8 @@ class _Pipeline:
         self._most = self._steps_at_most()
         self.steps = {name: np.minimum(self._trips[name], self._most[name]) for name in DIMS}
         number = len(times.batch)
-        self._state = np.zeros((len(_State._fields), number))
-        self._state[[_State._fields.index(name) for name in _NEVER]] = -np.inf
+        self._state = np.zeros((len(LoopState._fields), number))
+        self._state[[LoopState._fields.index(name) for name in NEVER]] = -np.inf
         self._sums = np.zeros((4, number))
 
     def run(self) -> PipelineCycles:
@@ -166,7 +136,7 @@ class _Pipeline:
     def _step(self, at: dict[str, int], rows: Ints) -> None:
         """Advance some mappings by one loop."""
         everyone = len(rows) == self._state.shape[1]
-        before = _State(*(self._state if everyone else self._state[:, rows]))
+        before = LoopState(*(self._state if everyone else self._state[:, rows]))
         loop = _Loop(self, at, rows)
         after = loop.advance(before)
         gained = self._weight(at, rows) * np.stack(
@@ -221,7 +191,7 @@ class _Loop:
         partial = np.where(self._stores, self._take(table, self._partial), 0.0)
         return np.where(self._last_k, self._take(table, self._result), partial)
 
-    def advance(self, before: _State) -> _State:
+    def advance(self, before: LoopState) -> LoopState:
         """Return the state after the loop."""
         times = self._times
         start = self._configured(before)
@@ -232,6 +202,7 @@ class _Loop:
         load = self._contended(before)
         if times.batch.double_buffered:
             arriving, load = self._behind_reads(before, arriving, load)
+            before = self._behind_mvins(before, start, arriving, load)
         else:
             # Lines come behind those that the last writes still fetch or fill.
             busy = before.drained + self._take(times.memory, self._a, self._b, self._d)
@@ -240,7 +211,7 @@ class _Loop:
         stored, drained = self._stored(before, begun, fed)
         # The unit goes on to the next store while the last one is on its way.
         complete = np.where(self._stores, stored + self._stored_part(times.stores.after_last), before.tile_stored)
-        return _State(
+        return LoopState(
             start=start,
             released=self._released(begin, arriving + load, fed, stored),
             released_before=before.released,
@@ -249,6 +220,7 @@ class _Loop:
             fed=fed,
             fed_before=before.fed,
             stored=stored,
+            read_out=np.where(self._stores, np.maximum(stored - self.store, before.stored), 0.0),
             tile_stored=complete,
             tile_stored_before=np.where(self._stores, before.tile_stored, before.tile_stored_before),
             drained=drained,
@@ -257,7 +229,7 @@ class _Loop:
             store_beats=self._stored_part(times.stores.beats),
         )
 
-    def _configured(self, before: _State) -> Floats:
+    def _configured(self, before: LoopState) -> Floats:
         """When the loop is configured: a context is free; or, in the whole memories, everything is complete."""
         paced = before.start + self._spec.host.loop_cycles + self._take(self._times.issued, self._d)
         if self._times.batch.double_buffered:
@@ -270,7 +242,7 @@ class _Loop:
             return np.maximum(np.maximum(paced, free), 0.0)
         return np.maximum(np.maximum(paced, before.loaded), self.complete(before))
 
-    def _contended(self, before: _State) -> Floats:
+    def _contended(self, before: LoopState) -> Floats:
         """Load cycles, with the stores of the loop before on the same buses."""
         if not self._times.batch.double_buffered:
             return self.load
@@ -286,7 +258,7 @@ class _Loop:
             load = np.maximum(load, own + np.minimum(own, stores))
         return load
 
-    def _behind_reads(self, before: _State, arriving: Floats, load: Floats) -> tuple[Floats, Floats]:
+    def _behind_reads(self, before: LoopState, arriving: Floats, load: Floats) -> tuple[Floats, Floats]:
         """Delay loads that would overwrite weights still in use.
 
         The scratchpad half is that of the loop before last. Its first weights must be read before the first load of B,
@@ -299,7 +271,20 @@ class _Loop:
         last = np.where(before.fed_before > 0.0, read + self._take(times.last_weights, self._b), 0.0)
         return arriving, np.maximum(load, last - arriving)
 
-    def _fed(self, before: _State, arriving: Floats, load: Floats) -> tuple[Floats, Floats]:
+    def _behind_mvins(self, before: LoopState, start: Floats, arriving: Floats, load: Floats) -> LoopState:
+        """Delay the read-out of the loop before until the last of this one's loads that were ahead of it are there."""
+        times = self._times
+        if not times.problem.whole_rows:
+            return before
+        began, loaded = before.read_out, arriving + load
+        left = (loaded - began) / np.maximum(self._take(times.command, self._a, self._b), 1.0)
+        waits = (began > start) & (left <= self._spec.front_end.load_entries + LOADS_ON_THE_WAY)
+        delay = np.where(waits, np.maximum(0.0, loaded - began), 0.0)
+        return before._replace(
+            stored=before.stored + delay, released=before.released + delay, tile_stored=before.tile_stored + delay
+        )
+
+    def _fed(self, before: LoopState, arriving: Floats, load: Floats) -> tuple[Floats, Floats]:
         """When the first pair begins, and when the last is fed: behind the loop before, and every operand's arrival."""
         times = self._times
         preload = float(times.preload)
@@ -333,7 +318,7 @@ class _Loop:
         lost: Floats = np.minimum(rows, compute * rate / np.maximum(1.0 - rate, 1e-9))
         return lost
 
-    def _early_release(self, before: _State, load: Floats) -> Floats:
+    def _early_release(self, before: LoopState, load: Floats) -> Floats:
         """Delay of the loop before when this one's loads began under the last pairs of the one before that.
 
         A loop of few stores is released while its last pairs wait to be fed. Loads into its half that hit the L2 write
@@ -347,7 +332,7 @@ class _Loop:
         conflicts = burst * self._take(times.hits, self._a, self._b)
         return np.where(began, np.minimum(conflicts, np.minimum(load, self.compute)), 0.0)
 
-    def _stored(self, before: _State, begun: Floats, fed: Floats) -> tuple[Floats, Floats]:
+    def _stored(self, before: LoopState, begun: Floats, fed: Floats) -> tuple[Floats, Floats]:
         """When the unit is through with the stores, and the memory with their writes.
 
         Rows cannot be read from a bank that the array accumulates into. Writes wait in their slots for the memory, and
@@ -373,11 +358,14 @@ class _Loop:
         last_loads = front_end.load_entries * self._take(times.command, self._a, self._b)
         released = np.maximum(np.maximum(begin, loaded - last_loads), fed - self._take(times.lead))
         mvouts, entries = np.maximum(self._mvouts(), 1.0), front_end.store_entries
+        if times.problem.whole_rows:
+            # A loop that is normalised keeps its context until the end, and one without output until it is its turn.
+            return np.maximum(released, stored)
         # Stores that all fit their queue enter it with the last pairs.
         emitted = np.where(mvouts > entries, stored - self.store * (entries / mvouts), released)
         return np.maximum(released, np.where(self._stores, emitted, 0.0))
 
-    def complete(self, state: _State) -> Floats:
+    def complete(self, state: LoopState) -> Floats:
         """When all that was begun is complete; at the beginning nothing was."""
         fed = np.where(state.fed > 0.0, state.fed + completion_delay(self._spec.array), 0.0)
         return np.maximum(fed, state.tile_stored)

@@ -18,7 +18,7 @@ from mapper.mapping.matmul_problem import MatmulProblem, contiguous
 from simulator.machine import simulate
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Matrix
-from simulator.units.store import row_period
+from simulator.units.store_pipeline import row_period
 from tests.mapper.tiny import prices
 
 ROWS = 16

@@ -86,7 +86,7 @@ class StoreTimes:
         tilings: Tilings,
     ) -> None:
         self._spec, self._problem = traffic.spec, traffic.problem
-        self._along_n = tilings.n
+        self._along_n, self._halves = tilings.n, batch.double_buffered
         self._m, self._n = tilings.m.blocks[:, None, None, :], tilings.n.blocks[None, None, :, :]
         self._last_rows = np.array(tilings.m.last_rows, dtype=np.int64)[:, None, None, None]
         self._rows = (self._m - 1) * self._spec.array.rows + self._last_rows
@@ -133,7 +133,12 @@ class StoreTimes:
         return cycles
 
     def ahead(self, stored: Stored) -> Floats:
-        """Cycles of the memory for writes that may wait in slots when the unit is through with its rows."""
+        """Cycles of the memory for writes that may wait in slots when the unit is through with its rows.
+
+        Only behind one loop after another: in halves, slots still hold writes of the loop before.
+        """
+        if self._halves:
+            return np.zeros(1)
         pace, first, _ = self._paces(stored)
         cycles: Floats = np.minimum(self._new(stored) * np.maximum(0.0, pace - first), self.writes(stored))
         return cycles

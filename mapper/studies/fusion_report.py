@@ -18,7 +18,7 @@ ALIKE = 1.5
 """Factor between two effects up to which they agree in size."""
 
 _HEADINGS = (
-    "pair", "tokens", "acc. KiB", "paper", "product", "norm.", "fused", "effect", "best two", "best one", "effect",
+    "pair", "tokens", "KiB", "paper", "product", "norm.", "fused", "effect", "best two", "best one", "effect",
 )  # fmt: skip
 
 PAPER, HEURISTIC, BEST = "#bbbbbb", "#4477aa", "#228833"

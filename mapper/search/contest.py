@@ -13,8 +13,9 @@ comes the most hopeful, until none hopes to win:
 Energy is certain without a simulation: it follows from counts, once the requests are replayed through the caches. So
 whoever is chosen for the energy in its guess is weighed first, and only simulated if it is still the one to choose.
 
-While simulations are cheap, more hope is enough, until `CHEAP_SECONDS` are spent. When nobody has hope left, those that
-are most like the best come in. At last come those that may win a tie, because they need less energy.
+While simulations are cheap, more hope is enough, until `CHEAP_SECONDS` are spent, and none at all until `FREE_SECONDS`
+are. When nobody has hope left, those that are most like the best come in. At last come those that may win a tie,
+because they need less energy.
 """
 
 from __future__ import annotations
@@ -45,11 +46,14 @@ WORTH_MOST = 0.025
 LONG_SECONDS = 4.0
 """CPU time of simulations, beside twice that of the first, after which hope is not enough [s]."""
 
-CHEAP_SECONDS, FREE_SECONDS = 0.6, 0.2
+CHEAP_SECONDS, FREE_SECONDS = 0.8, 0.6
 """CPU time of simulations that may hope for more, and of those that need no hope [s]."""
 
 MOST_DOUBT = 2.5
-"""How much more of the former there is where the estimate is further off than usual; where it is not, there is less."""
+"""How much more of both there is where the estimate is further off than usual."""
+
+FULL_POTENTIAL = 0.15
+"""What might be won down to the floor at most for all of that time to be worth it; less time for less [fraction]."""
 
 HOPELESS = 0.2
 """How much worse than the best a hopeful guess may be that is looked at while it is free [fraction]."""
@@ -211,12 +215,19 @@ class Contest:
         return row if gain > TIE and self._hopeful < most else None
 
     def _next_cheap(self) -> int | None:
-        left = CHEAP_SECONDS * min(MOST_DOUBT, self._expected.doubt) - self._spent()
+        worth = self._worth()
+        left = CHEAP_SECONDS * worth - self._spent()
         values = np.where(self._expected.seconds <= left, self._hopes(CHEAP_HOPE), np.inf)
         row = int(np.argmin(values))
         # Of an energy that was replayed a simulation tells nothing new.
-        is_free = not self._by_energy_alone and self._spent() + self._expected.seconds[row] <= FREE_SECONDS
+        is_free = not self._by_energy_alone and self._spent() + self._expected.seconds[row] <= FREE_SECONDS * worth
         return row if values[row] < self._best * (1.0 + (HOPELESS if is_free else -TIE)) else None
+
+    def _worth(self) -> float:
+        """Return what share of the time for cheap simulations a matmul is worth."""
+        potential = 1.0 - self._contenders.floor / self._best
+        doubt = min(MOST_DOUBT, max(1.0, self._expected.doubt))
+        return doubt * min(1.0, potential / FULL_POTENTIAL)
 
     def _next_tie(self) -> int | None:
         if self._ties == MOST_TIES:

@@ -35,7 +35,8 @@ PASSES = 3
 """How often the requests of most works go through the memory."""
 
 LONG = 100
-"""Works that need the memory for as many latencies hide what neighbours do to each other: at most a few of them."""
+"""Works that need the memory for as many latencies, or lines on the DRAM's bus where those take longer, hide what
+neighbours do to each other: at most a few of either."""
 
 
 class MemoryTimes:
@@ -54,6 +55,7 @@ class MemoryTimes:
         self._traffic = traffic
         self._spec = spec
         self._path = Arguments(spec)
+        self._wait = max(self._path.limits.latency, spec.line_bytes / spec.dram.bytes_per_cycle)
         self._log = np.empty((2, 64), dtype=np.int64)
         self._done = np.zeros(spec.dma.max_commands_in_flight, dtype=np.int64)
         self._idle = REST
@@ -80,7 +82,7 @@ class MemoryTimes:
         times[:] = 0
         times[LOADS] = self._rest(self._loads(work))
         times[STORES] = self._rest(self._stores(work))
-        if work and times[: STORES + 1].sum() < LONG * self._path.limits.latency:
+        if work and times[: STORES + 1].sum() < LONG * self._wait:
             self._find_beside(work, times)
 
     def _find_beside(self, work: int, times: Ints) -> None:

@@ -24,7 +24,6 @@ from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import batch_of
-from simulator.arrays import Floats
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
 from simulator.report import Counts, Report
@@ -117,40 +116,22 @@ def scaled(reuse: CacheReuse, moved: Counts) -> CacheReuse:
     # nothing is fetched twice, and the caches held more than it seemed.
     once = reuse.unique_a * reuse.cold_a + reuse.unique_b * reuse.cold_b
     once = once + reuse.bias + reuse.merged_c + reuse.merged_sums
-    again = reuse.fetched - once
-    refetch = np.clip((fills - once) / np.maximum(again, 1.0), 0.0, _most_refetches(reuse))
-    # What refetches cannot be, was held at the start and evicted before its first use.
-    held = reuse.unique_a * (1.0 - reuse.cold_a) + reuse.unique_b * (1.0 - reuse.cold_b)
-    merged = reuse.merged_c / np.maximum(reuse.cold_c, 1e-9)
-    gone = np.clip((fills - once - refetch * again) / np.maximum(held + merged - reuse.merged_c, 1.0), 0.0, 1.0)
+    refetch = np.clip((fills - once) / np.maximum(reuse.fetched - once, 1.0), 0.0, None)
     new = np.minimum(1.0, fills / np.maximum(once, 1.0))
-    cold_a, cold_b, cold_c = (new * (cold + gone * (1.0 - cold)) for cold in (reuse.cold_a, reuse.cold_b, reuse.cold_c))
+    cold_a, cold_b = reuse.cold_a * new, reuse.cold_b * new
     return replace(
         reuse,
         cold_a=cold_a,
         cold_b=cold_b,
-        cold_c=cold_c,
-        fresh_share=cold_c,
+        cold_c=reuse.cold_c * new,
         first_a=reuse.unique_a * cold_a + (reuse.first_a - reuse.unique_a * reuse.cold_a) * refetch,
         refetched_a=reuse.refetched_a * refetch,
         first_b=reuse.unique_b * cold_b + (reuse.first_b - reuse.unique_b * reuse.cold_b) * refetch,
         refetched_b=reuse.refetched_b * refetch,
         bias=reuse.bias * new,
         refetched_sums=reuse.refetched_sums * refetch,
-        merged_c=merged * cold_c,
+        merged_c=reuse.merged_c * new,
         merged_sums=reuse.merged_sums * new,
         fetched=np.full_like(reuse.fetched, fills),
         from_dram=np.full_like(reuse.from_dram, moved["llc", "fill"] / max(1, fills) if moved["llc", "read"] else 1.0),
     )
-
-
-def _most_refetches(reuse: CacheReuse) -> Floats:
-    """Return the factor of all refetches at which a later sweep fetches a whole matrix once more."""
-    most = np.full_like(reuse.fetched, np.inf)
-    for first, unique, cold, refetched in (
-        (reuse.first_a, reuse.unique_a, reuse.cold_a, reuse.refetched_a),
-        (reuse.first_b, reuse.unique_b, reuse.cold_b, reuse.refetched_b),
-    ):
-        whole = unique + np.maximum(0.0, first / np.maximum(cold, 1e-9) - unique)
-        most = np.minimum(most, np.maximum(1.0, whole / np.maximum(refetched, 1e-9)))
-    return most

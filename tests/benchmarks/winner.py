@@ -30,7 +30,7 @@ from hwconfigs import EnergyModel, HardwareSpec
 from hwconfigs.errors import SpecError
 from mapper.cost.model import CostModel
 from mapper.cost.objective import OBJECTIVES, Objective, objective_value
-from mapper.cost.simulation_limits import simulation_seconds
+from mapper.cost.simulation_limits import SECONDS_PER_PROGRAM, simulation_seconds
 from mapper.errors import MappingError
 from mapper.evaluation.evaluate import Evaluator, TrialReports
 from mapper.lowering.gemmini_library import library_loop
@@ -243,6 +243,8 @@ def main() -> int:
     options.add_argument("--seconds", type=float, default=0.3, help="longest simulation of the best by the estimate")
     options.add_argument("--reported", action="store_true")
     chosen = options.parse_args()
+    if chosen.seconds <= SECONDS_PER_PROGRAM:
+        options.error(f"--seconds: a simulation takes more than {SECONDS_PER_PROGRAM:g} s, however short")
     rows = [row for bench, rng in benches(chosen) for row in losses(bench, rng)]
     sys.stdout.write(printed(rows, chosen.worst) + "\n")
     return int(any(row.fraction > BOUND for row in rows))

@@ -305,8 +305,9 @@ class _Loop:
         window = np.maximum(0.0, loaded - begun)
         taken = self._take(times.bank_conflicts, self._a, self._b) / np.maximum(self.load, 1.0)
         tail = self._take(times.tail, self._a, self._b)
-        # Rows that arrive while the array waits for operands cost it nothing.
-        lost = taken * np.minimum(window, np.maximum(0.0, compute - tail))
+        # Rows that arrive while the array waits for operands cost it nothing; those that stop it draw out its steps.
+        stepping = np.maximum(0.0, compute - tail) / np.maximum(1.0 - taken, 1e-9)
+        lost = taken * np.minimum(window, stepping)
         remaining = np.maximum(compute - window + lost, tail)
         return begun, np.maximum(begun + compute, np.where(window > 0.0, loaded + remaining, 0.0))
 

@@ -119,12 +119,10 @@ def read_mixed(
             # Scaling takes more cycles per row than its beats: rows of missed lines queue for the one scaler.
             if per_row > 1:
                 last = cycles[SCALER_FREE] = max(last, cycles[SCALER_FREE] + occupied)
-            if limits.sets:
-                bus = max(bus, request) + max(occupied, wormhole(limits, size))
-            else:
-                # Beats straight from DRAM take the bus as they come, however fast the DRAM is.
-                bus = max(bus, last + 1 - occupied) + occupied
-                last = bus - 1
+            # Straight from DRAM, without an L2, beats take the bus as they come.
+            begin = request if limits.sets else last + 1 - occupied
+            bus = max(bus, begin) + max(occupied, wormhole(limits, size) if limits.sets else 0)
+            last = last if limits.sets else bus - 1
         else:
             if limits.burst and size > limits.bus_bytes:
                 occupied += limits.burst

@@ -103,6 +103,9 @@ class PlainPath:
                     self.bus_free = max(self.bus_free, request) + max(occupied, paced)
                 if per_row > 1:
                     last = self.scaler = max(last, self.scaler + occupied)
+                if not limits.sets:
+                    self.bus_free = max(self.bus_free, last + 1 - occupied) + occupied
+                    last = self.bus_free - 1
             else:
                 occupied += limits.burst * (size > limits.bus_bytes)
                 self.bus_free = max(request + limits.hit, self.pending.get(key, 0), self.bus_free) + occupied

@@ -157,7 +157,8 @@ def test_as_many_as_asked_for_are_simulated_beside_those_that_may_win() -> None:
     few = finalists_of((128, 96, 64), RunSettings())
     many = finalists_of((128, 96, 64), RunSettings(finalists=40))
     assert {row.place for row in many.rows} >= set(range(1, 41))
-    assert len(few.rows) < len(many.rows)
+    # Simulations teach the contest, so that of those that were not asked for fewer may be left to try.
+    assert not {row.place for row in few.rows} >= set(range(1, 41))
     assert few.winner.simulation.cycles <= many.winner.simulation.cycles * 1.01
 
 

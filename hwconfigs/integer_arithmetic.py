@@ -33,6 +33,9 @@ LARGEST = 2**31 - 1
 LN2 = 0.693147
 """One halving of the exponential; a step must not be longer."""
 
+SHORTEST_EXPONENTIAL, SHORTEST_ERF = math.sqrt(0.344 / 0.3585 / LARGEST), math.sqrt(2.0 / 0.2888 / LARGEST)
+"""Steps at which the constant of the exponential, and that of GELU's polynomial, fill a register."""
+
 
 @dataclass(frozen=True, slots=True)
 class IntegerKernel:
@@ -63,7 +66,7 @@ def softmax(sums: IntRows, step: float) -> RealRows:
     ValueError
         When a step is longer than ln 2, or exponentials of a row add up to more than a register holds.
     """
-    require_step(step, LN2)
+    require_step(step, LN2, SHORTEST_EXPONENTIAL)
     # I-BERT rounds the negative constant down, so that a halving is never shorter than ln 2.
     halving, shift, constant = math.ceil(LN2 / step), int(1.353 / step), int(0.344 / (0.3585 * step**2))
     below = sums - sums.max(axis=1, keepdims=True)
@@ -76,8 +79,8 @@ def softmax(sums: IntRows, step: float) -> RealRows:
 
 
 def gelu(sums: IntRows, step: float) -> RealRows:
-    """Return GELU by I-BERT's integer polynomial [1]_ (3.4); parameters and errors as of `softmax`, for any step."""
-    require_step(step, math.inf)
+    """Return GELU by I-BERT's integer polynomial [1]_ (3.4); errors as of `softmax`, for long steps none."""
+    require_step(step, math.inf, SHORTEST_ERF)
     erf_step = step / math.sqrt(2.0)
     clip, one = int(1.769 / erf_step), int(1.0 / (0.2888 * erf_step**2))
     polynomial = one - (np.minimum(np.abs(sums), clip) - clip) ** 2
@@ -107,12 +110,14 @@ def layernorm(sums: IntRows, step: float) -> RealRows:
     return result
 
 
-def require_step(step: float, largest: float) -> None:
-    """Raise a `ValueError` for a step that is no positive number, or longer than ``largest``."""
+def require_step(step: float, largest: float, shortest: float = 0.0) -> None:
+    """Raise a `ValueError` for a step that is no positive number, longer than ``largest`` or below ``shortest``."""
     if not math.isfinite(step) or step <= 0.0:
         raise ValueError(f"a step of {step} is no positive number")
     if step > largest:
         raise ValueError(f"a step of {step:g} is longer than ln 2, one halving of the exponential: at most {largest:g}")
+    if step < shortest:
+        raise ValueError(f"a step of {step:g} is too short: from {shortest:.3g} on the unit's constants fit 32 bits")
 
 
 def _require_fits(value: int, what: str, step: float) -> None:

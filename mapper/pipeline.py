@@ -233,7 +233,7 @@ def named_cut(graph: OpGraph, spec: HardwareSpec, name: str | Path) -> Cut:
     """Return the cut that a setting names, other than the best one; raises as `mapper.graph.cut_file.read_cut`."""
     if name == LIBRARY_CUT:
         return library_cut(graph, spec)
-    return default_cut(graph, spec) if name == UNFUSED else read_cut(name, graph)
+    return default_cut(graph, spec) if name == UNFUSED else read_cut(name, graph, spec)
 
 
 def check_numbers(result: RunResult, *, seed: int = 0, step: float | None = None) -> NumbersCheck:

@@ -98,7 +98,7 @@ class CommandTimes:
         return np.column_stack([self.scattered, self.alone, self.fresh, self.fresh_alone, self.lines, self.fresh_lines])
 
 
-class Stream:
+class CommandStream:
     """The requests of the commands of all kinds, one kind after the other."""
 
     def __init__(self, segments: Segments, spec: HardwareSpec) -> None:
@@ -162,7 +162,7 @@ class Stream:
 @lru_cache(maxsize=KNOWN_STREAMS)
 def command_times(segments: Segments, spec: HardwareSpec, from_llc: bool = False) -> CommandTimes:
     """Time the streams of all kinds of segments; ``from_llc``: a last-level cache serves what misses."""
-    stream = Stream(segments, spec)
+    stream = CommandStream(segments, spec)
     kinds = range(len(segments.sizes))
 
     # Every stream handles the rows anew.
@@ -217,7 +217,7 @@ def group_gap(weights: Segments, inputs: Segments, spec: HardwareSpec) -> float:
     -------
     Cycles per load of inputs, beyond what both take in streams of their own.
     """
-    of_weights, of_inputs = Stream(weights, spec), Stream(inputs, spec)
+    of_weights, of_inputs = CommandStream(weights, spec), CommandStream(inputs, spec)
     missing = of_weights.told(of_weights.touched, spec, False)
     holding = of_inputs.told(np.zeros_like(of_inputs.touched), spec, False)
     group = [(missing, weights)] * BETWEEN + [(holding, inputs)]

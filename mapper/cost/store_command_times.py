@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from hwconfigs import HardwareSpec
-from mapper.cost.command_times import COMMANDS, KNOWN_STREAMS, SHARES, WARM_UP, CommandTimes, Segments, Stream
+from mapper.cost.command_times import COMMANDS, KNOWN_STREAMS, SHARES, WARM_UP, CommandStream, CommandTimes, Segments
 from simulator.arrays import Bools, Floats
 from simulator.frontend.dma_requests import segment_totals
 from simulator.memory import cache_replay, recurrences
@@ -43,7 +43,7 @@ def store_command_times(segments: Segments, block_bytes: int, activation: str, s
     Times until the unit can go on. Lines that no segment before touched are missing in ``fresh`` (without an L2, all
     are); ``scattered`` and ``alone`` are those of lines that the L2 holds, whatever the share.
     """
-    stream = Stream(segments, spec)
+    stream = CommandStream(segments, spec)
     use(2 * len(stream.starts) * segments.rows, cache_replay, recurrences)
 
     rows = [_Rows.of(size, block_bytes, segments, activation, spec) for size in segments.sizes.tolist()]

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from hwconfigs import strict_yaml
 from mapper.errors import MappingError
 from mapper.fused.cut import Cut, CutGroup, merged_group
 from mapper.fused.einsum import FusedGraph
@@ -31,6 +30,7 @@ from mapper.fused.loop_tree import MEMORIES, Block, Hold, Loop, LoopTree, Step
 from mapper.fused.rules import Rules
 from mapper.fused.tree_check import violations
 from mapper.fused.tree_costs import tree_costs
+from mapper.mapping.yaml_document import StrictModel, read_document
 
 SCHEMA = "tilewright-loop-trees-1"
 
@@ -38,14 +38,10 @@ _LOOP = r"loop (\S+) ([1-9][0-9]{0,9})"
 _HOLD = r"hold (\S+) in (\w+)"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _TreeBlock(_Strict):
-    steps: list[str] = []
+class _TreeBlock(StrictModel):
+    steps: list[str] = Field(default_factory=list)
     operator: str | None = None
-    parts: list[_TreeBlock] = []
+    parts: list[_TreeBlock] = Field(default_factory=list)
 
     def block(self, where: str) -> LoopTree:
         if (self.operator is None) == (not self.parts):
@@ -54,13 +50,13 @@ class _TreeBlock(_Strict):
         return Block(tuple(_step(text, where) for text in self.steps), self.operator, parts)
 
 
-class _TreeGroup(_Strict):
+class _TreeGroup(StrictModel):
     operators: list[str] = Field(min_length=1)
     sizes: dict[str, Annotated[int, Field(ge=1)]]
     tree: _TreeBlock
 
 
-class _TreesFile(_Strict):
+class _TreesFile(StrictModel):
     schema_version: Literal["tilewright-loop-trees-1"] = Field(alias="schema")
     graph: str
     machine: str
@@ -88,7 +84,7 @@ def read_cut(path: Path, graph: FusedGraph, machine: FlatMachine, rules: Rules) 
         operators are missing, unknown, there twice or before what they read; when a tree has not the right form or
         breaks an inequality (all of them, with their numbers).
     """
-    document = _parsed(path)
+    document = read_document(path, _TreesFile, "trees")
     for what, own, asked in (("graph", document.graph, graph.name), ("machine", document.machine, machine.name)):
         if own != asked:
             raise MappingError(f"{path}: is for the {what} {own!r}, not {asked!r}")
@@ -159,24 +155,6 @@ def _step(text: str, where: str) -> Step:
         return Hold(match[1], match[2])
     memories = ", ".join(MEMORIES)
     raise MappingError(f"{where}.steps: {text!r} is neither 'loop DIM STEP' nor 'hold TENSOR in MEMORY' ({memories})")
-
-
-def _parsed(path: Path) -> _TreesFile:
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise MappingError(f"{path}: cannot read the trees: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise MappingError(f"{path}: not a UTF-8 text file") from error
-    parsed = strict_yaml.parse(text, str(path))
-    if parsed.problems:
-        raise MappingError("\n".join(parsed.problems))
-    try:
-        return _TreesFile.model_validate(parsed.data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        message = {"missing": "missing", "extra_forbidden": "unknown key"}.get(first["type"], first["msg"])
-        raise MappingError(f"{path}: {'.'.join(map(str, first['loc']))}: {message}") from error
 
 
 def _listed(sizes: Mapping[str, int]) -> str:

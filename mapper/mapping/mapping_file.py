@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from hwconfigs import strict_yaml
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
+from mapper.mapping.yaml_document import StrictModel, read_document
 
 SCHEMA = "tilewright-mapping-1"
 
@@ -24,28 +24,24 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=40)]
 """A dimension or a memory."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Temporal(_Strict):
+class _Temporal(StrictModel):
     dim: str
     tile: Size
 
 
-class _Spatial(_Strict):
+class _Spatial(StrictModel):
     dim: str
     size: Size
     axis: Literal["rows", "cols"]
 
 
-class _Level(_Strict):
+class _Level(StrictModel):
     memory: Name
-    kept: list[str] = []
-    temporal: list[_Temporal] = []
-    spatial: list[_Spatial] = []
-    double_buffered: list[str] = []
-    held: list[str] = []
+    kept: list[str] = Field(default_factory=list)
+    temporal: list[_Temporal] = Field(default_factory=list)
+    spatial: list[_Spatial] = Field(default_factory=list)
+    double_buffered: list[str] = Field(default_factory=list)
+    held: list[str] = Field(default_factory=list)
 
     def level(self) -> LevelMapping:
         return LevelMapping(
@@ -58,7 +54,7 @@ class _Level(_Strict):
         )
 
 
-class _File(_Strict):
+class _MappingFile(StrictModel):
     schema_version: Literal["tilewright-mapping-1"] = Field(alias="schema")
     ops: list[str] = Field(min_length=1)
     problem: Annotated[dict[Name, Size], Field(min_length=1)]
@@ -66,7 +62,7 @@ class _File(_Strict):
     levels: list[_Level] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _check_repetitions(self) -> _File:
+    def _check_repetitions(self) -> _MappingFile:
         """A memory occurs once; a dimension again only if its tile shrinks or it is spread over another axis."""
         memories = [level.memory for level in self.levels]
         twice = _first_repeated(memories)
@@ -136,13 +132,7 @@ def read_mapping(
         once.
     """
     origin = str(source) if isinstance(source, Path) else "mapping"
-    parsed = strict_yaml.parse(_text(source), origin)
-    if parsed.problems:
-        raise MappingError("\n".join(parsed.problems))
-    try:
-        document = _File.model_validate(parsed.data)
-    except ValidationError as error:
-        raise MappingError("\n".join(_explain(dict(issue), origin) for issue in error.errors())) from error
+    document = read_document(source, _MappingFile, "mapping")
     try:
         nest = LoopNest(
             tuple(document.ops),
@@ -164,29 +154,6 @@ def require_for(
         raise MappingError(f"{origin}: is for the problem {_sizes(mapping.dims)}, not {_sizes(problem)}")
     if machine is not None and mapping.machine != machine:
         raise MappingError(f"{origin}: is for the machine {mapping.machine!r}, not {machine!r}")
-
-
-def _explain(issue: Mapping[str, object], origin: str) -> str:
-    """Return one line for one pydantic problem."""
-    location = issue["loc"]
-    key = ".".join(map(str, location)) if isinstance(location, tuple) else str(location)
-    if issue["type"] == "extra_forbidden":
-        return f"{origin}: {key}: unknown key"
-    if issue["type"] == "missing":
-        return f"{origin}: {key}: missing"
-    message = str(issue["msg"]).removeprefix("Value error, ")
-    return f"{origin}: {key}: {message}" if key else f"{origin}: {message}"
-
-
-def _text(source: Path | str) -> str:
-    if isinstance(source, str):
-        return source
-    try:
-        return source.read_text("utf-8")
-    except OSError as error:
-        raise MappingError(f"{source}: cannot read the mapping: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise MappingError(f"{source}: not a UTF-8 text file") from error
 
 
 def _sizes(problem: Mapping[str, int]) -> str:

@@ -173,7 +173,9 @@ def test_a_kernel_that_returns_zeros_is_not_near(fused: RunResult) -> None:
         (float("nan"), "input=nan must be a positive number"),
         (-1.0, "input=-1.0 must be a positive number"),
         (0.9, "scores: .*a step of 0.9 is longer than ln 2"),
-        (1e-5, "scores: .*a step of 1e-05 is too short: exponentials of a row add up to"),
+        (3e-5, "scores: .*a step of 3e-05 is too short: exponentials of a row add up to"),
+        (1e-5, "scores: .*a step of 1e-05 is too short: from 2.11e-05 on"),
+        (1e-300, "scores: .*a step of 1e-300 is too short"),
     ],
 )
 def test_steps_that_no_unit_can_have_are_refused(fused: RunResult, step: float, says: str) -> None:

@@ -21,12 +21,24 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_groups_are_those_of_the_file_and_the_rest_runs_alone(tmp_path: Path) -> None:
+def test_groups_are_those_of_the_file_and_the_rest_is_cut_as_by_default(tmp_path: Path) -> None:
     path = written(tmp_path, "model: bert-base\ngroups:\n  - [attention_add, attention_norm]\n  - [scores, softmax]\n")
-    groups = fusion_groups(BERT, machine("gemmini_ibert"), read_cut(path, BERT))
+    groups = fusion_groups(BERT, machine("gemmini_ibert"), read_cut(path, BERT, machine("gemmini_ibert")))
     joined = [[op.name for op in group.operators] for group in groups if group.epilogue]
-    assert joined == [["scores", "softmax"], ["attention_add", "attention_norm"]]
+    assert joined == [["scores", "softmax"], ["attention_add", "attention_norm"], ["ffn1", "ffn_activation"]]
     assert sum(len(group.operators) for group in groups) == len(BERT.operators)
+
+
+def test_a_file_without_groups_is_the_default_cut(tmp_path: Path) -> None:
+    spec = machine("gemmini_ibert")
+    nothing = read_cut(written(tmp_path, "model: bert-base\ngroups: []\n"), BERT, spec)
+    assert fusion_groups(BERT, spec, nothing) == fusion_groups(BERT, spec)
+
+
+def test_an_operator_that_is_named_alone_leaves_its_default_group(tmp_path: Path) -> None:
+    spec = machine("gemmini_ibert")
+    cut = read_cut(written(tmp_path, "model: bert-base\ngroups: [[ffn1]]\n"), BERT, spec)
+    assert not any(group.epilogue for group in fusion_groups(BERT, spec, cut))
 
 
 @pytest.mark.parametrize(
@@ -35,24 +47,26 @@ def test_groups_are_those_of_the_file_and_the_rest_runs_alone(tmp_path: Path) ->
         ("model: gpt2\ngroups: []\n", "model: groups of 'gpt2', and the graph is of 'bert-base'"),
         ("model: bert-base\ngroups: [[score, softmax]]\n", "number 1: .*no operator 'score'; did you mean 'scores'?"),
         ("model: bert-base\ngroups: [[q], [scores, q]]\n", "number 2: operator 'q' is named twice"),
-        ("model: bert-base\ngroups: [[]]\n", "groups.0: "),
-        ("model: bert-base\n", "groups: Field required"),
-        ("model: bert-base\ngroups: []\nfuse: true\n", "fuse: Extra inputs are not permitted"),
+        ("model: bert-base\ngroups: [[]]\n", "groups.0: must not be empty"),
+        ("model: bert-base\n", "groups: missing"),
+        ("model: bert-base\ngroups: []\nfuse: true\n", "fuse: unknown key; allowed: groups, model"),
+        ("model: bert-base\ngroup: []\n", "group: unknown key; did you mean 'groups'"),
+        ("- [scores, softmax]\n", "must be a mapping with the keys model, groups"),
         ("groups: [[", "cut.yaml"),
         ("model: bert-base\nmodel: bert-base\ngroups: []\n", "cut.yaml:2"),
     ],
 )
 def test_files_that_make_no_sense_name_the_reason(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(MappingError, match=says):
-        read_cut(written(tmp_path, text), BERT)
+        read_cut(written(tmp_path, text), BERT, machine("gemmini_ibert"))
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MappingError, match="nowhere.yaml: cannot read the groups: no such file"):
-        read_cut(tmp_path / "nowhere.yaml", BERT)
+    with pytest.raises(MappingError, match="nowhere.yaml: cannot read the groups: No such file"):
+        read_cut(tmp_path / "nowhere.yaml", BERT, machine("gemmini_ibert"))
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(MappingError, match="not a UTF-8 text file"):
-        read_cut(tmp_path / "binary", BERT)
+        read_cut(tmp_path / "binary", BERT, machine("gemmini_ibert"))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +83,7 @@ def test_groups_that_the_machine_cannot_join_name_rule_and_operator(
     """A matmul that reads what a group's own epilogue makes waits for it: the dependency is named as well."""
     path = written(tmp_path, f"model: bert-base\ngroups:\n  - {groups}\n")
     with pytest.raises(MappingError, match=says):
-        fusion_groups(BERT, machine(hw), read_cut(path, BERT))
+        fusion_groups(BERT, machine(hw), read_cut(path, BERT, machine("gemmini_ibert")))
 
 
 def test_rows_that_do_not_fit_name_the_inequality(tmp_path: Path) -> None:
@@ -78,4 +92,4 @@ def test_rows_that_do_not_fit_name_the_inequality(tmp_path: Path) -> None:
     with pytest.raises(
         MappingError, match=r"262,144 bytes > 131,072; the smallest accumulator that would do has 256 KiB"
     ):
-        fusion_groups(long, machine("gemmini_ibert"), read_cut(path, long))
+        fusion_groups(long, machine("gemmini_ibert"), read_cut(path, long, machine("gemmini_ibert")))

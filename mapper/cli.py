@@ -265,6 +265,9 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group = validate.add_argument_group("files to write")
     group.add_argument("--json", type=_name, metavar="FILE", help="scores, gates and rows, as JSON")
+    group.add_argument(
+        "--trace-window", metavar="A:B", help="only what runs between two cycles; default: the whole run"
+    )
     group.add_argument("--plot", type=_name, metavar="FILE", help="measured against simulated: .png, .svg or .pdf")
 
 
@@ -339,6 +342,9 @@ def _add_outputs(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group.add_argument("--json", type=_name, metavar="FILE", help="the report, as JSON")
     group.add_argument(
         "--trace", type=_name, metavar="FILE", help="exact run as Chrome trace for ui.perfetto.dev; .gz compresses it"
+    )
+    group.add_argument(
+        "--trace-window", metavar="A:B", help="only what runs between two cycles; default: the whole run"
     )
     group.add_argument("--plot", type=_name, metavar="FILE", help="latency and energy breakdown: .png, .svg or .pdf")
     return group

@@ -29,10 +29,10 @@ class CycleAccount:
         if cycles > 0:
             self.stalls[cause] = self.stalls.get(cause, 0) + cycles
 
-    def span(self, name: str, start: int, end: int) -> None:
-        """Record a stretch of activity."""
+    def span(self, name: str, start: int, end: int, work: int | None = None) -> None:
+        """Record a stretch of activity, if spans are kept and it is not empty."""
         if self.spans is not None and end > start:
-            self.spans.append(Span(self.unit, name, start, end))
+            self.spans.append(Span(self.unit, name, start, end, work))
 
     def total(self, cycles: int) -> UnitTime:
         """Close the account over a run of ``cycles``; stalls that outlast the run are cut off, busy time never is."""

@@ -80,6 +80,13 @@ class Span:
     name: str
     start: int
     end: int
+    work: int | None = None
+    """Number of the loop or command sequence that it belongs to, the same for each unit that works on it."""
+
+    def later(self, cycles: int, works: int = 0) -> Span:
+        """Return it in a run that begins so many cycles, and so many works, later."""
+        work = None if self.work is None else self.work + works
+        return Span(self.unit, self.name, self.start + cycles, self.end + cycles, work)
 
 
 @dataclass(frozen=True, slots=True)

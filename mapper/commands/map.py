@@ -61,7 +61,9 @@ def _hardware_loop_answer(request: MapRequest, spec: HardwareSpec, progress: Sea
     above = [chosen.mapping.loop_nest(), "", *wrapped(chosen.statement), ""]
     if chosen.finalists is not None:
         above += [finalists_table(chosen.finalists, settings.finalists or SHOWN), ""]
-    answer = run_answer(result, explained=request.explain, above=above, below=far_off_lines(result))
+    answer = run_answer(
+        result, explained=request.explain, above=above, below=far_off_lines(result), window=request.window
+    )
     return Answer(answer.text, {"yaml": mapping_file(chosen.mapping), **answer.files})
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapper.commands.answers import Answer, json_file, picture_file
+from mapper.commands.problems import CommandError
 from mapper.reports import run_tables
 from mapper.reports.host_constants import constants_sentence, host_constants, unused_kernels
 from mapper.reports.roofline import closing_sentence
@@ -61,22 +62,35 @@ def position_lines(graph: OpGraph) -> list[str]:
     return [f"note: sequence {seq + context} is longer than the {trained} positions {asked['model']} was trained with"]
 
 
-def run_answer(result: RunResult, *, explained: bool, above: Sequence[str] = (), below: Sequence[str] = ()) -> Answer:
-    """What ``run`` and ``map`` say of a run, between more lines; the report as JSON, the trace and the breakdown."""
+def run_answer(
+    result: RunResult,
+    *,
+    explained: bool,
+    above: Sequence[str] = (),
+    below: Sequence[str] = (),
+    window: tuple[int, int] | None = None,
+) -> Answer:
+    """What ``run`` and ``map`` say of a run, between more lines; the report as JSON, the trace and the breakdown.
+
+    ``window``: first cycle, and the one after the last, of what the trace shows.
+    """
     return Answer(
         "\n".join([*above, summary(result, explained=explained), *below]),
         {
             "json": json_file(lambda: run_dict(result)),
-            "trace": lambda path, ending: _write_trace(result, path, ending),
+            "trace": lambda path, ending: _write_trace(result, path, ending, window),
             "plot": picture_file(lambda: _breakdown(result)),
         },
     )
 
 
-def _write_trace(result: RunResult, path: Path, ending: str) -> None:
+def _write_trace(result: RunResult, path: Path, ending: str, window: tuple[int, int] | None) -> None:
     from simulator.views.perfetto import write_trace
 
-    write_trace(result.simulation, path, compressed=ending == ".gz")
+    cycles = result.simulation.cycles
+    if window is not None and window[0] >= cycles:
+        raise CommandError(f"--trace-window {window[0]}:{window[1]}: nothing runs there, the run has {cycles:,} cycles")
+    write_trace(result.simulation, path, compressed=ending == ".gz", window=window)
 
 
 def _breakdown(result: RunResult) -> Figure:

@@ -23,11 +23,17 @@ from mapper.settings import CUTS, RunSettings
 LARGEST = 2**31
 """Largest extent accepted in one dimension."""
 
+Window = tuple[int, int]
+"""First cycle, and the one after the last, of what a trace shows."""
+
 BEST = "best"
 """The word of ``--mapping`` for whatever the search finds."""
 
 LOOP_NEST_ONLY = ("accounting", "factors", "constraints", "units")
 SEARCH_ONLY = ("search", "budget", "seed", "workers", "finalists")
+CYCLE_DIGITS = 18
+"""Digits of the largest cycle that an option takes: an integer of 64 bits."""
+
 NOT_FOR_FRONTS = ("trace", "yaml")
 NEEDS_SIMULATION = ("trace", "plot", "exact", "explain")
 
@@ -46,6 +52,8 @@ class RunRequest:
     """Whether the programs are executed on numbers."""
     step: float | None = None
     """Real value of a step of the sums then; None: as they spread."""
+    window: Window | None = None
+    """What the trace shows."""
 
     @property
     def reads(self) -> tuple[str | Path | None, ...]:
@@ -84,6 +92,8 @@ class MapRequest:
     """Whether the mapping is any loop nest; otherwise it is a hardware loop and simulated."""
     given: GivenMapping | None
     nest: NestOptions
+    window: Window | None = None
+    """What the trace shows."""
 
     @property
     def reads(self) -> tuple[str | Path | None, ...]:
@@ -108,7 +118,9 @@ def run_request(options: argparse.Namespace) -> RunRequest:
     step = _step(options.check_step)
     if step is not None and not options.check:
         raise CommandError("--check-step needs --check")
-    return RunRequest(options.model, options.hw, settings, files, options.explain, options.check, step)
+    return RunRequest(
+        options.model, options.hw, settings, files, options.explain, options.check, step, _window(options)
+    )
 
 
 def map_request(options: argparse.Namespace) -> MapRequest:
@@ -126,7 +138,7 @@ def map_request(options: argparse.Namespace) -> MapRequest:
     settings = _shared_settings(options, overrides(options.overrides))
     files = {"json": options.json, "trace": options.trace, "plot": options.plot, "yaml": options.yaml}
     nest = NestOptions(options.accounting, options.factors, options.constraints, options.units)
-    return MapRequest(shape, options.hw, settings, files, options.explain, loop_nest, given, nest)
+    return MapRequest(shape, options.hw, settings, files, options.explain, loop_nest, given, nest, _window(options))
 
 
 def _shared_settings(options: argparse.Namespace, changes: Mapping[str, object] | None) -> RunSettings:
@@ -143,6 +155,22 @@ def _shared_settings(options: argparse.Namespace, changes: Mapping[str, object] 
         workers=1 if options.workers is None else options.workers,
         spans=options.trace is not None,
     )
+
+
+def _window(options: argparse.Namespace) -> Window | None:
+    """The cycles of ``--trace-window``; a `CommandError` if they are no two cycles, or there is no trace to cut."""
+    text: str | None = options.trace_window
+    if text is None:
+        return None
+    if options.trace is None:
+        raise CommandError("--trace-window needs --trace")
+    ends = text.split(":")
+    if len(ends) != 2 or not all(end.isascii() and end.isdecimal() and len(end) <= CYCLE_DIGITS for end in ends):
+        raise CommandError(f"--trace-window {text}: write two cycles, first:last, as in 0:100000")
+    first, last = map(int, ends)
+    if first >= last:
+        raise CommandError(f"--trace-window {text}: is empty, {first:,} is not before {last:,}")
+    return first, last
 
 
 def _step(text: str | None) -> float | None:

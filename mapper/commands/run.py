@@ -24,7 +24,7 @@ def execute(options: argparse.Namespace) -> int:
         with OperatorProgress() as progress:
             result = pipeline.run(request.model, request.hw, request.settings, progress=progress)
         below = [*fusion_lines(result), *settled_lines(result), *far_off_lines(result)]
-        code = run_answer(result, explained=request.explain, below=below).deliver(outputs)
+        code = run_answer(result, explained=request.explain, below=below, window=request.window).deliver(outputs)
         if not request.check:
             return code
         # The report is out before the check begins, which may be interrupted or refuse the step.

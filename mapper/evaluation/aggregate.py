@@ -76,14 +76,8 @@ def model_report(name: str, operators: Sequence[Report], blocks: int) -> Report:
     """Return the report of a whole model: the operators of one block, ``blocks`` times."""
     parts = [Part(report, blocks) for report in operators]
     whole = group_report(name, parts, blocks, _peaks(operators))
-    spans: list[Span] = []
-    start = 0
-    for report in operators:
-        spans += [replace(span, start=span.start + start, end=span.end + start) for span in report.spans]
-        if report.spans:
-            spans.append(Span("operator", report.name, start, start + report.cycles))
-        start += report.cycles
-    whole = replace(whole, by_op=tuple(replace(report, spans=()) for report in operators), spans=tuple(spans))
+    spans = _in_sequence(Part(report) for report in operators)
+    whole = replace(whole, by_op=tuple(replace(report, spans=()) for report in operators), spans=spans)
     return replace(whole, bound=bound_of(whole))
 
 
@@ -106,8 +100,9 @@ def _peaks(reports: Iterable[Report]) -> dict[str, int]:
 def _in_sequence(parts: Iterable[Part]) -> tuple[Span, ...]:
     """Place the spans of the parts one after another; a part that counts several times is shown once, at the first."""
     spans: list[Span] = []
-    start = 0
+    start = works = 0
     for part in parts:
-        spans += [replace(span, start=span.start + start, end=span.end + start) for span in part.report.spans]
+        spans += [span.later(start, works) for span in part.report.spans]
         start += part.report.cycles * part.times
+        works += max((span.work for span in part.report.spans if span.work is not None), default=-1) + 1
     return tuple(spans)

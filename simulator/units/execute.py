@@ -145,7 +145,7 @@ class ExecuteController(Controller):
             else:
                 yield from self._step(work, steps, pair)
                 pair += 1
-        self.account.span(work.queues.name, began, self.env.now)
+        self.account.span(work.queues.name, began, self.env.now, work.index)
 
     def _steps_of(self, pairs: Pairs) -> Steps:
         """Costs of ``pairs``; loops of one shape share the object, so its identity is the key."""

@@ -74,7 +74,7 @@ class LoadController(Controller):
             if index == count - entries - 1:
                 work.emitted("load", emission_of_last(work.loaded.times, entries, work.start, count))
         if count:
-            self.account.span(work.queues.name, began, work.loaded.times[-1])
+            self.account.span(work.queues.name, began, work.loaded.times[-1], work.index)
 
     def _load(self, work: WorkInFlight, index: int) -> None:
         """Start one mvin now; its completion is certain at once."""

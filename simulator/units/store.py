@@ -89,7 +89,7 @@ class StoreController(Controller):
         if self._keeps(work):
             work.emitted("store", env.now)
         if count:
-            self.account.span(work.queues.name, began, env.now)
+            self.account.span(work.queues.name, began, env.now, work.index)
 
     def _keeps(self, work: WorkInFlight) -> bool:
         """Whether the commands of a work's few mvouts are many: a loop that a readout unit reads keeps its slot."""

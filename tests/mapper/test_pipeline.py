@@ -85,12 +85,23 @@ def test_exact_runs_every_repetition() -> None:
     assert exact.simulation.cycles == pytest.approx(quick.simulation.cycles, rel=0.05)
 
 
-def test_spans_carry_operator_names() -> None:
+def test_spans_are_kept_if_asked_for() -> None:
     result = pipeline.map_matmul(64, 64, 64, "gemmini", spans=True)
     spans = result.simulation.spans
-    assert {span.unit for span in spans} >= {"operator", "load", "execute", "store"}
+    assert {span.unit for span in spans} >= {"load", "execute", "store"}
     assert max(span.end for span in spans) <= result.simulation.cycles
     assert pipeline.map_matmul(64, 64, 64, "gemmini").simulation.spans == ()
+
+
+def test_works_of_a_model_are_numbered_through() -> None:
+    """So that the loads of one operator are never taken for those of another."""
+    graph = workloads.build("bert-base", seq=16)
+    spans = pipeline.run_graph(graph, hwconfigs.load("gemmini_ibert"), spans=True).simulation.spans
+    for unit in ("load", "execute", "store"):
+        works = [span.work for span in spans if span.unit == unit and span.work is not None]
+        assert works == sorted(works) and len(works) > 8
+        if unit != "load":
+            assert len(set(works)) == len(works)
 
 
 def test_same_run_same_result() -> None:

@@ -1,4 +1,4 @@
-"""Flat tables give what the axes of the tables say."""
+"""Stacked tables give what the axes of the tables say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from simulator.arrays import Ints
 
 
 def test_an_index_finds_tile_kinds_and_mappings() -> None:
-    """A table without an axis for k, of four mappings; two of them ask, one for its last tile along m, one along n."""
+    """A table without an axis for k, of four mappings, by two factors; one place is the last tile along m and n."""
     table = np.arange(2 * 1 * 2 * 4).reshape(2, 1, 2, 4)
     made: list[int] = []
 
@@ -17,9 +17,11 @@ def test_an_index_finds_tile_kinds_and_mappings() -> None:
         made.append(factor)
         return table * factor
 
-    tables = KindTables(4)
-    yes_no, no_yes = np.array([True, False]), np.array([False, True])
-    index = tables.index(yes_no, no_yes, no_yes, np.array([1, 3]))
-    for factor in (1, 10, 10):
-        assert tables.take(index, scaled, factor).tolist() == [factor * table[1, 0, 0, 1], factor * table[0, 0, 1, 3]]
+    tables = KindTables()
+    rows = [tables.row(scaled, factor) for factor in (1, 10, 10)]
+    assert rows == [0, 1, 1]
+    stack = tables.stacked(4)
     assert made == [1, 10], "a table is made once"
+    for m, k, n, mapping in np.ndindex(2, 2, 2, 4):
+        place = ((2 * m + k) * 2 + n) * 4 + mapping
+        assert stack[rows, place].tolist() == [factor * table[m, 0, n, mapping] for factor in (1, 10, 10)]

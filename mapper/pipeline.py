@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias, Unpack
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 import numpy as np
 
@@ -27,8 +27,6 @@ from mapper.compiler import Compiler
 from mapper.cost.objective import OBJECTIVES
 from mapper.evaluation.aggregate import group_rows, model_report
 from mapper.evaluation.evaluate import Evaluation, Evaluator
-from mapper.evaluation.number_reports import NumbersCheck
-from mapper.evaluation.numbers import NumbersRun, Step, apart
 from mapper.evaluation.turns import TurnsChoice, run_pair
 from mapper.graph.capabilities import require
 from mapper.graph.cut_file import read_cut
@@ -51,6 +49,10 @@ from mapper.settings import BEST_CUT, LIBRARY_CUT, UNFUSED, RunOptions, RunSetti
 from simulator.memory.request_stream import MemoryState
 from simulator.report import Report
 from workloads import OpGraph
+
+if TYPE_CHECKING:
+    from mapper.evaluation.number_reports import NumbersCheck
+    from mapper.evaluation.numbers import Step
 
 RunProgress: TypeAlias = Callable[[int, int, Report], object]
 """Called after each operator with (operators done, operators in all, its simulation)."""
@@ -253,6 +255,9 @@ def check_numbers(result: RunResult, *, seed: int = 0, step: float | None = None
     MappingError
         When a step is none that the unit's integers can have.
     """
+    # Execution on numbers is loaded by the few runs that ask for it.
+    from mapper.evaluation.numbers import NumbersRun
+
     settings = result.settings
     layout = lay_out(result.groups)
     compiler = replace(_compiler(result.graph, result.spec, settings, None), layout=layout, searches=result.searches)
@@ -261,6 +266,8 @@ def check_numbers(result: RunResult, *, seed: int = 0, step: float | None = None
 
 def _steps(result: RunResult, compiler: Compiler) -> Iterator[Step]:
     """Yield the groups of a run with their programs, in the order in which they ran."""
+    from mapper.evaluation.numbers import apart
+
     turns = {choice.how.consumer: choice.how for choice in result.turns}
     first = {how.producer for how in turns.values()}
     for group in result.groups:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from workloads.errors import GraphError, nearest
 from workloads.ops.operator import Operator
+from workloads.ordering import CircleError, ordered
 from workloads.tensor import Role, Tensor
 from workloads.totals import Convention, Total, totals
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 class OpGraph:
@@ -52,24 +55,31 @@ class OpGraph:
         self.appends: dict[str, str] = dict(appends or {})
         given = tuple(operators)
         self._tensors = _collect_tensors(given)
-        self._graph = self._connect(given)
-        if not nx.is_directed_acyclic_graph(self._graph):
-            cycle = " -> ".join(edge[0] for edge in nx.find_cycle(self._graph))
-            raise GraphError(f"graph {name}: operators form a cycle: {cycle}")
-        position = {op.name: index for index, op in enumerate(given)}
-        order = nx.lexicographical_topological_sort(self._graph, key=position.__getitem__)
-        self._operators: tuple[Operator, ...] = tuple(self._graph.nodes[node]["operator"] for node in order)
+        self._named = {op.name: op for op in given}
+        self._carried = self._connect(given)
+        self._before: dict[str, set[str]] = {op.name: set() for op in given}
+        self._after: dict[str, set[str]] = {op.name: set() for op in given}
+        for producer, reader in self._carried:
+            self._before[reader].add(producer)
+            self._after[producer].add(reader)
+        try:
+            order = ordered(self._named, self._before)
+        except CircleError as circle:
+            raise GraphError(f"graph {name}: operators form a cycle: {circle}") from None
+        self._operators: tuple[Operator, ...] = tuple(self._named[node] for node in order)
 
-    def _connect(self, operators: tuple[Operator, ...]) -> nx.DiGraph[str]:
-        graph: nx.DiGraph[str] = nx.DiGraph()
+    def _connect(self, operators: tuple[Operator, ...]) -> dict[tuple[str, str], tuple[Tensor, ...]]:
+        """Return the tensors of each edge, by the names of the operator that writes them and of the one that reads."""
+        names: set[str] = set()
         producer: dict[str, str] = {}
+        carried: dict[tuple[str, str], tuple[Tensor, ...]] = {}
         for op in operators:
-            if op.name in graph:
+            if op.name in names:
                 raise GraphError(f"graph {self.name}: two operators are called {op.name!r}")
             if op.output.name in producer:
                 first = producer[op.output.name]
                 raise GraphError(f"graph {self.name}: {first!r} and {op.name!r} both write {op.output.name!r}")
-            graph.add_node(op.name, operator=op)
+            names.add(op.name)
             producer[op.output.name] = op.name
         for op in operators:
             for tensor in op.inputs:
@@ -79,9 +89,8 @@ class OpGraph:
                 if made not in producer:
                     raise GraphError(f"graph {self.name}: nothing writes {made!r}, appended to {tensor.name!r}")
                 edge = producer[made], op.name
-                carried = graph.edges[edge]["tensors"] if graph.has_edge(*edge) else ()
-                graph.add_edge(*edge, tensors=(*carried, self._tensors[made]))
-        return graph
+                carried[edge] = (*carried.get(edge, ()), self._tensors[made])
+        return carried
 
     @property
     def operators(self) -> tuple[Operator, ...]:
@@ -100,27 +109,23 @@ class OpGraph:
 
     def operator(self, name: str) -> Operator:
         """Return the operator called ``name``."""
-        if name not in self._graph:
-            raise GraphError(f"graph {self.name}: no operator {name!r}{nearest(name, self._graph)}")
-        operator: Operator = self._graph.nodes[name]["operator"]
-        return operator
+        if name not in self._named:
+            raise GraphError(f"graph {self.name}: no operator {name!r}{nearest(name, self._named)}")
+        return self._named[name]
 
     def producers(self, name: str) -> tuple[Operator, ...]:
         """Return the operators whose outputs operator ``name`` reads, in topological order."""
-        before = set(self._graph.predecessors(self.operator(name).name))
+        before = self._before[self.operator(name).name]
         return tuple(op for op in self._operators if op.name in before)
 
     def consumers(self, name: str) -> tuple[Operator, ...]:
         """Return the operators that read the output of operator ``name``, in topological order."""
-        after = set(self._graph.successors(self.operator(name).name))
+        after = self._after[self.operator(name).name]
         return tuple(op for op in self._operators if op.name in after)
 
     def between(self, producer: str, consumer: str) -> tuple[Tensor, ...]:
         """Return the tensors on the edge from one operator to another, () without an edge."""
-        if not self._graph.has_edge(producer, consumer):
-            return ()
-        carried: tuple[Tensor, ...] = self._graph.edges[producer, consumer]["tensors"]
-        return carried
+        return self._carried.get((producer, consumer), ())
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -158,8 +163,14 @@ class OpGraph:
         return totals(self._operators, self.repeat, convention, self.phase)
 
     def to_networkx(self) -> nx.DiGraph[str]:
-        """Return a copy as networkx graph: nodes carry ``operator``, edges ``tensors``."""
-        return self._graph.copy()
+        """Return the graph for networkx: nodes carry ``operator``, edges ``tensors``."""
+        # Loaded by whoever asks for it: that takes longer than all that a run needs of a graph.
+        import networkx as nx
+
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from((name, {"operator": operator}) for name, operator in self._named.items())
+        graph.add_edges_from((*edge, {"tensors": tensors}) for edge, tensors in self._carried.items())
+        return graph
 
     def __repr__(self) -> str:
         return f"OpGraph({self.name!r}, {len(self._operators)} operators, repeat={self.repeat})"

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-import networkx as nx
-
 from hwconfigs import HardwareSpec
 from hwconfigs.kernels import kernel_named
 from mapper.errors import MappingError
@@ -21,6 +19,7 @@ from mapper.graph.fusion_group import FusionGroup
 from mapper.graph.fusion_rules import obstacles
 from mapper.graph.placement import assign
 from workloads import Operator, OpGraph
+from workloads.ordering import CircleError, ordered
 
 Cut: TypeAlias = Sequence[Sequence[str]]
 """Names of the operators of each group: first the one that leads, then its epilogue."""
@@ -122,15 +121,14 @@ def _streams(reader: Operator, spec: HardwareSpec) -> bool:
 
 def _order(graph: OpGraph, group_of: Mapping[str, FusionGroup]) -> list[str]:
     """Names of the groups, producers first and otherwise in the order of the graph's operators."""
-    position = {op.name: number for number, op in enumerate(graph.operators)}
-    waits: nx.DiGraph[str] = nx.DiGraph()
-    waits.add_nodes_from(group.name for group in group_of.values())
+    names = [op.name for op in graph.operators if group_of[op.name].name == op.name]
+    waits_for: dict[str, set[str]] = {name: set() for name in names}
     for op in graph.operators:
         for reader in graph.consumers(op.name):
             producer, consumer = group_of[op.name].name, group_of[reader.name].name
             if producer != consumer:
-                waits.add_edge(producer, consumer)
-    if not nx.is_directed_acyclic_graph(waits):
-        circle = " -> ".join(edge[0] for edge in nx.find_cycle(waits))
-        raise MappingError(f"graph {graph.name}: groups wait for each other: {circle}")
-    return list(nx.lexicographical_topological_sort(waits, key=position.__getitem__))
+                waits_for[consumer].add(producer)
+    try:
+        return ordered(names, waits_for)
+    except CircleError as circle:
+        raise MappingError(f"graph {graph.name}: groups wait for each other: {circle}") from None

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.objective import OBJECTIVE_NAMES, OBJECTIVES, Goal, Objective, objective_value
 from mapper.errors import MappingError
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.nest.mapspace.nest_space import NestSpace
 from mapper.search.budget import Budget
 from mapper.search.contenders import Contenders
-from mapper.search.exact import hardware_loops, loop_nests
-from mapper.search.exact.nest_result import NestResult
+from mapper.search.exact import hardware_loops
 from mapper.search.mapping_result import FrontPoint, MappingResult
 from mapper.search.options import SearchOptions
 from mapper.search.space import Scope, Space, require_goal
+
+if TYPE_CHECKING:
+    from mapper.nest.mapspace.nest_space import NestSpace
+    from mapper.search.exact.nest_result import NestResult
 
 
 @runtime_checkable
@@ -112,6 +114,9 @@ def prove_loop_nests(space: NestSpace, scope: Scope, goal: Goal, options: Search
 
     ``scope`` says what the proof is about.
     """
+    # Nests of any number of levels are a package of their own, which no run of a model needs.
+    from mapper.search.exact import loop_nests
+
     if options.finalists:
         raise MappingError("finalists are simulated; loop nests cannot be")
     budget = options.budget or Budget()

@@ -13,6 +13,7 @@ from hwconfigs.kernels import kernel_named
 from mapper.errors import MappingError
 from mapper.fused.einsum import Access, Einsum, FusedGraph
 from workloads import Matmul, Operator, OpGraph
+from workloads.errors import nearest
 from workloads.iteration_space import Operand
 from workloads.ops.rowwise import RowwiseOperator
 
@@ -70,7 +71,7 @@ def _chosen(graph: OpGraph, only: Iterable[str] | None) -> list[Operator]:
     known = [op.name for op in graph.operators]
     for name in names:
         if name not in known:
-            raise MappingError(f"unknown operator {name!r}; {graph.name} has {', '.join(known)}")
+            raise MappingError(f"unknown operator {name!r}{nearest(name, known)}; {graph.name} has {', '.join(known)}")
     return [op for op in graph.operators if op.name in names]
 
 

@@ -44,8 +44,10 @@ class _TreeBlock(StrictModel):
     parts: list[_TreeBlock] = Field(default_factory=list)
 
     def block(self, where: str) -> LoopTree:
-        if (self.operator is None) == (not self.parts):
+        if ({"operator", "parts"} & self.model_fields_set) not in ({"operator"}, {"parts"}):
             raise MappingError(f"{where}: needs either an operator or parts")
+        if self.operator is None and not self.parts:
+            raise MappingError(f"{where}.parts: is empty")
         parts = tuple(part.block(f"{where}.parts.{number}") for number, part in enumerate(self.parts))
         return Block(tuple(_step(text, where) for text in self.steps), self.operator, parts)
 

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError
-from mapper.graph.fusion_cuts import Cut, default_cut
+from mapper.graph.fusion_cuts import Cut, default_cut, fusion_group
 from mapper.mapping.yaml_document import StrictModel, read_document
 from workloads import GraphError, OpGraph
 
@@ -30,12 +30,13 @@ class _CutFile(StrictModel):
 
 
 def read_cut(path: str | Path, graph: OpGraph, spec: HardwareSpec) -> Cut:
-    """Return the cut of a graph that a file describes; whether the machine can run it is not asked here.
+    """Return the cut of a graph that a file describes.
 
     Raises
     ------
     MappingError
-        When the file cannot be read, belongs to another model, or names an operator that is not there or twice.
+        When the file cannot be read, belongs to another model, names an operator that is not there or twice, or a
+        group that the machine cannot run; groups that would have to wait for each other are found by whoever runs them.
     """
     content = read_document(Path(path), _CutFile, "groups")
     model = graph.config.get("model", graph.name)
@@ -51,6 +52,10 @@ def read_cut(path: str | Path, graph: OpGraph, spec: HardwareSpec) -> Cut:
             if name in named:
                 raise MappingError(f"{path}: groups: number {number}: operator {name!r} is named twice")
             named.append(name)
+        try:
+            fusion_group([graph.operator(name) for name in group], graph, spec)
+        except MappingError as problem:
+            raise MappingError(f"{path}: groups: number {number}: {problem}") from problem
     rest = (group for group in default_cut(graph, spec) if not set(group) <= set(named))
     left = (group if not set(group) & set(named) else [name for name in group if name not in named] for group in rest)
     return (*content.groups, *left)

@@ -125,8 +125,8 @@ def _sole_reader(proposal: Proposal) -> Iterator[Obstacle]:
         readers = proposal.graph.consumers(producer.name)
         outside = [reader.name for reader in readers if reader.name != consumer.name]
         if outside:
-            violation = Violation("readers", producer.output.name, len(readers), 1, "operators")
-            yield Obstacle("reader", producer.name, f"{', '.join(outside)} also reads its result", violation)
+            reads = "also reads" if len(outside) == 1 else "also read"
+            yield Obstacle("reader", producer.name, f"{', '.join(outside)} {reads} its result")
 
 
 def _epilogue(proposal: Proposal) -> Iterator[Obstacle]:

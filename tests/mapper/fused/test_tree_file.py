@@ -63,6 +63,15 @@ def test_a_file_for_something_else_is_refused(document: dict, tmp_path: Path) ->
         read(document, tmp_path, FusedGraph("attention", {**GRAPH.sizes, "m": 97}, GRAPH.operators))
 
 
+def test_a_part_is_an_operator_or_has_parts(document: dict, tmp_path: Path) -> None:
+    leaf(document, 0)["parts"] = []
+    with pytest.raises(MappingError, match=r"parts\.0: needs either an operator or parts"):
+        read(document, tmp_path)
+    del leaf(document, 0)["operator"]
+    with pytest.raises(MappingError, match=r"parts\.0\.parts: is empty"):
+        read(document, tmp_path)
+
+
 def test_operators_are_there_once_each_and_in_order(document: dict, tmp_path: Path) -> None:
     names = document["groups"][0]["operators"]
     document["groups"][0]["operators"] = names[:2]

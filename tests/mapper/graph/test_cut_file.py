@@ -48,6 +48,7 @@ def test_an_operator_that_is_named_alone_leaves_its_default_group(tmp_path: Path
         ("model: bert-base\ngroups: [[score, softmax]]\n", "number 1: .*no operator 'score'; did you mean 'scores'?"),
         ("model: bert-base\ngroups: [[q], [scores, q]]\n", "number 2: operator 'q' is named twice"),
         ("model: bert-base\ngroups: [[]]\n", "groups.0: must not be empty"),
+        ("model: bert-base\ngroups: [[scores, softmax], [q, k]]\n", "number 2: q, k cannot run as one group"),
         ("model: bert-base\n", "groups: missing"),
         ("model: bert-base\ngroups: []\nfuse: true\n", "fuse: unknown key; allowed: groups, model"),
         ("model: bert-base\ngroup: []\n", "group: unknown key; did you mean 'groups'"),

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from mapper.commands.exit_codes import BAD_INPUT, INTERRUPTED, TERMINATED
+from mapper.commands.sweep_options import add_commands as add_sweep_commands
 from mapper.cost.objective import GOALS, OBJECTIVES
 from mapper.search.registry import MAPSPACES, RULES, SEARCHES, WITH_SEED
 
@@ -37,7 +38,7 @@ Without --hw the machine is gemmini: the default build, which has no normalisati
 """
 COMMANDS = {
     name: f"mapper.commands.{name.replace('-', '_')}"
-    for name in ("run", "map", "map-block", "list", "show", "validate", "study")
+    for name in ("run", "map", "map-block", "sweep", "results", "reproduce", "list", "show", "validate", "study")
 }
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
 STUDY = "Repeat a published experiment and print its figures beside the published ones."
@@ -142,6 +143,7 @@ def parser() -> Parser:
     _add_map(commands.add_parser("map", help="map and simulate one matmul", description="Map and simulate one matmul."))
     text = "fuse the operators of a model in loop nests"
     _add_map_block(commands.add_parser("map-block", help=text, description=f"{text.capitalize()}, by formulas only."))
+    add_sweep_commands(commands, _name)
     text = "list the models, machines and energy presets"
     commands.add_parser("list", help=text, description=f"{text.capitalize()}.")
     show = commands.add_parser("show", help="show a machine, a model or a mapping", description="Show one thing whole.")

@@ -50,8 +50,9 @@ ROOMS = {
     "reports",
     "mapper/studies": "errors version mapping graph mapspace nest lowering cost search settings result pipeline "
     "reports plots validation",
+    "mapper/sweep": "errors version mapping graph nest cost search settings result pipeline reports",
     "mapper/commands": "errors version mapping graph mapspace nest fused lowering cost search settings result compiler "
-    "pipeline reports plots validation studies",
+    "pipeline reports plots validation studies sweep",
     "mapper/cli": "errors version cost search settings commands",
     "mapper": "version",
 }
@@ -79,8 +80,8 @@ EVENT_ROOMS = ("simulator/machine.py", "simulator/clock.py", "simulator/units/",
 
 DOOR = (
     "mapper/__init__.py", "mapper/version.py", "mapper/cli.py", "mapper/__main__.py", "mapper/commands/__init__.py",
-    "mapper/commands/exit_codes.py", "mapper/cost/__init__.py", "mapper/cost/objective.py", "mapper/search/__init__.py",
-    "mapper/search/registry.py",
+    "mapper/commands/exit_codes.py", "mapper/commands/sweep_options.py", "mapper/cost/__init__.py",
+    "mapper/cost/objective.py", "mapper/search/__init__.py", "mapper/search/registry.py",
 )  # fmt: skip
 """What ``tilewright --help`` loads: the standard library only."""
 

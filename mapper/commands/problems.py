@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from hwconfigs.errors import SpecError
 from mapper.errors import MappingError
 from mapper.settings import SettingsError
+from mapper.sweep.errors import SweepError
 from simulator.program import ProgramError
 from workloads.errors import GraphError
 
@@ -16,13 +17,17 @@ class CommandError(ValueError):
     """A wrong argument, or a file that cannot be read or written."""
 
 
+REFUSALS = (CommandError, SettingsError, SpecError, GraphError, ProgramError, MappingError, SweepError)
+"""Errors whose text is meant for the user."""
+
+
 def explanation(problem: BaseException) -> list[str]:
     """Lines that explain bad input; empty if ``problem`` is a fault of the program itself."""
     if isinstance(problem, OSError):
         # Files are opened and written by name; what has none is the screen.
         where = problem.filename or "standard output"
         return [f"{where}: {problem.strerror or problem}"]
-    if isinstance(problem, (CommandError, SettingsError, SpecError, GraphError, ProgramError, MappingError)):
+    if isinstance(problem, REFUSALS):
         return [line for line in str(problem).splitlines() if line.strip()] or [type(problem).__name__]
     return []
 

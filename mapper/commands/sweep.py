@@ -1,0 +1,81 @@
+"""``tilewright sweep``: many points over machines, workloads and settings, into a store that can be gone on with."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from mapper.commands.exit_codes import INTERRUPTED
+from mapper.commands.problems import CommandError
+from mapper.sweep.driver import Progress, Told, count_points, run
+from mapper.sweep.sweep_file import read_sweep
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Compute what the store does not have yet; an interrupt keeps every point that arrived."""
+    if options.jobs is not None and options.dask is not None:
+        raise CommandError("--jobs is for this computer and --dask for a cluster: give one of them")
+    store = options.store or f"{Path(options.file).stem}.sqlite"
+    sweep = read_sweep(options.file)
+    last = Progress(count_points(sweep, allow_many=options.yes))
+    with _bar(last.points) as show:
+
+        def told(progress: Progress) -> None:
+            nonlocal last
+            last = progress
+            show(progress)
+
+        try:
+            last = run(
+                sweep,
+                store,
+                jobs=1 if options.jobs is None else options.jobs,
+                dask=options.dask,
+                resume=options.resume,
+                retry_failed=options.retry_failed,
+                allow_many=options.yes,
+                progress=told,
+            )
+        except KeyboardInterrupt:
+            print(f"tilewright: interrupted: {_summary(last, store)}; run the same again to go on", file=sys.stderr)
+            return INTERRUPTED
+    print(f"{_summary(last, store)}; 'tilewright results {store}' shows them", flush=True)
+    return 0
+
+
+def _summary(progress: Progress, store: str) -> str:
+    parts = [f"{progress.done:,} computed"]
+    parts += [f"{progress.failed:,} failed"] if progress.failed else []
+    parts += [f"{progress.skipped:,} there before or equal to others"] if progress.skipped else []
+    return f"{store}: {', '.join(parts)} of {progress.points:,} points"
+
+
+@contextmanager
+def _bar(points: int) -> Iterator[Told]:
+    """Rate and time left on a terminal, nothing elsewhere."""
+    bars: list[tqdm[NoReturn]] = []
+
+    def show(progress: Progress) -> None:
+        if not sys.stderr.isatty():
+            return
+        if not bars:
+            from tqdm import tqdm
+
+            # Points that were there before say nothing of the rate.
+            bars.append(tqdm(total=points, initial=progress.skipped, unit="point", leave=False, file=sys.stderr))
+        if progress.failed:
+            bars[0].set_postfix_str(f"{progress.failed} failed", refresh=False)
+        bars[0].update(progress.seen - bars[0].n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars:
+            bar.close()

@@ -1,0 +1,111 @@
+"""A Dask cluster as engine: the scheduler's address is given, workers come and go as they like.
+
+Dask computes the points of a worker that dies on another one; a point that kills several workers has failed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from mapper.sweep.engines import KILLED, Work
+from mapper.sweep.errors import SweepError
+from mapper.sweep.model_version import model_version
+from mapper.sweep.outcome import Outcome
+from mapper.sweep.points import Task
+
+ANSWER_SECONDS = 6.0
+"""How long a scheduler may take to answer [s]."""
+
+WAITING_PER_WORKER = 2
+"""Points for each thread of the cluster that are sent ahead."""
+
+
+class DaskCluster:
+    """A running scheduler with its workers.
+
+    Parameters
+    ----------
+    address
+        As in ``tcp://10.0.0.1:8786``, or the path of a scheduler file.
+
+    Raises
+    ------
+    SweepError
+        When Dask is not installed, nobody answers, or a worker has another version of the model.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._dask = _distributed()
+        self._address = address
+        # A connection that fails is told once, by the error below.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        given: dict[str, Any] = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
+        try:
+            self._client = self._dask.Client(**given, timeout=ANSWER_SECONDS, set_as_default=False)
+            versions: dict[str, str] = self._client.run(model_version, on_error="return")
+        except (OSError, ValueError, TypeError) as problem:
+            reason = " ".join(str(problem).split())[:200]
+            raise SweepError(f"--dask {address}: no scheduler answers there within 10 s: {reason}") from None
+        for worker, version in versions.items():
+            if version != model_version():
+                self.close()
+                raise SweepError(
+                    f"--dask {address}: worker {worker} has model {version}, this is {model_version()}; "
+                    "results of two models are never mixed"
+                )
+
+    def close(self) -> None:
+        """Leave the cluster, which goes on."""
+        with suppress(Exception):
+            self._client.close(timeout=ANSWER_SECONDS)
+
+    def outcomes(self, tasks: Iterator[Task], work: Work) -> Iterator[tuple[Task, Outcome]]:
+        """Yield each task with its outcome as it arrives; raises `SweepError` when the scheduler goes away."""
+        running: dict[str, Task] = {}
+        arriving = self._dask.as_completed()
+        try:
+            for task in tasks:
+                arriving.add(self._submit(work, task, running))
+                while len(running) >= self._room():
+                    yield self._taken(next(arriving), running)
+            while running:
+                yield self._taken(next(arriving), running)
+        finally:
+            with suppress(Exception):
+                self._client.cancel([f"tilewright-{task.key}" for task in running.values()])
+
+    def _room(self) -> int:
+        """Return how many points may be with the cluster, which may grow; 1 while it has no worker."""
+        threads = sum(self._client.nthreads().values()) if self._client.status == "running" else 0
+        return max(1, WAITING_PER_WORKER * threads)
+
+    def _submit(self, work: Work, task: Task, running: dict[str, Task]) -> Any:
+        future = self._client.submit(work, task, key=f"tilewright-{task.key}", pure=False)
+        running[future.key] = task
+        return future
+
+    def _taken(self, future: Any, running: dict[str, Task]) -> tuple[Task, Outcome]:
+        task = running.pop(future.key)
+        if future.status == "finished":
+            outcome: Outcome = future.result()
+        elif future.status == "error":
+            problem = future.exception()
+            killed = isinstance(problem, self._dask.KilledWorker)
+            reason = KILLED if killed else f"fault of the cluster: {' '.join(str(problem).split())[:300]}"
+            outcome = Outcome(reason=reason)
+        else:
+            raise SweepError(f"--dask {self._address}: the scheduler went away; what was committed is kept: run again")
+        future.release()
+        return task, outcome
+
+
+def _distributed() -> Any:
+    """Return the package, whose types are not known where it is not installed; a `SweepError` if it is not."""
+    try:
+        return importlib.import_module("distributed")
+    except ImportError:
+        raise SweepError("--dask needs the extra 'cluster': python -m pip install 'tilewright[cluster]'") from None

@@ -1,0 +1,159 @@
+"""Points of a sweep: what one row of the store computes, and the key by which it is known.
+
+A key is the hash of the machine, the workload and the settings as they were read, and of the version of the model. Two
+spellings of one machine have one key; a machine file whose content changes has another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import hwconfigs
+import workloads
+from hwconfigs import HardwareSpec, SpecError
+from mapper import pipeline
+from mapper.errors import MappingError
+from mapper.settings import CUTS, RunSettings, SettingsError
+from mapper.sweep.definition import Sweep
+from workloads import OpGraph
+from workloads.errors import GraphError
+
+_MATMUL = re.compile(r"([0-9]{1,10})x([0-9]{1,10})x([0-9]{1,10})")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One combination of a sweep's values."""
+
+    model: str
+    machine: str
+    settings: RunSettings | None
+    """None if the values contradict each other."""
+    values: Mapping[str, object]
+    """Of the axes, by name."""
+    problem: str = ""
+    """Why there are no settings."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain data that `from_dict` reads."""
+        settings = None if self.settings is None else self.settings.to_dict()
+        return {
+            "model": self.model, "machine": self.machine, "settings": settings, "values": dict(self.values),
+            "problem": self.problem,
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Point:
+        """Read what `to_dict` returns; a `SettingsError` for settings of another version."""
+        settings = None if data["settings"] is None else RunSettings.from_dict(data["settings"])
+        return cls(data["model"], data["machine"], settings, data["values"], data["problem"])
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A point as a worker gets it: machine and workload are read, files are needed no longer."""
+
+    key: str
+    point: Point
+    spec: HardwareSpec | None
+    graph: OpGraph | None
+    problem: str = ""
+    """Why it cannot run."""
+    timeout_s: float | None = None
+    memory_bytes: int | None = None
+
+
+def points_of(sweep: Sweep) -> Iterator[Point]:
+    """Yield the points of a sweep in the order of its table."""
+    for values in sweep.choices():
+        model, machine = values.get("model", sweep.model), values.get("machine", sweep.machine)
+        try:
+            yield Point(str(model), str(machine), sweep.settings_of(values), values)
+        except (SettingsError, MappingError) as problem:
+            yield Point(str(model), str(machine), None, values, one_line(problem))
+
+
+class Resolver:
+    """Reads machines and workloads of points, each once.
+
+    Parameters
+    ----------
+    version
+        Of the model (`mapper.sweep.model_version`).
+    timeout_s, memory_bytes
+        Limits of each point.
+    """
+
+    def __init__(self, version: str, timeout_s: float | None = None, memory_bytes: int | None = None) -> None:
+        self._version = version
+        self._limits = timeout_s, memory_bytes
+        # Sweeps go through few machines and shapes at a time; what falls out is read again.
+        self._base = lru_cache(256)(hwconfigs.load)
+        self._spec = lru_cache(256)(self._changed)
+        self._graph = lru_cache(64)(_graph)
+        self._energy = lru_cache(256)(_energy_digest)
+        self._cut = lru_cache(256)(_file_digest)
+
+    def task(self, point: Point) -> Task:
+        """Return what a worker needs; a point that cannot run has a problem in place of machine and workload."""
+        settings = point.settings
+        if settings is None:
+            return self._unable(point, point.problem)
+        try:
+            spec = self._spec(point.machine, settings.overrides)
+            shape = (settings.seq, settings.phase, settings.context, settings.batch, settings.strict_positions)
+            graph, workload = self._graph(point.model, *shape)
+            files = [self._energy(settings.energy or spec.energy)]
+            if settings.fusion not in CUTS:
+                files.append(self._cut(str(settings.fusion)))
+        except (SpecError, GraphError, MappingError, SettingsError, OSError) as problem:
+            return self._unable(point, one_line(problem))
+        bare = replace(settings, overrides=None, energy=None)
+        key = _digest([self._version, spec.fingerprint, workload, bare.key, *files])
+        return Task(key, point, spec, graph, "", *self._limits)
+
+    def _changed(self, machine: str, changes: Mapping[str, object]) -> HardwareSpec:
+        spec = self._base(machine)
+        return hwconfigs.override(spec, changes) if changes else spec
+
+    def _unable(self, point: Point, problem: str) -> Task:
+        return Task(_digest([self._version, point.to_dict(), problem]), point, None, None, problem)
+
+
+def _graph(
+    model: str, seq: int | None, phase: str, context: int | None, batch: int, strict: bool
+) -> tuple[OpGraph, str]:
+    """Return the workload and the digest of its operators."""
+    matmul = _MATMUL.fullmatch(model)
+    if matmul is not None:
+        graph = pipeline.matmul_graph(*map(int, matmul.groups()))
+    else:
+        graph = workloads.build(
+            model, seq=seq, phase=phase, context=context, batch=batch, strict_positions=strict
+        )  # fmt: skip
+    return graph, _digest([graph.repeat, [repr(op) for op in graph.operators], sorted(graph.appends.items())])
+
+
+def _energy_digest(name: str) -> str:
+    return _digest(hwconfigs.load_energy(name).model_dump(mode="json"))
+
+
+def _file_digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def one_line(problem: Exception) -> str:
+    """Return what is wrong in one line, at most 500 characters long."""
+    text = "; ".join(line.strip() for line in str(problem).splitlines() if line.strip())
+    return (text or type(problem).__name__)[:500]

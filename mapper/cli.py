@@ -238,6 +238,7 @@ def _add_map_block(block: argparse.ArgumentParser) -> None:
     files = block.add_argument_group("files to write")
     files.add_argument("--json", type=_name, metavar="FILE", help="trees and costs, as JSON")
     files.add_argument("--yaml", type=_name, metavar="FILE", help="the trees, to be priced again")
+    files.add_argument("--plot", type=_name, metavar="FILE", help="the trees as .png, .svg or .pdf: what stays where")
 
 
 def _add_validate(validate: argparse.ArgumentParser) -> None:

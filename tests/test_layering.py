@@ -34,7 +34,7 @@ ROOMS = {
     "mapper/graph": "errors mapping",
     "mapper/nest": "errors mapping",
     "mapper/fused": "errors mapping nest cost",
-    "mapper/plots": "errors mapping",
+    "mapper/plots": "errors mapping fused reports",
     "mapper/mapspace": "errors mapping graph",
     "mapper/lowering": "errors mapping graph mapspace",
     "mapper/cost": "errors mapping graph mapspace lowering",

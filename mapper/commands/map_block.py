@@ -6,11 +6,12 @@ import argparse
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hwconfigs
 import workloads
 from mapper import pipeline
-from mapper.commands.answers import Answer, Writer, json_file
+from mapper.commands.answers import Answer, Writer, json_file, picture_file
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import open_outputs
 from mapper.commands.problems import CommandError
@@ -25,8 +26,12 @@ from mapper.reports.text import wrapped
 from mapper.search.budget import Budget
 from mapper.version import __version__
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SCHEMA = "tilewright.fused/1"
 SEARCH_ONLY = ("largest_group", "budget")
+ONE_CUT_ONLY = ("yaml", "plot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ def execute(options: argparse.Namespace) -> int:
     """Fuse, price and print."""
     _check(options)
     with ExitStack() as stack:
-        files = {"json": options.json, "yaml": options.yaml}
+        files = {"json": options.json, "yaml": options.yaml, "plot": options.plot}
         outputs = open_outputs(stack, files, (options.model, options.hw, options.energy, options.trees))
         return _answer(options, _case(options)).deliver(outputs)
 
@@ -60,8 +65,9 @@ def _check(options: argparse.Namespace) -> None:
                 raise CommandError(f"--{name.replace('_', '-')} has no meaning with --trees: nothing is searched")
         if options.objective == "pareto":
             raise CommandError("--objective pareto has no meaning with --trees: it is one cut")
-    if options.objective == "pareto" and options.yaml is not None:
-        raise CommandError("--yaml has no meaning with --objective pareto: a front is many cuts")
+    for name in ONE_CUT_ONLY:
+        if options.objective == "pareto" and getattr(options, name) is not None:
+            raise CommandError(f"--{name} has no meaning with --objective pareto: a front is many cuts")
     if options.largest_group is not None and options.largest_group < 1:
         raise CommandError(f"--largest-group {options.largest_group}: must be at least 1")
 
@@ -124,7 +130,12 @@ def _cut_answer(case: BlockCase, cut: Cut, unfused: Cut, found_by: str) -> Answe
         del ending
         path.write_text(dump_cut(cut, case.model.graph, case.machine), encoding="utf-8")
 
-    files: dict[str, Writer] = {"json": json_file(lambda: document), "yaml": write_trees}
+    def picture() -> Figure:
+        from mapper.plots.loop_trees import draw_trees, tree_picture
+
+        return draw_trees(tree_picture(f"{case.model.graph.name} on {case.machine.name}", cut))
+
+    files: dict[str, Writer] = {"json": json_file(lambda: document), "yaml": write_trees, "plot": picture_file(picture)}
     return Answer("\n".join(lines), files)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from hwconfigs import catalogue, strict_yaml
+from hwconfigs.dram_clock import CLOCK, clock_of, keep_seconds
 from hwconfigs.dram_presets import PRESETS
 from hwconfigs.errors import SpecError, suggestion
 from hwconfigs.key_names import Complain, Renamer, holds_entries, join, leaves, nested, spellings, unknown_key
@@ -76,7 +77,11 @@ class LayeredValues:
         self.problems.append(f"{next(outermost, OVERRIDE if self.overridden else self.label)}: {line}")
 
     def put_on_top(self, layer: LayeredValues) -> None:
-        """Let the values of ``layer`` win over those of this one."""
+        """Let the values of ``layer`` win over those of this one; with its clock the DRAM keeps its seconds."""
+        if not layer.values.keys().isdisjoint(CLOCK):
+            below, above = (clock_of(values) for values in (self.values, layer.values))
+            if below is not None and above is not None and below != above:
+                keep_seconds(self.values, below)
         _merge(self, layer.values, layer.sources, "")
         # Messages name rows and columns as the layer gave them that set them last.
         if isinstance(layer.values.get("array"), Mapping) and not layer.values["array"].keys().isdisjoint(_ROWS_COLS):

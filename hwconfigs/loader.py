@@ -16,10 +16,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hwconfigs import catalogue, quantity
 from hwconfigs.checks import cross_problems
+from hwconfigs.dram_clock import CLOCK, clock_of
 from hwconfigs.errors import SpecError, suggestion
 from hwconfigs.key_names import leaves, location, wording
 from hwconfigs.layers import LayeredValues, apply_override, read_layer
-from hwconfigs.limits import CLOCK_MHZ, shortened
+from hwconfigs.limits import shortened
 from hwconfigs.spec import SECTIONS, HardwareSpec
 from hwconfigs.vector_unit import DEFAULT_VERSION, VERSIONS
 
@@ -94,10 +95,12 @@ def _apply(layered: LayeredValues, overrides: object) -> None:
     """
     if not isinstance(overrides, Mapping):
         raise SpecError(f"overrides: must map dotted paths to values, got {shortened(repr(overrides))}")
-    for path, value in overrides.items():
+    for path in overrides:
         if not isinstance(path, str):
             raise SpecError(f"overrides: {shortened(repr(path))} is no dotted path; write e.g. 'scratchpad.capacity'")
-        apply_override(layered, path, value)
+    # The clock comes first, so that cycles given beside it are cycles of it.
+    for path in sorted(overrides, key=lambda path: path not in CLOCK):
+        apply_override(layered, path, overrides[path])
     name = layered.values.get("name")
     if overrides and "name" not in overrides and isinstance(name, str):
         layered.values["name"] = f"{name} + " + ", ".join(
@@ -130,7 +133,7 @@ def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) 
 
 
 def _finish(layered: LayeredValues) -> HardwareSpec:
-    clock = _clock(layered.values.get("clock_mhz", 1000.0))
+    clock = clock_of(layered.values)
     unknown = _derive(layered)
     _check_energy(layered)
     try:
@@ -143,16 +146,6 @@ def _finish(layered: LayeredValues) -> HardwareSpec:
     values = spec.model_dump(exclude={"sources"})
     default = "default of hwconfigs.parts, see the text of the field there"
     return spec.model_copy(update={"sources": {path: layered.sources.get(path, default) for path in leaves(values)}})
-
-
-def _clock(value: object) -> float | None:
-    """The clock for converting times, or None if it is itself wrong (that is reported elsewhere)."""
-    try:
-        number = quantity.frequency_mhz(value)
-    except ValueError:
-        return None
-    slowest, fastest = CLOCK_MHZ
-    return float(number) if isinstance(number, int | float) and slowest <= number <= fastest else None
 
 
 def _derive(layered: LayeredValues) -> set[str]:

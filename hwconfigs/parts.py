@@ -64,6 +64,7 @@ RowBytes = Annotated[int, BeforeValidator(quantity.size_bytes), between(1, 2**20
 Bits = Annotated[int, BeforeValidator(quantity.width_bits), between(1, 64, "bits")]
 Cycles = Annotated[int, BeforeValidator(_to_cycles), between(0, 10**6, "cycles")]
 FractionalCycles = Annotated[float, BeforeValidator(quantity.fractional_cycles), between(0, 10**6, "cycles")]
+DeviceCycles = Annotated[float, BeforeValidator(_to_exact_cycles), between(0, 10**6, "cycles")]
 Timing = Annotated[float, BeforeValidator(_to_exact_cycles), between(0, 10**4, "cycles")]
 Rate = Annotated[float, BeforeValidator(quantity.fractional_cycles), between(1e-3, 10**6, "cycles")]
 Bandwidth = Annotated[float, BeforeValidator(_to_bandwidth), between(1e-3, 10**6, "B/cycle")]
@@ -304,7 +305,11 @@ class DramPagesSpec(Part):
 
 
 class DramSpec(Part):
-    """Main memory as seen from the accelerator."""
+    """Main memory as seen from the accelerator.
+
+    Its bandwidth and times are its own: a machine whose clock is changed keeps them in seconds, so they become other
+    numbers of cycles.
+    """
 
     kind: Annotated[str, Field(min_length=1)]
     """Picks the energy per byte in the energy table, e.g. ``lpddr4``. No influence on time."""
@@ -314,16 +319,16 @@ class DramSpec(Part):
     """Request at the memory port to its first beat; with ``pages`` without the time that the device takes."""
     request_cycles: Cycles = 2
     """Cache miss to request at the memory port."""
-    evict_cycles: FractionalCycles = 0.0
+    evict_cycles: DeviceCycles = 0.0
     """Extra bus time when a line fill evicts a valid line; charged by the share of valid ways. [cycles]"""
-    write_miss_cycles: FractionalCycles = 6.0
+    write_miss_cycles: DeviceCycles = 6.0
     """Mean time of a full-line write that misses, with every miss entry busy. [cycles]"""
-    write_back_cycles: FractionalCycles = 0.0
+    write_back_cycles: DeviceCycles = 0.0
     """Time in which an evicted dirty line is written back before its successor is written. [cycles]
 
     It is charged by the share of dirty lines.
     """
-    write_back_hold_cycles: FractionalCycles = 0.0
+    write_back_hold_cycles: DeviceCycles = 0.0
     """Time by which the write-back keeps the miss entry longer. [cycles]"""
     pages: DramPagesSpec | None = None
     """Banks with open pages, as a section or as the name of one of `hwconfigs.dram_presets`; None: every access takes

@@ -17,6 +17,8 @@ _QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?)\s*(\S.*
 _LARGEST = 10**24
 """No machine has more of anything; keeps every conversion to float finite."""
 
+_LOST = Fraction(1, 10**9)
+
 _SIZES: Mapping[str, Fraction] = {
     "B": Fraction(1),
     "KiB": Fraction(1024),
@@ -44,7 +46,6 @@ _BYTES_PER_SECOND: Mapping[str, Fraction] = {
     "GiB/s": Fraction(1024**3),
 }
 _BITS: Mapping[str, Fraction] = {"bit": Fraction(1), "bits": Fraction(1), "b": Fraction(1)}
-_ENERGIES: Mapping[str, Fraction] = {"fJ": Fraction(1, 1000), "pJ": Fraction(1), "nJ": Fraction(1000)}
 
 
 def _split(text: str, kind: str, units: Mapping[str, Fraction], example: str) -> tuple[Fraction, str]:
@@ -107,7 +108,8 @@ def duration_cycles(value: object, clock_mhz: float | None) -> object:
     if not isinstance(value, str):
         return whole(value)
     cycles, unit = _duration(value, clock_mhz)
-    return ceil(cycles) if unit in _SECONDS else _whole(cycles, value, "cycles")
+    # Seconds that were cycles of the same clock are as many again, whatever they lost as a decimal number.
+    return ceil(cycles - _LOST) if unit in _SECONDS else _whole(cycles, value, "cycles")
 
 
 def exact_duration_cycles(value: object, clock_mhz: float | None) -> object:
@@ -138,12 +140,26 @@ def bandwidth_bytes_per_cycle(value: object, clock_mhz: float | None) -> object:
     return float(number * _BYTES_PER_SECOND[unit] / _cycles_per_second(value, clock_mhz))
 
 
+def _of_units(value: object, kind: str, units: Mapping[str, Fraction], example: str) -> object:
+    """Text as a number of the first of some units; what is no text passes through."""
+    return in_units(value, kind, units, example) if isinstance(value, str) else value
+
+
+def in_units(text: str, kind: str, units: Mapping[str, Fraction], example: str) -> float:
+    """Return the number of a text, in the first of some units.
+
+    Raises
+    ------
+    ValueError
+        When it has another unit, or is no number.
+    """
+    number, unit = _split(text, kind, units, example)
+    return float(number * units.get(unit, Fraction(1)))
+
+
 def energy_pj(value: object) -> object:
     """``"0.3 pJ"`` as 0.3. [pJ]"""
-    if not isinstance(value, str):
-        return value
-    number, unit = _split(value, "an energy", _ENERGIES, "0.3 pJ")
-    return float(number * _ENERGIES.get(unit, Fraction(1)))
+    return _of_units(value, "an energy", {"pJ": Fraction(1), "fJ": Fraction(1, 1000), "nJ": Fraction(1000)}, "0.3 pJ")
 
 
 def _cycles_per_second(text: str, clock_mhz: float | None) -> Fraction:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from hwconfigs import quantity
 from hwconfigs.checks import cross_problems
+from hwconfigs.dram_clock import DEFAULT_MHZ
 from hwconfigs.kernels import Kernel
 from hwconfigs.limits import CLOCK_MHZ, between
 from hwconfigs.parts import (
@@ -40,7 +41,7 @@ class HardwareSpec(Part):
     """One or two sentences for people."""
     source: str
     """Where the machine as a whole comes from."""
-    clock_mhz: Annotated[float, BeforeValidator(quantity.frequency_mhz), between(*CLOCK_MHZ, "MHz")] = 1000.0
+    clock_mhz: Annotated[float, BeforeValidator(quantity.frequency_mhz), between(*CLOCK_MHZ, "MHz")] = DEFAULT_MHZ
     """The one clock in which every cycle count is meant. [MHz]"""
     array: ArraySpec
     scratchpad: SramSpec

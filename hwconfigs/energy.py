@@ -16,18 +16,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from hwconfigs import catalogue, strict_yaml
-from hwconfigs.energy_table import REQUANTISE, Factor, OperationCount, SramTable, TableBody
+from hwconfigs.energy_table import REQUANTISE, OperationCount, SramTable, TableBody
 from hwconfigs.errors import SpecError, suggestion
 from hwconfigs.kernels import KERNELS
 from hwconfigs.key_names import Renamer, location, wording
 from hwconfigs.layers import LayeredValues
+from hwconfigs.silicon import Silicon, silicon_of
+from hwconfigs.sourced import Factor
 from hwconfigs.spec import HardwareSpec
 from hwconfigs.sram_energy import access_pj
 
 Action = tuple[str, str]
 """Unit and action, such as ``("dram", "read_byte")``."""
 
-_SECTIONS = ("arithmetic", "sram", "dram", "wire", "vector")
+_SECTIONS = ("arithmetic", "sram", "dram", "wire", "vector", "silicon")
 """Parts of a table that hold entries by name."""
 
 Prices = dict[Action, tuple[float, str]]
@@ -44,6 +46,10 @@ class EnergyModel:
     """Energy of one action. [pJ]"""
     source: Mapping[Action, str]
     """Where each price comes from, with evidence tags."""
+    static_pj_per_cycle: float = 0.0
+    """What the die leaks in a cycle of the machine's clock; 0 where the table does not account for it. [pJ]"""
+    silicon: Silicon | None = None
+    """Area and leakage by unit; None: the table does not account for them."""
 
 
 class EnergyTable(TableBody):
@@ -63,8 +69,9 @@ class EnergyTable(TableBody):
         Raises
         ------
         SpecError
-            If the table has no energy for the machine's kind of DRAM.
+            If the table has no energy for the machine's kind of DRAM, or none for a supply of its own.
         """
+        supply = self._supply(spec)
         prices: Prices = {}
         prices.update(self._array(spec))
         for memory in ("scratchpad", "accumulator"):
@@ -76,8 +83,23 @@ class EnergyTable(TableBody):
         prices.update(self._transport(spec))
         prices.update(self._vector())
         prices[("host", "cycle")] = self.host_cycle.pj, self.host_cycle.origin
-        pj = {action: price for action, (price, _) in prices.items()}
-        return EnergyModel(self.name, pj, {action: origin for action, (_, origin) in prices.items()})
+        # A switched capacitance takes the square of the voltage; the DRAM has a supply of its own.
+        pj = {action: price * (1.0 if action[0] == "dram" else supply**2) for action, (price, _) in prices.items()}
+        origins = {action: origin for action, (_, origin) in prices.items()}
+        silicon = None if self.silicon is None else silicon_of(self.silicon, spec, supply)
+        # 1 mW at 1 MHz is 1 nJ per cycle.
+        static_pj = 0.0 if silicon is None else 1000.0 * silicon.leakage_mw / spec.clock_mhz
+        return EnergyModel(self.name, pj, origins, static_pj, silicon)
+
+    def _supply(self, spec: HardwareSpec) -> float:
+        """Supply of a machine over that of the table."""
+        if spec.supply_v is None:
+            return 1.0
+        if self.supply_v is None:
+            raise SpecError(
+                f"{spec.name}: supply_v: the energy table {self.name} does not say at which supply it holds"
+            )
+        return spec.supply_v / self.supply_v.value
 
     def _array(self, spec: HardwareSpec) -> Prices:
         """Multiplier energy rises with the square of the width, adder energy linearly (Aladdin's scaling)."""

@@ -10,29 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from hwconfigs.kernels import UNIT_KERNELS
 from hwconfigs.limits import between, one_of
 from hwconfigs.parts import Part
+from hwconfigs.silicon_table import SiliconTable
+from hwconfigs.sourced import Factor, Sentence, Sourced
 from hwconfigs.sram_energy import Energy, SramSeries
-
-Evidence = Literal["run", "file", "quoted", "recalled", "derived", "chosen"]
-"""How a number was obtained.
-
-run: computed with the named tool; file: read in a public file; quoted: seen in a public text that quotes the source;
-recalled: known value of the source that was not re-read; derived: our arithmetic on such numbers;
-chosen: not a technology claim.
-"""
-
-Sentence = Annotated[str, Field(min_length=1)]
-
-
-class Sourced(Part):
-    """Anything that must say where it comes from."""
-
-    source: Sentence
-    evidence: Evidence
-
-    @property
-    def origin(self) -> str:
-        """Source with its evidence tag."""
-        return f"{self.source} [{self.evidence}]"
 
 
 class Entry(Sourced):
@@ -40,12 +20,6 @@ class Entry(Sourced):
 
     pj: Energy
     """[pJ]"""
-
-
-class Factor(Sourced):
-    """One number without a unit, or of the unit its place says."""
-
-    value: Annotated[float, between(1e-6, 10**6)]
 
 
 class PeModel(Sourced):
@@ -134,3 +108,7 @@ class TableBody(Part):
     """Multiplies every vector kernel (not requantisation): control, row buffers and tables of a real unit."""
     host_cycle: Entry
     """Host core, per busy cycle."""
+    supply_v: Factor | None = None
+    """Supply at which the energies on chip hold [V]; None: a machine cannot choose its own."""
+    silicon: SiliconTable | None = None
+    """Areas and leakage; None: not accounted, energies are dynamic only."""

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from hwconfigs.errors import suggestion
 from hwconfigs.limits import SHOWN_CHARACTERS, shortened
 
-_UNITS = ("_bytes_per_cycle", "_bytes", "_cycles", "_bits", "_mhz", "_pj")
+_UNITS = ("_bytes_per_cycle", "_bytes", "_cycles", "_bits", "_mhz", "_pj", "_um2", "_uw", "_nm", "_v")
 
 Complain = Callable[[str, str], None]
 """Takes a dotted path and a text."""

@@ -140,6 +140,27 @@ def bandwidth_bytes_per_cycle(value: object, clock_mhz: float | None) -> object:
     return float(number * _BYTES_PER_SECOND[unit] / _cycles_per_second(value, clock_mhz))
 
 
+def node_nm(value: object) -> object:
+    """``"22 nm"`` as 22.0. [nm]"""
+    return _of_units(value, "a process node", {"nm": Fraction(1)}, "22 nm")
+
+
+def voltage_v(value: object) -> object:
+    """``"0.8 V"`` as 0.8. [V]"""
+    return _of_units(value, "a voltage", {"V": Fraction(1), "mV": Fraction(1, 1000)}, "0.8 V")
+
+
+def area_um2(value: object) -> object:
+    """``"0.5 mm2"`` as 500000.0. [um2]"""
+    return _of_units(value, "an area", {"um2": Fraction(1), "mm2": Fraction(10**6)}, "453 um2")
+
+
+def power_uw(value: object) -> object:
+    """``"2.4 uW"`` as 2.4. [uW]"""
+    units = {"uW": Fraction(1), "nW": Fraction(1, 1000), "mW": Fraction(1000)}
+    return _of_units(value, "a power", units, "2.4 uW")
+
+
 def _of_units(value: object, kind: str, units: Mapping[str, Fraction], example: str) -> object:
     """Text as a number of the first of some units; what is no text passes through."""
     return in_units(value, kind, units, example) if isinstance(value, str) else value

@@ -43,6 +43,8 @@ class HardwareSpec(Part):
     """Where the machine as a whole comes from."""
     clock_mhz: Annotated[float, BeforeValidator(quantity.frequency_mhz), between(*CLOCK_MHZ, "MHz")] = DEFAULT_MHZ
     """The one clock in which every cycle count is meant. [MHz]"""
+    supply_v: Annotated[float, BeforeValidator(quantity.voltage_v), between(0.3, 2.0, "V")] | None = None
+    """Supply of what is on the chip, or None: that of the energy table. No influence on time. [V]"""
     array: ArraySpec
     scratchpad: SramSpec
     accumulator: SramSpec

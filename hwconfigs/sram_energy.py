@@ -1,4 +1,4 @@
-"""Energy of one row access of an SRAM that is not in the table: interpolation in capacity, then in row width.
+"""Figures of an SRAM that is not in the table, such as its energy per row: interpolated in capacity, then in row width.
 
 Both are straight lines between neighbouring points in log-log axes, because CACTI's energies follow power laws
 (128-bit reads at 22 nm rise as capacity^0.56). Outside the points the line continues from the nearest one with the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, log
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
@@ -39,23 +39,35 @@ class SramSeries(Part):
 
 
 def access_pj(series: Sequence[SramSeries], capacity_bytes: int, row_bytes: int, banks: int) -> tuple[float, float]:
-    """Energy of reading and of writing one row. [pJ]
+    """Energy of reading and of writing one row. [pJ]"""
+    reads = tuple(Curve(s.row_bytes, s.banks, tuple((p.capacity_bytes, p.read_pj) for p in s.points)) for s in series)
+    writes = tuple(Curve(s.row_bytes, s.banks, tuple((p.capacity_bytes, p.write_pj) for p in s.points)) for s in series)
+    return interpolated(reads, capacity_bytes, row_bytes, banks), interpolated(writes, capacity_bytes, row_bytes, banks)
 
-    Of the series of one width, the one with the most banks (not more than the memory has) that reaches down to the
+
+class Curve(NamedTuple):
+    """One figure of memories of equal row width and number of banks."""
+
+    row_bytes: int
+    banks: int
+    points: tuple[tuple[float, float], ...]
+    """Capacity [bytes], rising, and the figure."""
+
+
+def interpolated(curves: Sequence[Curve], capacity_bytes: int, row_bytes: int, banks: int) -> float:
+    """Return the figure of a memory between others.
+
+    Of the curves of one width, the one with the most banks (not more than the memory has) that reaches down to the
     capacity counts.
     """
-    chosen: dict[int, SramSeries] = {}
-    for candidate in sorted(series, key=lambda s: s.banks):
-        # Sorted by banks, so that of several series that fit the last one has the most.
-        fits = candidate.banks <= banks and candidate.points[0].capacity_bytes <= capacity_bytes
+    chosen: dict[int, Curve] = {}
+    for candidate in sorted(curves, key=lambda curve: curve.banks):
+        # Sorted by banks, so that of several curves that fit the last one has the most.
+        fits = candidate.banks <= banks and candidate.points[0][0] <= capacity_bytes
         if fits or candidate.row_bytes not in chosen:
             chosen[candidate.row_bytes] = candidate
-    widths = sorted(chosen)
-    reads = [_interpolated(capacity_bytes, [(p.capacity_bytes, p.read_pj) for p in chosen[w].points]) for w in widths]
-    writes = [_interpolated(capacity_bytes, [(p.capacity_bytes, p.write_pj) for p in chosen[w].points]) for w in widths]
-    read = _interpolated(row_bytes, list(zip(widths, reads, strict=True)), bounded=True)
-    write = _interpolated(row_bytes, list(zip(widths, writes, strict=True)), bounded=True)
-    return read, write
+    by_width = [(width, _interpolated(capacity_bytes, chosen[width].points)) for width in sorted(chosen)]
+    return _interpolated(row_bytes, by_width, bounded=True)
 
 
 def _interpolated(x: float, points: Sequence[tuple[float, float]], *, bounded: bool = False) -> float:

@@ -172,8 +172,8 @@ class _InstanceTrial:
     def __call__(self, loop: HardwareLoop) -> TrialReports:
         return self.evaluator.trial(self._instance(loop))
 
-    def energy_pj(self, loop: HardwareLoop) -> float:
-        return self.evaluator.energy_pj(self._instance(loop))
+    def dynamic_pj(self, loop: HardwareLoop) -> float:
+        return self.evaluator.dynamic_pj(self._instance(loop))
 
     def _instance(self, loop: HardwareLoop) -> MatmulInstance:
         return MatmulInstance(lower_matmul(self.problem, loop, self.evaluator.spec), self.problem, loop)

@@ -208,6 +208,7 @@ def _run_cut(
     return RunResult(
         graph,
         spec,
+        compiler.prices,
         groups,
         compiler.mappings,
         model_report(graph.name, [estimates[op.name] for op in graph.operators], graph.repeat),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hwconfigs import HardwareSpec
+from hwconfigs import EnergyModel, HardwareSpec
 from mapper.evaluation.turns import TurnsChoice
 from mapper.graph.fusion_group import FusionGroup
 from mapper.mapping.loop_nest import LoopNest
@@ -33,6 +33,8 @@ class RunResult:
 
     graph: OpGraph
     spec: HardwareSpec
+    prices: EnergyModel
+    """What its actions cost, and its die."""
     groups: tuple[FusionGroup, ...]
     """What ran as one program and on which unit, in the order of execution."""
     mappings: dict[str, LoopNest]

@@ -11,6 +11,9 @@ from typing import Literal
 Action = tuple[str, str]
 """(unit, action), e.g. ("scratchpad", "read_row")."""
 
+STATIC: Action = ("static", "leakage")
+"""What the die leaks while the machine runs: an energy that follows the cycles and has no count."""
+
 
 class Counts(Mapping[Action, int]):
     """How often each (unit, action) happened. Immutable; adds, and scales by a repeat count."""
@@ -125,6 +128,11 @@ class Report:
     @property
     def energy_pj(self) -> float:
         return float(sum(self.energy_pj_by_action.values()))
+
+    @property
+    def static_pj(self) -> float:
+        """What the die leaks, a part of the energy [pJ]."""
+        return self.energy_pj_by_action.get(STATIC, 0.0)
 
     @property
     def energy_pj_by_unit(self) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mapper.commands.answers import Answer, json_file, picture_file
 from mapper.commands.problems import CommandError
 from mapper.reports import run_tables
+from mapper.reports.die import die_lines
 from mapper.reports.host_constants import constants_sentence, host_constants, unused_kernels
 from mapper.reports.roofline import closing_sentence
 from mapper.reports.run_json import run_dict
@@ -45,6 +46,8 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
             *run_tables.time_lines(simulation),
             "",
             *run_tables.energy_lines(simulation),
+            "",
+            *die_lines(result.prices),
             "",
             run_tables.total_line(simulation),
             *wrapped(closing_sentence(graph, spec, simulation)),

@@ -14,7 +14,8 @@ from hwconfigs.beyond_gemmini import beyond_gemmini
 from mapper.commands.machine import overrides
 from mapper.commands.problems import CommandError, nearest
 from mapper.mapping.mapping_file import read_mapping
-from mapper.reports.quantities import size
+from mapper.reports.die import die_lines
+from mapper.reports.quantities import area, quantity, size
 from mapper.reports.text import WIDTH, columns
 from workloads import OpGraph
 from workloads.models import TransformerConfig
@@ -54,8 +55,12 @@ def machine_text(spec: HardwareSpec) -> str:
         text = _source(spec, path)
         mark = f"[{numbers.setdefault(text, len(numbers) + 1)}]" if text else ""
         rows.append((path, f"{value} (not in Gemmini)" if path in unknown_to_gemmini else value, mark))
+    prices = hwconfigs.load_energy(spec.energy).bind(spec)
+    for name, block in sorted(prices.silicon.blocks.items() if prices.silicon is not None else ()):
+        number = numbers.setdefault(block.source, len(numbers) + 1)
+        rows.append((f"die.{name}", f"{area(block.area_um2)}, {quantity(block.leakage_uw * 1e-6, 'W')}", f"[{number}]"))
     lines = [*_wrapped(f"{spec.name}: {spec.description}"), *_wrapped(f"source: {spec.source}"), ""]
-    lines += [*columns(rows, rules=(1,)), ""]
+    lines += [*columns(rows, rules=(1,)), "", *die_lines(prices), ""]
     for text, number in numbers.items():
         lines += _wrapped(f"[{number}] {text}")
     return "\n".join(lines)

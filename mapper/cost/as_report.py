@@ -42,7 +42,7 @@ def report_of(
         counts=counts,
         units=unit_times(times, _bus_cycles(counts, spec)),
         peak_macs_per_cycle=spec.array.rows * spec.array.cols,
-        energy_pj_by_action=energy_of(counts, energy),
+        energy_pj_by_action=energy_of(counts, times.cycles, energy),
         peak_bytes=peak_bytes or {},
     )
     return replace(report, bound=bound_of(report))

@@ -3,7 +3,7 @@
     counts    exact, `mapper.cost.counts` and `mapper.cost.dma_traffic`
     lines     what the caches in front of DRAM fetch, estimated from reuse distances: `mapper.cost.cache_reuse`
     cycles    classes of hardware loops: `mapper.cost.latency.loop_pipeline`
-    energy    counts and lines times the prices of the machine
+    energy    counts and lines times the prices of the machine, and what the die leaks in the cycles
 
 A single mapping is a batch of one (`mapper.cost.estimate`).
 """
@@ -65,7 +65,7 @@ class CostModel:
         visits, reuse = self._reuse(batch)
         times = loop_pipeline.cycles(batch, visits, self.traffic, reuse)
         operands, results = occupied_bytes(batch, self.spec)
-        return Costs(times.cycles, self._energy(batch, reuse), operands + results)
+        return Costs(times.cycles, self.with_leakage(self._dynamic(batch, reuse), times.cycles), operands + results)
 
     def least_cycles(self, batch: Batch) -> Floats:
         """Return cycles that no candidate stays below, for a tenth of the effort."""
@@ -76,15 +76,19 @@ class CostModel:
         """Return cycles that `least_cycles` does not stay below, for a few operations."""
         return rough_lower_bound(batch, self.problem, self.spec) + self.spec.host.call_cycles
 
-    def energy_pj(self, batch: Batch) -> Floats:
-        """Return the energy of every candidate, the same as in its costs."""
-        return self._energy(batch, self._reuse(batch)[1])
+    def dynamic_pj(self, batch: Batch) -> Floats:
+        """Return the energy of what every candidate does, the same as in its costs: all but the leakage."""
+        return self._dynamic(batch, self._reuse(batch)[1])
+
+    def with_leakage(self, dynamic_pj: Floats, cycles: Floats) -> Floats:
+        """Return energies with what the die leaks in so many cycles; of bounds of both it is a bound [pJ]."""
+        return dynamic_pj + self.energy.static_pj_per_cycle * cycles
 
     def _reuse(self, batch: Batch) -> tuple[Visits, CacheReuse | None]:
         visits = counts.count_visits(batch, self.problem, self.spec)
         return visits, estimate_reuse(batch, visits, self.traffic, self.held) if self.spec.l2 else None
 
-    def _energy(self, batch: Batch, reuse: CacheReuse | None) -> Floats:
+    def _dynamic(self, batch: Batch, reuse: CacheReuse | None) -> Floats:
         numbers: dict[Action, Ints | Floats] = {**counts.count(batch, self.traffic)}
         # With an L2 the counts say how often it is accessed; what lies behind it follows from the lines it fetches.
         if reuse is not None:

@@ -33,16 +33,23 @@ def objective_value(goal: Goal, cycles: Metric, energy_pj: Metric) -> Metric:
     Of ``"pareto"`` it is the energy-delay product, by which the points of a front are compared where one must be
     picked.
     """
-    return lazy_objective_value(goal, lambda: cycles, lambda: energy_pj)
-
-
-def lazy_objective_value(goal: Goal, cycles: Callable[[], Metric], energy_pj: Callable[[], Metric]) -> Metric:
-    """Return `objective_value` and compute only the metrics that the objective needs."""
     if goal == "latency":
-        return cycles()
-    if goal == "energy":
-        return energy_pj()
-    return cycles() * energy_pj()
+        return cycles
+    return energy_pj if goal == "energy" else cycles * energy_pj
+
+
+def least_objective(goal: Goal, least_cycles: Metric, least_energy: Callable[[Metric], Metric]) -> Metric:
+    """Return what no objective is below [cycles, pJ, or pJ cycles].
+
+    Parameters
+    ----------
+    least_cycles
+        What no mapping is below.
+    least_energy
+        Returns what no energy is below, given those cycles; not asked where the latency is the objective.
+    """
+    # A product of lower bounds of two positive numbers bounds their product, so EDP needs no bound of its own.
+    return least_cycles if goal == "latency" else objective_value(goal, least_cycles, least_energy(least_cycles))
 
 
 def ranking_keys(goal: Goal, cycles: Metric, energy_pj: Metric) -> tuple[Metric, ...]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwconfigs import EnergyModel, HardwareSpec
-from mapper.cost.energy import energy_of, priced
+from mapper.cost.energy import dynamic_pj, priced
 from mapper.cost.estimate import estimate
 from mapper.cost.estimate_commands import estimate_commands
 from mapper.evaluation.aggregate import Part, group_report
@@ -91,10 +91,10 @@ class Evaluator:
         ahead = partial(estimate, instance.loop, instance.problem, self.spec, self.prices, self.memory.copy())
         return TrialReports(partial(ahead, moved=report.counts), report)
 
-    def energy_pj(self, instance: MatmulInstance) -> float:
-        """Return the energy that a matmul would need if it ran next, counted and not simulated [pJ]."""
+    def dynamic_pj(self, instance: MatmulInstance) -> float:
+        """Return the dynamic energy that a matmul would need if it ran next, counted and not simulated [pJ]."""
         counts = prepare(instance.program, self.spec, self.memory.copy()).counts
-        return sum(energy_of(counts, self.prices).values())
+        return sum(dynamic_pj(counts, self.prices).values())
 
     def run(self, group: FusionGroup, programs: Iterable[RepeatedProgram]) -> Evaluation:
         """Return what a group costs, called like its leading operator."""

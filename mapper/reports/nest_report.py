@@ -118,6 +118,7 @@ def nest_text(report: NestReport) -> str:
             f"{report.cycles:,} cycles: the array computes in {steps:,} of them, {_limit(report)}; utilisation "
             f"{float(report.counts.utilisation[0]):.1%}",
             costs,
+            "energies are dynamic: what the die leaks meanwhile is not in them",
         ]
     )
 

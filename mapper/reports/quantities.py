@@ -48,6 +48,11 @@ def energy(pj: float) -> str:
     return _scaled(pj, 1000, ("pJ", "nJ", "µJ", "mJ", "J", "kJ"))
 
 
+def area(um2: float) -> str:
+    """Return an area: ``1.029 mm²``."""
+    return f"{um2 * 1e-6:.3f} mm²"
+
+
 def rate(bytes_per_cycle: float, clock_mhz: float) -> str:
     """Return a bandwidth: ``8 GB/s``."""
     return quantity(bytes_per_cycle * clock_mhz * 1e6, "B/s")

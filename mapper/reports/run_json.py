@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from mapper.graph.fusion_group import FusionGroup
 from mapper.graph.placement import Unit
 from mapper.mapping.loop_nest import LoopNest
+from mapper.reports.die import die_dict
 from mapper.reports.finalists import finalists_dict
 from mapper.reports.fusion_report import fusion_dict
 from mapper.reports.host_constants import ESTIMATED, GIVEN, HostConstants, host_constants
@@ -41,6 +42,7 @@ def run_dict(result: RunResult) -> dict[str, object]:
             "compulsory_dram_bytes": roof.compulsory_bytes,
         },
         "machine": spec.model_dump(mode="json", exclude={"sources"}) | {"fingerprint": spec.fingerprint},
+        "die": die_dict(result.prices),
         "limit": {
             "kind": result.simulation.bound,
             "block_cycles_by_bound": cycles_by_bound(result.simulation),
@@ -67,6 +69,7 @@ def report_dict(report: Report) -> dict[str, object]:
         "cycles": report.cycles,
         "latency_s": report.latency_s,
         "energy_pj": report.energy_pj,
+        "static_pj": report.static_pj,
         "edp_js": report.edp_js,
         "utilisation": report.utilisation,
         "macs": report.macs,

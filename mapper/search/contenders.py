@@ -27,7 +27,7 @@ import numpy as np
 
 from mapper.cost import counts
 from mapper.cost.model import CostModel, occupied_bytes
-from mapper.cost.objective import OBJECTIVES, Objective, lazy_objective_value, objective_value, tie_metric
+from mapper.cost.objective import OBJECTIVES, Objective, least_objective, objective_value, tie_metric
 from mapper.cost.simulation_limits import MOST_SECONDS, simulation_seconds
 from mapper.cost.sweep import BEATS
 from mapper.lowering.gemmini_library import library_loop
@@ -101,11 +101,16 @@ class Contenders:
         self._priced = [np.concatenate(columns) for columns in zip(*best_first.priced, strict=True)]
 
     @property
+    def static_pj_per_cycle(self) -> float:
+        """What the die leaks [pJ]."""
+        return self._candidates.model.energy.static_pj_per_cycle
+
+    @property
     def floor(self) -> float:
         """The objective that no mapping can stay below on the machine: the steps of the array; of energies, none."""
         candidates = self._candidates
         cycles = min(float(candidates.rough_cycles(batch).min()) for batch in range(len(candidates.batches)))
-        return lazy_objective_value(self.objective, lambda: cycles, lambda: 0.0)
+        return least_objective(self.objective, cycles, lambda cycles: 0.0)
 
     @cached_property
     def near(self) -> tuple[Contender, ...]:
@@ -150,9 +155,7 @@ class Contenders:
         members = candidates.batches[batch]
         tiles = zip((members.tile_m, members.tile_k, members.tile_n), loop.tiles, strict=True)
         rows = np.flatnonzero(np.all([(column <= 2 * tile) & (2 * column >= tile) for column, tile in tiles], axis=0))
-        least = lazy_objective_value(
-            self.objective, lambda: candidates.least_cycles(batch, rows), lambda: candidates.energy_pj(batch, rows)
-        )
+        least = candidates.bound(self.objective, batch, candidates.least_cycles(batch, rows), rows)
         is_open = least <= max(self.proved.value, simulated) * (1.0 + ERROR_BAND)
         return self._short(self._priced_now(_first(rows[is_open], least[is_open], AROUND) + candidates.starts[batch]))
 
@@ -235,7 +238,8 @@ class _Band:
 
     def _bounded(self, batch: int, rows: Ints) -> tuple[Ints, Floats, Floats]:
         candidates = self._candidates
-        cycles, energy = candidates.least_cycles(batch, rows), candidates.energy_pj(batch, rows)
+        cycles = candidates.least_cycles(batch, rows)
+        energy = candidates.least_energy(batch, cycles, rows)
         inside: Bools = objective_value(self._objective, cycles, energy) <= self._limit
         return rows[inside] + candidates.starts[batch], cycles[inside], energy[inside]
 
@@ -246,7 +250,7 @@ class _Band:
         visits = counts.count_visits(members, traffic.problem, traffic.spec)
         loads, stores = (totals[:, BEATS] for totals in counts.dma_totals(members, visits, traffic))
         cycles = np.maximum(candidates.rough_cycles(batch), np.maximum(loads, stores))
-        return lazy_objective_value(self._objective, lambda: cycles, lambda: candidates.energy_pj(batch)), loads
+        return candidates.bound(self._objective, batch, cycles), loads
 
 
 def _first(numbers: Ints, values: Floats, most: int) -> Ints:

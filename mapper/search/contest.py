@@ -10,8 +10,9 @@ comes the most hopeful, until none hopes to win:
     no hope           no guess is better than the best by more than a tie
     dear              `MOST` were simulated, fewer for less to win, or `LONG_SECONDS` and twice the first are spent
 
-Energy is certain without a simulation: it follows from counts, once the requests are replayed through the caches. So
-whoever is chosen for the energy in its guess is weighed first, and only simulated if it is still the one to choose.
+Energy is certain without a simulation, but for what leaks in the cycles: it follows from counts, once the requests are
+replayed through the caches. So whoever is chosen for the energy in its guess is weighed first, and only simulated if it
+is still the one to choose.
 
 While simulations are cheap, more hope is enough, until `CHEAP_SECONDS` are spent, and none at all until `FREE_SECONDS`
 are. When nobody has hope left, those that are most like the best come in. At last come those that may win a tie,
@@ -89,7 +90,7 @@ class Contest:
     contenders
         Who may win.
     weigh
-        Returns the energy of a mapping by counting what it does [pJ].
+        Returns the dynamic energy of a mapping by counting what it does [pJ].
     """
 
     def __init__(self, contenders: Contenders, weigh: Callable[[HardwareLoop], float]) -> None:
@@ -98,7 +99,7 @@ class Contest:
         self._objective: Objective = contenders.objective
         weight = cycles_weight(contenders.objective)
         self._by_energy, self._by_energy_alone = weight < 1.0, weight == 0.0
-        self._expected = Expectations(contenders.objective)
+        self._expected = Expectations(contenders.objective, contenders.static_pj_per_cycle)
         self._expected.join(contenders.near)
         self._far_wait = True
         self._around: set[HardwareLoop] = set()

@@ -20,17 +20,20 @@ class Expectations:
     ----------
     objective
         What is minimised.
+    static_pj_per_cycle
+        What the die leaks [pJ].
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, static_pj_per_cycle: float) -> None:
         self._objective: Objective = objective
+        self._static_pj = static_pj_per_cycle
         self._errors = EstimateErrors(), EstimateErrors()
-        """Of cycles and of energies."""
+        """Of cycles and of dynamic energies."""
         self.rows: list[Contender] = []
         self.is_waiting: Bools = np.zeros(0, dtype=np.bool_)
         """Who was not simulated yet."""
         self._told_pj: Floats = np.zeros(0)
-        """Energies that are certain, from a replay or a simulation [pJ]; nan where there was none."""
+        """Dynamic energies, certain from a replay or a simulation [pJ]; nan where there was none."""
 
     def join(self, others: Sequence[Contender]) -> None:
         """Add those that are new."""
@@ -45,25 +48,26 @@ class Expectations:
         self.is_waiting = np.concatenate([self.is_waiting, np.ones(len(new), dtype=np.bool_)])
         self._told_pj = np.concatenate([self._told_pj, np.full(len(new), np.nan)])
         columns = np.array([(row.cycles, row.energy_pj, row.floor_cycles, row.seconds) for row in self.rows])
-        self._cycles, self._energy_pj, self._floor, self.seconds = columns.T
+        self._cycles, energy_pj, self._floor, self.seconds = columns.T
+        self._dynamic_pj = energy_pj - self._static_pj * self._cycles
 
     @property
     def is_weighed(self) -> Bools:
-        """Whose energy is certain."""
+        """Whose energy is certain, but for what leaks in its cycles."""
         return ~np.isnan(self._told_pj)
 
-    def weigh(self, row: int, energy_pj: float) -> None:
-        """Hear the energy of a contender."""
+    def weigh(self, row: int, dynamic_pj: float) -> None:
+        """Hear the dynamic energy of a contender."""
         if math.isnan(self._told_pj[row]):
-            self._told_pj[row] = energy_pj
-            self._errors[1].tell(row, energy_pj, self.rows[row].energy_pj)
+            self._told_pj[row] = dynamic_pj
+            self._errors[1].tell(row, dynamic_pj, float(self._dynamic_pj[row]))
 
     def tell(self, contender: Contender, cycles: float, energy_pj: float) -> None:
         """Hear what the simulation of a contender says."""
         row = self.rows.index(contender)
         self.is_waiting[row] = False
         self._errors[0].tell(row, cycles, contender.cycles)
-        self.weigh(row, energy_pj)
+        self.weigh(row, energy_pj - self._static_pj * cycles)
 
     @property
     def doubt(self) -> float:
@@ -72,9 +76,10 @@ class Expectations:
 
     def metrics(self, hope: float) -> tuple[Floats, Floats]:
         """Return cycles and energy of every contender, by so many deviations better than expected [cycles, pJ]."""
-        cycles, energies = (errors.factors(hope) for errors in self._errors)
-        energy_pj = np.where(self.is_weighed, self._told_pj, self._energy_pj * energies)
-        return np.maximum(self._floor, self._cycles * cycles), energy_pj
+        slower, dearer = (errors.factors(hope) for errors in self._errors)
+        cycles = np.maximum(self._floor, self._cycles * slower)
+        dynamic_pj = np.where(self.is_weighed, self._told_pj, self._dynamic_pj * dearer)
+        return cycles, dynamic_pj + self._static_pj * cycles
 
     def values(self, hope: float) -> Floats:
         """Return the objective of those that wait; infinity for the others [cycles, pJ, or their product]."""

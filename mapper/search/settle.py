@@ -24,7 +24,7 @@ class Trial(Protocol):
     def __call__(self, loop: HardwareLoop) -> tuple[Callable[[], Report], Report]:
         """Simulate a mapping; return what estimates it in the same caches, and the simulation."""
 
-    def energy_pj(self, loop: HardwareLoop) -> float:
+    def dynamic_pj(self, loop: HardwareLoop) -> float:
         """Count a mapping's actions and price them [pJ]."""
 
 
@@ -40,7 +40,7 @@ def settled(result: MappingResult, trial: Trial) -> MappingResult:
     """
     if result.contenders is None:
         return result
-    contest = Contest(result.contenders, trial.energy_pj)
+    contest = Contest(result.contenders, trial.dynamic_pj)
     reports: dict[HardwareLoop, tuple[Callable[[], Report], Report]] = {}
     try:
         while (contender := contest.next()) is not None:
@@ -100,8 +100,11 @@ class _Remembered:
             self._reports[loop] = self._trial(loop)
         return self._reports[loop]
 
-    def energy_pj(self, loop: HardwareLoop) -> float:
-        return self._reports[loop][1].energy_pj if loop in self._reports else self._trial.energy_pj(loop)
+    def dynamic_pj(self, loop: HardwareLoop) -> float:
+        if loop not in self._reports:
+            return self._trial.dynamic_pj(loop)
+        _, report = self._reports[loop]
+        return report.energy_pj - report.static_pj
 
 
 def settled_front(result: MappingResult, singles: Iterable[MappingResult], trial: Trial) -> MappingResult:

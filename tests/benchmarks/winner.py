@@ -97,9 +97,9 @@ class Bench:
         self.reports[loop] = reports.simulation
         return reports
 
-    def energy_pj(self, loop: HardwareLoop) -> float:
+    def dynamic_pj(self, loop: HardwareLoop) -> float:
         """Count and price a mapping on cold caches."""
-        return self._evaluator.energy_pj(self._instance(loop))
+        return self._evaluator.dynamic_pj(self._instance(loop))
 
     @property
     def _evaluator(self) -> Evaluator:
@@ -109,9 +109,7 @@ class Bench:
         return MatmulInstance(lower_matmul(self.problem, loop, self.spec), self.problem, loop)
 
     def value(self, loop: HardwareLoop, objective: Objective) -> float:
-        """Return what the simulation says of a mapping; its energy needs no simulation."""
-        if objective == "energy":
-            return self.reports[loop].energy_pj if loop in self.reports else self.energy_pj(loop)
+        """Return what the simulation says of a mapping."""
         if loop not in self.reports:
             self(loop)
         report = self.reports[loop]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.cost.model import CostModel
-from mapper.cost.objective import Objective, lazy_objective_value, objective_value
+from mapper.cost.objective import Objective, least_objective, objective_value
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapspace.batch import Batch
 from mapper.mapspace.hardware_loops import MapSpace, nothing_fits
@@ -32,7 +32,7 @@ ROUNDING = 1.0 - 1e-9
 class Candidates:
     """All candidates of a mapspace, in batches of one order and buffering, and numbered through in their order.
 
-    Bounds and energies are kept, so that searches for several objectives share them.
+    Bounds and dynamic energies are kept, so that searches for several objectives share them.
     """
 
     def __init__(self, space: MapSpace, model: CostModel) -> None:
@@ -45,7 +45,7 @@ class Candidates:
         if not self.count:
             raise nothing_fits(space)
         self._least_cycles: dict[int, Floats] = {}
-        self._energy_pj: dict[int, Floats] = {}
+        self._dynamic_pj: dict[int, Floats] = {}
 
     def loop(self, number: int) -> HardwareLoop:
         """Return one candidate."""
@@ -60,9 +60,16 @@ class Candidates:
         """Return lower bounds of the cycles of a batch, or of some of its rows."""
         return self._column(self._least_cycles, self.model.least_cycles, batch, rows) * ROUNDING
 
-    def energy_pj(self, batch: int, rows: Ints | None = None) -> Floats:
-        """Return the energy of a batch, or of some of its rows: exact, for it follows from counts alone."""
-        return self._column(self._energy_pj, self.model.energy_pj, batch, rows)
+    def least_energy(self, batch: int, cycles: Floats, rows: Ints | None = None) -> Floats:
+        """Return lower bounds of the energy of a batch, or of some of its rows, from those of its cycles.
+
+        What follows from counts alone is exact; the rest leaks in the cycles.
+        """
+        return self.model.with_leakage(self._column(self._dynamic_pj, self.model.dynamic_pj, batch, rows), cycles)
+
+    def bound(self, objective: Objective, batch: int, cycles: Floats, rows: Ints | None = None) -> Floats:
+        """Return lower bounds of an objective of a batch, or of some of its rows, from those of its cycles."""
+        return least_objective(objective, cycles, lambda cycles: self.least_energy(batch, cycles, rows))
 
     def _column(
         self, known: dict[int, Floats], price: Callable[[Batch], Floats], batch: int, rows: Ints | None
@@ -150,17 +157,10 @@ class BestFirstSearch:
         return self.best[-1].key[0] if len(self.best) == self._wanted else math.inf
 
     def _rough(self, batch: int) -> Floats:
-        candidates = self._candidates
-        return lazy_objective_value(
-            self._objective, lambda: candidates.rough_cycles(batch), lambda: candidates.energy_pj(batch)
-        )
+        return self._candidates.bound(self._objective, batch, self._candidates.rough_cycles(batch))
 
     def _bounds(self, batch: int, rows: Ints) -> Floats:
-        # A product of lower bounds of two positive numbers bounds their product, so EDP needs no bound of its own.
-        candidates = self._candidates
-        return lazy_objective_value(
-            self._objective, lambda: candidates.least_cycles(batch, rows), lambda: candidates.energy_pj(batch, rows)
-        )
+        return self._candidates.bound(self._objective, batch, self._candidates.least_cycles(batch, rows), rows)
 
     def _evaluate(self, batch: int, rows: Ints) -> None:
         costs = self._candidates.model.costs(self._candidates.take(batch, rows))
@@ -199,8 +199,9 @@ class BestFirstFront:
         """Find the front."""
         candidates = self._candidates
         batches = range(len(candidates.batches))
-        cycles = np.concatenate([candidates.least_cycles(batch) for batch in batches])
-        energy = np.concatenate([candidates.energy_pj(batch) for batch in batches])
+        bounds = [candidates.least_cycles(batch) for batch in batches]
+        cycles = np.concatenate(bounds)
+        energy = np.concatenate([candidates.least_energy(batch, bounds[batch]) for batch in batches])
         left = np.argsort(objective_value("pareto", cycles, energy), kind="stable")
         most = FIRST
         while len(left):

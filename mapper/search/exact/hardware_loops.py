@@ -1,7 +1,7 @@
 """The optimum of the hardware-loop mapspace, proved: best-first by lower bounds.
 
-    bound       every candidate: its energy exactly, cycles that its units' own work needs
-    (`mapper.cost.latency.lower_bounds`)
+    bound       every candidate: cycles that its units' own work needs (`mapper.cost.latency.lower_bounds`), the energy
+                of what it does exactly, and what leaks in those cycles
     evaluate    in order of the bound, as long as it is not above the best full estimate
     stop        what is left cannot be better, nor as good
 
@@ -225,8 +225,9 @@ def lower_bound(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel)
     candidates = candidates_of(problem, spec, energy)
     # The two may be those of different mappings: together they bound what any one of them can reach.
     batches = range(len(candidates.batches))
-    cycles = min(float(candidates.least_cycles(batch).min()) for batch in batches)
-    return cycles, min(float(candidates.energy_pj(batch).min()) for batch in batches)
+    cycles = [candidates.least_cycles(batch) for batch in batches]
+    energy_pj = min(float(candidates.least_energy(batch, cycles[batch]).min()) for batch in batches)
+    return min(float(least.min()) for least in cycles), energy_pj
 
 
 def candidates_of(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Candidates:

@@ -196,4 +196,6 @@ def test_a_lower_bound_is_one(data: st.DataObject) -> None:
         assert (least <= costs.cycles).all()
         assert (model.rough_cycles(batch) <= least * (1 + 1e-12)).all()
         assert (least >= problem.macs / (spec.array.rows * spec.array.cols)).all()
-        assert (model.energy_pj(batch) == costs.energy_pj).all()
+        dynamic = model.dynamic_pj(batch)
+        assert (model.with_leakage(dynamic, costs.cycles) == costs.energy_pj).all()
+        assert (model.with_leakage(dynamic, least) <= costs.energy_pj).all()

@@ -95,11 +95,11 @@ def run_contest(company: Contenders, error: dict[int, float], like: float = 1.0)
     space = company.space
     prices_here = prices(space.spec)
 
-    def energy_pj(loop: HardwareLoop) -> float:
+    def dynamic_pj(loop: HardwareLoop) -> float:
         batch = batch_of(loop)
-        return float(CostModel.of(space.problem, space.spec, prices_here, batch).energy_pj(batch)[0])
+        return float(CostModel.of(space.problem, space.spec, prices_here, batch).dynamic_pj(batch)[0])
 
-    contest = Contest(company, energy_pj)
+    contest = Contest(company, dynamic_pj)
     while (row := contest.next()) is not None:
         factor = error.get(row.loop.tile_k, like)
         contest.tell(row, round(row.cycles * factor), row.energy_pj, 0)

@@ -17,7 +17,8 @@ from simulator.fast_forward.steady_state import FastForward, Step, Watched
 from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.expand import LoopExpander
 from simulator.frontend.single_commands import expand_commands, relocated
-from simulator.memory.request_stream import MemoryState, Traffic, trace
+from simulator.memory.request_stream import MemoryState
+from simulator.memory.traffic import Traffic, trace
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
 from simulator.report import Counts, Report, Span
 from simulator.units import UNITS, readout_passes

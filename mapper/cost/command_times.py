@@ -23,7 +23,8 @@ from simulator.memory.compiled import use
 from simulator.memory.open_pages import OpenPages
 from simulator.memory.path import MemoryPath
 from simulator.memory.recurrences import CODE, FETCH, LINE, LLC_HIT, MISS, PLACE, VALID_WAY
-from simulator.memory.request_stream import CommandTraffic, requests_of
+from simulator.memory.request_stream import requests_of
+from simulator.memory.traffic import CommandTraffic
 from simulator.program import Matrix
 
 WARM_UP, COMMANDS = 4, 10

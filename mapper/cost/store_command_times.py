@@ -19,7 +19,7 @@ from simulator.frontend.dma_requests import segment_totals
 from simulator.memory import cache_replay, recurrences
 from simulator.memory.compiled import use
 from simulator.memory.path import MemoryPath
-from simulator.memory.request_stream import CommandTraffic
+from simulator.memory.traffic import CommandTraffic
 from simulator.units.store_pipeline import epilogue_cycles, row_period, writer_cycles
 
 

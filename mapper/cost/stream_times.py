@@ -22,7 +22,8 @@ from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.dma_requests import segment_totals
 from simulator.frontend.single_commands import expand_commands
 from simulator.memory.path import MemoryPath
-from simulator.memory.request_stream import CommandTraffic, MemoryState, trace
+from simulator.memory.request_stream import MemoryState
+from simulator.memory.traffic import CommandTraffic, trace
 from simulator.program import Mvin, Mvout
 from simulator.units import readout_passes, readout_unit
 from simulator.units.store_pipeline import COMMAND_CYCLES, command_gap, epilogue_cycles, row_period, writer_cycles

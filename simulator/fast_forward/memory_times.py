@@ -18,7 +18,7 @@ from simulator.memory import recurrences
 from simulator.memory.compiled import use
 from simulator.memory.path import Arguments
 from simulator.memory.recurrences import CODE, FETCH, LINE, NEXT_REQUEST
-from simulator.memory.request_stream import Traffic
+from simulator.memory.traffic import Traffic
 
 LOADS, STORES, BEHIND, BESIDE = range(4)
 """Rows of memory times: loads alone, stores alone, by how much loads end later than those of the work before, and by
@@ -108,11 +108,14 @@ class MemoryTimes:
     def _meeting(self, work: int) -> int:
         """Number the places at which a work's loads use sets into which the stores before them fetch."""
         loads, stores = self._traffic.loads[work], self._traffic.stores[work - 1]
-        table, sets = self._traffic.table, self._path.limits.sets
-        fetches = np.flatnonzero(table[CODE, stores.starts[0] : stores.starts[-1]] & FETCH)
-        into = table[LINE, stores.starts[0] + fetches] % sets
-        load, fetch = np.nonzero(table[LINE, loads.starts[0] : loads.starts[-1], None] % sets == into)
-        return int((load * PRIME + fetches[fetch]).sum()) % MEETINGS
+        sets = self._path.limits.sets
+        fetches = np.flatnonzero(stores.table[CODE, stores.starts[0] : stores.starts[-1]] & FETCH)
+        into = stores.table[LINE, stores.starts[0] + fetches] % sets
+        used = loads.table[LINE, loads.starts[0] : loads.starts[-1]] % sets
+        # Each place is a load and a fetch of one set: how many fetches each load meets, and the sum of their numbers.
+        met, numbers = np.bincount(into, minlength=sets), np.bincount(into, fetches, minlength=sets)
+        loaded = np.arange(len(used), dtype=np.int64) * met[used]
+        return int(loaded.sum() * PRIME + numbers[used].sum()) % MEETINGS
 
     def _loads(self, work: int) -> int:
         """Put the loads of a work through idle ports. [cycles]"""
@@ -151,8 +154,8 @@ class MemoryTimes:
     def _announce(self, works: Sequence[int]) -> None:
         """Prepare for the requests of some works, and of those before them."""
         loads, stores = self._traffic.loads, self._traffic.stores
-        use(PASSES * sum(loads[work].requests + stores[work].requests for work in works), recurrences)
-        most = max(loads[at].requests for work in works for at in (max(work - 1, 0), work))
+        use(PASSES * sum(loads.requests(work) + stores.requests(work) for work in works), recurrences)
+        most = max(loads.requests(at) for work in works for at in (max(work - 1, 0), work))
         if most > self._log.shape[1]:
             self._log = np.empty((2, most), dtype=np.int64)
 

@@ -10,13 +10,15 @@ reproducible.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from hwconfigs import CacheSpec
 from simulator.arrays import Bools, Ints
 from simulator.memory import cache_replay
+from simulator.memory.cache_replay import mixed
+from simulator.memory.recurrences import DIRTY, FETCH, MISS, SHARES, VALID_WAY
 
 FRACTIONS = 1024
 """Steps in which the fill of a cold cache is given."""
@@ -24,17 +26,15 @@ FRACTIONS = 1024
 _INVALID, _FOREIGN = -1, -2
 """Tags of an empty way, and of a line of somebody else: valid, never hit. Lines are numbered from 0."""
 
+_BITS = (MISS, FETCH, VALID_WAY, DIRTY, SHARES)
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Per access: did it hit, was a line fetched, did its line turn dirty; of a miss also the valid ways of its set and
-    the dirty lines of the cache: the victim is any way, so they say how likely it evicts and writes back."""
 
-    hit: Bools
-    fetched: Bools
-    dirtied: Bools
-    valid_ways: Ints
-    dirty_lines: Ints
+class Replayed(NamedTuple):
+    """What accesses did to a cache, in lines."""
+
+    fetched: int
+    dirtied: int
+    """Turned dirty: each is written back once, whenever that is."""
 
 
 class CacheState:
@@ -69,7 +69,8 @@ class CacheState:
 
     def copy(self) -> CacheState:
         """An independent cache in the same state."""
-        twin = CacheState(self.spec)
+        twin = CacheState.__new__(CacheState)
+        twin.spec, twin.sets = self.spec, self.sets
         twin._tags = self._tags.copy()
         twin._dirty = self._dirty.copy()
         twin._fills = self._fills.copy()
@@ -88,47 +89,31 @@ class CacheState:
         held: Bools = (self._tags[lines % self.sets] == lines[:, None]).any(axis=1)
         return held
 
-    def replay(self, lines: Ints, writes: Bools, whole: Bools) -> Outcome:
+    def replay(self, places: Ints, codes: Ints, starts: Ints, writes: Bools, unit: int = 1) -> Replayed:
         """Run accesses through the tags, in order.
 
         Parameters
         ----------
-        lines
-            Line number of each access (address // line size).
+        places
+            Address of each access, or its line; becomes its line.
+        codes
+            Whether a write of it would cover its whole line, so that a miss needs no fetch; becomes its outcome, the
+            bits of a request that are named in ``simulator.memory.recurrences``.
+        starts
+            Where each group of accesses starts, and the end.
         writes
-            The access is a write.
-        whole
-            The write covers its whole line, so that a miss needs no fetch.
+            Whether each group writes.
+        unit
+            Places per line.
         """
-        sets = lines % self.sets
-        accesses = np.bincount(sets, minlength=self.sets)
-        ends = np.cumsum(accesses)
-        within = np.arange(len(lines), dtype=np.int64) - np.repeat(ends - accesses, accesses)
-        victims = _victim(
-            np.repeat(np.arange(self.sets), accesses), np.repeat(self._fills, accesses) + within, self.spec.ways
-        )
-        flags, numbers = np.zeros((3, len(lines)), dtype=bool), np.zeros((2, len(lines)), dtype=np.int64)
-        cache_replay.replay(
-            self._tags,
-            self._dirty,
-            self._fills,
-            lines,
-            writes,
-            whole,
-            victims,
-            (ends - accesses).astype(np.int64),
-            flags,
-            numbers,
-        )
-        return Outcome(*flags, *numbers)
+        with np.errstate(over="ignore"):
+            found = cache_replay.replay(
+                self._tags, self._dirty, self._fills, places, codes, starts, writes, unit, _BITS
+            )
+        return Replayed(*map(int, found))
 
 
 def _victim(sets: Ints, fills: Ints, ways: int) -> Ints:
-    """Pseudo-random way: a 64-bit multiplicative mix of set number and fill count."""
-    mixed = sets.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + fills.astype(np.uint64) * np.uint64(
-        0xD1B54A32D192ED03
-    )
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(32)
-    return (mixed % np.uint64(ways)).astype(np.int64)
+    """Way that each fill replaces."""
+    words = np.asarray(mixed(sets.astype(np.uint64), fills.astype(np.uint64)))
+    return (words % np.uint64(ways)).astype(np.int64)

@@ -5,7 +5,17 @@ Functions are compiled when that pays: see ``simulator.memory.compiled``.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+import numpy as np
+
 from simulator.arrays import Bools, Ints
+
+Words: TypeAlias = "np.uint64 | np.ndarray[tuple[int, ...], np.dtype[np.uint64]]"
+
+SET_FACTOR, FILL_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
+MIX_FACTOR, SHIFT_FIRST, SHIFT_SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(29), np.uint64(32)
+"""Of the mix that chooses a victim."""
 
 
 def requests_of_commands(base: Ints, rows: Ints, stride: Ints, kind: Ints, pieces: Ints, starts: Ints) -> None:
@@ -50,47 +60,79 @@ def list_requests(
             address += stride[command]
 
 
+def mixed(sets: Words, fills: Words) -> Words:
+    """64-bit multiplicative mix of set number and fills of the set so far; modulo the ways, the way that is replaced.
+
+    Unsigned 64-bit integers, which wrap around; alone they may be arrays, too.
+    """
+    product = sets * SET_FACTOR + fills * FILL_FACTOR
+    product = (product ^ (product >> SHIFT_FIRST)) * MIX_FACTOR
+    return product ^ (product >> SHIFT_SECOND)
+
+
+def victim(number: int, fills: int, ways: int) -> int:
+    """Pseudo-random way that the next fill of a set replaces."""
+    word = mixed(np.uint64(number), np.uint64(fills))
+    if ways & (ways - 1) == 0:
+        return int(np.int64(word & np.uint64(ways - 1)))
+    return int(np.int64(word % np.uint64(ways)))
+
+
+def exponent(number: int) -> int:
+    """Exponent of a power of two; -1 for other numbers."""
+    power = 0
+    while 1 << power < number:
+        power += 1
+    return power if 1 << power == number else -1
+
+
 def replay(
     tags: Ints,
     dirty: Bools,
     fills: Ints,
-    lines: Ints,
+    places: Ints,
+    codes: Ints,
+    starts: Ints,
     writes: Bools,
-    whole: Bools,
-    victims: Ints,
-    next_victim: Ints,
-    flags: Bools,
-    numbers: Ints,
-) -> None:
-    """Accesses in order through cache tags (sets x ways).
+    unit: int,
+    bits: tuple[int, int, int, int, int],
+) -> tuple[int, int]:
+    """Accesses in order through cache tags (sets x ways); the lines fetched, and those that turned dirty.
 
-    ``flags`` of each: hit, fetched, dirtied. ``numbers`` of a miss: valid ways of its set, dirty lines of the cache
-    before.
-
-    ``victims`` holds the ways that the fills of each set replace, those of set ``s`` from entry ``next_victim[s]`` on.
+    ``places``: the address of each access, which becomes its line (address // ``unit``). ``codes``: whether a write
+    covers its line, which becomes the outcome. Accesses ``starts[g]:starts[g + 1]`` write if ``writes[g]``. ``bits``:
+    what a miss, a fetch, a valid way of the set and a share of dirty lines before add to the outcome, and the number of
+    these shares; a hit is 0.
     """
     sets, ways = tags.shape
-    dirty_lines = dirty.sum()
-    for at in range(len(lines)):
-        line, write = lines[at], writes[at]
-        number = line % sets
-        way = 0
-        while way < ways and tags[number, way] != line:
-            way += 1
-        hit = way < ways
-        if not hit:
-            # Any way is replaced, an empty one no sooner than others: that is what Gemmini's L2 does.
-            way = victims[next_victim[number]]
-            next_victim[number] += 1
-            fills[number] += 1
-            flags[1, at] = not (write and whole[at])
-            for valid in range(ways):
-                numbers[0, at] += tags[number, valid] != -1
-            numbers[1, at] = dirty_lines
-            dirty_lines -= dirty[number, way]
-            tags[number, way] = line
-            dirty[number, way] = False
-        flags[0, at] = hit
-        flags[2, at] = write and not dirty[number, way]
-        dirty_lines += flags[2, at]
-        dirty[number, way] = dirty[number, way] or write
+    missed, fetched, valid_way, dirty_share, shares = bits
+    by_unit, by_sets = exponent(unit), exponent(sets)
+    dirty_lines, lines_fetched, lines_dirtied = int(dirty.sum()), 0, 0
+    for group in range(len(writes)):
+        write = writes[group]
+        for at in range(starts[group], starts[group + 1]):
+            # Powers of two need no divisions, which take longer than all the rest.
+            line = places[at] >> by_unit if by_unit >= 0 else places[at] // unit
+            number = line & (sets - 1) if by_sets >= 0 else line % sets
+            way, code = 0, 0
+            while way < ways and tags[number, way] != line:
+                way += 1
+            if way == ways:
+                # Any way is replaced, an empty one no sooner than others: that is what Gemmini's L2 does.
+                way = victim(number, fills[number], ways)
+                fills[number] += 1
+                code = missed + dirty_lines * shares // (sets * ways) * dirty_share
+                if not (write and codes[at] != 0):
+                    code += fetched
+                    lines_fetched += 1
+                for valid in range(ways):
+                    if tags[number, valid] != -1:
+                        code += valid_way
+                dirty_lines -= dirty[number, way]
+                tags[number, way] = line
+                dirty[number, way] = False
+            if write and not dirty[number, way]:
+                dirty[number, way] = True
+                dirty_lines, lines_dirtied = dirty_lines + 1, lines_dirtied + 1
+            places[at], codes[at] = line, code
+    return lines_fetched, lines_dirtied

@@ -22,7 +22,7 @@ from simulator.arrays import Ints
 from simulator.memory import recurrences
 from simulator.memory.compiled import is_compiled
 from simulator.memory.ports import Constants, Limits, Pages, Ports, Shared, record_of
-from simulator.memory.request_stream import CommandTraffic
+from simulator.memory.traffic import CommandTraffic
 
 RowLog = Ints
 """When rows are written on chip, and how many (2 x writes), in time order."""

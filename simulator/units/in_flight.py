@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from itertools import islice
 from typing import Any
 
 import simpy
 
 from simulator.clock import Clock
 from simulator.frontend.command_queues import CommandQueues
-from simulator.memory.request_stream import CommandTraffic, Traffic
+from simulator.memory.traffic import CommandTraffic, Traffic
 
 Process = Generator[simpy.Event, Any, None]
 """What a unit's SimPy process yields."""
@@ -127,6 +129,10 @@ class WorkInFlight:
             and len(self.stored.times) == len(queues.stores)
         )
 
+    def forget(self) -> None:
+        """Let go of the works before it, of which nothing is left to wait for."""
+        self.before_operands, self.before_accumulator = (), None
+
     def stuck(self) -> list[str]:
         """Commands that have not completed, per queue, with how far each queue came."""
         queues = self.queues
@@ -146,7 +152,7 @@ class WorksInFlight:
     def __init__(self, env: Clock, traffic: Traffic) -> None:
         self._env = env
         self._traffic = traffic
-        self._works: list[WorkInFlight] = []
+        self._works: deque[WorkInFlight] = deque()
 
     def configure(self, index: int, queues: CommandQueues, start: int) -> WorkInFlight:
         """Enter work number ``index`` and find the earlier works that share its on-chip rows.
@@ -163,12 +169,18 @@ class WorksInFlight:
         traffic = self._traffic
         work = WorkInFlight(self._env, index, queues, traffic.loads[index], traffic.stores[index], start)
         if queues.is_loop:
-            loops = [earlier for earlier in self._works[-LOOPS_REMEMBERED:] if earlier.queues.is_loop]
+            loops = [
+                earlier
+                for earlier in islice(self._works, max(0, len(self._works) - LOOPS_REMEMBERED), None)
+                if earlier.queues.is_loop
+            ]
             operand_halves = set(queues.halves[:2])
             work.before_operands = tuple(loop for loop in loops if operand_halves & set(loop.queues.halves[:2]))
             for earlier in loops:
                 if queues.halves[2] == earlier.queues.halves[2] and len(earlier.queues.stores):
                     work.before_accumulator = earlier
+        if len(self._works) > LOOPS_REMEMBERED and self._works[0].complete:
+            self._works.popleft().forget()
         if self._works and queues.is_loop:
             self._works[-1].following = work
         self._works.append(work)

@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwconfigs import CacheSpec
+from simulator.arrays import Ints
 from simulator.memory import cache_replay
 from simulator.memory.cache import CacheState, _victim
+from simulator.memory.recurrences import DIRTY, FETCH, MISS, MOST_WAYS, SHARES, VALID_WAY
 from tests.simulator.memory.forms import FORMS, form_of
 
 SPEC = CacheSpec(capacity_bytes=4 * 2 * 64, ways=2, line_bytes=64, hit_cycles=10)
@@ -41,6 +43,12 @@ class PlainCache:
         return False, not (write and whole), valid, write, held
 
 
+def fetched(state: CacheState, lines: Ints) -> int:
+    """Read some lines and return how many are fetched."""
+    codes, starts = np.zeros_like(lines), np.array([0, len(lines)])
+    return state.replay(lines.copy(), codes, starts, np.zeros(1, dtype=bool)).fetched
+
+
 accesses = st.lists(st.tuples(st.integers(0, 15), st.booleans(), st.booleans()), max_size=80)
 
 
@@ -55,22 +63,26 @@ def form(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_replay_equals_a_plain_cache(form: str, requests: list[tuple[int, bool, bool]], cut: int, empty: bool) -> None:
     """Hits, fetches, valid ways and dirty lines of every access, also when the stream comes in two parts."""
     plain, state = PlainCache(4, 2, empty), CacheState(SPEC, empty=empty)
-    got = []
+    got: list[tuple[bool, bool, int, int]] = []
+    totals = (0, 0)
     for part in (requests[:cut], requests[cut:]):
-        lines, writes, whole = (np.array([access[column] for access in part]) for column in range(3))
-        outcome = state.replay(lines.astype(np.int64), writes.astype(bool), whole.astype(bool))
-        flags = (outcome.hit, outcome.fetched, outcome.valid_ways, outcome.dirtied, outcome.dirty_lines)
+        lines, writes, whole = (np.array([access[column] for access in part], dtype=np.int64) for column in range(3))
+        found = state.replay(lines, whole, np.arange(len(part) + 1), writes.astype(bool))
+        totals = found.fetched + totals[0], found.dirtied + totals[1]
+        held = whole // DIRTY * (4 * 2) // SHARES
+        flags = (whole & MISS == 0, whole & FETCH > 0, whole // VALID_WAY % MOST_WAYS, held)
         got += list(zip(*(flag.tolist() for flag in flags), strict=True))
-    assert got == [plain.access(*access) for access in requests]
+    accessed = [plain.access(*access) for access in requests]
+    assert got == [(hit, fetched, valid, held) for hit, fetched, valid, _, held in accessed]
+    assert totals == (sum(access[1] for access in accessed), sum(access[3] for access in accessed))
     assert state.resident_lines() == sum(isinstance(tag, int) for tags in plain.tags for tag in tags)
 
 
 def test_a_copy_is_independent() -> None:
     state = CacheState(SPEC)
-    line, no = np.array([5]), np.array([False])
     copy = state.copy()
-    assert not copy.replay(line, no, no).hit.any()
-    assert copy.replay(line, no, no).hit.all()
+    assert fetched(copy, np.array([5])) == 1
+    assert fetched(copy, np.array([5])) == 0
     assert state.resident_lines() == 0
 
 
@@ -86,6 +98,7 @@ def test_an_invalid_way_is_not_preferred() -> None:
     """Filling a set of eight empty ways with eight lines evicts some of them again: measured on the RTL."""
     spec = CacheSpec(capacity_bytes=64 * 8 * 64, ways=8, line_bytes=64, hit_cycles=10)
     state = CacheState(spec, empty=True)
-    lines, no = np.arange(64 * 8), np.zeros(64 * 8, dtype=bool)
-    assert state.replay(lines, no, no).valid_ways.sum() > 0
+    lines, codes = np.arange(64 * 8), np.zeros(64 * 8, dtype=np.int64)
+    state.replay(lines, codes, np.array([0, len(lines)]), np.zeros(1, dtype=bool))
+    assert (codes // VALID_WAY).any()
     assert state.resident_lines() < 64 * 8

@@ -14,7 +14,8 @@ from simulator.frontend.dma_requests import row_writes, split_rows
 from simulator.frontend.single_commands import expand_commands
 from simulator.memory import cache_replay
 from simulator.memory.recurrences import BEATS, LINE, PORT, ROWS, SIZE
-from simulator.memory.request_stream import MemoryState, trace
+from simulator.memory.request_stream import MemoryState
+from simulator.memory.traffic import trace
 from simulator.program import Matrix, Mvin
 from tests.simulator.memory.forms import FORMS, form_of
 

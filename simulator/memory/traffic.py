@@ -1,0 +1,235 @@
+"""Traffic of a program: its requests and what became of them, in chunks that are replayed again when they are needed.
+
+A table of all requests of a large product takes gigabytes. So they are listed and run through the caches chunk by
+chunk; kept are the totals, the state of the caches before each chunk, and the tables of the chunks that were asked for
+last. A simulation that passes over most loops asks for few of them twice.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from hwconfigs import HardwareSpec
+from simulator.arrays import Ints
+from simulator.frontend.command_queues import CommandQueues, Loads, Stores
+from simulator.memory import cache_replay, recurrences
+from simulator.memory.compiled import use
+from simulator.memory.recurrences import BEATS
+from simulator.memory.request_stream import Commands, MemoryState, Requests, replay
+from simulator.program import HostTask, Region
+from simulator.report import Action
+
+CHUNK_SEGMENTS = 1 << 16
+"""Row segments of a chunk, about as many requests: 4 MiB."""
+
+LEAST_KEPT = 4
+"""Chunks that are kept however large: the loads and the stores of two neighbouring works lie in three at most."""
+
+KEPT_REQUESTS = 1 << 20
+"""Requests whose tables are kept: 60 MiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class CommandTraffic:
+    """Requests of the loads (or stores) of one work: ``first[c]:first[c + 1]`` belong to command ``c``.
+
+    The lists that the units walk through are made when a unit first asks for them, which it never does for works that
+    are passed over.
+    """
+
+    table: Ints
+    """Requests of this work, among others: rows as named in ``simulator.memory.recurrences``."""
+    starts: Ints
+    missed: Ints
+    """Requests that miss the L2 before each command, and in all."""
+
+    @property
+    def requests(self) -> int:
+        """Requests of all commands."""
+        return int(self.starts[-1] - self.starts[0])
+
+    @property
+    def misses(self) -> int:
+        """Requests that miss the L2."""
+        return int(self.missed[-1] - self.missed[0])
+
+    @cached_property
+    def first(self) -> list[int]:
+        """Where each command's requests start, and the end."""
+        return self.starts.tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def beats(self) -> list[int]:
+        """Bus beats of each command [cycles]."""
+        beats = np.concatenate(([0], np.cumsum(self.table[BEATS, self.starts[0] : self.starts[-1]])))
+        return np.diff(beats[self.starts - self.starts[0]]).tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def hits_only(self) -> list[bool]:
+        """Per command: every request hits."""
+        return (self.missed[1:] == self.missed[:-1]).tolist()  # type: ignore[no-any-return]
+
+
+class _Chunk(NamedTuple):
+    """A part of the stream."""
+
+    first: int
+    """Its first queue of commands."""
+    end: int
+    before: MemoryState
+    """The caches before it."""
+
+
+class Traffic:
+    """Everything a program moves over the memory port.
+
+    Parameters
+    ----------
+    stream
+        Queues of commands, and accesses of the host core, in the order of their requests.
+    spec, memory
+        The machine, and its caches before the program; advanced to those after it.
+    """
+
+    def __init__(self, stream: Sequence[Commands], spec: HardwareSpec, memory: MemoryState) -> None:
+        self._stream = stream
+        self._spec = spec
+        self.counts: Counter[Action] = Counter()
+        self._chunks: list[_Chunk] = []
+        self._kept: OrderedDict[int, Requests] = OrderedDict()
+        self._requests = np.zeros(len(stream), dtype=np.int64)
+        self._begins = np.zeros(len(stream), dtype=np.int64)
+        """First command of each queue among those of its chunk."""
+        self._kept_requests = 0
+        self._run(memory)
+        self.loads = QueueTraffic(self, [at for at, queue in enumerate(stream) if queue.dma and not queue.write])
+        self.stores = QueueTraffic(self, [at for at, queue in enumerate(stream) if queue.dma and queue.write])
+
+    def _run(self, memory: MemoryState) -> None:
+        """Replay the whole stream."""
+        segments = np.cumsum([0, *(queue.segments for queue in self._stream)])
+        use(int(segments[-1]), cache_replay, recurrences)
+        first = 0
+        while first < len(self._stream):
+            end = int(np.searchsorted(segments, segments[first] + CHUNK_SEGMENTS, side="right")) - 1
+            end = max(first + 1, end)
+            self._chunks.append(_Chunk(first, end, memory.copy()))
+            requests = replay(self._stream[first:end], self._spec, memory)
+            self.counts.update(requests.counts)
+            begins = np.cumsum([0, *(len(queue.base) for queue in self._stream[first:end])], dtype=np.int64)
+            self._begins[first:end] = begins[:-1]
+            self._requests[first:end] = np.diff(requests.starts[begins])
+            self._keep(len(self._chunks) - 1, requests)
+            first = end
+        self._firsts = [chunk.first for chunk in self._chunks]
+
+    def _keep(self, number: int, requests: Requests) -> None:
+        self._kept[number] = requests
+        self._kept_requests += requests.table.shape[1]
+        while len(self._kept) > LEAST_KEPT and self._kept_requests > KEPT_REQUESTS:
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_requests -= dropped.table.shape[1]
+
+    def requests(self, queue: int) -> int:
+        """Return the number of requests of one queue of the stream."""
+        return int(self._requests[queue])
+
+    def of(self, queue: int) -> CommandTraffic:
+        """Return the requests of one queue of the stream; its chunk is replayed again if it was not kept."""
+        number = bisect_right(self._firsts, queue) - 1
+        first, end, before = self._chunks[number]
+        if number not in self._kept:
+            self._keep(number, replay(self._stream[first:end], self._spec, before.copy()))
+        self._kept.move_to_end(number)
+        found = self._kept[number]
+        begin = int(self._begins[queue])
+        columns = slice(begin, begin + len(self._stream[queue].base) + 1)
+        return CommandTraffic(found.table, found.starts[columns], found.missed[columns])
+
+
+class QueueTraffic:
+    """Requests of the loads, or of the stores, of every work of a program, found when they are asked for."""
+
+    def __init__(self, traffic: Traffic, queues: Sequence[int]) -> None:
+        self._traffic = traffic
+        self._queues = queues
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+    def __getitem__(self, work: int) -> CommandTraffic:
+        return self._traffic.of(self._queues[work])
+
+    def requests(self, work: int) -> int:
+        """Return the number of requests of one work."""
+        return self._traffic.requests(self._queues[work])
+
+
+_Shapes: TypeAlias = dict[int, tuple[Loads | Stores, Ints, Ints]]
+"""A queue of each shape, its row segments and the bytes of its on-chip rows, by the identity of the list of its rows.
+"""
+
+
+def trace(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
+    """List all requests of a program and replay them through the caches of ``memory``, which is advanced.
+
+    Parameters
+    ----------
+    steps
+        Works and host tasks in program order; None is a fence.
+    """
+    stream: list[Commands] = []
+    shapes: _Shapes = {}
+    # The stores of a loop run beside the loads of the next one and are requested after those.
+    waiting: Commands | None = None
+    for step in steps:
+        if isinstance(step, CommandQueues):
+            stream.append(_queue(step.loads, spec, shapes, write=False))
+            if waiting is not None:
+                stream.append(waiting)
+            waiting = _queue(step.stores, spec, shapes, write=True)
+            continue
+        if waiting is not None:
+            stream.append(waiting)
+            waiting = None
+        if step is not None:
+            stream.extend(_host_accesses(region, spec, write=False) for region in step.reads)
+            stream.extend(_host_accesses(region, spec, write=True) for region in step.writes)
+    if waiting is not None:
+        stream.append(waiting)
+    return Traffic(stream, spec, memory)
+
+
+def _queue(commands: Loads | Stores, spec: HardwareSpec, shapes: _Shapes, *, write: bool) -> Commands:
+    """Rows of DMA commands; queues that differ in addresses alone share the list of their rows."""
+    key = id(commands.rows)
+    if key not in shapes:
+        # Stride 0 reads one row.
+        fetched = np.where(commands.stride == 0, 1, commands.rows)
+        narrow = np.full(len(commands.base), spec.scratchpad.row_bytes, dtype=np.int64)
+        shapes[key] = commands, fetched, _row_bytes(commands, spec) if isinstance(commands, Loads) else narrow
+    _, fetched, row_bytes = shapes[key]
+    return Commands(commands.base, fetched, commands.size_bytes, commands.stride, row_bytes, write, True)
+
+
+def _row_bytes(loads: Loads, spec: HardwareSpec) -> Ints:
+    """Bytes of the on-chip rows that each load writes; int8 data in the accumulator come in blocks of the array."""
+    narrow, wide = spec.scratchpad.row_bytes, spec.accumulator.row_bytes
+    blocks = np.array(loads.local_rows, dtype=np.int64) // spec.array.rows
+    full = np.array(loads.to_accumulator, dtype=bool) & (loads.size_bytes >= blocks * wide)
+    return np.where(full, wide, narrow)
+
+
+def _host_accesses(region: Region, spec: HardwareSpec, *, write: bool) -> Commands:
+    """Lines of a range that the host core touches once each."""
+    line = spec.dma.max_request_bytes
+    first, last = region.address // line, -(-(region.address + region.size_bytes) // line)
+    base, rows, size = (np.array([value], dtype=np.int64) for value in (first * line, last - first, line))
+    return Commands(base, rows, size, size, size, write, False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from hwconfigs.errors import SpecError, suggestion
+from textfiles.reading import UnreadableFile, read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class SourceFile:
     content: str
     directory: Path | None
     """Where relative paths in it start; None for shipped files."""
+
+    @property
+    def identity(self) -> str:
+        """The same for all names of one file."""
+        return self.label if self.directory is None else os.path.realpath(self.label)
 
 
 def folder(*parts: str) -> Traversable:
@@ -71,10 +78,7 @@ def find(name_or_path: str | Path, shipped_in: Traversable, kind: str, start: Pa
     if start is not None and not path.is_absolute():
         path = start / path
     try:
-        content = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not a text file ({error.reason} at byte {error.start})") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError(f"{path}: cannot be read: {reason}") from error
+        content = read_text(path)
+    except UnreadableFile as error:
+        raise SpecError(f"{path}: cannot be read: {error}") from error
     return SourceFile(path.stem, str(path), content, path.parent)

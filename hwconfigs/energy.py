@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hwconfigs import catalogue, strict_yaml
+from hwconfigs import catalogue
 from hwconfigs.energy_table import REQUANTISE, OperationCount, SramTable, TableBody
 from hwconfigs.errors import SpecError, suggestion
 from hwconfigs.kernels import KERNELS
@@ -25,6 +25,7 @@ from hwconfigs.silicon import Silicon, silicon_of
 from hwconfigs.sourced import Factor
 from hwconfigs.spec import HardwareSpec
 from hwconfigs.sram_energy import access_pj
+from textfiles import strict_yaml
 
 Action = tuple[str, str]
 """Unit and action, such as ``("dram", "read_byte")``."""

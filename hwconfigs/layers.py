@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from hwconfigs import catalogue, strict_yaml
+from hwconfigs import catalogue
 from hwconfigs.dram_clock import CLOCK, clock_of, keep_seconds
 from hwconfigs.dram_presets import PRESETS
 from hwconfigs.errors import SpecError, suggestion
@@ -16,6 +16,7 @@ from hwconfigs.key_names import Complain, Renamer, holds_entries, join, leaves, 
 from hwconfigs.limits import SHOWN_CHARACTERS, shortened
 from hwconfigs.parts import DramPagesSpec
 from hwconfigs.spec import SECTIONS, HardwareSpec
+from textfiles import strict_yaml
 
 OVERRIDE = "override"
 """Source of a value that the user changed."""

@@ -24,6 +24,9 @@ from hwconfigs.limits import shortened
 from hwconfigs.spec import SECTIONS, HardwareSpec
 from hwconfigs.vector_unit import DEFAULT_VERSION, VERSIONS
 
+LONGEST_CHAIN = 32
+"""Machines that extend each other in a row."""
+
 _DERIVED = "derived: "
 
 
@@ -116,16 +119,19 @@ def _shown(value: object) -> str:
     return shortened(str(value).strip())
 
 
-def _read(name_or_path: str | Path, start: Path | None, chain: tuple[str, ...]) -> LayeredValues:
-    """The values of a machine, on top of those it extends."""
+def _read(name_or_path: str | Path, start: Path | None, chain: tuple[tuple[str, str], ...]) -> LayeredValues:
+    """The values of a machine, on top of those it extends; ``chain`` are those that extend it, by file and label."""
     file = catalogue.find(name_or_path, catalogue.folder(), "machine", start)
-    if file.label in chain:
-        raise SpecError(f"{file.label}: extends itself: {' -> '.join((*chain, file.label))}")
+    # The same file has many names, as d/../a.yaml for a.yaml, and each of them would be met for the first time.
+    if file.identity in (identity for identity, _ in chain):
+        raise SpecError(f"{file.label}: extends itself: {' -> '.join((*(label for _, label in chain), file.label))}")
+    if len(chain) == LONGEST_CHAIN:
+        raise SpecError(f"{file.label}: extends: the chain of machines is longer than {LONGEST_CHAIN}")
     layer, parent = read_layer(file)
     if parent is None:
         return layer
     try:
-        below = _read(parent, file.directory, (*chain, file.label))
+        below = _read(parent, file.directory, (*chain, (file.identity, file.label)))
     except SpecError as error:
         raise SpecError((*layer.problems, *(f"{file.label}: extends: {line}" for line in error.problems))) from error
     below.put_on_top(layer)

@@ -1,4 +1,4 @@
-"""The wheel holds the four packages with their data, and nothing else."""
+"""The wheel holds the packages with their data, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-PACKAGES = ("simulator", "mapper", "workloads", "hwconfigs")
+PACKAGES = ("simulator", "mapper", "workloads", "hwconfigs", "textfiles")
 DATA = {".yaml", ".yml", ".json", ".csv"}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from textfiles.reading import UnreadableFile, read_text
 from workloads.errors import GraphError, nearest
 from workloads.importers import huggingface
 from workloads.models import FAMILIES, TRANSFORMERS, ResNetConfig, TransformerConfig
@@ -68,11 +69,9 @@ def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], 
     if path.is_dir():
         path /= "config.json"
     try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise GraphError(f"{path}: not a UTF-8 text file") from error
-    except (OSError, ValueError) as error:
-        raise GraphError(f"{path}: cannot read the model: {getattr(error, 'strerror', None) or error}") from error
+        text = read_text(path)
+    except UnreadableFile as error:
+        raise GraphError(f"{path}: cannot read the model: {error}") from error
     return parse(text, str(path)), str(path)
 
 

@@ -8,9 +8,10 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from hwconfigs import strict_yaml
 from hwconfigs.errors import suggestion
 from mapper.errors import MappingError
+from textfiles import strict_yaml
+from textfiles.reading import UnreadableFile, read_text
 
 
 class StrictModel(BaseModel):
@@ -54,11 +55,9 @@ def _text(source: Path | str, what: str) -> str:
     if isinstance(source, str):
         return source
     try:
-        return source.read_text("utf-8")
-    except OSError as error:
-        raise MappingError(f"{source}: cannot read the {what}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise MappingError(f"{source}: not a UTF-8 text file") from error
+        return read_text(source)
+    except UnreadableFile as error:
+        raise MappingError(f"{source}: cannot read the {what}: {error}") from error
 
 
 def _explained(issue: ErrorDetails, model: type[StrictModel]) -> str:

@@ -7,7 +7,6 @@ heads (``H``) of an attention core run one after another and multiply its costs.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -24,6 +23,8 @@ from mapper.fused.einsum import Access, Einsum, FusedGraph
 from mapper.fused.flat_machine import FlatMachine
 from mapper.fused.rules import Rules
 from mapper.validation.peers import flat_machine
+from textfiles.reading import MOST_JSON_BYTES, UnreadableFile, read_text
+from textfiles.strict_json import parse_json
 
 BLOCK = "encoder block"
 """Group of the points whose einsums are those of `block_graph`, whatever they list."""
@@ -169,11 +170,9 @@ def read_points(path: Path) -> list[PeerPoint]:
         When it cannot be read or has another form.
     """
     try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise MappingError(f"{path}: cannot read the points: {error.strerror or error}") from error
-    except ValueError as error:
-        raise MappingError(f"{path}: no JSON: {error}") from error
+        document = parse_json(read_text(path, MOST_JSON_BYTES))
+    except UnreadableFile as error:
+        raise MappingError(f"{path}: cannot read the points: {error}") from error
     entries = document.get("points") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise MappingError(f"{path}: points: missing")

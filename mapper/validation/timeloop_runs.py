@@ -9,7 +9,6 @@ tile they hand inward; a third entry is the size of the last, smaller tile.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.nest.model.hierarchy import Hierarchy, Memory
 from mapper.nest.model.problem import TENSORS, NestProblem, NestTensor, matmul
+from textfiles.reading import MOST_JSON_BYTES, UnreadableFile, read_text
+from textfiles.strict_json import parse_json
 from workloads.iteration_space import Axis
 
 ROLES = {"I": "input", "W": "weight", "O": "output"}
@@ -150,11 +151,9 @@ def read_runs(path: Path) -> RunFile:
         When there is nothing to run: the file is unreadable, no JSON, or without ``architectures`` or ``runs``.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
-    except OSError as error:
-        raise MappingError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise MappingError(f"{path}: not a JSON file ({error})") from None
+        content: Any = parse_json(read_text(path, MOST_JSON_BYTES))
+    except UnreadableFile as error:
+        raise MappingError(f"{path}: cannot be read: {error}") from None
     missing = [key for key in ("architectures", "runs") if not isinstance(content, dict) or key not in content]
     if missing:
         raise MappingError(f"{path}: {' and '.join(missing)} missing")
@@ -360,15 +359,3 @@ def _lines(error: ValidationError | MappingError) -> list[str]:
         where = ".".join(map(str, issue["loc"]))
         lines.append(f"{where}: missing" if issue["type"] == "missing" else f"{where}: {issue['msg']}")
     return lines
-
-
-def _once(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(items)
-    if len(content) < len(items):
-        keys = [key for key, _ in items]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} is given twice in one object")
-    return content
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("hwconfigs", "workloads", "simulator", "mapper")
+PACKAGES = ("textfiles", "hwconfigs", "workloads", "simulator", "mapper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The four packages in a folder of their own."""
+    """The packages in a folder of their own."""
 
     root: Path
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from hwconfigs import strict_yaml
 from hwconfigs.errors import suggestion
 from mapper.errors import MappingError
 from mapper.nest.mapspace.constraints import AXES, Constraints, LevelRule, Orders, Sets, Sizes, fixed
 from mapper.nest.model.problem import TENSORS
+from textfiles import strict_yaml
+from textfiles.reading import UnreadableFile, read_text
 
 LARGEST_SIZE = 2**62
 """Sizes are compared as 64-bit integers."""
@@ -26,10 +27,9 @@ def read_constraints(source: Path | str) -> Constraints:
     """
     origin = str(source) if isinstance(source, Path) else "constraints"
     try:
-        text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
-        raise MappingError(f"{origin}: cannot be read ({reason})") from error
+        text = read_text(source) if isinstance(source, Path) else source
+    except UnreadableFile as error:
+        raise MappingError(f"{origin}: cannot read the constraints: {error}") from error
     parsed = strict_yaml.parse(text, origin)
     if parsed.problems:
         raise MappingError("\n".join(parsed.problems))

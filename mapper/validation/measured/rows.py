@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from textfiles.reading import UnreadableFile, read_bytes
+
 MOST_BYTES = 2**27
 """Of a file of measurements; the largest known one has half a million. A device would not end."""
 MOST_SHOWN = 40
@@ -74,12 +76,9 @@ def read_table(path: Path, required: tuple[str, ...]) -> MeasuredTable:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ValidationError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > MOST_BYTES:
-        raise ValidationError(f"{path}: more than {MOST_BYTES} bytes")
+        data = read_bytes(path, MOST_BYTES)
+    except UnreadableFile as error:
+        raise ValidationError(f"{path}: cannot be read: {error}") from None
     return data.decode("utf-8-sig", errors="replace")
 
 

@@ -110,7 +110,7 @@ def test_points_without_result_and_of_unknown_kinds_are_skipped() -> None:
     ("text", "message"),
     [
         ("[]", "points: missing"),
-        ("{", "no JSON"),
+        ("{", "not valid JSON"),
         ('{"points": [{"id": "x"}]}', r"points\.0\.group"),
         (json.dumps({"points": [{**json.loads(POINTS[0].model_dump_json()), "scratchpad_KiB": 0}]}), "scratchpad_KiB"),
     ],

@@ -148,7 +148,7 @@ def test_a_misspelt_rate_is_not_an_unlimited_one(tmp_path: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not a JSON file"),
+        ("{", "not valid JSON"),
         ("[]", "architectures and runs missing"),
         ({"runs": []}, "architectures missing"),
         ({"architectures": {}, "runs": {}}, "runs a list"),

@@ -46,7 +46,7 @@ def test_files(tmp_path: Path) -> None:
     path = tmp_path / "constraints.yaml"
     path.write_text(TEXT, encoding="utf-8")
     assert read_constraints(path) == read_constraints(TEXT)
-    with pytest.raises(MappingError, match=r"missing\.yaml: cannot be read"):
+    with pytest.raises(MappingError, match=r"missing\.yaml: cannot read the constraints"):
         read_constraints(tmp_path / "missing.yaml")
 
 

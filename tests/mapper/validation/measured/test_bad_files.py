@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -66,27 +67,33 @@ def test_refused(
 
 @pytest.mark.parametrize("option", ["--rtl", "--firesim"])
 def test_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
-    for name, reason in (("nowhere.csv", "No such file"), (".", "Is a directory"), ("x" * 300, "name too long")):
+    for name, reason in (("nowhere.csv", "No such file"), (".", "is a directory"), ("x" * 300, "name too long")):
         assert main(["validate", option, str(tmp_path / name)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("tilewright: ")
-        assert f"cannot be read ({reason}" in line or reason in line
+        assert f"cannot be read: {reason}" in line or reason in line
 
 
 def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, mode: str) -> None:
+    def refuse(path: Path, flags: int) -> int:
         raise PermissionError(13, "Permission denied")
 
     file = write(tmp_path / "a.csv", [rtl_row()])
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(ValidationError, match=r"a\.csv: cannot be read \(Permission denied\)"):
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ValidationError, match=r"a\.csv: cannot be read: Permission denied"):
         read_table(file, programs.REQUIRED)
 
 
-def test_a_file_without_end(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "MOST_BYTES", 1000)
+def test_a_file_without_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main(["validate", "--rtl", "/dev/zero"]) == 2
-    assert capsys.readouterr().err == "tilewright: /dev/zero: more than 1000 bytes\n"
+    assert "/dev/zero: cannot be read: is a device, not a regular file\n" in capsys.readouterr().err
+    monkeypatch.setattr(rows, "MOST_BYTES", 1000)
+    large = tmp_path / "a.csv"
+    large.write_bytes(bytes(1001))
+    assert main(["validate", "--rtl", str(large)]) == 2
+    assert "larger than the 1,000 bytes" in capsys.readouterr().err
 
 
 # Files that are read whatever their dress.

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hwconfigs.strict_yaml import parse
+from textfiles.strict_yaml import parse
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,8 @@ def test_refused(text: str, words: str) -> None:
     assert words in "\n".join(document.problems)
 
 
-def test_merge_key_is_an_ordinary_key() -> None:
-    document = parse("<<: {a: 1}\n", "t.yaml")
-    assert document.data == {"<<": {"a": 1}}
+def test_merge_keys_are_refused() -> None:
+    assert parse("<<: {a: 1}\n", "t.yaml").problems == ["t.yaml:1: merge keys are not allowed; write the values out"]
 
 
 def test_all_problems_are_collected() -> None:
@@ -91,3 +90,22 @@ def test_where_falls_back_to_the_enclosing_line() -> None:
     document = parse("a:\n  b: [1, 2]\n", "t.yaml")
     assert document.where("a.b[1]") == "t.yaml:2"
     assert document.where("a.missing") == "t.yaml:1"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "a: 0x" + "f" * 5000 + "\n",
+            "t.yaml:1: a: a number of 5,002 digits, 0xffffffffff..., is more",
+        ),
+        ("a: " + "9" * 5000 + "\n", "a number of 5,000 digits"),
+        ('a:\n- "\\ud800"\n', "t.yaml:2: a[0]: holds half of a character"),
+        ('"\\udc00": 1\n', "t.yaml:1: holds half of a character"),
+        ("# only\n# comments\n", "t.yaml: the file is empty: it holds nothing but comments"),
+        ("", "t.yaml: the file is empty: it holds nothing"),
+    ],
+)
+def test_what_no_reader_could_use(text: str, says: str) -> None:
+    (problem,) = parse(text, "t.yaml").problems
+    assert says in problem

@@ -3,9 +3,6 @@
 PyYAML reads YAML 1.1, where ``no`` is False, ``12:30`` is 750, ``1e3`` is text and a repeated key silently wins.
 Here a plain scalar follows the YAML 1.2 core schema, narrowed: only ``true``/``false`` are booleans. Repeated keys,
 anchors, aliases, merge keys and explicit tags are refused. Problems are collected, not raised one by one.
-
-`workloads.reading` is a second strict reader, because `hwconfigs` and `workloads` import nothing of each other and no
-package stands below both. It stops at the first problem, and also reads JSON; a rule that changes here changes there.
 """
 
 from __future__ import annotations
@@ -14,6 +11,11 @@ import re
 from dataclasses import dataclass, field
 
 import yaml
+
+from textfiles.reading import HALF, holds_half_a_character
+
+MOST_DIGITS = 400
+"""Of a number; no quantity has as many, and Python refuses to print integers of some thousands."""
 
 _PREFIX = "tag:yaml.org,2002:"
 
@@ -71,7 +73,8 @@ def parse(text: str, file: str) -> Document:
         document.problems.append(f"{file}: not readable as YAML ({reason})")
         return document
     if node is None:
-        document.problems.append(f"{file}: the file is empty")
+        emptiness = "nothing but comments" if text.strip() else "nothing"
+        document.problems.append(f"{file}: the file is empty: it holds {emptiness}")
         return document
     _Reader(document).read(node)
     return document
@@ -92,7 +95,7 @@ class _Reader:
     def _value(self, node: yaml.Node, path: str) -> object:
         self.document.lines.setdefault(path, node.start_mark.line + 1)
         if id(node) in self._visited:
-            self._complain(node, path, "anchors and aliases are not allowed; write the value out or use 'extends'")
+            self._complain(node, path, "anchors and aliases are not allowed; write the value out")
             return None
         self._visited.add(id(node))
         if isinstance(node, yaml.MappingNode):
@@ -108,6 +111,13 @@ class _Reader:
         self._complain(node, path, f"the tag {node.tag!r} is not allowed; configs are plain data")
         return False
 
+    def _is_half(self, node: yaml.Node, path: str) -> bool:
+        """Complain about a text that no encoding can write."""
+        half = holds_half_a_character(str(node.value))
+        if half:
+            self._complain(node, path, HALF)
+        return half
+
     def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, object]:
         self._check_tag(node, path, "map")
         result: dict[str, object] = {}
@@ -117,7 +127,12 @@ class _Reader:
                 shown = key_node.value if isinstance(key_node, yaml.ScalarNode) else "a collection"
                 self._complain(key_node, path, f"the key {shown} is not a name; quote it if it is one")
                 continue
+            if self._is_half(key_node, path):
+                continue
             key = str(key_node.value)
+            if key == "<<":
+                self._complain(key_node, path, "merge keys are not allowed; write the values out")
+                continue
             line = key_node.start_mark.line + 1
             child = f"{path}.{key}" if path else key
             if key in first:
@@ -131,9 +146,14 @@ class _Reader:
     def _scalar(self, node: yaml.Node, path: str) -> object:
         if not self._check_tag(node, path, "str", "null", "bool", "int", "float"):
             return None
-        text = str(node.value)
+        text, kind = str(node.value), node.tag.removeprefix(_PREFIX)
+        if self._is_half(node, path):
+            return None
+        if kind != "str" and len(text) > MOST_DIGITS:
+            self._complain(node, path, f"a number of {len(text):,} digits, {text[:12]}..., is more than can be read")
+            return None
         try:
-            match node.tag.removeprefix(_PREFIX):
+            match kind:
                 case "null":
                     return None
                 case "bool":
@@ -143,6 +163,6 @@ class _Reader:
                 case "float":
                     return float(text.replace(".inf", "inf").replace(".nan", "nan"))
         except (ValueError, KeyError):
-            self._complain(node, path, f"{text!r} is not a {node.tag.removeprefix(_PREFIX)}")
+            self._complain(node, path, f"{text!r:.60} is not a {kind}")
             return None
         return text

@@ -14,6 +14,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
@@ -63,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; ``arguments`` default to those of the process."""
     _prepare_streams()
     try:
-        with _ended_by_sigterm():
+        with _ended_by_sigterm(), warnings.catch_warnings():
+            warnings.showwarning = _note
             return _run(arguments)
     except KeyboardInterrupt:
         print("tilewright: interrupted", file=sys.stderr)
@@ -99,6 +101,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     code: int | None = importlib.import_module(COMMANDS[options.command]).execute(options)
     sys.stdout.flush()
     return code or 0
+
+
+def _note(message: Warning | str, *_: object, **__: object) -> None:
+    """Tell a warning as a line of ours, without the place in the code that it came from."""
+    print(f"tilewright: note: {_shortened(' '.join(str(message).split()))}", file=sys.stderr)
 
 
 def _prepare_streams() -> None:

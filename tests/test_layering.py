@@ -90,7 +90,7 @@ DOOR = (
 NAMELESS = {"utils", "util", "common", "helpers", "helper", "base", "misc"}
 STANDARD_LIBRARY_OF_THE_DOOR = {
     "__future__", "argparse", "collections", "contextlib", "importlib", "io", "os", "pkgutil", "signal", "sys",
-    "typing",
+    "typing", "warnings",
 }  # fmt: skip
 
 FILES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

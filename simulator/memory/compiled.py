@@ -5,14 +5,16 @@ A module of recurrences holds functions over arrays and nothing else. Until ``us
 Loading numba and its machine code takes a quarter of a second, more than a small program: a run that never needs it
 never imports it. Results are the same to the bit.
 
-Machine code is kept beside the source or, where that cannot be written, in the user's cache directory, and is renewed
-when its own file changes: a module of recurrences takes constants from no other file, and only the shape of its
-arguments (``simulator.memory.ports``).
+Machine code is kept beside the source or, where that cannot be written, in the user's cache directory. Files there that
+cannot be read or written cost a warning, and compiling once more. The code is renewed when its own file changes: a
+module of recurrences takes constants from no other file, and only the shape of its arguments
+(``simulator.memory.ports``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -47,7 +49,9 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile at the first call, from the cache if possible; without one where no directory can be written."""
     import numba
 
-    try:
-        return numba.njit(cache=True)(function)
-    except RuntimeError:
-        return numba.njit(function)  # type: ignore[no-any-return]
+    from simulator.memory.code_cache import CodeCache
+
+    compiled: Any = numba.njit(function)
+    with suppress(RuntimeError, OSError):  # of a cache that finds no place
+        compiled._cache = CodeCache(function)
+    return compiled  # type: ignore[no-any-return]

@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from hwconfigs.errors import SpecError, suggestion
-from textfiles.reading import UnreadableFile, read_text
+from textfiles.reading import UnreadableFile, read_text, spelt_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,21 @@ def is_path(name_or_path: str | Path) -> bool:
     return isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or "\\" in text
 
 
+def _lies_there(name: str, start: Path | None) -> bool:
+    """Whether a word that is no shipped name names a file, whatever its ending."""
+    try:
+        return bool(name) and (Path(name) if start is None else start / name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def find(name_or_path: str | Path, shipped_in: Traversable, kind: str, start: Path | None = None) -> SourceFile:
     """Read a shipped file by name or any file by path.
 
     Parameters
     ----------
     name_or_path
-        Name of a shipped file without its suffix, or a path.
+        Name of a shipped file without its suffix, or a path; a file that lies there may have any ending.
     shipped_in
         Folder of the shipped files of this kind.
     kind
@@ -71,6 +79,8 @@ def find(name_or_path: str | Path, shipped_in: Traversable, kind: str, start: Pa
     if not is_path(name_or_path):
         name = str(name_or_path)
         shipped = names(shipped_in)
+        if name not in shipped and _lies_there(name, start):
+            return find(Path(name), shipped_in, kind, start)
         if name not in shipped:
             raise SpecError(f"{name or repr(name)}: no such {kind}{suggestion(name, shipped)}")
         return SourceFile(name, f"{name}.yaml", (shipped_in / f"{name}.yaml").read_text(encoding="utf-8"), None)
@@ -81,4 +91,4 @@ def find(name_or_path: str | Path, shipped_in: Traversable, kind: str, start: Pa
         content = read_text(path)
     except UnreadableFile as error:
         raise SpecError(f"{path}: cannot be read: {error}") from error
-    return SourceFile(path.stem, str(path), content, path.parent)
+    return SourceFile(spelt_out(path.stem), str(path), content, path.parent)

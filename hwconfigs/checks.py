@@ -43,7 +43,11 @@ def _array(array: ArraySpec) -> Iterator[Problem]:
             yield f"array.{name}", f"={bits} must be a multiple of 8 (an element is a whole number of bytes)"
     if array.accumulator_bits < 2 * array.input_bits:
         needed = f"2 x {array.input_bits} = {2 * array.input_bits}"
-        yield "array.accumulator_bits", f"={array.accumulator_bits} cannot hold one product, which needs {needed} bits"
+        yield (
+            "array.accumulator_bits",
+            f"={array.accumulator_bits} cannot hold one product of two integers, array.input_bits={array.input_bits}, "
+            f"which needs {needed} bits (arrays of floating point are not modelled)",
+        )
 
 
 def _capacity(name: str, sram: SramSpec) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ def suggestion(word: str, choices: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for a near miss, else the list of what is allowed."""
     allowed = sorted(set(choices))
     by_lower = {choice.lower(): choice for choice in allowed}
-    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.65)
     if near:
         return f"; did you mean '{by_lower[near[0]]}'?"
     return f"; allowed: {', '.join(allowed)}" if allowed else ""

@@ -131,6 +131,7 @@ _PLAIN_TEXTS: Mapping[str, str] = {
     "bool_type": "must be true or false",
     "string_type": "must be text",
     "tuple_type": "must be a list",
+    "list_type": "must be a list",
     "model_type": "must be a section of 'key: value' lines",
     "dict_type": "must be a section of 'key: value' lines",
     "mapping_type": "must be a section of 'key: value' lines",
@@ -153,5 +154,7 @@ def wording(error: ErrorDetails) -> str:
         sign = {"greater_than": ">", "greater_than_equal": ">=", "less_than_equal": "<="}[kind]
         bound = next(value for name, value in context.items() if name in ("gt", "ge", "le"))
         return f"must be {sign} {bound}, got {shortened(shown)}"
+    if kind in ("tuple_type", "list_type") and isinstance(given, str):
+        return f"must be a list, as in [{shortened(given)}], got {shortened(shown)}"
     text = _PLAIN_TEXTS.get(kind, error["msg"])
     return f"{text}, got {shortened(shown)}"

@@ -17,7 +17,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mapper.commands.exit_codes import BAD_INPUT, INTERRUPTED, TERMINATED
 from mapper.commands.sweep_options import add_commands as add_sweep_commands
@@ -52,12 +52,33 @@ ACCOUNTINGS = ("default", "timeloop", "accelforge")
 LONGEST_LINE = 600
 """Characters of a complaint."""
 
+MOST_LINES = 50
+"""Complaints that are told."""
+
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong argument in one line."""
+    """Reports a wrong argument in one line, and options that are given twice, of which argparse takes the last."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for name in (None, "store"):
+            self.register("action", name, _Once)
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: {_shortened(message)} (see {self.prog} --help)\n")
+
+
+class _Once(argparse._StoreAction):
+    """Stores the value of an option; a second one would silently win."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        given: set[str] = namespace.__dict__.setdefault("_given", set())
+        if option is not None and self.dest in given:
+            raise argparse.ArgumentError(self, f"given twice: {getattr(namespace, self.dest)}, then {values}")
+        given.add(self.dest)
+        super().__call__(parser, namespace, values, option)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,15 +100,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines = explanation(problem)
         if not lines:
             raise
-        for line in lines:
+        for line in lines[:MOST_LINES]:
             print(f"tilewright: {_shortened(line)}", file=sys.stderr)
+        if len(lines) > MOST_LINES:
+            print(f"tilewright: and {len(lines) - MOST_LINES:,} more problems", file=sys.stderr)
         if isinstance(problem, OSError) and problem.filename is None:
             _drop_output()
         return BAD_INPUT
 
 
 def _shortened(line: str) -> str:
-    """``line`` without the middle of an endless one: what was asked is at its begin, what is allowed at its end."""
+    """``line`` without the middle of an endless one: what was asked is at its begin, what is allowed at its end.
+
+    What would move a terminal's cursor or colour it is spelt out.
+    """
+    if not line.isprintable():
+        line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
 
 
@@ -219,7 +247,10 @@ def _add_map(command: argparse.ArgumentParser) -> None:
     nests = command.add_argument_group("loop nests (with --mapspace loop-nest)")
     nests.add_argument("--accounting", choices=ACCOUNTINGS, help="whose rules count accesses; default: ours")
     nests.add_argument("--factors", choices=("imperfect", "perfect"), help="perfect: tiles divide; default: imperfect")
-    nests.add_argument("--constraints", type=_name, metavar="FILE", help="YAML: fix, bound or forbid parts of the nest")
+    nests.add_argument(
+        "--constraints", type=_name, metavar="FILE",
+        help="YAML: fix, bound or forbid parts of the nest; tile of a memory: what it hands on to the next one",
+    )  # fmt: skip
     nests.add_argument(
         "--units", type=_name, metavar="m=1,k=16,n=16",
         help="steps of tile sizes; default: the array's, coarser from 1,024 steps on",

@@ -79,6 +79,11 @@ def decoded(content: bytes) -> str:
         raise UnreadableFile(f"not a UTF-8 text file ({error.reason} at byte {error.start})") from error
 
 
+def spelt_out(name: str | Path) -> str:
+    """Return the name of a file as text that can be written: bytes that are no letters as ``\\udcff``."""
+    return str(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def holds_half_a_character(text: str) -> bool:
     """Return whether a text holds a lone surrogate, as ``"\\ud800"`` alone is: no encoding can write it."""
     return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)

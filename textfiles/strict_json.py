@@ -18,8 +18,16 @@ from textfiles.strict_yaml import MOST_DIGITS
 _TOKENS = re.compile(r'"(?:\\.|[^"\\])*"\s*:?|-?Infinity|NaN', re.DOTALL)
 
 
-def parse_json(text: str) -> object:
+def parse_json(text: str, *, knows_infinity: bool = False) -> object:
     """Return the value of a JSON text.
+
+    Parameters
+    ----------
+    text
+        One JSON value.
+    knows_infinity
+        Whether ``NaN``, ``Infinity`` and numbers beyond what a float holds are read, as Python writes them: files of
+        the transformers library have them in keys that nobody here asks for.
 
     Raises
     ------
@@ -28,7 +36,11 @@ def parse_json(text: str) -> object:
     """
     try:
         value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_NotANumber.refuse, parse_int=_integer, parse_float=_float
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=float if knows_infinity else _NotANumber.refuse,
+            parse_int=_integer,
+            parse_float=float if knows_infinity else _float,
         )
         half = next(_halves(value, ""), None)
     except json.JSONDecodeError as error:

@@ -17,6 +17,9 @@ from textfiles.reading import HALF, holds_half_a_character
 MOST_DIGITS = 400
 """Of a number; no quantity has as many, and Python refuses to print integers of some thousands."""
 
+MOST_VALUES = 20_000
+"""Of a document; no file of ours has a tenth, and each may be complained about."""
+
 _PREFIX = "tag:yaml.org,2002:"
 
 
@@ -76,7 +79,11 @@ def parse(text: str, file: str) -> Document:
         emptiness = "nothing but comments" if text.strip() else "nothing"
         document.problems.append(f"{file}: the file is empty: it holds {emptiness}")
         return document
-    _Reader(document).read(node)
+    reader = _Reader(document)
+    reader.read(node)
+    if reader.has_too_many:
+        document.data = None
+        document.problems[:] = [f"{file}: more than {MOST_VALUES:,} values; no file of ours has as many"]
     return document
 
 
@@ -84,6 +91,11 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._visited: set[int] = set()
+
+    @property
+    def has_too_many(self) -> bool:
+        """Whether the document has more values than are read."""
+        return len(self._visited) > MOST_VALUES
 
     def read(self, node: yaml.Node) -> None:
         self.document.data = self._value(node, "")
@@ -98,6 +110,8 @@ class _Reader:
             self._complain(node, path, "anchors and aliases are not allowed; write the value out")
             return None
         self._visited.add(id(node))
+        if self.has_too_many:
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

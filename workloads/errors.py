@@ -15,5 +15,5 @@ class GraphError(ValueError):
 
 def nearest(word: str, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest of ``names``, or an empty string."""
-    matches = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=0.65)
     return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -24,7 +24,7 @@ def parse(text: str, origin: str) -> dict[str, object]:
 
 def _json(text: str, origin: str) -> object:
     try:
-        return parse_json(text)
+        return parse_json(text, knows_infinity=True)  # whoever asks for a size refuses what is none
     except UnreadableFile as error:
         raise GraphError(f"{origin}: {error}") from error
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from textfiles.reading import UnreadableFile, read_text
+from textfiles.reading import UnreadableFile, read_text, spelt_out
 from workloads.errors import GraphError, nearest
 from workloads.importers import huggingface
 from workloads.models import FAMILIES, TRANSFORMERS, ResNetConfig, TransformerConfig
@@ -63,7 +63,7 @@ def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], 
         text = resources.files("workloads").joinpath("configs", f"{model}.yaml").read_text("utf-8")
         return parse(text, f"{model}.yaml"), f"{model}.yaml"
     path = Path(model)
-    if isinstance(model, str) and path.suffix not in (".json", ".yaml", ".yml") and "/" not in model:
+    if isinstance(model, str) and not _means_file(path, model):
         known = available()
         raise GraphError(f"unknown model {model!r:.60}{nearest(model, known)} (available: {', '.join(known)})")
     if path.is_dir():
@@ -72,11 +72,21 @@ def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], 
         text = read_text(path)
     except UnreadableFile as error:
         raise GraphError(f"{path}: cannot read the model: {error}") from error
-    return parse(text, str(path)), str(path)
+    return parse(text, spelt_out(path)), spelt_out(path)
+
+
+def _means_file(path: Path, model: str) -> bool:
+    """Whether a word that is no shipped name means a file: by its ending, or because it lies there."""
+    try:
+        return path.suffix in (".json", ".yaml", ".yml") or "/" in model or bool(model and path.exists())
+    except (OSError, ValueError):
+        return False
 
 
 def _validate(raw: Mapping[str, object], origin: str) -> AnyConfig:
     family = raw.get("family")
+    if family is None:
+        raise GraphError(f"{origin}: family: missing; one of {', '.join(FAMILIES)}")
     if family not in FAMILIES:
         hint = nearest(str(family), FAMILIES)
         raise GraphError(f"{origin}: family {family!r:.60} is unknown ({', '.join(FAMILIES)}){hint}")

@@ -20,6 +20,11 @@ Writer: TypeAlias = Callable[[Path, str], object]
 """Fills a file; the second argument is the ending of its final name, as in ``".png"``."""
 
 
+SPELT_OUT = "backslashreplace"
+"""Names of files may hold bytes that are no text, which Python reads as halves of characters: they become ``\\udcff``,
+as JSON itself writes them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The result of a command as its user sees it."""
@@ -49,7 +54,7 @@ def json_file(document: Callable[[], Mapping[str, object]]) -> Writer:
     def write(path: Path, ending: str) -> None:
         del ending
         text = json.dumps(document(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors=SPELT_OUT)
 
     return write
 
@@ -59,7 +64,7 @@ def mapping_file(mapping: LoopNest) -> Writer:
 
     def write(path: Path, ending: str) -> None:
         del ending
-        path.write_text(dump_mapping(mapping), encoding="utf-8")
+        path.write_text(dump_mapping(mapping), encoding="utf-8", errors=SPELT_OUT)
 
     return write
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import hwconfigs
 import workloads
 from mapper import pipeline
-from mapper.commands.answers import Answer, Writer, json_file, picture_file
+from mapper.commands.answers import SPELT_OUT, Answer, Writer, json_file, picture_file
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import open_outputs
 from mapper.commands.problems import CommandError
@@ -128,7 +128,7 @@ def _cut_answer(case: BlockCase, cut: Cut, unfused: Cut, found_by: str) -> Answe
 
     def write_trees(path: Path, ending: str) -> None:
         del ending
-        path.write_text(dump_cut(cut, case.model.graph, case.machine), encoding="utf-8")
+        path.write_text(dump_cut(cut, case.model.graph, case.machine), encoding="utf-8", errors=SPELT_OUT)
 
     def picture() -> Figure:
         from mapper.plots.loop_trees import draw_trees, tree_picture

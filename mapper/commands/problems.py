@@ -34,5 +34,5 @@ def explanation(problem: BaseException) -> list[str]:
 
 def nearest(word: str, names: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the closest of ``names``, or nothing."""
-    close = difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word, list(names), n=1, cutoff=0.65)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from hwconfigs.errors import suggestion
+from hwconfigs.key_names import wording
 from mapper.errors import MappingError
 from textfiles import strict_yaml
 from textfiles.reading import UnreadableFile, read_text
@@ -74,5 +75,5 @@ def _explained(issue: ErrorDetails, model: type[StrictModel]) -> str:
     elif kind == "too_short":
         message = "must not be empty"
     else:
-        message = str(issue["msg"]).removeprefix("Value error, ")
+        message = wording(issue)
     return ": ".join([".".join(map(str, place)), message] if place else [message])

@@ -107,9 +107,9 @@ def write_trace(
         # Neither name nor time enter the header, so that equal reports give equal files.
         with path.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:
             for piece in trace_text(report, window):
-                file.write(piece.encode())
+                file.write(piece.encode(errors="backslashreplace"))
     else:
-        with path.open("w", encoding="utf-8", newline="\n") as text:
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as text:
             text.writelines(trace_text(report, window))
 
 

@@ -90,7 +90,8 @@ def test_contradictions_show_their_arithmetic(tmp_path: Path) -> None:
     )
     lines = problems(tmp_path, text)
     assert lines == (
-        "mine.yaml:6: array.accumulator_bits=8 cannot hold one product, which needs 2 x 8 = 16 bits",
+        "mine.yaml:6: array.accumulator_bits=8 cannot hold one product of two integers, array.input_bits=8, which needs"
+        " 2 x 8 = 16 bits (arrays of floating point are not modelled)",
         "mine.yaml:9: scratchpad.capacity_bytes=1,000 must be a multiple of banks x row_bytes = 4 x 8 = 32",
         "mine.yaml:10: scratchpad.row_bytes=8 must equal array.cols x bits / 8 = 16 x 8 / 8 = 16"
         " (one 8-bit row feeds the array per cycle); leave it out to derive it",

@@ -102,6 +102,7 @@ def test_where_falls_back_to_the_enclosing_line() -> None:
         ("a: " + "9" * 5000 + "\n", "a number of 5,000 digits"),
         ('a:\n- "\\ud800"\n', "t.yaml:2: a[0]: holds half of a character"),
         ('"\\udc00": 1\n', "t.yaml:1: holds half of a character"),
+        ("[" + "1," * 20_000 + "1]", "t.yaml: more than 20,000 values"),
         ("# only\n# comments\n", "t.yaml: the file is empty: it holds nothing but comments"),
         ("", "t.yaml: the file is empty: it holds nothing"),
     ],

@@ -51,7 +51,7 @@ DECODE = {"phase": "decode"}
         ("gpt2", {"seq": 8, "bits": Bits(tensors={"score": 4})}, "no tensor 'score'; did you mean 'scores'"),
         ({**TINY, "d_ffn": None}, {"seq": 8}, "d_ffn=None"),
         ({"family": "gpt"}, {"seq": 8}, "layers: missing\n.*d_model: missing\n.*heads: missing\n.*d_ffn: missing"),
-        ({"layers": 3}, {"seq": 8}, "family None is unknown"),
+        ({"layers": 3}, {"seq": 8}, "model: family: missing; one of bert, gpt"),
     ],
 )
 def test_bad_request(model: Any, arguments: dict[str, Any], message: str) -> None:
@@ -87,7 +87,12 @@ def test_longer_than_the_model_is_allowed_unless_strict() -> None:
         ("model.yaml", "family: {a: 1, a: 2}", "family.a: repeated key"),
         ("config.json", '{"a": 1, "a": 2}', "config.json: key 'a' is given twice"),
         ("config.json", '{"b": {"a": 1, "a": 2}}', "config.json: key 'a' is given twice"),
-        ("config.json", '{"a": NaN}', "line 1: a: NaN is no number"),
+        (
+            "config.json",
+            '{"model_type": "llama", "hidden_size": NaN, "num_hidden_layers": 1, "num_attention_heads": 1, '
+            '"intermediate_size": 4}',
+            "hidden_size=nan must be a positive whole number",
+        ),
         ("config.json", '{"model_type": "' + "x" * 5000 + '"}', "model_type 'xxxxx.{60} is not supported"),
         ("model.yaml", "", "the file is empty: it holds nothing"),
         ("model.yaml", "1: 2", "the key 1 is not a name"),

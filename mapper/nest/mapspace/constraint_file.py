@@ -16,6 +16,9 @@ from textfiles.reading import UnreadableFile, read_text
 LARGEST_SIZE = 2**62
 """Sizes are compared as 64-bit integers."""
 
+MOST_CHOICES = 1000
+"""Items of a list; every order of six dimensions is 720."""
+
 
 def read_constraints(source: Path | str) -> Constraints:
     """Read constraints from a file (a `Path`) or from YAML text (a string).
@@ -114,7 +117,7 @@ class _Reader:
 
     def sizes(self, data: object, where: str) -> Sizes:
         if isinstance(data, list):
-            data = {"any": data}
+            data = {"any": data}  # the short form
         if not isinstance(data, dict):
             return fixed(self.integer(data, where))
         entries = self.table(data, where, ("any", "min", "max", "not"))
@@ -123,7 +126,9 @@ class _Reader:
             value = entries.get(key)
             if value is not None and not isinstance(value, list):
                 value = [value]
-            lists[key] = None if value is None else tuple(self.integer(item, f"{where}.{key}") for item in value)
+            items = value if isinstance(value, list) else []
+            sizes = [self.integer(item, f"{where}.{key}") for item in self.bounded(items, f"{where}.{key}")]
+            lists[key] = None if value is None else tuple(sizes)
         least = self.integer(entries.get("min", 1), f"{where}.min")
         most = self.integer(entries["max"], f"{where}.max") if "max" in entries else None
         if most is not None and most < least:
@@ -142,11 +147,19 @@ class _Reader:
         return Orders(self.patterns(data, where))
 
     def patterns(self, data: object, where: str) -> tuple[str, ...]:
-        items = data if isinstance(data, list) else [data]
+        items = self.bounded(data if isinstance(data, list) else [data], where)
         for item in items:
             if not isinstance(item, str) or not re.fullmatch(r"[a-z*]+", item):
-                self.fail(where, f"must be dimensions outer to inner, with * for any others, not {item!r}")
-        return tuple(str(item) for item in items)
+                self.fail(where, f"must be dimensions outer to inner, with * for any others, not {item!r:.60}")
+        # Many spellings say the same: stars beside stars, and patterns said before.
+        return tuple(dict.fromkeys(re.sub(r"\*+", "*", str(item)) for item in items))
+
+    def bounded(self, items: list[object], where: str) -> list[object]:
+        """Return the items of a list, none of one that is longer than any space has choices."""
+        if len(items) <= MOST_CHOICES:
+            return items
+        self.fail(where, f"a list of {len(items):,}; at most {MOST_CHOICES:,} choices can be named")
+        return []
 
     def sets(self, entries: Mapping[str, object], key: str, never: str, where: str) -> Sets:
         only = None
@@ -156,7 +169,7 @@ class _Reader:
             if not isinstance(several, list):
                 self.fail(f"{where}.{key}.any", "must be a list of lists of tensors")
                 several = []
-            only = tuple(self.tensors(item, f"{where}.{key}") for item in several)
+            only = tuple(self.tensors(item, f"{where}.{key}") for item in self.bounded(several, f"{where}.{key}"))
         banned = self.tensors(entries.get(never, []), f"{where}.{never}")
         if only is not None and not any(not names & banned for names in only):
             self.fail(
@@ -171,7 +184,7 @@ class _Reader:
         if not isinstance(data, list):
             self.fail(where, f"must be a list of tensors, not {data!r}")
             return frozenset()
-        for item in data:
+        for item in self.bounded(data, where):
             if item not in TENSORS:
                 self.fail(where, f"unknown tensor {item!r}{suggestion(str(item), TENSORS)}")
         return frozenset(str(item) for item in data) & frozenset(TENSORS)

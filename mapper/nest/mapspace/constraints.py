@@ -2,7 +2,8 @@
 
     levels:
       dram:
-        tile: {m: 128, k: {min: 64, max: 512}, n: {not: [768]}}   # step of the loops at this memory [elements]
+        tile: {m: 128, k: {min: 64, max: 512}, n: {not: [768]}}   # what this memory hands on to the next: the step
+                                                                  # of its loops, not what it holds [elements]
         factor: {m: 4}                                            # trips of the loops at this memory
         order: "mk*"                                              # outer to inner; * stands for any dimensions
         keep: [input, weight, output]                             # exactly these have a copy here
@@ -112,7 +113,20 @@ def _permutations(dims: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def _matches(pattern: str, order: Sequence[str]) -> bool:
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), "".join(order)) is not None
+    """Whether a pattern fits; its pieces between the stars are taken where they first occur, which never misses."""
+    text = "".join(order)
+    first, *rest = re.split(r"\*+", pattern)
+    if not rest:
+        return text == pattern
+    if not text.startswith(first):
+        return False
+    at = len(first)
+    *middle, last = rest
+    for piece in middle:
+        at = text.find(piece, at) + len(piece)
+        if at < len(piece):
+            return False
+    return text.endswith(last) and len(text) - len(last) >= at
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +243,8 @@ def _rule_problems(rule: LevelRule, problem: NestProblem, hierarchy: Hierarchy) 
             where = f"{rule.memory}.{kind}"
             broken += _dim_problems(where, dim, problem)
             if dim in problem.names and not sizes.leaves_some(problem.size(dim)):
-                broken.append(f"{where}.{dim}{sizes}: the dimension has {problem.size(dim)} elements")
+                meaning = f"; a tile is what {rule.memory} hands on to the next memory" if kind == "tile" else ""
+                broken.append(f"{where}.{dim}{sizes}: the dimension has {problem.size(dim)} elements{meaning}")
     for pattern in (*(rule.order.any or ()), *rule.order.never):
         broken += [
             text for dim in pattern.replace("*", "") for text in _dim_problems(f"{rule.memory}.order", dim, problem)

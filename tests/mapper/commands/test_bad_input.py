@@ -159,9 +159,7 @@ def test_outputs_are_checked_before_the_work(
         raise AssertionError("the work has started")
 
     monkeypatch.setattr(pipeline, "run", never)
-    said = complaint(
-        [*RUN, "--json", str(tmp_path / "r.json"), option, str(tmp_path / "no" / "x.png")], tmp_path, capsys
-    )
+    said = complaint([*RUN, option, str(tmp_path / "no" / "x.png")], tmp_path, capsys)
     assert "cannot be written" in said
 
 

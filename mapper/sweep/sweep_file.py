@@ -18,13 +18,12 @@ memory: 2 GiB
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hwconfigs import catalogue, quantity, strict_yaml
+from hwconfigs import catalogue, quantity
 from hwconfigs.errors import suggestion
 from mapper.errors import MappingError
 from mapper.search.budget import Budget
@@ -32,9 +31,8 @@ from mapper.settings import CUTS, RunSettings, SettingsError
 from mapper.sweep.axes import canonical_value
 from mapper.sweep.definition import DEFAULT_MACHINE, FIXED_ONLY, MAPPING, Sweep, setting_name, setting_value
 from mapper.sweep.errors import SweepError
-
-LARGEST_FILE = 4 * 2**20
-"""Bytes of a file; YAML is read at some 100 KB/s."""
+from textfiles import strict_yaml
+from textfiles.reading import UnreadableFile, read_text
 
 STRUCTURE = ("description", "model", "machine", "set", "axes", "linked", "filters", "timeout", "memory")
 SETTINGS = (MAPPING, "strict_positions", *(one.name for one in fields(RunSettings) if one.name not in FIXED_ONLY))
@@ -70,16 +68,9 @@ def read_sweep(path: str | Path) -> Sweep:
 
 def _text(file: Path) -> str:
     try:
-        status = file.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise SweepError(f"{file}: is no regular file")
-        if status.st_size > LARGEST_FILE:
-            raise SweepError(f"{file}: has {status.st_size:,} bytes; a sweep has at most {LARGEST_FILE:,}")
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise SweepError(f"{file}: not a text file ({problem.reason} at byte {problem.start})") from None
-    except (OSError, ValueError) as problem:
-        raise SweepError(f"{file}: cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
+        return read_text(file)
+    except UnreadableFile as problem:
+        raise SweepError(f"{file}: cannot be read: {problem}") from None
 
 
 def _place(document: strict_yaml.Document, line: str) -> str:

@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from hwconfigs.errors import SpecError, suggestion
-from textfiles.reading import UnreadableFile, read_text, spelt_out
+from hwconfigs.textfiles.reading import UnreadableFile, read_text, spelt_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from hwconfigs.silicon import Silicon, silicon_of
 from hwconfigs.sourced import Factor
 from hwconfigs.spec import HardwareSpec
 from hwconfigs.sram_energy import access_pj
-from textfiles import strict_yaml
+from hwconfigs.textfiles import strict_yaml
 
 Action = tuple[str, str]
 """Unit and action, such as ``("dram", "read_byte")``."""

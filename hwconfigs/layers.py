@@ -16,7 +16,7 @@ from hwconfigs.key_names import Complain, Renamer, holds_entries, join, leaves, 
 from hwconfigs.limits import SHOWN_CHARACTERS, shortened
 from hwconfigs.parts import DramPagesSpec
 from hwconfigs.spec import SECTIONS, HardwareSpec
-from textfiles import strict_yaml
+from hwconfigs.textfiles import strict_yaml
 
 OVERRIDE = "override"
 """Source of a value that the user changed."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-TREES = ("textfiles", "hwconfigs", "workloads", "simulator", "mapper", "tests")
+TREES = ("hwconfigs", "workloads", "simulator", "mapper", "tests")
 FOR_TOOLS = re.compile(r"#\s*(noqa|type:|fmt:|ruff:|mypy:|pragma|!)")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

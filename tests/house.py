@@ -1,6 +1,6 @@
 """Rooms, floors, arrows and circles of the packages, read from the imports of every file.
 
-A room is one of the packages ``textfiles``, ``hwconfigs``, ``workloads`` and ``simulator``, or a file or folder
+A room is one of the packages ``hwconfigs``, ``workloads`` and ``simulator``, or a file or folder
 directly below ``mapper/``. An arrow leads from a room to a room that it imports, a room's floor is one above the
 highest floor that it imports, and a circle is a set of files that import each other. Imports inside functions and for
 types only count like all others, since both say who must know whom. A name that a package's ``__init__`` takes from
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import networkx as nx
 
-PACKAGES = ("textfiles", "hwconfigs", "workloads", "simulator", "mapper")
+PACKAGES = ("hwconfigs", "workloads", "simulator", "mapper")
 DOOR = "__init__"
 
 

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-FOLDERS = ("textfiles", "hwconfigs", "workloads", "simulator", "mapper", "tests")
+FOLDERS = ("hwconfigs", "workloads", "simulator", "mapper", "tests")
 LEAST = 6
 PASSED_OVER = re.compile(r"(#|import |from )|[^\w]*$")
 

@@ -17,18 +17,16 @@ import pytest
 from tests import house
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("simulator", "mapper", "workloads", "hwconfigs", "textfiles")
+PACKAGES = ("simulator", "mapper", "workloads", "hwconfigs")
 MAY_IMPORT = {
-    "textfiles": {"textfiles"},
-    "hwconfigs": {"hwconfigs", "textfiles"},
-    "workloads": {"workloads", "textfiles"},
+    "hwconfigs": {"hwconfigs"},
+    "workloads": {"workloads", "hwconfigs"},
     "simulator": {"simulator", "hwconfigs"},
-    "mapper": {"mapper", "simulator", "workloads", "hwconfigs", "textfiles"},
+    "mapper": {"mapper", "simulator", "workloads", "hwconfigs"},
 }
 ROOMS = {
-    "textfiles": "",
     "hwconfigs": "",
-    "workloads": "",
+    "workloads": "hwconfigs",
     "simulator": "hwconfigs",
     "mapper/errors": "",
     "mapper/version": "",
@@ -126,6 +124,12 @@ def test_finds_the_packages() -> None:
 def test_imports_only_its_own_layer_and_below(file: str) -> None:
     ours = top(imports(parsed(file))) & {*PACKAGES, "tests", "notebooks"}
     assert ours <= MAY_IMPORT[file.split("/")[0]]
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("workloads/")])
+def test_the_mathematics_knows_of_machines_only_how_files_are_read(file: str) -> None:
+    used = {name for name in imports(parsed(file)) if name.split(".")[0] == "hwconfigs"}
+    assert all(name.startswith("hwconfigs.textfiles.") or name == "hwconfigs.textfiles" for name in used)
 
 
 @pytest.fixture(scope="module")

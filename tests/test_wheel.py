@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-PACKAGES = ("simulator", "mapper", "workloads", "hwconfigs", "textfiles")
+PACKAGES = ("simulator", "mapper", "workloads", "hwconfigs")
 DATA = {".yaml", ".yml", ".json", ".csv"}
 
 

@@ -1,10 +1,10 @@
-"""Model files as one object of plain data, by the strict readers of `textfiles`."""
+"""Model files as one object of plain data, by the strict readers of `hwconfigs.textfiles`."""
 
 from __future__ import annotations
 
-from textfiles.reading import UnreadableFile
-from textfiles.strict_json import parse_json
-from textfiles.strict_yaml import parse as parse_yaml
+from hwconfigs.textfiles.reading import UnreadableFile
+from hwconfigs.textfiles.strict_json import parse_json
+from hwconfigs.textfiles.strict_yaml import parse as parse_yaml
 from workloads.errors import GraphError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from textfiles.reading import UnreadableFile, read_text, spelt_out
+from hwconfigs.textfiles.reading import UnreadableFile, read_text, spelt_out
 from workloads.errors import GraphError, nearest
 from workloads.importers import huggingface
 from workloads.models import FAMILIES, TRANSFORMERS, ResNetConfig, TransformerConfig

@@ -10,9 +10,9 @@ from pydantic_core import ErrorDetails
 
 from hwconfigs.errors import suggestion
 from hwconfigs.key_names import wording
+from hwconfigs.textfiles import strict_yaml
+from hwconfigs.textfiles.reading import UnreadableFile, read_text
 from mapper.errors import MappingError
-from textfiles import strict_yaml
-from textfiles.reading import UnreadableFile, read_text
 
 
 class StrictModel(BaseModel):

@@ -16,6 +16,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hwconfigs.textfiles.reading import MOST_JSON_BYTES, UnreadableFile, read_text
+from hwconfigs.textfiles.strict_json import parse_json
 from mapper.cost.objective import OBJECTIVES
 from mapper.errors import MappingError
 from mapper.fused.cut import LARGEST_GROUP, Cut, FusedCutSearch
@@ -23,8 +25,6 @@ from mapper.fused.einsum import Access, Einsum, FusedGraph
 from mapper.fused.flat_machine import FlatMachine
 from mapper.fused.rules import Rules
 from mapper.validation.peers import flat_machine
-from textfiles.reading import MOST_JSON_BYTES, UnreadableFile, read_text
-from textfiles.strict_json import parse_json
 
 BLOCK = "encoder block"
 """Group of the points whose einsums are those of `block_graph`, whatever they list."""

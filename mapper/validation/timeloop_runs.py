@@ -17,12 +17,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwconfigs.errors import suggestion
+from hwconfigs.textfiles.reading import MOST_JSON_BYTES, UnreadableFile, read_text
+from hwconfigs.textfiles.strict_json import parse_json
 from mapper.errors import MappingError
 from mapper.mapping.loop_nest import LevelMapping, LoopNest, SpatialLoop, TemporalLoop
 from mapper.nest.model.hierarchy import Hierarchy, Memory
 from mapper.nest.model.problem import TENSORS, NestProblem, NestTensor, matmul
-from textfiles.reading import MOST_JSON_BYTES, UnreadableFile, read_text
-from textfiles.strict_json import parse_json
 from workloads.iteration_space import Axis
 
 ROLES = {"I": "input", "W": "weight", "O": "output"}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("textfiles", "hwconfigs", "workloads", "simulator", "mapper")
+PACKAGES = ("hwconfigs", "workloads", "simulator", "mapper")
 
 
 @dataclass(frozen=True, slots=True)

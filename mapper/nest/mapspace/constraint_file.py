@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hwconfigs.errors import suggestion
+from hwconfigs.textfiles import strict_yaml
+from hwconfigs.textfiles.reading import UnreadableFile, read_text
 from mapper.errors import MappingError
 from mapper.nest.mapspace.constraints import AXES, Constraints, LevelRule, Orders, Sets, Sizes, fixed
 from mapper.nest.model.problem import TENSORS
-from textfiles import strict_yaml
-from textfiles.reading import UnreadableFile, read_text
 
 LARGEST_SIZE = 2**62
 """Sizes are compared as 64-bit integers."""

@@ -83,7 +83,7 @@ class Proved:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class PricedLoop:
     """One member of a Pareto front."""
 
     mapping: LoopNest
@@ -97,7 +97,7 @@ class Point:
 class ProvedFront:
     """The members of a space of which no other one is better in one of cycles and energy and no worse in the other."""
 
-    points: tuple[Point, ...]
+    points: tuple[PricedLoop, ...]
     """From the fastest to the most frugal; of equal ones that with the smallest footprint, listed first."""
     candidates: int
     legal: int
@@ -209,7 +209,7 @@ def front(problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Pr
     for number in best_first.front:
         loop = candidates.loop(number)
         cycles, pj, footprint = (float(column[number]) for column in best_first.known)
-        points.append(Point(space.nest(loop), loop, cycles, pj, int(footprint)))
+        points.append(PricedLoop(space.nest(loop), loop, cycles, pj, int(footprint)))
     return ProvedFront(
         tuple(points),
         space.size,

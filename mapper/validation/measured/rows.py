@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from textfiles.reading import UnreadableFile, read_bytes
+from hwconfigs.textfiles.reading import UnreadableFile, read_bytes
 
 MOST_BYTES = 2**27
 """Of a file of measurements; the largest known one has half a million. A device would not end."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from textfiles import reading
-from textfiles.reading import UnreadableFile, read_text
+from hwconfigs.textfiles import reading
+from hwconfigs.textfiles.reading import UnreadableFile, read_text
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from textfiles.reading import UnreadableFile
-from textfiles.strict_json import parse_json
+from hwconfigs.textfiles.reading import UnreadableFile
+from hwconfigs.textfiles.strict_json import parse_json
 
 
 def test_plain_data() -> None:

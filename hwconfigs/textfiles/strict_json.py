@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import NoReturn
 
-from textfiles.reading import HALF, UnreadableFile, holds_half_a_character
-from textfiles.strict_yaml import MOST_DIGITS
+from hwconfigs.textfiles.reading import HALF, UnreadableFile, holds_half_a_character
+from hwconfigs.textfiles.strict_yaml import MOST_DIGITS
 
 _TOKENS = re.compile(r'"(?:\\.|[^"\\])*"\s*:?|-?Infinity|NaN', re.DOTALL)
 

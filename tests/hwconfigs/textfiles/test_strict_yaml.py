@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from textfiles.strict_yaml import parse
+from hwconfigs.textfiles.strict_yaml import parse
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from textfiles.reading import HALF, holds_half_a_character
+from hwconfigs.textfiles.reading import HALF, holds_half_a_character
 
 MOST_DIGITS = 400
 """Of a number; no quantity has as many, and Python refuses to print integers of some thousands."""

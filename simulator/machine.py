@@ -16,7 +16,7 @@ from simulator.fast_forward.memory_times import MemoryTimes
 from simulator.fast_forward.steady_state import FastForward, Step, Watched
 from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.expand import LoopExpander
-from simulator.frontend.single_commands import expand_commands, relocated
+from simulator.frontend.single_commands import expand_commands, moved_down, relocated
 from simulator.memory.request_stream import MemoryState
 from simulator.memory.traffic import Traffic, trace
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
@@ -135,6 +135,24 @@ def prepare(
         check(program, spec)
     steps = program_steps(program, spec, like)
     return PreparedProgram(program, spec, steps, trace(steps, spec, memory))
+
+
+def prepare_moved(
+    program: Program, spec: HardwareSpec, memory: MemoryState, steps: Sequence[Step], rows: int
+) -> PreparedProgram:
+    """Put the requests of a program through the caches that was found valid, some rows further down in DRAM.
+
+    Parameters
+    ----------
+    program, spec, memory
+        As of `prepare`.
+    steps
+        Of the program where it was.
+    rows
+        By which each command moves in its matrix.
+    """
+    moved = [moved_down(step, rows) if isinstance(step, CommandQueues) else step for step in steps]
+    return PreparedProgram(program, spec, moved, trace(moved, spec, memory))
 
 
 def simulate(

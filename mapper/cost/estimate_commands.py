@@ -6,7 +6,7 @@ Counts are sums over the commands. Time follows the tiles, each of which ends wi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -14,8 +14,9 @@ import numpy as np
 
 from hwconfigs import DmaSpec, EnergyModel, HardwareSpec
 from mapper.cost.as_report import Times, report_of
-from mapper.cost.stream_times import StreamTimes, stream_times
+from mapper.cost.stream_times import FollowedTiles, StreamTimes
 from mapper.cost.trace_replay import MEMORY_UNITS, replayed_counts
+from mapper.lowering.repeated_program import CommandInstance
 from simulator.arrays import Bools, Ints
 from simulator.frontend.dma_requests import segment_totals
 from simulator.frontend.transfer_counts import load_counts, store_counts
@@ -46,19 +47,65 @@ class ProgramTotals:
     """Cycles of the units that read results out in the store controller's place."""
 
 
+class CommandEstimates:
+    """Estimates of a program without hardware loops, wherever in its matrices it lies.
+
+    What its commands add up to is found once for each place in a line at which they begin.
+
+    Parameters
+    ----------
+    program, spec, energy
+        What runs where, at which prices.
+    """
+
+    def __init__(self, program: Program, spec: HardwareSpec, energy: EnergyModel) -> None:
+        self._program, self._spec, self._energy = program, spec, energy
+        matrices = {item.source if isinstance(item, Mvin) else item.target for item in _moves(program)}
+        self._strides = sorted({matrix.row_stride_bytes for matrix in matrices})
+        self._totals: dict[tuple[int, ...], ProgramTotals] = {}
+        self._tiles: FollowedTiles | None = None
+
+    def report(self, memory: MemoryState, moved: Counts | None = None, rows_below: int = 0) -> Report:
+        """Return what the analytical model says.
+
+        Parameters
+        ----------
+        memory
+            The caches before it; advanced, unless ``moved`` tells what the replay counted.
+        moved
+            What the replay of the program counted, if it was done already.
+        rows_below
+            Rows by which the commands lie below those of the program.
+        """
+        place = CommandInstance(self._program, rows_below)
+        totals = self._totals_at(place)
+        times = StreamTimes(0.0, 0.0) if self._tiles is None else self._tiles.times(memory, rows_below)
+        counts = Counter(totals.counts)
+        if self._spec.l2 is not None:
+            moved = replayed_counts(place.program, self._spec, memory) if moved is None else moved
+            counts.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
+        program_times = _times(totals, times, self._spec)
+        return report_of(self._program.name, program_times, Counts(counts), self._spec, self._energy)
+
+    def _totals_at(self, place: CommandInstance) -> ProgramTotals:
+        line = self._spec.dma.max_request_bytes
+        key = tuple(place.rows_below * stride % line for stride in self._strides)
+        if key not in self._totals:
+            totals = self._totals[key] = _totals(place.program, self._spec)
+            if totals.tiles and self._tiles is None:
+                self._tiles = FollowedTiles(_totals(self._program, self._spec).tiles, self._spec)
+        return self._totals[key]
+
+
 def estimate_commands(
     program: Program, spec: HardwareSpec, energy: EnergyModel, memory: MemoryState, moved: Counts | None = None
 ) -> Report:
-    """Return what the analytical model says about a program without hardware loops.
+    """Return what the analytical model says about a program without hardware loops; see `CommandEstimates.report`."""
+    return CommandEstimates(program, spec, energy).report(memory, moved)
 
-    ``memory`` is advanced, unless ``moved`` already tells what the replay of the program counted.
-    """
-    totals = _totals(program, spec)
-    times = stream_times(totals.tiles, spec, memory) if totals.tiles else StreamTimes(0.0, 0.0)
-    if spec.l2 is not None:
-        moved = replayed_counts(program, spec, memory) if moved is None else moved
-        totals.counts.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
-    return report_of(program.name, _times(totals, times, spec), Counts(totals.counts), spec, energy)
+
+def _moves(program: Program) -> Iterator[Mvin | Mvout]:
+    return (item for item in program.items if isinstance(item, (Mvin, Mvout)))
 
 
 def _totals(program: Program, spec: HardwareSpec) -> ProgramTotals:

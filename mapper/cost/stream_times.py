@@ -20,7 +20,7 @@ from typing import NamedTuple
 from hwconfigs import HardwareSpec
 from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.dma_requests import segment_totals
-from simulator.frontend.single_commands import expand_commands
+from simulator.frontend.single_commands import expand_commands, moved_down
 from simulator.memory.path import MemoryPath
 from simulator.memory.request_stream import MemoryState
 from simulator.memory.traffic import CommandTraffic, trace
@@ -42,20 +42,37 @@ class StreamTimes:
     """In which loads are in flight."""
 
 
-def stream_times(tiles: Sequence[Sequence[Mvin | Mvout]], spec: HardwareSpec, memory: MemoryState) -> StreamTimes:
-    """Time the tiles of a program, each of which ends with its store, from the caches before it."""
-    followed = _followed(tiles)
-    queues = expand_commands([command for tile in tiles[:followed] for command in tile], spec, "", readout_passes(spec))
-    traffic = trace([queues], spec, memory.copy())
-    units = _Units(queues, traffic.loads[0], traffic.stores[0], spec)
-    units.run()
-    rest = sum(map(_size, tiles[followed:]))
-    if not rest:
-        return StreamTimes(units.fenced(), units.covered)
-    # Tiles differ in width at the end of a row: the pace is that of a byte.
-    sizes = [_size(tile) for tile in tiles[:followed]]
-    pace = (units.stored[-1] - units.stored[WARM_UP - 1]) / sum(sizes[WARM_UP:])
-    return StreamTimes(units.fenced() + rest * pace, units.covered * (1.0 + rest / sum(sizes)))
+class FollowedTiles:
+    """The tiles of a program that are followed, each of which ends with its store; at least one.
+
+    Parameters
+    ----------
+    tiles
+        All tiles of the program.
+    spec
+        The machine.
+    """
+
+    def __init__(self, tiles: Sequence[Sequence[Mvin | Mvout]], spec: HardwareSpec) -> None:
+        followed = _followed(tiles)
+        commands = [command for tile in tiles[:followed] for command in tile]
+        self._spec = spec
+        self._queues = expand_commands(commands, spec, "", readout_passes(spec))
+        self._sizes = [_size(tile) for tile in tiles[:followed]]
+        self._rest = sum(map(_size, tiles[followed:]))
+
+    def times(self, memory: MemoryState, rows_below: int = 0) -> StreamTimes:
+        """Time the program from the caches before it, so many rows further down in its matrices."""
+        queues = moved_down(self._queues, rows_below)
+        traffic = trace([queues], self._spec, memory.copy())
+        units = _Units(queues, traffic.loads[0], traffic.stores[0], self._spec)
+        units.run()
+        if not self._rest:
+            return StreamTimes(units.fenced(), units.covered)
+        # Tiles differ in width at the end of a row: the pace is that of a byte.
+        pace = (units.stored[-1] - units.stored[WARM_UP - 1]) / sum(self._sizes[WARM_UP:])
+        covered = units.covered * (1.0 + self._rest / sum(self._sizes))
+        return StreamTimes(units.fenced() + self._rest * pace, covered)
 
 
 def _followed(tiles: Sequence[Sequence[Mvin | Mvout]]) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.energy import dynamic_pj, priced
 from mapper.cost.estimate import estimate
-from mapper.cost.estimate_commands import estimate_commands
+from mapper.cost.estimate_commands import CommandEstimates
 from mapper.evaluation.aggregate import Part, group_report
 from mapper.evaluation.interpolate import Simulated, lent
 from mapper.graph.fusion_group import FusionGroup
@@ -26,9 +26,10 @@ from mapper.lowering.repeated_program import CommandInstance, Instance, MatmulIn
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from simulator.fast_forward.steady_state import Step
-from simulator.machine import PreparedProgram, prepare, simulate
+from simulator.machine import PreparedProgram, prepare, prepare_moved, simulate
 from simulator.memory.path import first_data_cycles
 from simulator.memory.request_stream import MemoryState
+from simulator.program import Program
 from simulator.report import Counts, Report
 
 
@@ -51,10 +52,12 @@ class TrialReports(NamedTuple):
 class _Known:
     """What is known of programs that differ in addresses alone."""
 
-    items: int = 0
-    """Items of each."""
+    template: Program | None = None
+    """From which those of a stream are made."""
     steps: Sequence[Step] | None = None
-    """Of one of them."""
+    """Of one of them; of a stream, of the template."""
+    estimates: CommandEstimates | None = None
+    """Of a stream."""
     simulated: list[Simulated] = field(default_factory=list)
 
 
@@ -117,13 +120,24 @@ class Evaluator:
             instance, before = repeated.instance(number), self.memory.copy()
             known = self._known_of(instance, known)
             tried = self._tried(instance)
-            prepared = prepare(instance.program, self.spec, self.memory, known.steps)
+            prepared = self._prepared(instance, known)
             if self.exact or self.spans or (repeated.count == 1 and isinstance(instance, CommandInstance)):
                 report = prepared.simulate(spans=self.spans, exact=self.exact)
             else:
-                report, known.steps = self._time(prepared, known.simulated, tried), prepared.steps
-            results.append(Evaluation(self._estimate(instance, before, prepared.counts), priced(report, self.prices)))
+                report = self._time(prepared, known.simulated, tried)
+            expected = self._estimate(instance, before, prepared.counts, known)
+            results.append(Evaluation(expected, priced(report, self.prices)))
         return results
+
+    def _prepared(self, instance: Instance, known: _Known) -> PreparedProgram:
+        """Put the requests of an instance through the caches; what only moved is not made again."""
+        if isinstance(instance, CommandInstance) and instance.rows_below and known.steps is not None:
+            rows = instance.rows_below
+            return prepare_moved(instance.template, self.spec, self.memory, known.steps, rows)
+        prepared = prepare(instance.program, self.spec, self.memory, known.steps)
+        if isinstance(instance, MatmulInstance) or not instance.rows_below:
+            known.steps = prepared.steps
+        return prepared
 
     def _known_of(self, instance: Instance, known: _Known) -> _Known:
         """Return what is known of programs like an instance; ``known`` is for the instance before it."""
@@ -131,8 +145,7 @@ class Evaluator:
             key = instance.problem.signature(self.spec.dma.max_request_bytes), instance.loop
             return self._matmuls.setdefault(key, known)
         # The first instance of a stream calls the library: a program of its own.
-        items = len(instance.program.items)
-        return known if known.items == items else _Known(items)
+        return known if known.template is instance.template else _Known(instance.template)
 
     def _tried(self, instance: Instance) -> Report | None:
         """Return the trial of what runs next; None if there was none, or not as is asked."""
@@ -152,13 +165,14 @@ class Evaluator:
         simulated.append(Simulated(report, times.astype(np.float64)))
         return report
 
-    def _estimate(self, instance: Instance, memory: MemoryState, counts: Counts) -> Report:
+    def _estimate(self, instance: Instance, memory: MemoryState, counts: Counts, known: _Known) -> Report:
         """Return the estimate of an instance from the caches before it and what was counted."""
         match instance:
             case MatmulInstance(program, problem, loop):
                 return estimate(loop, problem, self.spec, self.prices, memory, program, counts)
-            case CommandInstance(program):
-                return estimate_commands(program, self.spec, self.prices, memory, counts)
+            case CommandInstance(template, rows_below):
+                known.estimates = known.estimates or CommandEstimates(template, self.spec, self.prices)
+                return known.estimates.report(memory, counts, rows_below)
 
 
 def _summed(group: FusionGroup, results: Sequence[Evaluation]) -> Evaluation:

@@ -6,12 +6,12 @@ The heads of an attention matmul are instances of one program, as are groups of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
-from simulator.program import Program
+from simulator.program import Item, Mvin, Mvout, Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,31 @@ class MatmulInstance:
 
 @dataclass(frozen=True, slots=True)
 class CommandInstance:
-    """A program of single commands and host work."""
+    """A program of single commands and host work.
 
-    program: Program
+    A stream is long, and its programs are equal but for their addresses: one of them is made, the others say where they
+    lie, and are made only for those who ask for their commands.
+    """
+
+    template: Program
+    rows_below: int = 0
+    """Rows of each matrix by which its commands lie below those of the template."""
+
+    @property
+    def program(self) -> Program:
+        """The commands at their addresses."""
+        if not self.rows_below:
+            return self.template
+        return replace(self.template, items=tuple(_moved(item, self.rows_below) for item in self.template.items))
+
+
+def _moved(item: Item, rows: int) -> Item:
+    match item:
+        case Mvin(source):
+            return replace(item, source=source.part(rows, 0))
+        case Mvout(target):
+            return replace(item, target=target.part(rows, 0))
+    return item
 
 
 Instance: TypeAlias = MatmulInstance | CommandInstance

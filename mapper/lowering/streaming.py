@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hwconfigs import HardwareSpec
 from hwconfigs.kernels import kernel_named
@@ -71,13 +72,14 @@ def stream_programs(stream: Stream, spec: HardwareSpec) -> tuple[RepeatedProgram
     across = -(-stream.cols // width)
     group = height * (WHOLE_ROW_TILES if stream.whole_rows else max(1, TILES // across))
 
-    def instance(first_row: int) -> CommandInstance:
+    @lru_cache(maxsize=2)
+    def program(first_row: int) -> Program:
         items: list[Item] = [call_overhead(spec)] if first_row == 0 else []
         for tile in _tiles(stream, range(first_row, min(first_row + group, stream.rows)), width, height):
             items += _tile_commands(stream, tile, spec)
-        return CommandInstance(Program(stream.name, (*items, Fence())))
+        return Program(stream.name, (*items, Fence()))
 
-    return _groups(stream.rows, group, instance)
+    return _groups(stream.rows, group, program)
 
 
 def tile_width(stream: Stream, spec: HardwareSpec) -> int:
@@ -87,12 +89,17 @@ def tile_width(stream: Stream, spec: HardwareSpec) -> int:
     return min(blocks_per_segment(spec), spec.accumulator.rows // 2 // spec.array.rows) * spec.array.cols
 
 
-def _groups(total: int, group: int, instance: Callable[[int], CommandInstance]) -> tuple[RepeatedProgram, ...]:
+def _groups(total: int, group: int, program: Callable[[int], Program]) -> tuple[RepeatedProgram, ...]:
     """Cut ``total`` rows in equal groups, made from their first row, and a smaller last one."""
     whole, rest = divmod(total, group)
-    programs = [RepeatedProgram(whole, lambda index: instance(index * group))] if whole else []
+
+    def instance(number: int) -> CommandInstance:
+        # The first one calls the library; all others are the second one, so many rows further down.
+        return CommandInstance(program(min(number, 1) * group), max(number - 1, 0) * group)
+
+    programs = [RepeatedProgram(whole, instance)] if whole else []
     if rest:
-        programs.append(RepeatedProgram(1, lambda _: instance(whole * group)))
+        programs.append(RepeatedProgram(1, lambda _: CommandInstance(program(whole * group))))
     return tuple(programs)
 
 

@@ -35,6 +35,13 @@ def relocated(queues: CommandQueues, commands: Sequence[Command]) -> CommandQueu
     return replace(queues, loads=replace(queues.loads, base=sources), stores=replace(queues.stores, base=targets))
 
 
+def moved_down(queues: CommandQueues, rows: int) -> CommandQueues:
+    """Move all commands of ``queues`` by some rows of the matrices that they load from and store to."""
+    loads, stores = queues.loads, queues.stores
+    sources, targets = loads.base + rows * loads.stride, stores.base + rows * stores.stride
+    return replace(queues, loads=replace(loads, base=sources), stores=replace(stores, base=targets))
+
+
 class _CommandRun:
     """Collects single commands into the three queues."""
 

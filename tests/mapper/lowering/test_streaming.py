@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 import hwconfigs
 from hwconfigs.kernels import UNNAMED_HOST_CYCLES
-from mapper.cost.estimate_commands import estimate_commands
+from mapper.cost.estimate_commands import CommandEstimates, estimate_commands
 from mapper.lowering.host import host_program
-from mapper.lowering.repeated_program import RepeatedProgram
+from mapper.lowering.repeated_program import CommandInstance, RepeatedProgram
 from mapper.lowering.streaming import Operand, Stream, stream_programs
-from simulator.machine import simulate
+from simulator.machine import PreparedProgram, prepare, prepare_moved, simulate
 from simulator.memory.request_stream import MemoryState
 from simulator.program import HostTask, Matrix, Mvin, Mvout, Program, Region
 from tests.mapper.tiny import machine, prices
@@ -60,6 +60,29 @@ def assert_counts_agree(lowered: list[Program], name: str) -> None:
         expected = estimate_commands(program, spec, prices(spec), first)
         measured = simulate(program, spec, memory=second)
         assert expected.counts == measured.counts
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 3000), st.sampled_from([5, 64, 200]), st.sampled_from(["softmax", "gelu"]))
+def test_programs_that_moved_estimate_and_run_as_those_that_were_made_there(rows: int, cols: int, kernel: str) -> None:
+    """A stream makes two programs and the last; the others are the second one, further down in DRAM."""
+    spec = machine("gemmini_ibert")
+    source, target = Matrix(SOURCE, 4 * cols), Matrix(TARGET, cols)
+    repeated = stream_programs(Stream("s", rows, cols, (Operand(source, 32),), target, kernel), spec)
+    instances = [each.instance(number) for each in repeated for number in range(each.count)]
+    assert len({id(one.template) for one in instances if isinstance(one, CommandInstance)}) <= 3
+    first, second, third = MemoryState(spec), MemoryState(spec), MemoryState(spec)
+    known: dict[int, tuple[CommandEstimates, PreparedProgram]] = {}
+    for one in instances[:5]:
+        assert isinstance(one, CommandInstance)
+        made = estimate_commands(one.program, spec, prices(spec), first)
+        if id(one.template) not in known:
+            estimates = CommandEstimates(one.template, spec, prices(spec))
+            known[id(one.template)] = estimates, prepare(one.template, spec, MemoryState(spec))
+        estimates, prepared = known[id(one.template)]
+        assert estimates.report(third, None, one.rows_below) == made
+        moved = prepare_moved(one.template, spec, second.copy(), prepared.steps, one.rows_below)
+        assert moved.simulate() == simulate(one.program, spec, memory=second)
 
 
 def test_long_rows_use_fewer_rows_per_tile() -> None:

@@ -19,7 +19,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from mapper.commands.compare_options import COMPARE, add_compare
 from mapper.commands.exit_codes import BAD_INPUT, INTERRUPTED, TERMINATED
+from mapper.commands.machines import MAP_MACHINE, RUN_MACHINE
 from mapper.commands.sweep_options import add_commands as add_sweep_commands
 from mapper.cost.objective import GOALS, OBJECTIVES
 from mapper.search.registry import MAPSPACES, RULES, SEARCHES, WITH_SEED
@@ -32,15 +34,16 @@ EPILOG = """examples:
   tilewright map 512x768x768 --hw gemmini --objective edp
   tilewright map 512x768x768 --mapspace loop-nest --objective edp --yaml best.yaml
   tilewright map 512x768x768 --mapping best.yaml
+  tilewright compare gemmini gemmini_ibert --model bert-base --seq 128
   tilewright list
   tilewright show hw gemmini
 
-Without --hw the machine is gemmini: the default build, which has no normalisation unit.
+Without --hw a model runs on gemmini_ibert, which has normalisation units, a matmul on gemmini, which has none.
 """
-COMMANDS = {
-    name: f"mapper.commands.{name.replace('-', '_')}"
-    for name in ("run", "map", "map-block", "sweep", "results", "reproduce", "list", "show", "validate", "study")
-}
+NAMES = (
+    "run", "map", "map-block", "compare", "sweep", "results", "reproduce", "list", "show", "validate", "study",
+)  # fmt: skip
+COMMANDS = {name: f"mapper.commands.{name.replace('-', '_')}" for name in NAMES}
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
 STUDY = "Repeat a published experiment and print its figures beside the published ones."
 POLICIES = ("best", *RULES)
@@ -178,12 +181,17 @@ def parser() -> Parser:
     _add_map(commands.add_parser("map", help="map and simulate one matmul", description="Map and simulate one matmul."))
     text = "fuse the operators of a model in loop nests"
     _add_map_block(commands.add_parser("map-block", help=text, description=f"{text.capitalize()}, by formulas only."))
+    compare = commands.add_parser("compare", help="several runs side by side", description=COMPARE)
+    _fill_shape(add_compare(compare, _name))
+    _add_set(compare)
     add_sweep_commands(commands, _name)
     text = "list the models, machines and energy presets"
     commands.add_parser("list", help=text, description=f"{text.capitalize()}.")
     show = commands.add_parser("show", help="show a machine, a model or a mapping", description="Show one thing whole.")
     show.add_argument("kind", choices=("hw", "model", "mapping"))
-    show.add_argument("name", help="a name from 'tilewright list', or the path of a file")
+    show.add_argument(
+        "names", nargs="+", metavar="NAME", help="from 'tilewright list', or the path of a file; of machines, several"
+    )
     _add_shape(show)
     _add_set(show)
     _add_validate(commands.add_parser("validate", help="compare with measured cycles", description=VALIDATE))
@@ -211,7 +219,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     _add_shape(run).add_argument(
         "--strict-positions", action="store_true", help="refuse sequences longer than the model was trained with"
     )
-    _add_machine(run)
+    _add_machine(run, RUN_MACHINE)
     group = _add_search(run, OBJECTIVES)
     group.add_argument(
         "--mapping", default="best", choices=POLICIES, help="gemmini_auto: the tile of Gemmini's library; default: best"
@@ -234,7 +242,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 
 def _add_map(command: argparse.ArgumentParser) -> None:
     command.add_argument("shape", metavar="MxKxN", help="rows of A, columns of A, columns of B: 512x768x768")
-    _add_machine(command)
+    _add_machine(command, MAP_MACHINE)
     group = _add_search(command, GOALS)
     group.add_argument(
         "--mapping", default="best", type=_name, metavar="NAME",
@@ -262,7 +270,7 @@ def _add_map_block(block: argparse.ArgumentParser) -> None:
     block.add_argument("model", type=_name, metavar="MODEL", help="a preset, or the path of a Hugging Face config.json")
     _add_shape(block)
     machine = block.add_argument_group("on which machine")
-    machine.add_argument("--hw", type=_name, default="gemmini", metavar="NAME", help="default: %(default)s")
+    machine.add_argument("--hw", type=_name, default=MAP_MACHINE, metavar="NAME", help="default: %(default)s")
     machine.add_argument("--energy", type=_name, metavar="PRESET", help="energy table; default: the machine's own")
     _add_set(machine)
     group = block.add_argument_group("how to fuse")
@@ -306,14 +314,14 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group = validate.add_argument_group("files to write")
     group.add_argument("--json", type=_name, metavar="FILE", help="scores, gates and rows, as JSON")
-    group.add_argument(
-        "--trace-window", metavar="A:B", help="only what runs between two cycles; default: the whole run"
-    )
     group.add_argument("--plot", type=_name, metavar="FILE", help="measured against simulated: .png, .svg or .pdf")
 
 
 def _add_shape(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    group = to.add_argument_group("what to compute")
+    return _fill_shape(to.add_argument_group("what to compute"))
+
+
+def _fill_shape(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
     group.add_argument("--seq", type=int, metavar="N", help="tokens per sequence (prefill)")
     group.add_argument("--phase", default="prefill", choices=("prefill", "decode"), help="default: %(default)s")
     group.add_argument("--context", type=int, metavar="N", help="tokens already in the KV cache (decode)")
@@ -328,10 +336,10 @@ def _add_set(to: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     )  # fmt: skip
 
 
-def _add_machine(to: argparse.ArgumentParser) -> None:
+def _add_machine(to: argparse.ArgumentParser, default: str) -> None:
     group = to.add_argument_group("on which machine")
     group.add_argument(
-        "--hw", type=_name, default="gemmini", metavar="NAME", help="a preset or a YAML file; default: %(default)s"
+        "--hw", type=_name, default=default, metavar="NAME", help="a preset or a YAML file; default: %(default)s"
     )
     group.add_argument("--energy", type=_name, metavar="PRESET", help="energy table; default: the machine's own")
     group.add_argument("--exact", action="store_true", help="simulate every loop and repetition, pass none over")

@@ -53,7 +53,7 @@ def _numbers(task: Task) -> tuple[dict[str, Metric], str]:
 
 def metrics_of(result: RunResult) -> dict[str, Metric]:
     """Return the numbers of a row, all blocks of the model together."""
-    report, estimate = result.simulation, result.estimate
+    report, estimate, silicon = result.simulation, result.estimate, result.prices.silicon
     by_unit = {f"{unit}_pj": energy for unit, energy in sorted(report.energy_pj_by_unit.items())}
     return {
         "cycles": report.cycles,
@@ -63,6 +63,7 @@ def metrics_of(result: RunResult) -> dict[str, Metric]:
         "utilisation": report.utilisation,
         "dram_bytes": report.dram_bytes,
         "macs": report.macs,
+        **({} if silicon is None else {"area_mm2": silicon.area_mm2}),
         "bound": report.bound,
         "estimate_cycles": estimate.cycles,
         "estimate_energy_pj": estimate.energy_pj,

@@ -1,0 +1,188 @@
+"""Runs side by side: totals with their ratios to the first one, and the cycles of every operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mapper.reports.quantities import area, energy, percent, quantity
+from mapper.reports.run_json import SCHEMA
+from mapper.reports.text import WIDTH, columns, wrapped
+
+COMPARISON_SCHEMA = "tilewright.compare/1"
+
+LONGEST_LABEL = 24
+"""Characters of a run's name in a table."""
+
+
+class ComparisonError(ValueError):
+    """A document that is no report of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One run, as far as others are compared with it."""
+
+    label: str
+    workload: str
+    machine: str
+    macs: int
+    cycles: int
+    latency_s: float
+    energy_pj: float
+    edp_js: float
+    utilisation: float
+    dram_bytes: int
+    bound: str
+    area_mm2: float | None
+    """None of reports whose energy table has none, and of those that are older than areas."""
+    operators: Mapping[str, int]
+    """Cycles in one block, by name."""
+
+    @classmethod
+    def of(cls, label: str, document: object) -> Side:
+        """Read the report of a run.
+
+        Raises
+        ------
+        ComparisonError
+            When it is none, or lacks something; the message names the key.
+        """
+        if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
+            schema = document.get("schema") if isinstance(document, Mapping) else None
+            raise ComparisonError(f"is no report of 'tilewright run --json': schema {schema!r:.60}, not {SCHEMA!r}")
+        whole = _Document(document, "")
+        report = whole.section("simulation")
+        operators = [_Document(part, "simulation.operators.") for part in report.listed("operators")]
+        return cls(
+            label,
+            whole.section("workload").text("name"),
+            whole.section("machine").text("name"),
+            int(report.number("macs")),
+            int(report.number("cycles")),
+            report.number("latency_s"),
+            report.number("energy_pj"),
+            report.number("edp_js"),
+            report.number("utilisation"),
+            int(report.number("dram_bytes")),
+            report.text("bound"),
+            _area(document),
+            {part.text("name"): int(part.number("cycles")) for part in operators},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """Part of a document; what is missing or of another type is named."""
+
+    values: Any
+    path: str
+
+    def section(self, key: str) -> _Document:
+        return _Document(self._get(key, Mapping), f"{self.path}{key}.")
+
+    def listed(self, key: str) -> Sequence[object]:
+        found: Sequence[object] = self._get(key, list) if key in self.values else []
+        return found
+
+    def number(self, key: str) -> float:
+        value = self._get(key, int | float)
+        if isinstance(value, bool):
+            raise ComparisonError(f"{self.path}{key}: must be a number")
+        return value if isinstance(value, int) else float(value)
+
+    def text(self, key: str) -> str:
+        return str(self._get(key, str))
+
+    def _get(self, key: str, kind: Any) -> Any:
+        if not isinstance(self.values, Mapping) or key not in self.values:
+            raise ComparisonError(f"{self.path}{key}: missing")
+        if not isinstance(self.values[key], kind):
+            raise ComparisonError(f"{self.path}{key}: is {str(self.values[key])!r:.40}, which no report has there")
+        return self.values[key]
+
+
+def _area(document: Mapping[str, object]) -> float | None:
+    die = document.get("die")
+    return _Document(die, "die.").number("area_mm2") if isinstance(die, Mapping) and "area_mm2" in die else None
+
+
+def comparison_text(sides: Sequence[Side]) -> str:
+    """Return the totals of every run beside the first one's, then the operators that the runs have."""
+    first = sides[0]
+    rows: list[tuple[str, ...]] = [
+        ("run", "cycles", "latency", "", "energy", "", "EDP", "", "util.", "area", "bound by")
+    ]
+    rows += [_row(side, first) for side in sides]
+    lines = [*columns(rows, rules=(1,), right=range(1, 10))]
+    if len({(side.workload, side.macs) for side in sides}) > 1:
+        work = "; ".join(f"{_label(side)}: {side.workload}, {side.macs:,} MACs" for side in sides)
+        lines += wrapped(f"note: not the same work: {work}")
+    operators = _operators(sides)
+    return "\n".join([*lines, "", *operators] if operators else lines)
+
+
+def _row(side: Side, first: Side) -> tuple[str, ...]:
+    return (
+        _label(side),
+        f"{side.cycles:,}",
+        quantity(side.latency_s, "s"),
+        ratio(side.latency_s, first.latency_s),
+        energy(side.energy_pj),
+        ratio(side.energy_pj, first.energy_pj),
+        quantity(side.edp_js, "J s", 3),
+        ratio(side.edp_js, first.edp_js),
+        percent(side.utilisation, 1.0),
+        "-" if side.area_mm2 is None else area(side.area_mm2 * 1e6),
+        side.bound,
+    )
+
+
+def ratio(value: float, base: float) -> str:
+    """Return how many times the base a value is: ``x0.029``; ``-`` if there is none."""
+    return f"x{value / base:.3g}" if value and base else "-"
+
+
+def _operators(sides: Sequence[Side]) -> list[str]:
+    """Return cycles by operator, with ratios to the first run; nothing if that would be too wide to read."""
+    names = dict.fromkeys(name for side in sides for name in side.operators)
+    if len(names) < 2:
+        return []
+    heading = ["cycles of one block", _label(sides[0])]
+    for side in sides[1:]:
+        heading += [_label(side), ""]
+    rows = [heading]
+    for name in names:
+        base = sides[0].operators.get(name, 0)
+        row = [name, f"{base:,}" if base else "-"]
+        for side in sides[1:]:
+            cycles = side.operators.get(name, 0)
+            row += [f"{cycles:,}" if cycles else "-", ratio(cycles, base)]
+        rows.append(row)
+    lines = columns(rows, rules=(1,), right=range(1, len(heading)))
+    return lines if max(map(len, lines)) <= WIDTH else []
+
+
+def _label(side: Side) -> str:
+    name = side.label
+    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 3]}..."
+
+
+def comparison_dict(sides: Sequence[Side], version: str) -> dict[str, object]:
+    """Return the comparison as plain data; ratios are to the first run."""
+    first = sides[0]
+    runs = [
+        {
+            "run": side.label, "workload": side.workload, "machine": side.machine, "macs": side.macs,
+            "cycles": side.cycles, "latency_s": side.latency_s, "energy_pj": side.energy_pj, "edp_js": side.edp_js,
+            "utilisation": side.utilisation, "dram_bytes": side.dram_bytes, "bound": side.bound,
+            "area_mm2": side.area_mm2,
+            "latency_ratio": side.latency_s / first.latency_s if first.latency_s else None,
+            "energy_ratio": side.energy_pj / first.energy_pj if first.energy_pj else None,
+            "edp_ratio": side.edp_js / first.edp_js if first.edp_js else None,
+            "block_cycles_by_operator": dict(side.operators),
+        }
+        for side in sides
+    ]  # fmt: skip
+    return {"schema": COMPARISON_SCHEMA, "version": version, "runs": runs}

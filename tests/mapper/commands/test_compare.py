@@ -1,0 +1,94 @@
+"""``tilewright compare``: machines, models, contexts and reports side by side, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mapper import cli
+from mapper.reports.text import WIDTH
+
+TINY = ["--model", "16x32x16"]
+
+
+def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.main(["compare", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.main(["compare", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def test_machines_beside_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The ratios are those of what each run says for itself."""
+    file = tmp_path / "comparison.json"
+    text = printed(["gemmini", "gemmini,array.size=32", "tiny_4x4", *TINY, "--json", str(file)], capsys)
+    assert all(name in text for name in ("gemmini", "gemmini,array.size=32"[:20], "tiny_4x4"))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    runs = json.loads(file.read_text(encoding="utf-8"))["runs"]
+    assert [run["machine"] for run in runs] == ["gemmini", "gemmini + array.size=32", "tiny_4x4"]
+    for run in runs:
+        assert run["latency_ratio"] == pytest.approx(run["latency_s"] / runs[0]["latency_s"])
+        assert run["edp_js"] == pytest.approx(run["energy_pj"] * 1e-12 * run["latency_s"])
+        assert run["area_mm2"] > 0
+
+
+def test_reports_beside_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A report that was written says the same as the run that it is of."""
+    report, file = tmp_path / "report.json", tmp_path / "comparison.json"
+    assert cli.main(["map", "16x32x16", "--hw", "tiny_4x4", "--json", str(report)]) == 0
+    capsys.readouterr()
+    printed([str(report), "16x32x16@tiny_4x4", "--json", str(file)], capsys)
+    first, second = json.loads(file.read_text(encoding="utf-8"))["runs"]
+    assert {**first, "run": ""} == {**second, "run": ""}
+
+
+def test_contexts_are_no_equal_work(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(["gpt2,context=4", "gpt2,context=8", "--phase", "decode", "--finalists", "0"], capsys)
+    assert "note: not the same work" in text
+    softmax = next(line for line in text.splitlines() if line.startswith("softmax"))
+    assert softmax.split()[-1].startswith("x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["gemmini"], "compare needs at least two items"),
+        (["gemmini", "tiny_4x4"], "gemmini is a machine: say with --model what it is to run"),
+        (["gemini", "tiny_4x4", *TINY], "did you mean 'gemmini'?"),
+        (["bert-bse@gemmini", "bert-base@gemmini", "--seq", "8"], "did you mean 'bert-base'?"),
+        (["gemmini,contxt=5", "gemmini", *TINY], "did you mean 'context'?"),
+        (["gemmini,array.sise=8", "gemmini", *TINY], "did you mean 'array.size'?"),
+        (["gemmini,array.size", "gemmini", *TINY], "'array.size': must be KEY=VALUE"),
+        (["@gemmini", "gemmini", *TINY], "write MODEL@MACHINE"),
+        (["gone.json", "gemmini", *TINY], "gone.json: cannot be read: no such file or directory"),
+        (["gemmini,array.size=0", "gemmini", *TINY], "gemmini,array.size=0: "),
+    ],
+)
+def test_bad_items(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    message = complaint(arguments, capsys)
+    assert says in message
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ({"schema": "tilewright.front/1"}, "is no report of 'tilewright run --json': schema 'tilewright.front/1'"),
+        ({"schema": "tilewright.report/1"}, "simulation: missing"),
+        ({"schema": "tilewright.report/1", "simulation": {"macs": "many"}, "workload": {"name": "x"},
+          "machine": {"name": "y"}}, "simulation.macs: is 'many', which no report has there"),
+    ],
+)  # fmt: skip
+def test_documents_that_are_no_reports(
+    document: object, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert says in complaint([str(path), "gemmini", *TINY], capsys)

@@ -25,7 +25,7 @@ import workloads
 from hwconfigs import HardwareSpec
 from mapper.compiler import Compiler
 from mapper.cost.objective import OBJECTIVES
-from mapper.evaluation.aggregate import group_rows, model_report
+from mapper.evaluation.aggregate import group_rows, model_report, repeated
 from mapper.evaluation.evaluate import Evaluation, Evaluator
 from mapper.evaluation.turns import TurnsChoice, run_pair
 from mapper.graph.capabilities import require
@@ -211,12 +211,18 @@ def _run_cut(
         compiler.prices,
         groups,
         compiler.mappings,
-        model_report(graph.name, [estimates[op.name] for op in graph.operators], graph.repeat),
-        model_report(graph.name, [simulations[op.name] for op in graph.operators], graph.repeat),
+        _whole(graph, estimates),
+        _whole(graph, simulations),
         compiler.searches,
         settings,
         tuple(turns),
     )
+
+
+def _whole(graph: OpGraph, rows: Mapping[str, Report]) -> Report:
+    """Return the report of a model; where its layers differ, each row counts for all layers that run it."""
+    parts = [repeated(rows[op.name], graph.runs(op.name) // graph.repeat) for op in graph.operators]
+    return model_report(graph.name, parts, graph.repeat)
 
 
 def _run_together(

@@ -8,7 +8,9 @@ from pathlib import Path
 from workloads.errors import GraphError, nearest
 from workloads.graph import OpGraph
 from workloads.models import TRANSFORMERS, BlockBuilder, ResNetConfig, Shape, TransformerConfig, resnet
-from workloads.sources import load_config
+from workloads.models.layers import Layer, Stack
+from workloads.sources import AnyConfig, load_config
+from workloads.stacking import graph_of, source_states
 from workloads.tensor import Bits
 
 PHASES = ("prefill", "decode")
@@ -28,10 +30,12 @@ def build(
     heads: int | None = None,
     strict_positions: bool = False,
     overrides: Mapping[str, object] | None = None,
+    source: int | None = None,
 ) -> OpGraph:
     """Return the graph of one block of ``model``, repeated once per layer (ResNet: the whole network).
 
-    Embedding, pooler and LM head are not part of it.
+    If its layers differ, the graph has one block of each kind, and totals of all layers (`OpGraph.kinds`). Embedding,
+    pooler and LM head are not part of it.
 
     Parameters
     ----------
@@ -51,55 +55,60 @@ def build(
         Configuration keys to replace, such as ``{"layers": 6, "head_dim": 64}``; key heads follow equally many heads.
     strict_positions
         Refuse more positions than the model was made for. Off, as in the paper, which runs BERT at 4096.
-
-    Examples
-    --------
-    >>> graph = build("bert-base", seq=512)
-    >>> graph.repeat, len(graph.operators), graph.macs
-    (12, 14, 48318382080)
+    source
+        States of the encoder per sequence; in prefill ``seq`` if left out.
     """
     config = load_config(model, {**(overrides or {}), **({} if heads is None else {"heads": heads})})
     bits = Bits() if bits is None else bits
-    _check_common(phase, batch, bits)
+    _check_common(config, phase, batch, bits, source)
     if isinstance(config, ResNetConfig):
         return _convolutional(config, seq, phase, context, batch, bits)
     shape = _shape(config, seq, phase, context, batch, bits)
     if strict_positions and shape.attended > (config.max_positions or shape.attended):
         raise GraphError(f"{config.name}: {shape.attended} positions exceed max_positions={config.max_positions}")
-    return _transformer(config, shape)
+    return _stacked(config, shape, source) if isinstance(config, Stack) else _transformer(config, shape)
 
 
-def _check_common(phase: str, batch: int, bits: Bits) -> None:
+def _check_common(config: AnyConfig, phase: str, batch: int, bits: Bits, source: int | None) -> None:
     """Check what every family is asked for."""
     if phase not in PHASES:
         raise GraphError(f"phase {phase!r} is unknown; choose from {', '.join(PHASES)}{nearest(str(phase), PHASES)}")
     _check_size("batch", batch, 1)
+    if source is not None:
+        _check_size("source", source, 1)
+        if not isinstance(config, Stack) or len(config.groups) == 1:
+            raise GraphError(f"{config.name}: source={source} is for models with an encoder and a decoder")
     if not isinstance(bits, Bits):
         raise GraphError(f"bits must be a workloads.Bits, not {type(bits).__name__}")
 
 
 def _shape(
-    config: TransformerConfig, seq: int | None, phase: str, context: int | None, batch: int, bits: Bits
+    config: TransformerConfig | Stack, seq: int | None, phase: str, context: int | None, batch: int, bits: Bits
 ) -> Shape:
     """Return the checked shape, with what the model fixes filled in."""
+    generates = config.generates if isinstance(config, Stack) else TRANSFORMERS[config.family].is_decoder
     if phase == "decode":
-        if not TRANSFORMERS[config.family].is_decoder:
-            raise GraphError(f"{config.name}: family {config.family} has no decode phase; use phase='prefill'")
+        if not generates:
+            raise GraphError(f"{config.name}: {_kind(config)} has no decode phase; use phase='prefill'")
         if seq not in (None, 1):
             raise GraphError(f"decode makes one token per sequence, so seq={seq!r} must be left out; give context")
         if context is None:
             raise GraphError("decode needs context, the number of positions already cached (0 or more)")
         seq = 1
     elif seq is None:
-        seq = config.tokens
+        seq = None if generates else config.tokens
         if seq is None:
             raise GraphError(f"{config.name}: prefill needs seq, the number of tokens per sequence")
     _check_size("seq", seq, 1)
     if context is not None:
         _check_size("context", context, 0)
-    if context and not TRANSFORMERS[config.family].is_decoder:
-        raise GraphError(f"{config.name}: family {config.family} keeps no cache; context={context} must be left out")
+    if context and not generates:
+        raise GraphError(f"{config.name}: {_kind(config)} keeps no cache; context={context} must be left out")
     return Shape(phase, seq, context or 0, batch, bits)
+
+
+def _kind(config: TransformerConfig | Stack) -> str:
+    return f"model_type {config.model_type}" if isinstance(config, Stack) else f"family {config.family}"
 
 
 def _check_size(name: str, value: object, least: int) -> None:
@@ -109,7 +118,7 @@ def _check_size(name: str, value: object, least: int) -> None:
 
 def _transformer(config: TransformerConfig, shape: Shape) -> OpGraph:
     family = TRANSFORMERS[config.family]
-    builder = BlockBuilder(family, config, shape)
+    builder = BlockBuilder(shape, family, config)
     family.add_block(builder)
     size = f"context {shape.context}" if shape.phase == "decode" else f"seq {shape.seq}"
     asked: dict[str, object] = {
@@ -125,6 +134,29 @@ def _transformer(config: TransformerConfig, shape: Shape) -> OpGraph:
     )  # fmt: skip
     _check_bits(graph, shape.bits)
     return graph
+
+
+def _stacked(stack: Stack, shape: Shape, source: int | None) -> OpGraph:
+    states = source_states(stack, shape, source)
+    layer = stack.groups[-1].layers[0]
+    asked: dict[str, object] = {
+        "model": stack.name, "family": stack.family, "model_type": stack.model_type, "phase": shape.phase,
+        "seq": shape.seq, "context": shape.context, "batch": shape.batch, **({"source": states} if states else {}),
+        "layers": stack.layers, **_sizes(layer), "max_positions": stack.max_positions,
+        "bits": _bits_dict(shape.bits), "notes": list(stack.notes),
+    }  # fmt: skip
+    graph = graph_of(stack, shape, states, asked)
+    _check_bits(graph, shape.bits)
+    return graph
+
+
+def _sizes(layer: Layer) -> dict[str, object]:
+    """Return the sizes of a layer, for reports."""
+    spec, part = layer.attention, layer.ffn or (layer.experts and layer.experts.each)
+    return {
+        "d_model": layer.d_model, "heads": spec.heads, "kv_heads": spec.kv_heads, "head_dim": spec.head_dim,
+        "d_ffn": part.inner if part else None,
+    }  # fmt: skip
 
 
 def _convolutional(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workloads.errors import GraphError, nearest
@@ -15,8 +16,26 @@ if TYPE_CHECKING:
     import networkx as nx
 
 
+@dataclass(frozen=True, slots=True)
+class BlockKind:
+    """Equal layers of a model whose layers differ."""
+
+    name: str
+    """What sets them apart, such as ``"sliding"``; the names of their operators begin with it and a dot."""
+    layers: tuple[int, ...]
+    """Where they stand in the model, or in its encoder or decoder."""
+    operators: tuple[str, ...]
+    idle_weights: int = 0
+    """Weights of one layer that are stored and not read: those of experts that get no tokens. [elements]"""
+    weight_sets: int | None = None
+    """Sets of weights that the layers share (ALBERT); None: each has its own."""
+
+
 class OpGraph:
     """A directed acyclic graph of operators, repeated ``repeat`` times.
+
+    A model of layers that differ is one graph with a block of each kind, which `kinds` tells; ``repeat`` is 1 then, and
+    each operator runs as often as its kind has layers (`runs`).
 
     An edge runs from the operator that makes a tensor to each operator that reads it.
 
@@ -33,6 +52,8 @@ class OpGraph:
     appends
         Cache tensor -> tensor that is written into it before it is read (a decoder's new key). The append
         itself is free: the operator that makes the new tensor writes it in place. It orders the graph.
+    kinds
+        Which operators belong to which layers, if they differ, or if some weights are idle.
 
     Raises
     ------
@@ -48,9 +69,12 @@ class OpGraph:
         repeat: int = 1,
         config: Mapping[str, object] | None = None,
         appends: Mapping[str, str] | None = None,
+        kinds: Iterable[BlockKind] = (),
     ) -> None:
         self.name = name
         self.repeat = repeat
+        self.kinds: tuple[BlockKind, ...] = tuple(kinds)
+        self._runs = {op: len(kind.layers) for kind in self.kinds for op in kind.operators}
         self.config: dict[str, object] = dict(config or {})
         self.appends: dict[str, str] = dict(appends or {})
         given = tuple(operators)
@@ -138,19 +162,35 @@ class OpGraph:
         """Tensors that no operator of the block reads."""
         return tuple(op.output for op in self._operators if not self.consumers(op.name))
 
+    def runs(self, name: str) -> int:
+        """Return how many layers run operator ``name``."""
+        return self._runs.get(self.operator(name).name, self.repeat)
+
+    def tensor_runs(self) -> dict[str, int]:
+        """Return for each tensor how many layers have one like it."""
+        return {t.name: self.runs(op.name) for op in self._operators for t in (*op.inputs, op.output)}
+
     def bytes_of(self, role: Role) -> int:
-        """Return the size of all tensors of one role, all blocks. [bytes]"""
-        return self.repeat * sum(tensor.bytes for tensor in self._tensors.values() if tensor.role == role)
+        """Return the size of all tensors of one role that the operators of all blocks use. [bytes]"""
+        runs = self.tensor_runs()
+        return sum(runs[tensor.name] * tensor.bytes for tensor in self._tensors.values() if tensor.role == role)
 
     @property
     def parameters(self) -> int:
-        """Weights of all blocks (biases and normalisation gains not counted)."""
-        return self.repeat * sum(tensor.elements for tensor in self._tensors.values() if tensor.role == "weight")
+        """Weights of all blocks, idle experts included (biases and normalisation gains not counted)."""
+        sets = {name: kind.weight_sets for kind in self.kinds for name in kind.operators}
+        weights = {
+            tensor.name: (sets.get(op.name) or self.runs(op.name)) * tensor.elements
+            for op in self._operators
+            for tensor in op.inputs
+            if tensor.role == "weight"
+        }
+        return sum(len(kind.layers) * kind.idle_weights for kind in self.kinds) + sum(weights.values())
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of all blocks."""
-        return self.repeat * sum(op.macs for op in self._operators)
+        return sum(self.runs(op.name) * op.macs for op in self._operators)
 
     def totals(self, convention: Convention = "natural") -> dict[str, Total]:
         """Return MACs, FLOPs, bytes and intensity by operator class, and their sum as ``"total"``.
@@ -160,7 +200,7 @@ class OpGraph:
         convention
             ``"natural"``, or ``"paper"`` for the counting of arXiv:2302.14017 (see `workloads.totals`).
         """
-        return totals(self._operators, self.repeat, convention, self.phase)
+        return totals([(op, self.runs(op.name)) for op in self._operators], convention, self.phase)
 
     def to_networkx(self) -> nx.DiGraph[str]:
         """Return the graph for networkx: nodes carry ``operator``, edges ``tensors``."""
@@ -173,7 +213,8 @@ class OpGraph:
         return graph
 
     def __repr__(self) -> str:
-        return f"OpGraph({self.name!r}, {len(self._operators)} operators, repeat={self.repeat})"
+        kinds = "".join(f", {len(kind.layers)} x {kind.name}" for kind in self.kinds)
+        return f"OpGraph({self.name!r}, {len(self._operators)} operators, repeat={self.repeat}{kinds})"
 
 
 def _collect_tensors(operators: tuple[Operator, ...]) -> dict[str, Tensor]:

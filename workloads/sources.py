@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from hwconfigs.textfiles.reading import UnreadableFile, read_text, spelt_out
+from workloads import families
 from workloads.errors import GraphError, nearest
-from workloads.importers import huggingface
 from workloads.models import FAMILIES, TRANSFORMERS, ResNetConfig, TransformerConfig
+from workloads.models.layers import Stack
 from workloads.reading import parse
 
-AnyConfig = TransformerConfig | ResNetConfig
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/(?!.*\.(json|ya?ml)$)[\w.-]+")
+"""A name such as ``meta-llama/Llama-3.1-8B``."""
+
+AnyConfig = TransformerConfig | ResNetConfig | Stack
 
 SHOWN_CHARACTERS = 60
 """Longest piece of a wrong value that a message repeats."""
@@ -33,7 +39,8 @@ def load_config(model: str | Path | Mapping[str, object], overrides: Mapping[str
     ----------
     model
         A shipped name (see `available`), a path to a Hugging Face ``config.json`` or to a YAML/JSON file with
-        our own keys, or such a mapping. A mapping or file with ``model_type`` is read as Hugging Face's.
+        our own keys, or such a mapping. A mapping or file with ``model_type`` is read as Hugging Face's
+        (`workloads.families`).
     overrides
         Keys of the configuration to replace. New ``heads`` take the key heads along if they were equally many.
 
@@ -44,13 +51,21 @@ def load_config(model: str | Path | Mapping[str, object], overrides: Mapping[str
     """
     raw, origin = _read(model)
     if "model_type" in raw or ("family" not in raw and origin.endswith(".json")):
-        raw = huggingface.convert(raw, origin)
+        return _stack(raw, origin, overrides or {})
     if not isinstance(model, str | Path):
         raw = {"name": "custom", "source": "mapping given by the caller", **raw}
     changed = dict(overrides or {})
     if "heads" in changed and raw.get("kv_heads") is not None and raw["kv_heads"] == raw.get("heads"):
         changed.setdefault("kv_heads", changed["heads"])
     return _validate({**raw, **changed}, origin)
+
+
+def _stack(raw: Mapping[str, object], origin: str, overrides: Mapping[str, object]) -> Stack:
+    """Read a file of the transformers library; a file that does not name its model is called after its folder."""
+    stack = families.read(families.overridden(raw, overrides, origin), origin)
+    folder = Path(origin).resolve().parent.name if origin.endswith(".json") else ""
+    named = isinstance(raw.get("_name_or_path"), str) and raw["_name_or_path"]
+    return stack if named or not folder else replace(stack, name=folder)
 
 
 def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], str]:
@@ -66,6 +81,8 @@ def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], 
     if isinstance(model, str) and not _means_file(path, model):
         known = available()
         raise GraphError(f"unknown model {model!r:.60}{nearest(model, known)} (available: {', '.join(known)})")
+    if isinstance(model, str) and REPOSITORY.fullmatch(model) and not path.exists():
+        raise GraphError(f"{model!r:.80}: only files are read; save that repository's config.json and give its path")
     if path.is_dir():
         path /= "config.json"
     try:
@@ -83,14 +100,14 @@ def _means_file(path: Path, model: str) -> bool:
         return False
 
 
-def _validate(raw: Mapping[str, object], origin: str) -> AnyConfig:
+def _validate(raw: Mapping[str, object], origin: str) -> TransformerConfig | ResNetConfig:
     family = raw.get("family")
     if family is None:
         raise GraphError(f"{origin}: family: missing; one of {', '.join(FAMILIES)}")
     if family not in FAMILIES:
         hint = nearest(str(family), FAMILIES)
         raise GraphError(f"{origin}: family {family!r:.60} is unknown ({', '.join(FAMILIES)}){hint}")
-    kind: type[AnyConfig] = ResNetConfig if family == "resnet" else TransformerConfig
+    kind: type[TransformerConfig | ResNetConfig] = ResNetConfig if family == "resnet" else TransformerConfig
     try:
         config = TypeAdapter(kind).validate_python(raw)
     except ValidationError as error:
@@ -100,7 +117,7 @@ def _validate(raw: Mapping[str, object], origin: str) -> AnyConfig:
     return config
 
 
-def _explain(issue: Mapping[str, object], kind: type[AnyConfig], origin: str) -> str:
+def _explain(issue: Mapping[str, object], kind: type[TransformerConfig | ResNetConfig], origin: str) -> str:
     """Return one line for one pydantic problem."""
     location = issue["loc"]
     key = ".".join(map(str, location)) if isinstance(location, tuple) else str(location)

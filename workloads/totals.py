@@ -119,10 +119,10 @@ def _paper_decode_attention_bytes(op: Matmul) -> int:
     return cache + context + new_value
 
 
-def totals(operators: Iterable[Operator], repeat: int, convention: Convention, phase: str) -> dict[str, Total]:
-    """Return the totals by operator class, and their sum as ``"total"``, of ``repeat`` identical blocks."""
+def totals(operators: Iterable[tuple[Operator, int]], convention: Convention, phase: str) -> dict[str, Total]:
+    """Return the totals by operator class, and their sum as ``"total"``, of operators and how often each runs."""
     by_class: dict[OpClass, Total] = {}
-    for op in operators:
-        by_class[op.op_class] = by_class.get(op.op_class, Total()) + total(op, convention, phase) * repeat
+    for op, runs in operators:
+        by_class[op.op_class] = by_class.get(op.op_class, Total()) + total(op, convention, phase) * runs
     ordered: dict[str, Total] = {name: by_class[name] for name in OP_CLASSES if name in by_class}
     return {**ordered, "total": sum(ordered.values(), Total())}

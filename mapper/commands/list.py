@@ -11,6 +11,7 @@ from hwconfigs import HardwareSpec
 from mapper.reports.quantities import size
 from mapper.reports.text import columns
 from workloads.models import TransformerConfig
+from workloads.models.layers import Stack
 
 USES = {
     "bert": "encoder, prefill only",
@@ -53,7 +54,8 @@ def model_row(name: str) -> tuple[str, ...]:
     config = workloads.load_config(name)
     use = USES.get(config.family, config.family)
     if not isinstance(config, TransformerConfig):
-        return name, config.family, str(sum(config.blocks)), "-", "-", "-", "-", use
+        layers = config.layers if isinstance(config, Stack) else sum(config.blocks)
+        return name, config.family, str(layers), "-", "-", "-", "-", use
     shared = "" if config.kv_heads in (None, config.heads) else f"/{config.kv_heads}"
     tokens = config.tokens or config.max_positions
     shape = (config.layers, config.d_model, f"{config.heads}{shared}", config.d_ffn, tokens or "-")

@@ -29,7 +29,7 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
     ``explained`` adds a table of the cycles by cause.
     """
     graph, spec, simulation = result.graph, result.spec, result.simulation
-    many = "" if len(graph.operators) == 1 else f"{graph.repeat} x {len(graph.operators)} operators, "
+    many = "" if len(graph.operators) == 1 else f"{blocks_of(graph)}{len(graph.operators)} operators, "
     leads = {op.name: group.name for group in result.groups for op in group.epilogue}
     notes = {group.name: group.note for group in result.groups}
     constants = host_constants(result)
@@ -37,6 +37,7 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
         [
             *wrapped(f"{graph.name} on {spec.name}: {many}{graph.macs:,} MACs"),
             *position_lines(graph),
+            *model_notes(graph),
             *(line for remark in unused_kernels(graph, spec) for line in wrapped(remark)),
             "",
             run_tables.run_table(simulation, result.estimate, graph.repeat, leads, constants.marks),
@@ -54,6 +55,19 @@ def summary(result: RunResult, *, explained: bool = False) -> str:
             *wrapped(constants_sentence(constants, spec.name)),
         ]
     )
+
+
+def blocks_of(graph: OpGraph) -> str:
+    """How often each kind of block runs."""
+    if len(graph.kinds) < 2:
+        return f"{graph.repeat} x "
+    return ", ".join(f"{len(kind.layers)} x {kind.name}" for kind in graph.kinds) + "; "
+
+
+def model_notes(graph: OpGraph) -> list[str]:
+    """What the reader of a model's file says of keys that were filled in or are not modelled."""
+    notes = graph.config.get("notes")
+    return [line for note in (notes if isinstance(notes, list) else []) for line in wrapped(f"note: {note}")]
 
 
 def position_lines(graph: OpGraph) -> list[str]:

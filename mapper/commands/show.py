@@ -9,12 +9,14 @@ import hwconfigs
 import workloads
 from mapper.commands.machine import overrides
 from mapper.commands.problems import CommandError, nearest
+from mapper.commands.reporting import blocks_of, model_notes
 from mapper.commands.show_machines import machine_text, machines_text
 from mapper.mapping.mapping_file import read_mapping
 from mapper.reports.quantities import size
 from mapper.reports.text import columns
 from workloads import OpGraph
 from workloads.models import TransformerConfig
+from workloads.models.layers import Stack
 
 DEFAULT_SEQ = 512
 """Tokens, or cached tokens, of ``show model`` when none are given."""
@@ -56,13 +58,21 @@ def model_text(graph: OpGraph) -> str:
         sums.append((name, f"{part.macs:,}", f"{part.flops:,}", f"{part.bytes:,}", f"{part.intensity:.2f}"))
     return "\n".join(
         [
-            f"{graph.name}: {graph.repeat} x one block of",
+            _blocks(graph),
+            *model_notes(graph),
             *columns(rows, rules=(1,), right=range(4, 8)),
             "",
-            f"all {graph.repeat} blocks:" if graph.repeat > 1 else "all:",
+            f"all {graph.repeat} blocks:" if graph.repeat > 1 else "all blocks:" if graph.kinds else "all:",
             *columns(sums, rules=(1, len(sums) - 1), right=range(1, 5)),
         ]
     )
+
+
+def _blocks(graph: OpGraph) -> str:
+    """Say how often the blocks below run."""
+    if len(graph.kinds) < 2:
+        return f"{graph.name}: {graph.repeat} x one block of"
+    return f"{graph.name}: one block of each kind, {blocks_of(graph).removesuffix('; ')}"
 
 
 def _graph(options: argparse.Namespace, name: str) -> OpGraph:
@@ -77,4 +87,6 @@ def _graph(options: argparse.Namespace, name: str) -> OpGraph:
 def _default_seq(name: str) -> int | None:
     """Image models fix their own sequence."""
     config = workloads.load_config(name)
+    if isinstance(config, Stack):
+        return DEFAULT_SEQ if config.tokens is None or config.generates else None
     return DEFAULT_SEQ if isinstance(config, TransformerConfig) and config.tokens is None else None

@@ -72,6 +72,13 @@ def group_rows(group: FusionGroup, whole: Report) -> tuple[Report, ...]:
     return (whole, *(replace(free, name=op.name, repeat=op.repeat) for op in group.epilogue))
 
 
+def repeated(report: Report, times: int) -> Report:
+    """Return the report of an operator that several equal layers run, in a model whose layers differ."""
+    if times == 1:
+        return report
+    return group_report(report.name, [Part(report, times)], times * report.repeat, report.peak_bytes)
+
+
 def model_report(name: str, operators: Sequence[Report], blocks: int) -> Report:
     """Return the report of a whole model: the operators of one block, ``blocks`` times."""
     parts = [Part(report, blocks) for report in operators]

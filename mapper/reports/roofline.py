@@ -52,7 +52,8 @@ class Roofline:
 def roofline(graph: OpGraph, spec: HardwareSpec) -> Roofline:
     """Return the least times of ``graph``; DRAM holds whole bytes, so a 4-bit weight crosses the port as 8 bits."""
     read_once = [tensor for tensor in graph.tensors.values() if tensor.role in ("weight", "kv_cache")]
-    compulsory = graph.repeat * sum(tensor.elements * stored_bytes(tensor.bits) for tensor in read_once)
+    runs = graph.tensor_runs()
+    compulsory = sum(runs[tensor.name] * tensor.elements * stored_bytes(tensor.bits) for tensor in read_once)
     peak = spec.array.rows * spec.array.cols
     return Roofline(math.ceil(compulsory / spec.dram.bytes_per_cycle), compulsory, -(-graph.macs // peak))
 

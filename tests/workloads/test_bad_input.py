@@ -89,8 +89,7 @@ def test_longer_than_the_model_is_allowed_unless_strict() -> None:
         ("config.json", '{"b": {"a": 1, "a": 2}}', "config.json: key 'a' is given twice"),
         (
             "config.json",
-            '{"model_type": "llama", "hidden_size": NaN, "num_hidden_layers": 1, "num_attention_heads": 1, '
-            '"intermediate_size": 4}',
+            '{"model_type": "llama", "hidden_size": NaN}',
             "hidden_size=nan must be a positive whole number",
         ),
         ("config.json", '{"model_type": "' + "x" * 5000 + '"}', "model_type 'xxxxx.{60} is not supported"),

@@ -27,6 +27,8 @@ LLAMA3 = {
     "rope_theta": 500000.0,
 }  # fmt: skip
 MISTRAL = {**LLAMA3, "model_type": "mistral", "head_dim": None, "sliding_window": 4096, "rope_theta": 10000.0}
+MIXTRAL = {**LLAMA3, "model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
+QWEN = {**LLAMA3, "model_type": "qwen3", "head_dim": 128}
 VIT = {
     "model_type": "vit", "hidden_act": "gelu", "hidden_size": 768, "image_size": 224, "patch_size": 16,
     "intermediate_size": 3072, "num_attention_heads": 12, "num_hidden_layers": 12, "qkv_bias": True,
@@ -86,18 +88,27 @@ def without(raw: Mapping[str, object], key: str) -> dict[str, object]:
         ({**BERT, "model_type": "llamma"}, "model_type 'llamma' is not supported .*did you mean 'llama'"),
         ({**BERT, "model_type": 3}, "model_type 3 is not supported"),
         (without(BERT, "model_type"), "key 'model_type' is missing"),
-        (without(BERT, "hidden_size"), "key 'hidden_size' is missing"),
         ({**BERT, "hidden_size": None}, "key 'hidden_size' is null; a positive whole number is needed"),
         ({**without(BERT, "hidden_size"), "hiden_size": 768}, "did you mean 'hiden_size'"),
-        (without(without(GPT2, "n_head"), "n_layer"), "key 'n_layer', 'n_head' is missing"),
+        ({**BERT, "text_config": {}, "model_type": "some_vl"}, "text_config names no model_type"),
         ({**BERT, "hidden_size": "768"}, "hidden_size='768' must be a positive whole number"),
         ({**BERT, "num_hidden_layers": True}, "num_hidden_layers=True must be"),
         ({**BERT, "hidden_act": "tanh"}, "hidden_act='tanh' is not supported"),
-        ({**LLAMA3, "num_key_value_heads": 5}, "heads=32 must be a multiple of kv_heads=5"),
-        ({**BERT, "num_attention_heads": 7}, "d_model=768 is not a multiple of heads=7"),
+        ({**LLAMA3, "num_key_value_heads": 5}, "num_attention_heads=32 must be a multiple of num_key_value_heads=5"),
+        ({**BERT, "num_attention_heads": 7}, "hidden_size=768 is not a multiple of num_attention_heads=7"),
         ({**LLAMA3, "rope_theta": "big"}, "rope_theta='big'"),
         ({**VIT, "patch_size": 15}, "image_size=224 must be a multiple of patch_size=15"),
         ({**LLAMA3, "head_dim": 33}, "head_dim=33 must be even"),
+        ({**MISTRAL, "sliding_window": 0}, "sliding_window=0 must be a positive whole number"),
+        ({**MIXTRAL, "num_experts_per_tok": 9}, "num_experts_per_tok=9 is more than the 8 experts"),
+        ({**MIXTRAL, "num_experts_per_tok": 0}, "num_experts_per_tok=0 must be a positive whole number"),
+        ({**MIXTRAL, "num_experts": 16}, "num_local_experts=8 and num_experts=16 are two names of one key"),
+        (
+            {**QWEN, "layer_types": ["full_attention"]},
+            "layer_types must be a list of 32 entries, one per layer; it has 1",
+        ),
+        ({**BERT, "encoder_width": 768}, "key 'encoder_width': attention to states of another model"),
+        ({**LLAMA3, "num_hidden_layers": float("inf")}, "num_hidden_layers=inf must be a positive whole number"),
     ],
 )
 def test_bad_config_is_one_line(tmp_path: Path, raw: dict[str, object], message: str) -> None:

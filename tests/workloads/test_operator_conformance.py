@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 import workloads
 from mapper.testing.operators import OperatorConformance, from_tile
 from workloads import Operator, Tensor, conv2d, matmul
-from workloads.ops import Add, AvgPool, Conv2d, Gelu, LayerNorm, MaxPool, Mul, Relu, RmsNorm, Rope, Silu, Softmax
+from workloads.ops import (
+    Add,
+    AvgPool,
+    Conv2d,
+    Gelu,
+    LayerNorm,
+    MaxPool,
+    Mul,
+    Relu,
+    RmsNorm,
+    Rope,
+    Silu,
+    Softmax,
+    Xielu,
+)
 from workloads.ops.pooling import Pooling, pooled
 from workloads.ops.rowwise import RowwiseOperator
 from workloads.tensor import Extents
@@ -48,6 +62,17 @@ def attention(name: str, model: dict[str, object], **asked: object) -> Operator:
     return workloads.build(model, **asked).operator(name)  # type: ignore[arg-type]
 
 
+MIXTRAL = {
+    "model_type": "mixtral", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "num_key_value_heads": 1, "intermediate_size": 6, "num_local_experts": 3, "num_experts_per_tok": 2,
+}  # fmt: skip
+DEEPSEEK = {
+    "model_type": "deepseek_v3", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "first_k_dense_replace": 1, "intermediate_size": 6, "kv_lora_rank": 4, "q_lora_rank": 6, "qk_nope_head_dim": 4,
+    "qk_rope_head_dim": 2, "v_head_dim": 5,
+}  # fmt: skip
+
+
 OPERATORS: dict[str, Operator] = {
     "matmul": matmul("op", 6, 5, 7, bias=True),
     "matmul, B stored n x k": matmul("op", 6, 5, 7, b_axes=("n", "k")),
@@ -61,6 +86,16 @@ OPERATORS: dict[str, Operator] = {
     "causal softmax": attention("softmax", LLAMA, seq=5, context=2, batch=2),
     "rope behind a prefix": attention("rope_q", LLAMA, seq=3, context=4, batch=2),
     "projection": attention("q", LLAMA, seq=3, batch=2),
+    "rope of a part": rowwise(Rope, (("head", 3), ("head_dim", 6)), head_dim=6, tokens=3, turned=4),
+    "choice": attention("choice", MIXTRAL, seq=4),
+    "rows of experts": attention("expert_rows", MIXTRAL, seq=4),
+    "experts": attention("expert_gate", MIXTRAL, seq=4),
+    "rows of the other experts": attention("rest_expert_rows", MIXTRAL, seq=4),
+    "sum of experts": attention("combine", MIXTRAL, seq=4),
+    "scores of latent keys": attention("scores_plain", DEEPSEEK, phase="decode", context=3, batch=2),
+    "scores of turned keys": attention("scores_rotary", DEEPSEEK, phase="decode", context=3, batch=2),
+    "sum of scores": attention("scores_add", DEEPSEEK, phase="decode", context=3, batch=2),
+    "latent keys": attention("k_up", DEEPSEEK, phase="decode", context=3, batch=2),
     "conv2d": conv2d("op", image(8, 7, 3), 4, 3, stride=2, pad=1),
     "conv2d, gaps": conv2d("op", image(8, 7, 3), 4, 1, stride=3),
     "conv2d, dilated": dilated(),
@@ -69,7 +104,7 @@ OPERATORS: dict[str, Operator] = {
     "maxpool": pooling(MaxPool, image(8, 7, 3), 3, 2, 1),
     "avgpool": pooling(AvgPool, image(6, 7, 3), 3, 3, 1),
     "rope, no head named": rowwise(Rope, (("channel", 16),), head_dim=4, tokens=3),
-    **{kind.kind: rowwise(kind) for kind in (Softmax, LayerNorm, RmsNorm, Gelu, Silu, Relu, Add, Mul)},
+    **{kind.kind: rowwise(kind) for kind in (Softmax, LayerNorm, RmsNorm, Gelu, Silu, Relu, Xielu, Add, Mul)},
 }
 
 

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from workloads.models.config import ACTIVATIONS, TransformerConfig
-from workloads.ops import Add, Gelu, LayerNorm, Matmul, Mul, Operator, RmsNorm, Rope
-from workloads.ops.operator import OpClass
+from workloads.models.operator_builder import OperatorBuilder, Shape
+from workloads.ops import Gelu, LayerNorm, RmsNorm, Rope
 from workloads.ops.rowwise import RowwiseOperator
-from workloads.tensor import Bits, Extents, Role, Tensor
+from workloads.tensor import Extents, Tensor
 
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a model is asked to process."""
-
-    phase: str
-    seq: int
-    """New tokens per sequence; 1 in decode."""
-    context: int
-    """Tokens per sequence whose keys and values are cached."""
-    batch: int
-    bits: Bits
-
-    @property
-    def tokens(self) -> int:
-        """New tokens of the whole batch."""
-        return self.batch * self.seq
-
-    @property
-    def attended(self) -> int:
-        """Positions a token attends to; the causal mask is not exploited."""
-        return self.context + self.seq
+__all__ = ["BlockBuilder", "Family", "Shape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +33,11 @@ class Family:
 
 
 @dataclass(slots=True)
-class BlockBuilder:
-    """Collects the operators of one block; every method adds one and returns its output tensor.
-
-    Output tensors carry the operator's name.
-    """
+class BlockBuilder(OperatorBuilder):
+    """Collects the operators of one block of a configuration."""
 
     family: Family
     config: TransformerConfig
-    shape: Shape
-    operators: list[Operator] = field(default_factory=list)
-    appends: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def tokens(self) -> Extents:
-        """Dimensions of the rows of an activation."""
-        return ("batch", self.shape.batch), ("query", self.shape.seq)
 
     @property
     def heads(self) -> Extents:
@@ -94,30 +61,9 @@ class BlockBuilder:
         """Dimension of the columns between the feed-forward layers."""
         return (("hidden", self.config.d_ffn),)
 
-    def tensor(
-        self, name: str, shape: tuple[int, ...], dims: tuple[str | Extents, ...], role: Role = "activation"
-    ) -> Tensor:
-        """Return a tensor with the width asked for its name or role."""
-        return Tensor(name, shape, dims, self.shape.bits.of(name, role), role)
-
     def block_input(self) -> Tensor:
         """Return the residual stream that enters the block, (tokens, d_model)."""
-        return self.tensor("x", (self.shape.tokens, self.config.d_model), (self.tokens, self.channels))
-
-    def add(self, operator: Operator) -> Tensor:
-        """Append ``operator`` and return its output."""
-        self.operators.append(operator)
-        return operator.output
-
-    def linear(self, name: str, x: Tensor, to: Extents, op_class: OpClass, *, bias: bool, kv: bool = False) -> Tensor:
-        """Project the rows of ``x`` to channels ``to``; ``kv`` results have the width of keys and values."""
-        rows, inner = x.axes
-        n = math.prod(extent for _, extent in to)
-        weight = self.tensor(f"{name}.weight", (x.shape[1], n), (inner, to), "weight")
-        row_bias = self.tensor(f"{name}.bias", (n,), (to,), "bias") if bias else None
-        out = Tensor(name, (x.shape[0], n), (rows, to), self.shape.bits.of(name, "kv_cache" if kv else "activation"))
-        inputs = (x, weight) if row_bias is None else (x, weight, row_bias)
-        return self.add(Matmul(name=name, inputs=inputs, output=out, op_class=op_class, bias=row_bias))
+        return self.input(self.config.d_model)
 
     def norm(self, name: str, x: Tensor) -> Tensor:
         """Apply the family's normalisation to the rows of ``x``."""
@@ -134,14 +80,6 @@ class BlockBuilder:
         kind = self.family.activation if named is None else ACTIVATIONS[named]
         return self.add(kind(name=name, inputs=(x,), output=self.like(x, name), rows=x.shape[0], cols=x.shape[1]))
 
-    def residual(self, name: str, x: Tensor, y: Tensor) -> Tensor:
-        """Add two tensors."""
-        return self.add(Add(name=name, inputs=(x, y), output=self.like(x, name), rows=x.shape[0], cols=x.shape[1]))
-
-    def product(self, name: str, x: Tensor, y: Tensor) -> Tensor:
-        """Multiply two tensors element by element."""
-        return self.add(Mul(name=name, inputs=(x, y), output=self.like(x, name), rows=x.shape[0], cols=x.shape[1]))
-
     def rope(self, name: str, x: Tensor) -> Tensor:
         """Turn queries or keys by their position; keeps the width of ``x``."""
         bits = self.shape.bits.tensors.get(name, x.bits)
@@ -152,7 +90,3 @@ class BlockBuilder:
                 theta=self.config.rope_theta,
             )
         )  # fmt: skip
-
-    def like(self, x: Tensor, name: str) -> Tensor:
-        """Return an activation of the shape of ``x``."""
-        return self.tensor(name, x.shape, x.dims)

@@ -1,7 +1,6 @@
 """LLaMA decoder block [1]_: RMSNorm, rotary positions, grouped-query attention [2]_, SwiGLU; no biases.
 
-Embedding, the final RMSNorm and the LM head are not part of the block. Mistral's block is the same; its
-sliding window is not modelled.
+Embedding, the final RMSNorm and the LM head are not part of the block.
 
 References
 ----------

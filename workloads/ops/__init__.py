@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from workloads.ops.add import Add
 from workloads.ops.avgpool import AvgPool
+from workloads.ops.combine import Combine
 from workloads.ops.conv2d import Conv2d, conv2d
+from workloads.ops.dispatch import Dispatch
 from workloads.ops.gelu import Gelu
 from workloads.ops.layernorm import LayerNorm
 from workloads.ops.matmul import Matmul, matmul
@@ -17,12 +19,16 @@ from workloads.ops.rope import Rope
 from workloads.ops.rowwise import RowwiseOperator
 from workloads.ops.silu import Silu
 from workloads.ops.softmax import Softmax
+from workloads.ops.top_k import TopK
+from workloads.ops.xielu import Xielu
 
 __all__ = [
     "OP_CLASSES",
     "Add",
     "AvgPool",
+    "Combine",
     "Conv2d",
+    "Dispatch",
     "Gelu",
     "LayerNorm",
     "Matmul",
@@ -36,6 +42,8 @@ __all__ = [
     "RowwiseOperator",
     "Silu",
     "Softmax",
+    "TopK",
+    "Xielu",
     "conv2d",
     "matmul",
 ]

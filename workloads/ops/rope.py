@@ -1,8 +1,8 @@
 """Rotary position embedding of queries or keys.
 
-Channels i and i + head_dim/2 of each head form a plane, turned by position * theta^(-2i/head_dim) [1]_;
-this pairing of halves is the one of the published LLaMA checkpoints in Hugging Face form. The table of
-sines and cosines is a constant of the kernel and is not counted.
+Channels i and i + r/2 of the first r of each head form a plane, turned by position * theta^(-2i/r) [1]_; r is
+head_dim unless the model turns fewer. This pairing of halves is the one of the published LLaMA checkpoints in Hugging
+Face form. The table of sines and cosines is a constant of the kernel and is not counted.
 
 References
 ----------
@@ -26,7 +26,7 @@ class Rope(RowwiseOperator):
 
     kind: ClassVar[str] = "rope"
     flops_per_element: ClassVar[int] = 3
-    """Two products and a sum."""
+    """Two products and a sum, of the channels that are turned."""
 
     head_dim: int
     tokens: int
@@ -34,12 +34,25 @@ class Rope(RowwiseOperator):
     first_position: int = 0
     """Position of each sequence's first row: the length of its cache."""
     theta: float = 10000.0
+    turned: int | None = None
+    """Channels of each head that are turned, its first; None: all."""
 
     def __post_init__(self) -> None:
-        self.require(self.head_dim % 2 == 0, f"head_dim={self.head_dim} must be even")
+        size = self.rotary
+        self.require(size % 2 == 0, f"{'head_dim' if self.turned is None else 'turned'}={size} must be even")
+        self.require(0 < size <= self.head_dim, f"turned={size} must lie in 1..head_dim={self.head_dim}")
         self.require(self.cols % self.head_dim == 0, f"head_dim={self.head_dim} must divide cols={self.cols}")
         self.require(self.rows % self.tokens == 0, f"tokens={self.tokens} must divide rows={self.rows}")
         RowwiseOperator.__post_init__(self)
+
+    @property
+    def rotary(self) -> int:
+        """Channels of each head that are turned."""
+        return self.head_dim if self.turned is None else self.turned
+
+    @property
+    def flops(self) -> int:
+        return self.rows * self.cols // self.head_dim * self.rotary * self.flops_per_element
 
     @property
     def columns_together(self) -> int:
@@ -47,11 +60,11 @@ class Rope(RowwiseOperator):
         return self.head_dim
 
     def reference(self, *arrays: Array) -> Array:
-        half = self.head_dim // 2
+        half = self.rotary // 2
         x = self.matrix(arrays[0]).astype(np.float64).reshape(self.rows, -1, self.head_dim)
         position = self.first_position + np.arange(self.rows) % self.tokens
-        angle = position[:, None] * self.theta ** (-2.0 * np.arange(half) / self.head_dim)
+        angle = position[:, None] * self.theta ** (-2.0 * np.arange(half) / self.rotary)
         cosine, sine = np.cos(angle)[:, None, :], np.sin(angle)[:, None, :]
-        low, high = x[..., :half], x[..., half:]
-        turned = np.concatenate([low * cosine - high * sine, high * cosine + low * sine], axis=-1)
+        low, high, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+        turned = np.concatenate([low * cosine - high * sine, high * cosine + low * sine, rest], axis=-1)
         return turned.reshape(self.output.shape)

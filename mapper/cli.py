@@ -23,6 +23,7 @@ from mapper.commands.compare_options import COMPARE, add_compare
 from mapper.commands.exit_codes import BAD_INPUT, INTERRUPTED, TERMINATED
 from mapper.commands.machines import MAP_MACHINE, RUN_MACHINE
 from mapper.commands.sweep_options import add_commands as add_sweep_commands
+from mapper.commands.validate_options import STUDY, VALIDATE, add_study, add_validate
 from mapper.cost.objective import GOALS, OBJECTIVES
 from mapper.search.registry import MAPSPACES, RULES, SEARCHES, WITH_SEED
 
@@ -44,8 +45,6 @@ NAMES = (
     "run", "map", "map-block", "compare", "sweep", "results", "reproduce", "list", "show", "validate", "study",
 )  # fmt: skip
 COMMANDS = {name: f"mapper.commands.{name.replace('-', '_')}" for name in NAMES}
-VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
-STUDY = "Repeat a published experiment and print its figures beside the published ones."
 POLICIES = ("best", *RULES)
 """Ways to a mapping besides a search."""
 
@@ -194,8 +193,8 @@ def parser() -> Parser:
     )
     _add_shape(show)
     _add_set(show)
-    _add_validate(commands.add_parser("validate", help="compare with measured cycles", description=VALIDATE))
-    _add_study(commands.add_parser("study", help="repeat a published experiment", description=STUDY))
+    add_validate(commands.add_parser("validate", help="compare with measured cycles", description=VALIDATE), _name)
+    add_study(commands.add_parser("study", help="repeat a published experiment", description=STUDY), _name)
     return whole
 
 
@@ -287,36 +286,6 @@ def _add_map_block(block: argparse.ArgumentParser) -> None:
     files.add_argument("--plot", type=_name, metavar="FILE", help="the trees as .png, .svg or .pdf: what stays where")
 
 
-def _add_validate(validate: argparse.ArgumentParser) -> None:
-    validate.add_argument(
-        "--rtl", type=_name, metavar="FILE", help="CSV of Verilator rows; default: the rows that are shipped"
-    )
-    validate.add_argument("--firesim", type=_name, metavar="FILE", help="CSV of FireSim rows, run as well")
-    validate.add_argument(
-        "--normaliser", type=_name, metavar="FILE",
-        help="CSV of rows of the normaliser without a SoC; the shipped Verilator rows are left out",
-    )  # fmt: skip
-    validate.add_argument(
-        "--timeloop", type=_name, metavar="FILE", help="JSON of timeloop-model runs; alone: no other rows are run"
-    )
-    validate.add_argument(
-        "--estimate", action="store_true", help="the estimate against the simulation, on random mappings; alone"
-    )
-    validate.add_argument(
-        "--seed", type=int, metavar="N", help="of the mappings of --estimate; default: that of the gates"
-    )
-    validate.add_argument(
-        "--without-patch", action="store_true", help="FireSim, 16x16: without the phenomenological l2.multi_beat_hit"
-    )
-    validate.add_argument(
-        "--without-program-constants", action="store_true",
-        help="Verilator: the core issues every stream as the machine file says, whatever program measured it",
-    )  # fmt: skip
-    group = validate.add_argument_group("files to write")
-    group.add_argument("--json", type=_name, metavar="FILE", help="scores, gates and rows, as JSON")
-    group.add_argument("--plot", type=_name, metavar="FILE", help="measured against simulated: .png, .svg or .pdf")
-
-
 def _add_shape(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return _fill_shape(to.add_argument_group("what to compute"))
 
@@ -365,25 +334,6 @@ def _add_search(to: argparse.ArgumentParser, objectives: Sequence[str]) -> argpa
         help="simulate the K best by the estimate, too, before the winner is taken; 0: none, the estimate decides",
     )  # fmt: skip
     return group
-
-
-def _add_study(study: argparse.ArgumentParser) -> None:
-    study.add_argument(
-        "name", choices=("mapspace", "fusion"),
-        help="mapspace: EDP of random mappings, relative to the best; fusion: a product and its normalisation, as one "
-        "group and as two",
-    )  # fmt: skip
-    study.add_argument("--tokens", metavar="N,N,..", help="of fusion; default: 512,4096")
-    study.add_argument("--accumulator", metavar="KIB,KIB,..", help="of fusion; default: 64,128,256")
-    study.add_argument("--samples", type=int, metavar="N", help="of mapspace, per operator; default: 100000")
-    study.add_argument("--seed", type=int, metavar="N", help="of mapspace; default: 0")
-    study.add_argument("--layers", metavar="A,B,..", help="only these operators; default: all")
-    study.add_argument("--iso-macs", action="store_true", help="operators of equal size: 29.5 million MACs each")
-    study.add_argument(
-        "--spatial", choices=("rows", "free", "full"),
-        help="how much of the array every mapping uses: full rows, any part, all it can; default: one after another",
-    )  # fmt: skip
-    study.add_argument("--out", type=_name, metavar="DIR", help="write PNG and CSV files there")
 
 
 def _add_outputs(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:

@@ -1,4 +1,4 @@
-"""Why a mapping cannot be: violations with numbers, and the exception that carries them."""
+"""Why a mapping cannot be: violations with numbers, and the exception that carries them; what is wrong with a sweep."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ class MappingError(ValueError):
     def __init__(self, message: str, violations: Iterable[Violation] = ()) -> None:
         self.violations = tuple(violations)
         super().__init__("\n".join([message, *(f"  {violation}" for violation in self.violations)]))
+
+
+class SweepError(ValueError):
+    """A sweep that makes no sense or cannot run, one line per problem; a point that fails is no error but a row."""
+
+
+class StoreError(SweepError):
+    """A store of points that cannot be used; nothing in it was changed."""

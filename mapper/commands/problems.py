@@ -6,9 +6,8 @@ import difflib
 from collections.abc import Iterable
 
 from hwconfigs.errors import SpecError
-from mapper.errors import MappingError
+from mapper.errors import MappingError, SweepError
 from mapper.settings import SettingsError
-from mapper.sweep.errors import SweepError
 from simulator.program import ProgramError
 from workloads.errors import GraphError
 

@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
+from mapper.errors import StoreError, SweepError
 from mapper.sweep.definition import Sweep
 from mapper.sweep.driver import Progress, run
-from mapper.sweep.errors import StoreError, SweepError
 from mapper.sweep.store import Store, StoredPoint
 from mapper.sweep.sweep_file import read_sweep
 

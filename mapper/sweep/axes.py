@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from hwconfigs.errors import suggestion
-from mapper.sweep.errors import SweepError
+from mapper.errors import SweepError
 
 MOST_VALUES = 100_000
 """Values of one axis."""

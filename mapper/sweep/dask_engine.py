@@ -5,14 +5,17 @@ Dask computes the points of a worker that dies on another one; a point that kill
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from mapper.errors import SweepError
 from mapper.sweep.engines import KILLED, Work
-from mapper.sweep.errors import SweepError
 from mapper.sweep.model_version import model_version
 from mapper.sweep.outcome import Outcome
 from mapper.sweep.points import Task
@@ -45,10 +48,11 @@ class DaskCluster:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         given: dict[str, Any] = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
         try:
+            _ask(self._dask, _address(address))
             self._client = self._dask.Client(**given, timeout=ANSWER_SECONDS, set_as_default=False)
             versions: dict[str, str] = self._client.run(model_version, on_error="return")
-        except (OSError, ValueError, TypeError) as problem:
-            reason = " ".join(str(problem).split())[:200]
+        except (OSError, ValueError, TypeError, KeyError) as problem:
+            reason = " ".join(str(problem).split())[:200] or type(problem).__name__
             raise SweepError(f"--dask {address}: no scheduler answers there within 10 s: {reason}") from None
         for worker, version in versions.items():
             if version != model_version():
@@ -66,7 +70,7 @@ class DaskCluster:
     def outcomes(self, tasks: Iterator[Task], work: Work) -> Iterator[tuple[Task, Outcome]]:
         """Yield each task with its outcome as it arrives; raises `SweepError` when the scheduler goes away."""
         running: dict[str, Task] = {}
-        arriving = self._dask.as_completed()
+        arriving = self._dask.as_completed(loop=self._client.loop)
         try:
             for task in tasks:
                 arriving.add(self._submit(work, task, running))
@@ -109,3 +113,22 @@ def _distributed() -> Any:
         return importlib.import_module("distributed")
     except ImportError:
         raise SweepError("--dask needs the extra 'cluster': python -m pip install 'tilewright[cluster]'") from None
+
+
+def _address(text: str) -> str:
+    """Return the address of a scheduler, which its file may name; an `OSError` or `ValueError` if there is none."""
+    if not text.endswith(".json"):
+        return text
+    return str(json.loads(Path(text).read_text(encoding="utf-8"))["address"])
+
+
+def _ask(dask: Any, address: str) -> None:
+    """Raise unless a scheduler says who it is: a client waits for ever for one that accepts and says nothing."""
+
+    async def identity() -> str:
+        async with dask.rpc(address) as scheduler:
+            answer = await asyncio.wait_for(scheduler.identity(), ANSWER_SECONDS)
+        return str(answer["type"])
+
+    if not address.startswith("tls:") and (kind := asyncio.run(identity())) != "Scheduler":
+        raise ValueError(f"a {kind.lower()} answers")

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from mapper.errors import MappingError
+from mapper.errors import MappingError, SweepError
 from mapper.search import registry
 from mapper.search.budget import Budget
 from mapper.settings import RunSettings, SettingsError
 from mapper.sweep.axes import Axis, linked_axis, single_axis
-from mapper.sweep.errors import SweepError
 from mapper.sweep.filters import Filter, read_filter
 from mapper.sweep.machine_fields import fields_of, nearest_name
 

@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
+from mapper.errors import SweepError
 from mapper.sweep.definition import Sweep
 from mapper.sweep.engines import Engine, InProcess, ProcessPool, Work
-from mapper.sweep.errors import SweepError
 from mapper.sweep.model_version import model_version
 from mapper.sweep.points import Resolver, Task, points_of
 from mapper.sweep.store import Store

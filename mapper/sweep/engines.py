@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from mapper.sweep.errors import SweepError
+from mapper.errors import SweepError
 from mapper.sweep.limits import GRACE_SECONDS
 from mapper.sweep.outcome import Outcome
 from mapper.sweep.points import Task

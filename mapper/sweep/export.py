@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mapper.sweep.errors import SweepError
+from mapper.errors import SweepError
 from mapper.sweep.results import Table
 
 SCHEMA = "tilewright.results/1"

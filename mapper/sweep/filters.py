@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from hwconfigs import quantity
 from hwconfigs.errors import suggestion
-from mapper.sweep.errors import SweepError
+from mapper.errors import SweepError
 
 _COMPARISON = re.compile(r"(.+?)(<=|>=|==|!=|<|>)(.+)", re.DOTALL)
 

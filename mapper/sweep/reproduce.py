@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mapper.sweep.errors import SweepError
+from mapper.errors import SweepError
 from mapper.sweep.model_version import model_version
 from mapper.sweep.outcome import Outcome
 from mapper.sweep.points import Resolver

@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 
 from hwconfigs.errors import suggestion
+from mapper.errors import SweepError
 from mapper.nest.bounds.pareto import minimal
-from mapper.sweep.errors import SweepError
 from mapper.sweep.filters import read_filter
 from mapper.sweep.outcome import Status
 from mapper.sweep.store import Store, StoredPoint

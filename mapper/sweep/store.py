@@ -16,13 +16,13 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from mapper.sweep.errors import StoreError
+from mapper.errors import StoreError
 from mapper.sweep.outcome import Metric, Outcome, Status
 from mapper.sweep.points import Point
 from mapper.sweep.store_file import APPLICATION_ID, FORMAT, DriverLock, connect, explained
@@ -133,20 +133,30 @@ class Store:
     def close(self) -> None:
         """Close the file; a store that was written needs no other file beside it then."""
         try:
+            if self._lock is not None:
+                # A store that rests is one file, which can be read in a folder that is read only. Whoever reads just
+                # now keeps it from that, and the next driver makes good for it.
+                with suppress(sqlite3.Error):
+                    self._connection.execute("PRAGMA busy_timeout = 0")
+                    self._connection.execute("PRAGMA journal_mode = DELETE")
             self._connection.close()
         finally:
             if self._lock is not None:
                 self._lock.release()
 
     def _claim(self, version: str) -> None:
-        """Note the version of the model, or refuse another one."""
-        with self._writing():
-            self._connection.execute("INSERT OR IGNORE INTO about VALUES ('model_version', ?)", (version,))
-        if self.model_version != version:
+        """Note the version of the model, or refuse another one before anything is changed."""
+        if self.model_version not in ("", version):
             raise StoreError(
                 f"{self.path}: was computed by model {self.model_version}, this is {version}; results of two models "
                 "are never mixed: name another store, or read this one with 'tilewright results'"
             )
+        with explained(self.path):
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            # A commit is safe from a kill at once; `sync` brings it to the disk by and by.
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+        if not self.model_version:
+            self.note("model_version", version)
 
     @property
     def model_version(self) -> str:

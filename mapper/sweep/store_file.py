@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mapper.sweep.errors import StoreError
+from mapper.errors import StoreError
 
 try:
     import fcntl
@@ -89,12 +89,8 @@ def connect(path: Path, *, create: str | None) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         if connection.execute("PRAGMA schema_version").fetchone()[0] == 0:
-            connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(create)
         _check(path, connection)
-        connection.execute("PRAGMA journal_mode = WAL")
-        # A commit is safe from a kill at once; the store brings it to the disk by and by.
-        connection.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         connection.close()
         raise
@@ -107,8 +103,8 @@ def _opened_to_read(path: Path) -> sqlite3.Connection:
     try:
         return _reader(path, "mode=ro")
     except sqlite3.OperationalError:
-        # Without the right to make its index of the log, SQLite reads a file only if nobody can be writing to it.
-        if path.with_name(path.name + "-wal").exists() or os.access(path.parent, os.W_OK):
+        # Without the right to make its index of a log, SQLite reads a file only if told that nobody writes to it.
+        if path.with_name(path.name + "-wal").exists():
             raise
         return _reader(path, "immutable=1")
 

@@ -27,12 +27,11 @@ from hwconfigs import catalogue, quantity
 from hwconfigs.errors import suggestion
 from hwconfigs.textfiles import strict_yaml
 from hwconfigs.textfiles.reading import UnreadableFile, read_text
-from mapper.errors import MappingError
+from mapper.errors import MappingError, SweepError
 from mapper.search.budget import Budget
 from mapper.settings import CUTS, RunSettings, SettingsError
 from mapper.sweep.axes import canonical_value
 from mapper.sweep.definition import DEFAULT_MACHINE, FIXED_ONLY, MAPPING, Sweep, setting_name, setting_value
-from mapper.sweep.errors import SweepError
 
 STRUCTURE = ("description", "model", "machine", "set", "axes", "linked", "filters", "timeout", "memory")
 SETTINGS = (MAPPING, "strict_positions", *(one.name for one in fields(RunSettings) if one.name not in FIXED_ONLY))

@@ -1,0 +1,81 @@
+"""The same sweep on a real Dask cluster of two worker processes on this computer, one of which is killed midway."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mapper.errors import SweepError
+from mapper.sweep import Progress, Store, Sweep, run
+from mapper.sweep.results import table_of
+from tests.mapper.sweep.points import counted, deadly, slow, trivial_sweep
+
+distributed: Any = pytest.importorskip("distributed")
+
+pytestmark = pytest.mark.filterwarnings("default")  # Dask's own warnings, of ports and of workers that die
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """Two worker processes that may be killed, and come back."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as running:
+        yield running
+
+
+def table(store: Path) -> list[dict[str, object]]:
+    with Store.to_read(store) as opened:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in table_of(opened).dicts()]
+
+
+def test_a_worker_that_is_killed_midway_loses_no_point(tmp_path: Path, cluster: Any) -> None:
+    killed: list[int] = []
+
+    def kill(progress: Progress) -> None:
+        if progress.seen == 60:
+            killed.append(next(iter(cluster.workers.values())).process.process.pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    store = tmp_path / "dask.sqlite"
+    assert run(trivial_sweep(200), store, dask=cluster.scheduler_address, work=slow, progress=kill).done == 200
+    assert killed
+    run(trivial_sweep(200), tmp_path / "local.sqlite", work=counted)
+    assert table(store) == table(tmp_path / "local.sqlite")
+    # The store remembers what a cluster computed: nothing is sent a second time.
+    assert run(trivial_sweep(200), store, dask=cluster.scheduler_address, work=deadly).skipped == 200
+
+
+def test_points_of_the_real_model(tmp_path: Path, cluster: Any) -> None:
+    sweep = Sweep.of("24x16x40", "tiny_4x4", axes={"dram.latency": [20, 40], "accumulator.capacity": ["3 B", "1 KiB"]})
+    result = run(sweep, tmp_path / "dask.sqlite", dask=cluster.scheduler_address)
+    assert (result.done, result.failed) == (2, 2)
+    run(sweep, tmp_path / "local.sqlite")
+    assert table(tmp_path / "dask.sqlite") == table(tmp_path / "local.sqlite")
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["nobody", "says nothing"])
+def test_an_address_that_does_not_answer(tmp_path: Path, silent: bool) -> None:
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        if silent:
+            door.listen()
+        began = time.monotonic()
+        with pytest.raises(SweepError, match="no scheduler answers there") as caught:
+            run(trivial_sweep(5), tmp_path / "s.sqlite", dask=f"tcp://127.0.0.1:{door.getsockname()[1]}")
+    assert time.monotonic() - began < 10
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "tcp://", "tcp://127.0.0.1:999999", "missing.json", "x" * 300])
+def test_no_address(tmp_path: Path, address: str) -> None:
+    with pytest.raises(SweepError, match="--dask"):
+        run(trivial_sweep(5), tmp_path / "s.sqlite", dask=address)

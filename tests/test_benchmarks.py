@@ -90,6 +90,26 @@ def test_two_checkouts_run_in_turn(
     assert captured.err.count("pair ") == 2
 
 
+def test_rows_are_whole_processes_of_either_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Toy checkouts: one works, the other refuses, and one that takes too long is stopped."""
+    import speed_rows  # type: ignore[import-not-found]
+
+    for name, code in (("ours", "sum(range(10**6))"), ("other", "raise SystemExit(2)")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "toy.py").write_text(code, encoding="utf-8")
+    monkeypatch.setattr(speed_rows, "ROOT", tmp_path / "ours")
+    monkeypatch.setitem(speed_rows.ROWS, "toy", speed_rows.Row(("-c", "import toy"), cpu=0.5, memory=0.4))
+    _, same = speed_rows.compare(["toy"], tmp_path / "ours", 2, 60.0)
+    assert 0.2 < float(same.split()[3]) < 5.0
+    assert same.split()[4] == "0.50"
+    assert same.split()[-1] == "0.40"
+    _, refused = speed_rows.compare(["toy"], tmp_path / "other", 2, 60.0)
+    assert refused.endswith("other: exit code 2")
+    assert refused.split()[2:4] == ["-", "-"]
+    slow = speed_rows.Row(("-c", "import time; time.sleep(60)"))
+    assert speed_rows.measured(slow, tmp_path / "ours", tmp_path, 1.0).why == "stopped after 1 s"
+
+
 def test_without_a_second_checkout_nothing_is_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import pairs
 

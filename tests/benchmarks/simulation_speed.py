@@ -1,15 +1,18 @@
 """How fast the simulation is, and what the shortcuts of the default mode cost in accuracy.
 
     python tests/benchmarks/simulation_speed.py                 the gates: BERT-Base and GPT-2 at 128, 512, 2048 tokens
+    python tests/benchmarks/simulation_speed.py --against DIR [--rows NAME ...] [--runs N]    whole processes in turn
+    python tests/benchmarks/simulation_speed.py --scaling [--picture FILE]    BERT and LLaMA at 128 to 16,384 tokens
     python tests/benchmarks/simulation_speed.py --curve         BERT-Base at 128 to 4096 tokens, default mode only
     python tests/benchmarks/simulation_speed.py --sequences 512 --models bert-base --hw gemmini
-    python tests/benchmarks/simulation_speed.py --sequences 512 --against DIR [--pairs N]
+    python tests/benchmarks/simulation_speed.py --lines --sequences 512 --against DIR [--pairs N]
 
 Each line is one block of a model under one mapping: ``library`` is the tile of Gemmini's own library, ``mapper`` the
 mapper's choice. Times are CPU seconds of one core: of the simulation and its counting alone, and of the whole run (all
 of it but the search for mappings). Cycles per second are simulated cycles of one block over the former. The last column
 is the largest difference of any operator's cycles between the two modes. The first run ever compiles; start it twice.
-Needs an installed tilewright. With ``--against`` a second checkout is run in turn (`pairs`).
+Needs an installed tilewright. With ``--against`` a second checkout is run in turn: the commands of `speed_rows`, CPU
+time and peak memory as ratios, or with ``--lines`` this table (`pairs`).
 """
 
 from __future__ import annotations
@@ -17,12 +20,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pairs
+import scaling_curve
+import speed_rows
 
 from mapper import pipeline
 from mapper.compiler import Compiler
@@ -141,10 +147,18 @@ def read_seconds(printed: str) -> pairs.Seconds:
     return cases
 
 
+def _printed(lines: Iterable[str]) -> None:
+    for text in lines:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
 def main() -> None:
     """Parse the command line and print."""
-    if pairs.compared(__file__, read_seconds):
-        return
+    if "--lines" in sys.argv:
+        sys.argv.remove("--lines")
+        if pairs.compared(__file__, read_seconds):
+            return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, parents=[pairs.OPTIONS]
     )
@@ -153,7 +167,17 @@ def main() -> None:
     parser.add_argument("--mappings", nargs="+", choices=list(SEARCHES), default=list(SEARCHES))
     parser.add_argument("--hw", default="gemmini_ibert")
     parser.add_argument("--curve", action="store_true", help="BERT-Base over sequences, default mode only")
+    parser.add_argument("--rows", nargs="+", choices=list(speed_rows.ROWS), help="whole processes, these alone")
+    parser.add_argument("--runs", type=int, default=3, help="of each row or point, of which the median counts [3]")
+    parser.add_argument("--limit", type=float, default=900, help="seconds after which a row or point is stopped [900]")
+    parser.add_argument("--scaling", action="store_true", help="CPU time by sequence length, with its exponents")
+    parser.add_argument("--picture", type=Path, help="where --scaling draws its curve")
     options = parser.parse_args()
+    if options.scaling:
+        return _printed(scaling_curve.curve(options.runs, options.limit, options.picture))
+    if options.against is not None or options.rows:
+        names = options.rows or list(speed_rows.ROWS)
+        return _printed(speed_rows.compare(names, options.against, options.runs, options.limit))
     if options.curve:
         options.models, options.sequences = ["bert-base"], [128, 256, 512, 1024, 2048, 4096]
     pipeline.run("bert-base", options.hw, seq=128, search="gemmini_auto", exact=True)  # compiled code is loaded

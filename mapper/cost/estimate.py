@@ -1,7 +1,8 @@
 """Estimate of one mapping as a report.
 
 Counts are those of the simulation, integer for integer. The lines that the L2 fetches depend on the order of all
-requests: of one mapping they are replayed through the cache tags, while a search estimates them from reuse distances.
+requests, and so does the time that the memory takes for a loop: of one mapping they are replayed through the cache tags
+and the memory path, while a search estimates them from reuse distances. Without an L2 both are one number.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from mapper.cost.cache_reuse import CacheReuse, estimate_reuse
 from mapper.cost.counts import Visits
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.loop_pipeline import PipelineCycles
+from mapper.cost.latency.replayed_loops import ReplayedLoops
 from mapper.cost.model import CostModel, occupied_bytes
-from mapper.cost.trace_replay import MEMORY_UNITS, replayed_counts
+from mapper.cost.trace_replay import MEMORY_UNITS
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import batch_of
+from simulator.machine import PreparedProgram, prepare
 from simulator.memory.request_stream import MemoryState
-from simulator.program import Program
 from simulator.report import Counts, Report
 from simulator.units import readout_unit
 from simulator.units.execute import ExecuteController
@@ -40,8 +42,7 @@ def estimate(
     spec: HardwareSpec,
     energy: EnergyModel,
     memory: MemoryState | None = None,
-    program: Program | None = None,
-    moved: Counts | None = None,
+    prepared: PreparedProgram | None = None,
 ) -> Report:
     """Return what the analytical model says about one mapping.
 
@@ -51,30 +52,29 @@ def estimate(
         What runs where.
     memory
         Contents of the caches before; advanced. None: cold.
-    program
-        The lowered mapping, if it is at hand.
-    moved
-        What the replay of the program counted, if it was done already; the caches are then left alone.
+    prepared
+        The lowered mapping, whose requests went through the caches already: those are then left alone.
 
     Raises
     ------
     MappingError
         When the mapping does not fit.
     """
-    program = program or lower_matmul(problem, loop, spec)
     # The kernel works on columns: a single mapping is a batch of one, so that search and report share every formula.
     batch = batch_of(loop)
     model = CostModel.of(problem, spec, energy, batch)
     visits = counts.count_visits(batch, problem, spec)
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
-    reuse = None
+    held = replace(COLD, dirty=0.0) if memory is None else held_in(memory, problem)
+    if prepared is None:
+        prepared = prepare(lower_matmul(problem, loop, spec), spec, MemoryState(spec) if memory is None else memory)
+    reuse = replayed = None
     if spec.l2 is not None:
-        held = replace(COLD, dirty=0.0) if memory is None else held_in(memory, problem)
-        if moved is None:
-            moved = replayed_counts(program, spec, MemoryState(spec) if memory is None else memory)
+        replayed = ReplayedLoops(prepared.memory_times, spec.dma.max_commands_in_flight > 1)
+        moved = prepared.counts
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
         reuse = scaled(estimate_reuse(batch, visits, model.traffic, held), moved)
-    pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse)
+    pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse, replayed)
     times = _times(pipeline, visits, numbers["dma", "read_beat"], problem, spec)
     scratchpad, accumulator = occupied_bytes(batch, spec)
     peak = {"scratchpad": int(scratchpad[0]), "accumulator": int(accumulator[0])}

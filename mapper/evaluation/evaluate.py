@@ -30,7 +30,7 @@ from simulator.machine import PreparedProgram, prepare, prepare_moved, simulate
 from simulator.memory.path import first_data_cycles
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
-from simulator.report import Counts, Report
+from simulator.report import Report
 
 
 class Evaluation(NamedTuple):
@@ -90,9 +90,9 @@ class Evaluator:
         """Return what a matmul would cost if it ran next, by the default simulation; the caches stay as they are."""
         report = priced(simulate(instance.program, self.spec, memory=self.memory.copy()), self.prices)
         self._trials[instance.problem, instance.loop] = report
-        # The program is left out: it may be long, and is lowered in no time.
+        # The program is left out: it may be long, and is lowered and replayed again when the estimate is asked for.
         ahead = partial(estimate, instance.loop, instance.problem, self.spec, self.prices, self.memory.copy())
-        return TrialReports(partial(ahead, moved=report.counts), report)
+        return TrialReports(ahead, report)
 
     def dynamic_pj(self, instance: MatmulInstance) -> float:
         """Return the dynamic energy that a matmul would need if it ran next, counted and not simulated [pJ]."""
@@ -125,7 +125,7 @@ class Evaluator:
                 report = prepared.simulate(spans=self.spans, exact=self.exact)
             else:
                 report = self._time(prepared, known.simulated, tried)
-            expected = self._estimate(instance, before, prepared.counts, known)
+            expected = self._estimate(instance, before, prepared, known)
             results.append(Evaluation(expected, priced(report, self.prices)))
         return results
 
@@ -165,14 +165,14 @@ class Evaluator:
         simulated.append(Simulated(report, times.astype(np.float64)))
         return report
 
-    def _estimate(self, instance: Instance, memory: MemoryState, counts: Counts, known: _Known) -> Report:
-        """Return the estimate of an instance from the caches before it and what was counted."""
+    def _estimate(self, instance: Instance, memory: MemoryState, prepared: PreparedProgram, known: _Known) -> Report:
+        """Return the estimate of an instance from the caches before it and the replay of its requests."""
         match instance:
-            case MatmulInstance(program, problem, loop):
-                return estimate(loop, problem, self.spec, self.prices, memory, program, counts)
+            case MatmulInstance(_, problem, loop):
+                return estimate(loop, problem, self.spec, self.prices, memory, prepared)
             case CommandInstance(template, rows_below):
                 known.estimates = known.estimates or CommandEstimates(template, self.spec, self.prices)
-                return known.estimates.report(memory, counts, rows_below)
+                return known.estimates.report(memory, prepared.counts, rows_below)
 
 
 def _summed(group: FusionGroup, results: Sequence[Evaluation]) -> Evaluation:

@@ -29,7 +29,7 @@ from mapper.validation.gates import gate_table
 from mapper.validation.random_cases import random_cases
 from mapper.validation.ranks import spearman
 from mapper.validation.sampling import PlacedMatmul, Sampling, draw, matmuls
-from simulator.machine import count, simulate
+from simulator.machine import count, prepare
 from simulator.memory.request_stream import MemoryState
 
 SCHEMA = "tilewright.agreement/2"
@@ -208,8 +208,9 @@ def _row(matmul: PlacedMatmul, loop: HardwareLoop, warm: bool, machine: str) -> 
     memory = MemoryState(spec)
     if warm:
         count(program, spec, memory)
-    measured = simulate(program, spec, memory=memory.copy(), exact=True)
-    expected = estimate(loop, problem, spec, matmul.energy, memory, program, measured.counts)
+    prepared = prepare(program, spec, memory.copy())
+    measured = prepared.simulate(exact=True)
+    expected = estimate(loop, problem, spec, matmul.energy, memory, prepared)
     model = CostModel.of(problem, spec, matmul.energy, batch, held_in(memory, problem))
     return Row(
         shape=matmul.label,

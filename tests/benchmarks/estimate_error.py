@@ -23,7 +23,7 @@ from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapspace.batch import batch_of
 from mapper.validation.random_cases import RandomCase, random_cases
 from mapper.validation.ranks import spearman
-from simulator.machine import count, simulate
+from simulator.machine import count, prepare
 from simulator.memory.request_stream import MemoryState
 from simulator.report import Report
 
@@ -52,9 +52,9 @@ def rows_of(case: RandomCase) -> Iterator[Row]:
         program, memory, warm = lower_matmul(problem, loop, spec), MemoryState(spec), number % 2 == 1
         if warm:
             count(program, spec, memory)
-        simulated = simulate(program, spec, memory=memory.copy(), exact=True)
-        held = memory.copy()
-        expected = estimate(loop, problem, spec, case.energy, memory, program, simulated.counts)
+        prepared, held = prepare(program, spec, memory.copy()), memory.copy()
+        simulated = prepared.simulate(exact=True)
+        expected = estimate(loop, problem, spec, case.energy, memory, prepared)
         batch = batch_of(loop)
         model = CostModel.of(problem, spec, case.energy, batch, held_in(held, problem))
         searched = float(model.costs(batch).cycles[0])

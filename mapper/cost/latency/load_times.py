@@ -23,7 +23,7 @@ import numpy as np
 from mapper.cost.cache_reuse import CacheReuse
 from mapper.cost.dma_traffic import ONE_BLOCK, LoadTables, Traffic
 from mapper.cost.latency.memory_system import dram_latency, entry_cycles, fetch_cycles
-from mapper.cost.sweep import BEATS, BYTES, LINES
+from mapper.cost.sweep import BEATS, BYTES, LINES, REQUESTS
 from mapper.cost.sweep_times import SweepTimes
 from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiling import FULL, LAST, DimensionTiling, Tilings
@@ -67,6 +67,8 @@ class AverageLoad:
     """Until the first one is complete, beyond its share of the stream."""
     missing: Floats
     """Share of rows whose data are not in the L2."""
+    served: Floats
+    """Share of the requests that fetch nothing: they find their line, or wait for one that is under way."""
 
 
 class Bunch(NamedTuple):
@@ -222,7 +224,7 @@ class LoadTimes:
     def _addend(self, sweep: Ints, tables: LoadTables | None, commands: int, missed: Floats) -> AverageLoad:
         """Return the loads of the bias or of partial sums; nothing without a bias."""
         if tables is None:
-            return AverageLoad(*(np.zeros(1),) * 6)
+            return AverageLoad(*(np.zeros(1),) * 7)
         times = self._chosen(tables, ONE_BLOCK, np.ones(1, dtype=bool))
         missing = np.minimum(1.0, missed / commands / np.maximum(times.lines, 1e-9))
         alone = times.at(missing, alone=True)
@@ -232,7 +234,7 @@ class LoadTimes:
         """Return the loads of the residual, all of whose lines are taken to miss; nothing without one."""
         tables, spec = traffic.times_residual, self._spec
         if tables is None:
-            return AverageLoad(*(np.zeros(1),) * 6)
+            return AverageLoad(*(np.zeros(1),) * 7)
         times = self._chosen(tables, batch.tile_n, batch.tile_m == 1)
         segments_of = -(-tilings.n.blocks // self._segment)
         segments = (tilings.n.trips - 1) * segments_of[FULL] + segments_of[LAST]
@@ -269,9 +271,12 @@ class LoadTimes:
         fill = np.maximum(0.0, alone - cycles)
         if spec.l2 is None:
             memory = sweep[:, BYTES] / commands / spec.dram.bytes_per_cycle
-            return AverageLoad(cycles, memory, np.zeros_like(memory), beats, fill, np.ones_like(missing))
+            return AverageLoad(
+                cycles, memory, np.zeros_like(memory), beats, fill, np.ones_like(missing), np.zeros_like(missing)
+            )
         latency = dram_latency(spec)
         per_line = fetch_cycles(spec, spec.line_bytes)
         missed = missing * times.lines
         entries = missed * (entry_cycles(spec.l2, latency, per_line) / spec.l2.mshrs)
-        return AverageLoad(cycles, missed * per_line, entries, beats, fill, missing)
+        served = np.clip(1.0 - missed * commands / np.maximum(sweep[:, REQUESTS], 1), 0.0, 1.0)
+        return AverageLoad(cycles, missed * per_line, entries, beats, fill, missing, served)

@@ -6,72 +6,31 @@ sources: `mapper.cost.latency.loop_pipeline`, which makes the tables.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
+from mapper.cost.latency.loop_rules import Rules
 from simulator.arrays import Bools, Floats, Ints
 
-COLUMNS = range(30)
-(
-    ISSUED,
-    FILL,
-    LOAD,
-    MEMORY,
-    ENTRIES,
-    BEATS,
-    COMPUTE,
-    AFTER_FIRST_WEIGHTS,
-    LAST_WEIGHTS,
-    COMMAND,
-    ADDEND,
-    HEAD,
-    SPARED,
-    BANK_CONFLICTS,
-    BETWEEN_HALVES,
-    TAIL,
-    BURST,
-    HITS,
-    DEPTH,
-    BEFORE_STORE,
-    LEAD,
-    STORE,
-    SERIAL,
-    AFTER_LAST,
-    STORE_MEMORY,
-    STORE_ENTRIES,
-    STORE_BEATS,
-    WRITES,
-    AHEAD,
-    MVOUTS,
-) = COLUMNS
+COLUMNS = range(38)
+ISSUED, FILL, LOAD, COMMANDS_ALONE, REPEATED, MEMORY, ENTRIES, BEATS, COMMANDS, MISSING, WAITING = COLUMNS[0:11]
+COMPUTE, AFTER_FIRST_WEIGHTS, LAST_WEIGHTS, COMMAND, ADDEND, HEAD, SPARED, BANK_CONFLICTS = COLUMNS[11:19]
+BETWEEN_HALVES, TAIL, BURST, HITS, DEPTH, BEFORE_STORE, EARLY_STORES, LEAD, STORE, SERIAL = COLUMNS[19:29]
+AFTER_LAST, STORE_MEMORY, STORE_ENTRIES, STORE_BEATS, WRITES, AHEAD, MVOUTS, REQUESTS = COLUMNS[29:37]
+UNACKNOWLEDGED = COLUMNS[37]
 """What one loop needs, as `mapper.cost.latency.loop_times` says; from ``STORE`` on, of its stores."""
 
-LAST_COLUMN = MVOUTS
+LAST_COLUMN = UNACKNOWLEDGED
 
-STATES = range(15)
-(
-    START,
-    RELEASED,
-    RELEASED_BEFORE,
-    RELEASED_THIRD,
-    LOADED,
-    FED,
-    FED_BEFORE,
-    STORED,
-    READ_OUT,
-    TILE_STORED,
-    TILE_STORED_BEFORE,
-    DRAINED,
-    MEMORY_OF_STORES,
-    ENTRIES_OF_STORES,
-    BEATS_OF_STORES,
-) = STATES
+STATES = range(18)
+START, RELEASED, RELEASED_BEFORE, RELEASED_THIRD, LOADED, FED, FED_BEFORE, STORED, READ_OUT = STATES[0:9]
+TILE_STORED, TILE_STORED_BEFORE, DRAINED, MEMORY_OF_STORES, ENTRIES_OF_STORES, BEATS_OF_STORES = STATES[9:15]
+MVOUTS_OF_STORES, BUS_FREE, ACKNOWLEDGED = STATES[15:18]
 """What the next loop has to know of those before it, in cycles from the first loop on: when the last one was
 configured; when all commands of the last three had entered the queues; when the last loads were there, and the pairs of
 the last two fed; when the store unit was through, and since when (0: nothing was stored); when the last two result
 tiles were complete, of which the older one had the next loop's accumulator half; when the memory was through with the
-writes; and the cycles of the DRAM bus, the miss entries and the response bus of the last stores."""
+writes; the cycles of the DRAM bus, the miss entries and the response bus of the last stores, and their number; when the
+response bus is through with them, and when the last write is acknowledged."""
 
 NEVER = RELEASED_THIRD + 1
 """States up to here are minus infinity before the first loop; the others are zero."""
@@ -80,32 +39,9 @@ SUMS = range(4)
 TOTAL, ARRAY, LOADS, STORES = SUMS
 """Sums over the loops: the cycles by which each makes the whole longer, and the busy time of the units."""
 
-
-class Rules(NamedTuple):
-    """What holds for all loops of a batch [cycles]."""
-
-    double_buffered: bool
-    whole_rows: bool
-    """A unit normalises complete rows."""
-    has_addend: bool
-    shares_halves: bool
-    """Loads of the next loop stop the reads of this one."""
-    one_bank: bool
-    """Both halves of the accumulator lie in one bank."""
-    stops_last_pairs: bool
-    """Loads of the loop after next may stop the last reads of this one."""
-    contexts: int
-    """Loops in flight, at most three."""
-    first_command: float
-    loop_config: float
-    loop_cycles: float
-    load_to_use: float
-    preload: float
-    completion: float
-    load_entries: float
-    store_entries: float
-    loads_on_the_way: float
-    early_release: float
+REPLAYED = range(3)
+ALONE, IN_STREAM, WRITTEN = REPLAYED
+"""Memory cycles of a loop's loads, begun on idle ports and behind those of the loop before, and of its stores."""
 
 
 def run(
@@ -114,6 +50,7 @@ def run(
     spilled: Bools,
     rows: Ints,
     table: Floats,
+    replayed: Floats,
     rules: Rules,
     state: Floats,
     sums: Floats,
@@ -123,17 +60,16 @@ def run(
     Parameters
     ----------
     places, axes
-        Place of each step along m, k and n (steps x 3); steps and loops along them, and at most how many are stepped
-        through (3 x mappings each).
-    spilled
-        Whether partial sums leave the chip (mappings).
-    rows
-        Row of ``table`` by column: behind the last k tile or before, and whether m, k and n are past their first tile
-        (2 x 8 x columns).
+        Place of each step along m, k and n (steps x 3); steps and loops along them, and steps at most (3 x mappings).
+    spilled, rows
+        Whether partial sums leave the chip (mappings). Row of ``table`` by column: behind the last k tile or before,
+        and whether m, k and n are past their first tile (2 x 8 x columns).
     table
         Entries by whether the tile is the last one along m, k and n, and by mapping (rows x 8 mappings).
+    replayed
+        Of a single mapping, the memory cycles of each step (`REPLAYED` x steps); else `REPLAYED` x 0.
     rules, state, sums
-        What holds for all of them, and what is advanced (`STATES` x mappings, `SUMS` x mappings).
+        What holds for all of them, and what is advanced (`STATES` and `SUMS`, x mappings).
     """
     steps, trips, most = axes
     number, now = steps.shape[1], np.zeros(LAST_COLUMN + 1)
@@ -144,20 +80,20 @@ def run(
             if m >= steps[0, mapping] or k >= steps[1, mapping] or n >= steps[2, mapping]:
                 continue
             last_k = steps[1, mapping] == k + 1
-            # Sums that are spilled leave behind every k tile.
-            stores = last_k or spilled[mapping]
+            stores = last_k or spilled[mapping]  # sums that are spilled leave behind every k tile
             loop = ((steps[0, mapping] == m + 1) * 2 + last_k) * 2 + (steps[2, mapping] == n + 1)
             look_up(now, rows, table, 0 if last_k else 1, kind, loop * number + mapping, stores)
-            weight = stands_for(m, trips[0, mapping], most[0, mapping])
-            weight *= stands_for(k, trips[1, mapping], most[1, mapping])
-            weight *= stands_for(n, trips[2, mapping], most[2, mapping])
+            if replayed.shape[1]:
+                replace_memory(now, replayed[:, at], rules, stores)
+            weight = stands_for(places[at], trips[:, mapping], most[:, mapping])
             # Bias and residual come with the first k tile, and what was spilled with the others.
             addend = spilled[mapping] if k > 0 else rules.has_addend
             before = complete(state, mapping, rules)
             advance(now, state, mapping, rules, addend, spilled[mapping] or k == 0, stores)
             sums[TOTAL, mapping] += weight * (complete(state, mapping, rules) - before)
-            for unit, cycles in ((ARRAY, COMPUTE), (LOADS, LOAD), (STORES, STORE)):
-                sums[unit, mapping] += weight * now[cycles]
+            sums[ARRAY, mapping] += weight * now[COMPUTE]
+            sums[LOADS, mapping] += weight * now[LOAD]
+            sums[STORES, mapping] += weight * now[STORE]
 
 
 def look_up(now: Floats, rows: Ints, table: Floats, part: int, kind: int, place: int, stores: bool) -> None:
@@ -169,9 +105,40 @@ def look_up(now: Floats, rows: Ints, table: Floats, part: int, kind: int, place:
         now[column] = table[rows[part, kind, column], place] if stores else 0.0
 
 
-def stands_for(place: int, trips: int, most: int) -> float:
-    """Return how many loops a step stands for: the last but one for all those that are left out."""
-    return float(trips - most + 1) if place > 0 and place == most - 2 and trips > most else 1.0
+def replace_memory(now: Floats, replayed: Floats, rules: Rules, stores: bool) -> None:
+    """Replace what the tables say of the memory by what a replay found."""
+    # The replay knows each row that is read; a row of the bias is written on chip many times.
+    loads = replayed[IN_STREAM] + now[REPEATED]
+    slower = loads / max(1.0, now[COMMANDS_ALONE])
+    now[ADDEND], now[HEAD] = slower * now[ADDEND], slower * now[HEAD]
+    now[LOAD], now[FILL] = loads, max(0.0, replayed[ALONE] - replayed[IN_STREAM])
+    if stores:
+        replace_writes(now, replayed[WRITTEN], rules)
+
+
+def replace_writes(now: Floats, written: float, rules: Rules) -> None:
+    """Replace what the tables say of the memory cycles of stores by what a replay found."""
+    # In a stream of writes only the last one waits until it is acknowledged, and until its line has come.
+    fetching = min(1.0, now[STORE_MEMORY] / rules.fetch_cycles / max(1.0, now[REQUESTS]))
+    if now[REQUESTS] <= rules.slots:
+        fetching = min(1.0, now[STORE_MEMORY])
+    now[UNACKNOWLEDGED] = min(written, rules.acknowledge + fetching * rules.fetch_latency)
+    now[WRITES] = written - now[UNACKNOWLEDGED]
+    # Writes that all have a slot do not hold up the unit.
+    now[AHEAD] = now[WRITES] if now[REQUESTS] <= rules.slots else min(now[AHEAD], now[WRITES])
+    slowest = max(now[STORE_MEMORY], now[STORE_ENTRIES])
+    if slowest > 0.0 and (now[WRITES] > now[SERIAL] or now[WRITES] < slowest):
+        now[STORE_MEMORY] *= now[WRITES] / slowest
+        now[STORE_ENTRIES] *= now[WRITES] / slowest
+
+
+def stands_for(place: Ints, trips: Ints, most: Ints) -> float:
+    """Return how many loops a step stands for: along each axis the last but one stands for all those left out."""
+    loops = 1.0
+    for axis in range(3):
+        if place[axis] > 0 and place[axis] == most[axis] - 2 and trips[axis] > most[axis]:
+            loops *= trips[axis] - most[axis] + 1
+    return loops
 
 
 def advance(now: Floats, state: Floats, mapping: int, rules: Rules, addend: bool, new_tile: bool, stores: bool) -> None:
@@ -181,16 +148,17 @@ def advance(now: Floats, state: Floats, mapping: int, rules: Rules, addend: bool
     # D enters the accumulator half that the tile before the last has to leave first.
     ready = max(begin, state[TILE_STORED_BEFORE, mapping]) if addend else begin
     arriving = max(state[LOADED, mapping], ready + now[FILL])
-    load = contended(now, state, mapping, rules)
+    early = 0.0
+    if stores:
+        early = early_stores(now, state, mapping, rules, arriving, new_tile)
+    load = contended(now, state, mapping, rules, early)
     if rules.double_buffered:
         arriving, load = behind_reads(now, state, mapping, rules, arriving, load)
         behind_mvins(now, state, mapping, rules, start, arriving + load)
     else:
-        # Lines come behind those that the last writes still fetch or fill.
-        busy = state[DRAINED, mapping] + now[MEMORY]
-        load = max(load, busy - arriving)
-    begun, fed = fed_at(now, state, mapping, rules, arriving, load, new_tile)
-    through, drained = stored_at(now, state, mapping, rules, begun, fed, addend)
+        load = behind_writes(now, state, mapping, arriving, load)
+    begun, fed, _ = fed_at(now, state, mapping, rules, arriving, load, new_tile)
+    through, drained = stored_at(now, state, mapping, rules, begun, fed, addend, ahead_of_operands(now, early, load))
     emitted = released_at(
         now, rules, begin, arriving + load, fed, through if stores else state[STORED, mapping], stores
     )
@@ -207,9 +175,15 @@ def advance(now: Floats, state: Floats, mapping: int, rules: Rules, addend: bool
         state[TILE_STORED_BEFORE, mapping] = state[TILE_STORED, mapping]
         # The unit goes on to the next store while the last one is on its way.
         state[TILE_STORED, mapping] = through + now[AFTER_LAST]
-    state[MEMORY_OF_STORES, mapping] = now[STORE_MEMORY]
-    state[ENTRIES_OF_STORES, mapping] = now[STORE_ENTRIES]
-    state[BEATS_OF_STORES, mapping] = now[STORE_BEATS]
+    # Behind one loop after another nobody meets the stores but late in their own loop.
+    late = 1.0 - early if rules.double_buffered else 0.0
+    state[MEMORY_OF_STORES, mapping] = late * now[STORE_MEMORY]
+    state[ENTRIES_OF_STORES, mapping] = late * now[STORE_ENTRIES]
+    state[BEATS_OF_STORES, mapping] = late * now[STORE_BEATS]
+    state[MVOUTS_OF_STORES, mapping] = late * now[MVOUTS]
+    if stores:
+        state[ACKNOWLEDGED, mapping] = drained + now[UNACKNOWLEDGED]
+        state[BUS_FREE, mapping] = through + (1.0 - early) * (now[STORE_BEATS] - now[STORE])
 
 
 def configured(now: Floats, state: Floats, mapping: int, rules: Rules) -> float:
@@ -224,16 +198,55 @@ def configured(now: Floats, state: Floats, mapping: int, rules: Rules) -> float:
     return start
 
 
-def contended(now: Floats, state: Floats, mapping: int, rules: Rules) -> float:
-    """Load cycles, with the stores of the loop before on the same buses."""
-    load: float = now[LOAD]
-    if rules.double_buffered:
-        # Loads and stores take turns: while both last, each waits for the other once per turn, so that stores delay
-        # loads by no more than the loads' own time. Three resources in parallel: the slowest one counts.
-        load = max(load, now[MEMORY] + min(now[MEMORY], state[MEMORY_OF_STORES, mapping]))
-        load = max(load, now[ENTRIES] + min(now[ENTRIES], state[ENTRIES_OF_STORES, mapping]))
-        load = max(load, now[BEATS] + min(now[BEATS], state[BEATS_OF_STORES, mapping]))
-    return load
+def contended(now: Floats, state: Floats, mapping: int, rules: Rules, early: float) -> float:
+    """Load cycles, with the stores of the loop before, and early ones of this loop, on the same buses.
+
+    A command takes what it needs of a shared resource as a whole, ahead of every later command: loads wait for the
+    stores that were taken before them, whatever else they wait for.
+    """
+    memory = state[MEMORY_OF_STORES, mapping] + early * now[STORE_MEMORY]
+    entries = state[ENTRIES_OF_STORES, mapping] + early * now[STORE_ENTRIES]
+    beats = state[BEATS_OF_STORES, mapping] + early * now[STORE_BEATS]
+    stores = state[MVOUTS_OF_STORES, mapping] + early * now[MVOUTS]
+    if not rules.cached:
+        # Without an L2 stores take the bus while loads wait for their data, behind which others are under way.
+        memory = max(0.0, memory - (now[LOAD] - now[MEMORY]) * (1.0 - 1.0 / rules.commands_in_flight))
+    # Stores and loads that need miss entries take turns; further stores delay nobody.
+    turns = min(1.0, now[MISSING] * now[COMMANDS] / max(1.0, stores))
+    delay = max(now[WAITING] * beats, now[MISSING] * max(memory, turns * entries))
+    cycles: float = now[LOAD] + delay
+    return cycles
+
+
+def behind_writes(now: Floats, state: Floats, mapping: int, arriving: float, load: float) -> float:
+    """Load cycles behind the writes of the loop before, if loops run one after another."""
+    # Lines come behind those that the last writes still fetch or fill.
+    fetched = min(1.0, now[MISSING] * now[COMMANDS])
+    late = fetched * max(0.0, state[DRAINED, mapping] + now[MEMORY] - arriving - load)
+    # Rows that the L2 holds wait for the beats of the writes.
+    beats = now[WAITING] * max(0.0, state[BUS_FREE, mapping] - arriving)
+    cycles: float = load + max(late, beats)
+    return cycles
+
+
+def early_stores(now: Floats, state: Floats, mapping: int, rules: Rules, arriving: float, new_tile: bool) -> float:
+    """Share of the stores that are taken before the last loads, in a loop whose array waits for those."""
+    if not now[EARLY_STORES]:
+        return 0.0
+    _, _, left = fed_at(now, state, mapping, rules, arriving, now[LOAD], new_tile)
+    if left > now[TAIL]:
+        return 0.0
+    # The pairs that need the last loads have to be written before their stores, while further loads arrive.
+    written = (now[TAIL] + rules.completion + rules.load_to_use) / max(1.0, now[COMMAND])
+    share: float = max(0.0, now[EARLY_STORES] - (1.0 - now[EARLY_STORES]) * written)
+    return share
+
+
+def ahead_of_operands(now: Floats, early: float, load: float) -> float:
+    """Cycles of the stores that are over when the last operands are there: while those of the last k block arrive."""
+    arriving = now[LOAD] / now[DEPTH] + load - now[LOAD]
+    cycles: float = early * min(max(now[SERIAL], now[WRITES]), arriving)
+    return cycles
 
 
 def behind_reads(
@@ -267,8 +280,11 @@ def behind_mvins(now: Floats, state: Floats, mapping: int, rules: Rules, start: 
 
 def fed_at(
     now: Floats, state: Floats, mapping: int, rules: Rules, arriving: float, load: float, new_tile: bool
-) -> tuple[float, float]:
-    """When the first pair begins, and when the last is fed: behind the loop before, and every operand's arrival."""
+) -> tuple[float, float, float]:
+    """When the first pair begins, and when the last is fed: behind the loop before, and every operand's arrival.
+
+    The last value are the cycles that the pairs still need when all is loaded.
+    """
     free = state[FED, mapping] + early_release(now, state, mapping, rules, load)
     usable = arriving + now[ADDEND] + now[HEAD]
     usable = usable + rules.load_to_use + rules.preload
@@ -290,8 +306,8 @@ def fed_at(
     # Rows that arrive while the array waits for operands cost it nothing; those that stop it draw out its steps.
     stepping = max(0.0, compute - now[TAIL]) / max(1.0 - taken, 1e-9)
     lost = taken * min(window, stepping)
-    remaining = max(compute - window + lost, now[TAIL])
-    return begun, max(begun + compute, loaded + remaining if window > 0.0 else 0.0)
+    left = compute - window + lost
+    return begun, max(begun + compute, loaded + max(left, now[TAIL]) if window > 0.0 else 0.0), left
 
 
 def early_release(now: Floats, state: Floats, mapping: int, rules: Rules, load: float) -> float:
@@ -311,7 +327,7 @@ def early_release(now: Floats, state: Floats, mapping: int, rules: Rules, load: 
 
 
 def stored_at(
-    now: Floats, state: Floats, mapping: int, rules: Rules, begun: float, fed: float, addend: bool
+    now: Floats, state: Floats, mapping: int, rules: Rules, begun: float, fed: float, addend: bool, ahead: float
 ) -> tuple[float, float]:
     """When the unit is through with the stores, and the memory with their writes.
 
@@ -323,7 +339,7 @@ def stored_at(
     if not (now[DEPTH] > 1.0 or addend or rules.whole_rows):
         # A tile one block deep does not accumulate: rows are stored while others are computed.
         first = min(written, begun + now[BEFORE_STORE] + rules.completion)
-    start = max(state[STORED, mapping], first)
+    start = max(state[STORED, mapping], first - ahead)
     read = max(start + now[SERIAL], written + now[SERIAL] / max(1.0, now[MVOUTS]))
     drained = max(state[DRAINED, mapping], start) + now[WRITES]
     return max(read, drained - now[AHEAD]), drained

@@ -17,6 +17,7 @@ from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency.bank_sharing import bank_sharing
 from mapper.cost.latency.load_times import Addend, AverageLoad, LoadTimes, Touch
+from mapper.cost.latency.memory_system import fetch_cycles
 from mapper.cost.latency.store_times import Stored, StoreTimes
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import Batch
@@ -189,6 +190,16 @@ class LoopTimes:
             gaps = self.loads.b[b].missing * (groups - alone * last) * self._group_gap
         return self._sum_of_loads(a, b, d, lambda average: average.cycles) + gaps
 
+    def streamed(self, a: Touch, b: Touch, d: Addend) -> Floats:
+        """Load cycles of a loop whose operands came in streams of their own."""
+        return self._sum_of_loads(a, b, d, lambda average: average.cycles)
+
+    def repeated(self, d: Addend) -> Floats:
+        """Cycles in which rows of the bias, read once, are written on chip again."""
+        if self.problem.bias_address is None or d != Addend.BIAS:
+            return np.zeros(1)
+        return self.n * (self.rows - self.m) / self.spec.dma.max_commands_in_flight
+
     def memory(self, a: Touch, b: Touch, d: Addend) -> Floats:
         """DRAM cycles of a loop's loads."""
         return self._sum_of_loads(a, b, d, lambda average: average.memory)
@@ -245,6 +256,37 @@ class LoopTimes:
         """Scratchpad rows of the first group of A, which arrive without a pause."""
         rows: Ints = self.rows * np.minimum(self.k, self.segment)
         return rows
+
+    def commands(self, a: Touch, b: Touch, d: Addend) -> Ints:
+        """Loads of a loop."""
+        number: Ints = self.a_commands(a) + self.b_commands(b) + self.d_commands(d) + self.residual_commands(d)
+        return number
+
+    def missing_commands(self, a: Touch, b: Touch, d: Addend) -> Floats:
+        """Share of the loads that fetch a line."""
+        if self.spec.l2 is None:
+            return np.ones(1)
+        line = fetch_cycles(self.spec, self.spec.line_bytes)
+        missing = self._sum_of_loads(a, b, d, lambda average: np.minimum(1.0, average.memory / line))
+        return missing / np.maximum(1, self.commands(a, b, d))
+
+    def waiting_commands(self, a: Touch, b: Touch, d: Addend) -> Floats:
+        """Share of the loads that wait for the response bus: some request in their slots fetches nothing."""
+        slots = self.spec.dma.max_in_flight
+        waiting = self._sum_of_loads(a, b, d, lambda average: 1.0 - (1.0 - average.served) ** slots)
+        return waiting / np.maximum(1, self.commands(a, b, d))
+
+    def early_stores(self, a: Touch, b: Touch) -> Floats:
+        """Share of the stores whose pairs are over when the last operand arrives.
+
+        Of the pairs of the last k block those of the last operand remain, and a store of several blocks waits for all.
+        """
+        over = np.clip(1.0 - self.tail(a, b) * self.k / self._compute, 0.0, 1.0)
+        if self.problem.whole_rows or self.problem.c_full:
+            return over * (not self.problem.whole_rows)
+        columns = 1.0 - 1.0 / self.n_segments
+        share: Floats = np.where(self.n > 1, np.minimum(over, columns), over)
+        return share
 
     def hits(self, a: Touch, b: Touch) -> Floats:
         """Share of the rows of A and B that the L2 holds."""

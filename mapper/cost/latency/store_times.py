@@ -13,7 +13,7 @@ from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency.memory_system import dram_latency, entry_cycles, fetch_cycles
 from mapper.cost.latency.readout_times import readout_cycles
-from mapper.cost.sweep import BEATS, BYTES, PARTIAL_LINES
+from mapper.cost.sweep import BEATS, BYTES, PARTIAL_LINES, REQUESTS
 from mapper.mapspace.batch import Batch
 from mapper.mapspace.tiling import FULL, Tilings
 from simulator.arrays import Floats, Ints
@@ -196,6 +196,11 @@ class StoreTimes:
         """Cycles of the miss entries, all of them together."""
         cycles: Floats = self._share * self._sweeps[stored].entries
         return cycles
+
+    def requests(self, stored: Stored) -> Floats:
+        """Writes."""
+        number: Floats = self._share * self._sweep(stored)[:, REQUESTS]
+        return number
 
     def beats(self, stored: Stored) -> Floats:
         """Cycles of the bus that loads share."""

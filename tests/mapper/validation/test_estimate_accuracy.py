@@ -108,9 +108,6 @@ def test_estimate_and_simulation_agree_on_decode_matmuls() -> None:
     assert len(content["rows"]) == 30
 
 
-@pytest.mark.xfail(
-    reason="0.886: a sixth of these mappings are within 2 % of the next one, less than the error", strict=True
-)
 def test_the_estimate_ranks_decode_mappings_as_the_simulation() -> None:
     assert compare(("gemmini",), replace(of(6, seed=11), sources=DECODE)).overall.spearman >= 0.9
 

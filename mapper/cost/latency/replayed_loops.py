@@ -1,0 +1,36 @@
+"""Memory cycles of the loops of one mapping, from a replay of its requests: what is printed knows them.
+
+The loads of a loop are put through the machine's memory path, then its stores, each on idle ports and behind those of
+the loop before (`simulator.fast_forward.memory_times`, which the simulation makes in any case). A search, which cannot
+replay every candidate, has the average commands of `mapper.cost.latency.load_times` and `store_times` in their place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.arrays import Floats, Ints
+from simulator.fast_forward.memory_times import BEHIND, LOADS, STORES, MemoryTimes
+
+SAMPLED = 16
+"""Loops of one kind whose times are looked up. Of 113 means over more loops than that, on 208 random mappings, half are
+within 0.1 % of the mean of all of them, and 95 % within 4.3 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedLoops:
+    """The loops of a mapping, in their order."""
+
+    times: MemoryTimes
+    overlap: bool
+    """Commands of the load unit overlap, so that a loop's loads begin under the last of those before them."""
+
+    def mean(self, loops: Ints) -> Floats:
+        """Return the mean cycles of some loops (`mapper.cost.latency.loop_recurrence.REPLAYED`)."""
+        some = loops[np.unique(np.linspace(0, len(loops) - 1, SAMPLED).astype(np.int64))]
+        times = np.concatenate([self.times.of(loop, loop + 1) for loop in some.tolist()], axis=1).astype(np.float64)
+        # Loops that are long, or the first, are not told apart from those behind others.
+        behind = np.where((times[BEHIND] > 0) & self.overlap, times[BEHIND], times[LOADS])
+        return np.array([times[LOADS].mean(), behind.mean(), times[STORES].mean()])

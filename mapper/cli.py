@@ -215,7 +215,8 @@ def _name(text: str) -> str:
 
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("model", type=_name, metavar="MODEL", help="a preset, or the path of a Hugging Face config.json")
-    _add_shape(run).add_argument(
+    shape = _add_shape(run)
+    shape.add_argument(
         "--strict-positions", action="store_true", help="refuse sequences longer than the model was trained with"
     )
     _add_machine(run, RUN_MACHINE)
@@ -295,6 +296,12 @@ def _fill_shape(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
     group.add_argument("--phase", default="prefill", choices=("prefill", "decode"), help="default: %(default)s")
     group.add_argument("--context", type=int, metavar="N", help="tokens already in the KV cache (decode)")
     group.add_argument("--batch", type=int, default=1, metavar="N", help="sequences at once; default: %(default)s")
+    group.add_argument("--source", type=int, metavar="N", help="states of the encoder, beside a decoder")
+    group.add_argument(
+        "--causal", default="full", choices=("full", "skip"),
+        help="a prompt's masked keys: full multiplies them (default), skip leaves out blocks of them",
+    )  # fmt: skip
+    group.add_argument("--lm-head", action="store_true", help="with embedding, final norm and LM head")
     return group
 
 

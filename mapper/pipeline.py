@@ -100,6 +100,9 @@ def run(
         context=chosen.context,
         batch=chosen.batch,
         strict_positions=chosen.strict_positions,
+        source=chosen.source,
+        causal=chosen.causal,
+        lm_head=chosen.lm_head,
     )
     return run_graph(graph, spec, chosen, strategy=strategy, progress=progress)
 

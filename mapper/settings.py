@@ -40,8 +40,8 @@ UNFUSED, BEST_CUT, LIBRARY_CUT = "none", "auto", "gemmini"
 
 CUTS = (UNFUSED, BEST_CUT, LIBRARY_CUT)
 
-_WHOLE_NUMBERS = frozenset({"seq", "context", "batch", "seed", "finalists", "workers"})
-_FLAGS = frozenset({"strict_positions", "exact", "spans"})
+_WHOLE_NUMBERS = frozenset({"seq", "context", "batch", "source", "seed", "finalists", "workers"})
+_FLAGS = frozenset({"strict_positions", "lm_head", "exact", "spans"})
 
 
 class SettingsError(ValueError):
@@ -90,6 +90,9 @@ class RunOptions(TypedDict, total=False):
     context: int | None
     batch: int
     strict_positions: bool
+    source: int | None
+    causal: Literal["full", "skip"]
+    lm_head: bool
     overrides: Mapping[str, object] | None
     energy: str | Path | None
     objective: Goal
@@ -124,6 +127,12 @@ class RunSettings:
     """Sequences at once."""
     strict_positions: bool = False
     """Refuse more positions than the model was trained with."""
+    source: int | None = None
+    """States of the encoder per sequence, for models with an encoder and a decoder."""
+    causal: Literal["full", "skip"] = "full"
+    """Whether prompts multiply masked pairs of query and key, or skip blocks of them."""
+    lm_head: bool = False
+    """Add embedding, final norm and LM head to the layers."""
     overrides: Mapping[str, object] | None = None
     """Changes of the machine by dotted key; kept as `Overrides`."""
     energy: str | Path | None = None

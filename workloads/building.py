@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from workloads.errors import GraphError, nearest
-from workloads.graph import OpGraph
+from workloads.graph import BlockKind, OpGraph
 from workloads.models import TRANSFORMERS, BlockBuilder, ResNetConfig, Shape, TransformerConfig, resnet
+from workloads.models.ends import Ends, build_ends
+from workloads.models.layer_builder import NORMS
 from workloads.models.layers import Layer, Stack
+from workloads.ops import Operator
 from workloads.sources import AnyConfig, load_config
 from workloads.stacking import graph_of, source_states
 from workloads.tensor import Bits
 
 PHASES = ("prefill", "decode")
 
+FULL, SKIP = CAUSAL = ("full", "skip")
+"""What prompts do with pairs of query and key that the causal mask hides."""
+
 MAX_TOKENS = 2**31
 """Largest sequence, context or batch accepted."""
+
+
+class Further(TypedDict, total=False):
+    """What is asked for more rarely; all may be left out."""
+
+    source: int | None
+    """States of the encoder per sequence, for models with an encoder and a decoder; in prefill ``seq`` if left out."""
+    causal: str
+    """``"full"``: a prompt's products run over all keys, masked or not, as Gemmini's library does.
+    ``"skip"``: blocks of `workloads.models.layers.SKIPPED_BLOCK` queries leave out the keys that none of them sees."""
+    lm_head: bool
+    """Add embedding, final norm and LM head, which are no part of a block."""
 
 
 def build(
@@ -30,12 +50,11 @@ def build(
     heads: int | None = None,
     strict_positions: bool = False,
     overrides: Mapping[str, object] | None = None,
-    source: int | None = None,
+    **further: Unpack[Further],
 ) -> OpGraph:
     """Return the graph of one block of ``model``, repeated once per layer (ResNet: the whole network).
 
-    If its layers differ, the graph has one block of each kind, and totals of all layers (`OpGraph.kinds`). Embedding,
-    pooler and LM head are not part of it.
+    If its layers differ, the graph has one block of each kind, and totals of all layers (`OpGraph.kinds`).
 
     Parameters
     ----------
@@ -55,22 +74,27 @@ def build(
         Configuration keys to replace, such as ``{"layers": 6, "head_dim": 64}``; key heads follow equally many heads.
     strict_positions
         Refuse more positions than the model was made for. Off, as in the paper, which runs BERT at 4096.
-    source
-        States of the encoder per sequence; in prefill ``seq`` if left out.
+    **further
+        See `Further`.
     """
     config = load_config(model, {**(overrides or {}), **({} if heads is None else {"heads": heads})})
     bits = Bits() if bits is None else bits
-    _check_common(config, phase, batch, bits, source)
+    _check_common(config, phase, batch, bits, further)
     if isinstance(config, ResNetConfig):
         return _convolutional(config, seq, phase, context, batch, bits)
     shape = _shape(config, seq, phase, context, batch, bits)
     if strict_positions and shape.attended > (config.max_positions or shape.attended):
         raise GraphError(f"{config.name}: {shape.attended} positions exceed max_positions={config.max_positions}")
-    return _stacked(config, shape, source) if isinstance(config, Stack) else _transformer(config, shape)
+    shape = replace(shape, skips_masked=further.get("causal", FULL) == SKIP)
+    ends = _ends(config) if further.get("lm_head", False) else None
+    return _stacked(config, shape, further, ends) if isinstance(config, Stack) else _transformer(config, shape, ends)
 
 
-def _check_common(config: AnyConfig, phase: str, batch: int, bits: Bits, source: int | None) -> None:
+def _check_common(config: AnyConfig, phase: str, batch: int, bits: Bits, further: Further) -> None:
     """Check what every family is asked for."""
+    source, causal = further.get("source"), further.get("causal", FULL)
+    if causal not in CAUSAL:
+        raise GraphError(f"causal {causal!r} is unknown; choose from {', '.join(CAUSAL)}{nearest(str(causal), CAUSAL)}")
     if phase not in PHASES:
         raise GraphError(f"phase {phase!r} is unknown; choose from {', '.join(PHASES)}{nearest(str(phase), PHASES)}")
     _check_size("batch", batch, 1)
@@ -86,7 +110,7 @@ def _shape(
     config: TransformerConfig | Stack, seq: int | None, phase: str, context: int | None, batch: int, bits: Bits
 ) -> Shape:
     """Return the checked shape, with what the model fixes filled in."""
-    generates = config.generates if isinstance(config, Stack) else TRANSFORMERS[config.family].is_decoder
+    generates = _generates(config)
     if phase == "decode":
         if not generates:
             raise GraphError(f"{config.name}: {_kind(config)} has no decode phase; use phase='prefill'")
@@ -116,7 +140,21 @@ def _check_size(name: str, value: object, least: int) -> None:
         raise GraphError(f"{name}={value!r} must be a whole number in {least}..{MAX_TOKENS}")
 
 
-def _transformer(config: TransformerConfig, shape: Shape) -> OpGraph:
+def _ends(config: TransformerConfig | Stack | ResNetConfig) -> Ends:
+    """Return embedding and LM head of a model that generates text."""
+    if isinstance(config, ResNetConfig) or config.vocabulary is None or not _generates(config):
+        raise GraphError(f"{config.name}: has no LM head: it generates no text, or its vocabulary is not known")
+    if isinstance(config, Stack):
+        layer = config.groups[-1].layers[0]
+        return Ends(layer.d_model, config.vocabulary, NORMS[layer.norm], layer.epsilon)
+    return Ends(config.d_model, config.vocabulary, TRANSFORMERS[config.family].norm, config.norm_epsilon)
+
+
+def _generates(config: TransformerConfig | Stack) -> bool:
+    return config.generates if isinstance(config, Stack) else TRANSFORMERS[config.family].is_decoder
+
+
+def _transformer(config: TransformerConfig, shape: Shape, ends: Ends | None) -> OpGraph:
     family = TRANSFORMERS[config.family]
     builder = BlockBuilder(shape, family, config)
     family.add_block(builder)
@@ -128,16 +166,28 @@ def _transformer(config: TransformerConfig, shape: Shape) -> OpGraph:
         "d_ffn": config.d_ffn, "max_positions": config.max_positions,
         "bits": _bits_dict(shape.bits),
     }  # fmt: skip
+    added, kinds = _with_ends(builder, config.layers, ends)
     graph = OpGraph(
-        f"{config.name} {shape.phase} {size}", builder.operators,
-        repeat=config.layers, config=asked, appends=builder.appends,
+        f"{config.name} {shape.phase} {size}", (*builder.operators, *added), repeat=1 if kinds else config.layers,
+        config=asked, appends=builder.appends, kinds=kinds,
     )  # fmt: skip
     _check_bits(graph, shape.bits)
     return graph
 
 
-def _stacked(stack: Stack, shape: Shape, source: int | None) -> OpGraph:
-    states = source_states(stack, shape, source)
+def _with_ends(
+    builder: BlockBuilder, layers: int, ends: Ends | None
+) -> tuple[tuple[Operator, ...], tuple[BlockKind, ...]]:
+    """Return the operators of the ends and the kinds of blocks that the graph then has; none without ends."""
+    if ends is None:
+        return (), ()
+    operators, kind = build_ends(ends, builder.shape)
+    block = BlockKind("block", tuple(range(layers)), tuple(op.name for op in builder.operators))
+    return operators, (block, kind)
+
+
+def _stacked(stack: Stack, shape: Shape, further: Further, ends: Ends | None) -> OpGraph:
+    states = source_states(stack, shape, further.get("source"))
     layer = stack.groups[-1].layers[0]
     asked: dict[str, object] = {
         "model": stack.name, "family": stack.family, "model_type": stack.model_type, "phase": shape.phase,
@@ -145,7 +195,7 @@ def _stacked(stack: Stack, shape: Shape, source: int | None) -> OpGraph:
         "layers": stack.layers, **_sizes(layer), "max_positions": stack.max_positions,
         "bits": _bits_dict(shape.bits), "notes": list(stack.notes),
     }  # fmt: skip
-    graph = graph_of(stack, shape, states, asked)
+    graph = graph_of(stack, shape, states, asked, ends)
     _check_bits(graph, shape.bits)
     return graph
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from workloads.errors import GraphError
 from workloads.graph import BlockKind, OpGraph
+from workloads.models.ends import Ends, build_ends
 from workloads.models.layer_block import build_layer
 from workloads.models.layers import Group, Layer, Stack
 from workloads.models.operator_builder import Shape
@@ -25,7 +26,7 @@ class Kind:
     group: str
 
 
-def graph_of(stack: Stack, shape: Shape, source: int, asked: dict[str, object]) -> OpGraph:
+def graph_of(stack: Stack, shape: Shape, source: int, asked: dict[str, object], ends: Ends | None) -> OpGraph:
     """Return the graph of a stack.
 
     Parameters
@@ -34,6 +35,8 @@ def graph_of(stack: Stack, shape: Shape, source: int, asked: dict[str, object]) 
         States of the encoder per sequence; 0 if there is no encoder.
     asked
         What was asked for, kept as the graph's ``config``.
+    ends
+        Embedding and LM head, if they are asked for.
     """
     kinds = list(kinds_of(stack, shape, source))
     alone = len(kinds) == 1
@@ -47,6 +50,11 @@ def graph_of(stack: Stack, shape: Shape, source: int, asked: dict[str, object]) 
         appends.update(built.appends)
         names = tuple(op.name for op in built.operators)
         blocks.append(BlockKind(kind.name, kind.indices, names, _idle(kind.layer), stack.weight_sets))
+    if ends is not None:
+        added, kind_of_ends = build_ends(ends, shape)
+        operators += added
+        blocks.append(kind_of_ends)
+        alone = False
     size = f"context {shape.context}" if shape.phase == "decode" else f"seq {shape.seq}"
     marked = not alone or blocks[0].idle_weights > 0 or stack.weight_sets is not None
     return OpGraph(

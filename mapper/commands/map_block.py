@@ -82,6 +82,9 @@ def _case(options: argparse.Namespace) -> BlockCase:
         phase=options.phase,
         context=options.context,
         batch=options.batch,
+        source=options.source,
+        causal=options.causal,
+        lm_head=options.lm_head,
     )
     only = None if options.only is None else [name.strip() for name in options.only.split(",")]
     model = fused_model(graph, only)

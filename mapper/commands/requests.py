@@ -113,6 +113,9 @@ def run_request(options: argparse.Namespace) -> RunRequest:
         context=options.context,
         batch=options.batch,
         strict_positions=options.strict_positions,
+        source=options.source,
+        causal=options.causal,
+        lm_head=options.lm_head,
         fusion=_fusion(options.fusion),
     )
     step = _step(options.check_step)

@@ -81,7 +81,10 @@ def _graph(options: argparse.Namespace, name: str) -> OpGraph:
         context = DEFAULT_SEQ if context is None else context
     elif seq is None:
         seq = _default_seq(name)
-    return workloads.build(name, seq=seq, phase=options.phase, context=context, batch=options.batch)
+    return workloads.build(
+        name, seq=seq, phase=options.phase, context=context, batch=options.batch, source=options.source,
+        causal=options.causal, lm_head=options.lm_head,
+    )  # fmt: skip
 
 
 def _default_seq(name: str) -> int | None:

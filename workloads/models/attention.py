@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from workloads.iteration_space import Operand
 from workloads.models.block import BlockBuilder
+from workloads.models.layers import Attention
 from workloads.models.operator_builder import OperatorBuilder
 from workloads.ops import Matmul, Softmax
 from workloads.tensor import Extents, Tensor
@@ -65,11 +66,13 @@ def attention(block: BlockBuilder, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Add scores, softmax and context to ``block``; return the context (tokens, heads * head_dim)."""
     config, shape = block.config, block.shape
     heads = HeadSizes(config.heads, config.key_value_heads, config.head_size, config.head_size)
-    keys, values = k, v
-    if reads_cache(block):
-        keys = cache(block, "k_cache", k, heads, heads.dim, shape.attended)
-        values = cache(block, "v_cache", v, heads, heads.value_dim, shape.attended)
-    return attend(block, q, keys, values, heads, shape.attended, causal=block.family.is_decoder)
+    causal = block.family.is_decoder
+    spec = Attention(heads=heads.query, kv_heads=heads.key, head_dim=heads.dim, value_dim=heads.dim, causal=causal)
+    read = spec.keys_read(shape)
+    if reads_cache(block, read):
+        k = cache(block, "k_cache", k, heads, heads.dim, read)
+        v = cache(block, "v_cache", v, heads, heads.value_dim, read)
+    return attend(block, q, k, v, heads, read, causal=causal)
 
 
 def attend(
@@ -126,9 +129,9 @@ def weigh(
     )  # fmt: skip
 
 
-def reads_cache(block: OperatorBuilder) -> bool:
-    """Whether keys and values of earlier tokens are read beside the new ones."""
-    return block.shape.phase == "decode" or block.shape.context > 0
+def reads_cache(block: OperatorBuilder, keys: int) -> bool:
+    """Whether others than the new keys and values are read: those of earlier tokens too, or fewer than all."""
+    return block.shape.phase == "decode" or block.shape.context > 0 or keys != block.shape.seq
 
 
 def cache(block: OperatorBuilder, name: str, new: Tensor | None, heads: HeadSizes, width: int, keys: int) -> Tensor:

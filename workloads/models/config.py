@@ -62,6 +62,8 @@ class TransformerConfig(ModelConfig):
     """Base of the rotary embedding (llama)."""
     norm_epsilon: Annotated[float, Field(gt=0)] = 1e-5
     """Added to the variance by the normalisations."""
+    vocabulary: Size | None = None
+    """Rows of the embedding, and columns of the LM head."""
     tokens: Size | None = None
     """Tokens of one input when the model fixes them (vit: patches plus class token)."""
 

@@ -26,7 +26,7 @@ def latent_attention(block: LayerBuilder, x: Tensor, low: Latent) -> Tensor:
     """Add the projections, attention and the output projection; return (tokens, d_model)."""
     layer, spec = block.layer, block.layer.attention
     down = "a" in spec.bias
-    keys = spec.keys(block.shape.context, block.shape.seq)
+    keys = spec.keys_read(block.shape)
     plain = HeadSizes(spec.heads, spec.heads, low.plain, spec.value_dim)
     turned = HeadSizes(spec.heads, 1, low.rotary, spec.value_dim)
     queries = _queries(block, x, low, plain, turned)
@@ -34,7 +34,7 @@ def latent_attention(block: LayerBuilder, x: Tensor, low: Latent) -> Tensor:
     latent = block.rows_norm("kv_norm", latent, 1, RmsNorm.kind)
     rotary = block.linear("k_rotary", x, turned.keys, "mha_projection", bias=down, kv=True)
     rotary = block.rope("rope_k", rotary, low.rotary, low.rotary)
-    if reads_cache(block):
+    if reads_cache(block, keys):
         latent = _cached(block, "latent_cache", latent, keys, (("latent", low.rank),))
         rotary = _cached(block, "rotary_cache", rotary, keys, turned.keys)
     k = block.linear("k_up", latent, plain.keys, "mha_projection", bias=False, kv=True)

@@ -92,8 +92,8 @@ def self_attention(block: LayerBuilder, x: Tensor) -> Tensor:
     q, k = _positioned(block, "q", q, spec.heads), _positioned(block, "k", k, spec.kv_heads)
     if spec.value_norm:
         v = block.rows_norm("v_norm", v, spec.kv_heads, RmsNorm.kind)
-    keys = spec.keys(block.shape.context, block.shape.seq)
-    if reads_cache(block):
+    keys = spec.keys_read(block.shape)
+    if reads_cache(block, keys):
         k = cache(block, "k_cache", k, heads, heads.dim, keys)
         v = cache(block, "v_cache", v, heads, heads.value_dim, keys)
     context = attend(block, q, k, v, heads, keys, causal=spec.causal)

@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from workloads.models.operator_builder import Shape
 from workloads.ops import RmsNorm
+
+SKIPPED_BLOCK = 64
+"""Queries that skip masked keys together, as the blocks of fused attention kernels do. [tokens]"""
 
 Norm: TypeAlias = str
 """Kind of a normalisation: an operator of `workloads.models.layer_builder.NORMS`."""
@@ -88,6 +92,32 @@ class Attention:
     def keys(self, context: int, new: int) -> int:
         """Return the length of the products over keys for ``new`` tokens behind ``context`` earlier ones."""
         return new + (context if self.window is None else self.window.kept(context))
+
+    def keys_read(self, shape: Shape) -> int:
+        """Return the length of the products over keys that are computed for the shape.
+
+        Where masked blocks are skipped, `SKIPPED_BLOCK` queries share the keys that one of them sees; the mean over
+        these blocks, rounded up, stands for each.
+        """
+        if not shape.skips_masked or shape.phase == "decode":
+            return self.keys(shape.context, shape.seq)
+        starts = range(0, shape.seq, SKIPPED_BLOCK)
+        seen = 0
+        for start in starts:
+            end = min(start + SKIPPED_BLOCK, shape.seq)
+            seen += (end - start) * self._reach(shape.context + start, shape.context + end, shape.attended)
+        return -(-seen // shape.seq)
+
+    def _reach(self, start: int, end: int, length: int) -> int:
+        """Return how many keys the queries from ``start`` to ``end`` see, of ``length`` in all."""
+        window = self.window
+        if window is not None and window.kind == "around":
+            return min(end + window.size, length) - max(start - window.size, 0)
+        if not self.causal:
+            return length
+        if window is None:
+            return end
+        return end - (start - start % window.size if window.kind == "chunked" else max(0, start - window.size + 1))
 
     def visible_pairs(self, tokens: int) -> int:
         """Return how many (query, key) pairs of a prompt of ``tokens`` the mask leaves."""

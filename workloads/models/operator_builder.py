@@ -21,6 +21,8 @@ class Shape:
     """Tokens per sequence whose keys and values are cached."""
     batch: int
     bits: Bits
+    skips_masked: bool = False
+    """Whether a prompt's products leave out blocks of keys that the mask hides."""
 
     @property
     def tokens(self) -> int:

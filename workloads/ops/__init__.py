@@ -9,6 +9,7 @@ from workloads.ops.conv2d import Conv2d, conv2d
 from workloads.ops.dispatch import Dispatch
 from workloads.ops.gelu import Gelu
 from workloads.ops.layernorm import LayerNorm
+from workloads.ops.lookup import Lookup
 from workloads.ops.matmul import Matmul, matmul
 from workloads.ops.maxpool import MaxPool
 from workloads.ops.mul import Mul
@@ -31,6 +32,7 @@ __all__ = [
     "Dispatch",
     "Gelu",
     "LayerNorm",
+    "Lookup",
     "Matmul",
     "MaxPool",
     "Mul",

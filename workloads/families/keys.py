@@ -17,6 +17,9 @@ from workloads.families.model_type import Decision, ModelType
 LARGEST = 2**31
 """Largest size of a model."""
 
+POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
+"""Keys that size no layer."""
+
 _ABSENT = object()
 
 
@@ -75,7 +78,7 @@ class Keys:
         if number is _ABSENT:
             number = self.kind.defaults.get(name)
             self._near_miss(name)
-            if number is not None:
+            if number is not None and name not in POSITIONS:
                 self.filled[name] = number
         if number is None:
             return None

@@ -21,9 +21,12 @@ from typing import Any, NoReturn
 
 from mapper.commands.compare_options import COMPARE, add_compare
 from mapper.commands.exit_codes import BAD_INPUT, INTERRUPTED, TERMINATED
+from mapper.commands.generate_options import add_generate
 from mapper.commands.machines import MAP_MACHINE, RUN_MACHINE
+from mapper.commands.shape_options import add_shape, fill_shape
+from mapper.commands.study_options import STUDY, add_study
 from mapper.commands.sweep_options import add_commands as add_sweep_commands
-from mapper.commands.validate_options import STUDY, VALIDATE, add_study, add_validate
+from mapper.commands.validate_options import VALIDATE, add_validate
 from mapper.cost.objective import GOALS, OBJECTIVES
 from mapper.search.registry import MAPSPACES, RULES, SEARCHES, WITH_SEED
 
@@ -42,7 +45,8 @@ EPILOG = """examples:
 Without --hw a model runs on gemmini_ibert, which has normalisation units, a matmul on gemmini, which has none.
 """
 NAMES = (
-    "run", "map", "map-block", "compare", "sweep", "results", "reproduce", "list", "show", "validate", "study",
+    "run", "generate", "map", "map-block", "compare", "sweep", "results", "reproduce", "list", "show", "validate",
+    "study",
 )  # fmt: skip
 COMMANDS = {name: f"mapper.commands.{name.replace('-', '_')}" for name in NAMES}
 POLICIES = ("best", *RULES)
@@ -178,10 +182,11 @@ def parser() -> Parser:
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     _add_run(commands.add_parser("run", help="map and simulate a model", description="Map and simulate a model."))
     _add_map(commands.add_parser("map", help="map and simulate one matmul", description="Map and simulate one matmul."))
+    add_generate(commands, _name, OBJECTIVES)
     text = "fuse the operators of a model in loop nests"
     _add_map_block(commands.add_parser("map-block", help=text, description=f"{text.capitalize()}, by formulas only."))
     compare = commands.add_parser("compare", help="several runs side by side", description=COMPARE)
-    _fill_shape(add_compare(compare, _name))
+    fill_shape(add_compare(compare, _name))
     _add_set(compare)
     add_sweep_commands(commands, _name)
     text = "list the models, machines and energy presets"
@@ -191,7 +196,7 @@ def parser() -> Parser:
     show.add_argument(
         "names", nargs="+", metavar="NAME", help="from 'tilewright list', or the path of a file; of machines, several"
     )
-    _add_shape(show)
+    add_shape(show)
     _add_set(show)
     add_validate(commands.add_parser("validate", help="compare with measured cycles", description=VALIDATE), _name)
     add_study(commands.add_parser("study", help="repeat a published experiment", description=STUDY), _name)
@@ -215,7 +220,7 @@ def _name(text: str) -> str:
 
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("model", type=_name, metavar="MODEL", help="a preset, or the path of a Hugging Face config.json")
-    shape = _add_shape(run)
+    shape = add_shape(run)
     shape.add_argument(
         "--strict-positions", action="store_true", help="refuse sequences longer than the model was trained with"
     )
@@ -268,7 +273,7 @@ def _add_map(command: argparse.ArgumentParser) -> None:
 
 def _add_map_block(block: argparse.ArgumentParser) -> None:
     block.add_argument("model", type=_name, metavar="MODEL", help="a preset, or the path of a Hugging Face config.json")
-    _add_shape(block)
+    add_shape(block)
     machine = block.add_argument_group("on which machine")
     machine.add_argument("--hw", type=_name, default=MAP_MACHINE, metavar="NAME", help="default: %(default)s")
     machine.add_argument("--energy", type=_name, metavar="PRESET", help="energy table; default: the machine's own")
@@ -285,24 +290,6 @@ def _add_map_block(block: argparse.ArgumentParser) -> None:
     files.add_argument("--json", type=_name, metavar="FILE", help="trees and costs, as JSON")
     files.add_argument("--yaml", type=_name, metavar="FILE", help="the trees, to be priced again")
     files.add_argument("--plot", type=_name, metavar="FILE", help="the trees as .png, .svg or .pdf: what stays where")
-
-
-def _add_shape(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    return _fill_shape(to.add_argument_group("what to compute"))
-
-
-def _fill_shape(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
-    group.add_argument("--seq", type=int, metavar="N", help="tokens per sequence (prefill)")
-    group.add_argument("--phase", default="prefill", choices=("prefill", "decode"), help="default: %(default)s")
-    group.add_argument("--context", type=int, metavar="N", help="tokens already in the KV cache (decode)")
-    group.add_argument("--batch", type=int, default=1, metavar="N", help="sequences at once; default: %(default)s")
-    group.add_argument("--source", type=int, metavar="N", help="states of the encoder, beside a decoder")
-    group.add_argument(
-        "--causal", default="full", choices=("full", "skip"),
-        help="a prompt's masked keys: full multiplies them (default), skip leaves out blocks of them",
-    )  # fmt: skip
-    group.add_argument("--lm-head", action="store_true", help="with embedding, final norm and LM head")
-    return group
 
 
 def _add_set(to: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

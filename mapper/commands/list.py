@@ -10,8 +10,7 @@ import workloads
 from hwconfigs import HardwareSpec
 from mapper.reports.quantities import size
 from mapper.reports.text import columns
-from workloads.models import TransformerConfig
-from workloads.models.layers import Stack
+from workloads.models import ResNetConfig, TransformerConfig
 
 USES = {
     "bert": "encoder, prefill only",
@@ -53,9 +52,9 @@ def model_row(name: str) -> tuple[str, ...]:
     """Return name, family, shape, and what the model is; ``-`` where its family has no such number."""
     config = workloads.load_config(name)
     use = USES.get(config.family, config.family)
-    if not isinstance(config, TransformerConfig):
-        layers = config.layers if isinstance(config, Stack) else sum(config.blocks)
-        return name, config.family, str(layers), "-", "-", "-", "-", use
+    if isinstance(config, ResNetConfig):
+        return name, config.family, str(sum(config.blocks)), "-", "-", "-", "-", use
+    assert isinstance(config, TransformerConfig), "what is shipped has keys of our own"
     shared = "" if config.kv_heads in (None, config.heads) else f"/{config.kv_heads}"
     tokens = config.tokens or config.max_positions
     shape = (config.layers, config.d_model, f"{config.heads}{shared}", config.d_ffn, tokens or "-")

@@ -7,7 +7,6 @@ import argparse
 from mapper.commands.sweep_options import NameType
 
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
-STUDY = "Repeat a published experiment and print its figures beside the published ones."
 
 
 def add_validate(validate: argparse.ArgumentParser, name: NameType) -> None:
@@ -39,23 +38,3 @@ def add_validate(validate: argparse.ArgumentParser, name: NameType) -> None:
     group = validate.add_argument_group("files to write")
     group.add_argument("--json", type=name, metavar="FILE", help="scores, gates and rows, as JSON")
     group.add_argument("--plot", type=name, metavar="FILE", help="measured against simulated: .png, .svg or .pdf")
-
-
-def add_study(study: argparse.ArgumentParser, name: NameType) -> None:
-    """Add the options of ``study``."""
-    study.add_argument(
-        "name", choices=("mapspace", "fusion"),
-        help="mapspace: EDP of random mappings, relative to the best; fusion: a product and its normalisation, as one "
-        "group and as two",
-    )  # fmt: skip
-    study.add_argument("--tokens", metavar="N,N,..", help="of fusion; default: 512,4096")
-    study.add_argument("--accumulator", metavar="KIB,KIB,..", help="of fusion; default: 64,128,256")
-    study.add_argument("--samples", type=int, metavar="N", help="of mapspace, per operator; default: 100000")
-    study.add_argument("--seed", type=int, metavar="N", help="of mapspace; default: 0")
-    study.add_argument("--layers", metavar="A,B,..", help="only these operators; default: all")
-    study.add_argument("--iso-macs", action="store_true", help="operators of equal size: 29.5 million MACs each")
-    study.add_argument(
-        "--spatial", choices=("rows", "free", "full"),
-        help="how much of the array every mapping uses: full rows, any part, all it can; default: one after another",
-    )  # fmt: skip
-    study.add_argument("--out", type=name, metavar="DIR", help="write PNG and CSV files there")

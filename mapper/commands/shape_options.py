@@ -1,0 +1,25 @@
+"""Options that say which pass of a model is built; nothing but the standard library, for ``--help`` must be quick."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_shape(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options, and return their group."""
+    return fill_shape(to.add_argument_group("what to compute"))
+
+
+def fill_shape(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
+    """Add the options to a group, and return it."""
+    group.add_argument("--seq", type=int, metavar="N", help="tokens per sequence (prefill)")
+    group.add_argument("--phase", default="prefill", choices=("prefill", "decode"), help="default: %(default)s")
+    group.add_argument("--context", type=int, metavar="N", help="tokens already in the KV cache (decode)")
+    group.add_argument("--batch", type=int, default=1, metavar="N", help="sequences at once; default: %(default)s")
+    group.add_argument("--source", type=int, metavar="N", help="states of the encoder, beside a decoder")
+    group.add_argument(
+        "--causal", default="full", choices=("full", "skip"),
+        help="a prompt's masked keys: full multiplies them (default), skip leaves out blocks of them",
+    )  # fmt: skip
+    group.add_argument("--lm-head", action="store_true", help="with embedding, final norm and LM head")
+    return group

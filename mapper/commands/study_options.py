@@ -1,0 +1,29 @@
+"""Options of ``study``; nothing but the standard library, for ``--help`` must be quick."""
+
+from __future__ import annotations
+
+import argparse
+
+from mapper.commands.sweep_options import NameType
+
+STUDY = "Repeat a published experiment and print its figures beside the published ones."
+
+
+def add_study(study: argparse.ArgumentParser, name: NameType) -> None:
+    """Add the options."""
+    study.add_argument(
+        "name", choices=("mapspace", "fusion"),
+        help="mapspace: EDP of random mappings, relative to the best; fusion: a product and its normalisation, as one "
+        "group and as two",
+    )  # fmt: skip
+    study.add_argument("--tokens", metavar="N,N,..", help="of fusion; default: 512,4096")
+    study.add_argument("--accumulator", metavar="KIB,KIB,..", help="of fusion; default: 64,128,256")
+    study.add_argument("--samples", type=int, metavar="N", help="of mapspace, per operator; default: 100000")
+    study.add_argument("--seed", type=int, metavar="N", help="of mapspace; default: 0")
+    study.add_argument("--layers", metavar="A,B,..", help="only these operators; default: all")
+    study.add_argument("--iso-macs", action="store_true", help="operators of equal size: 29.5 million MACs each")
+    study.add_argument(
+        "--spatial", choices=("rows", "free", "full"),
+        help="how much of the array every mapping uses: full rows, any part, all it can; default: one after another",
+    )  # fmt: skip
+    study.add_argument("--out", type=name, metavar="DIR", help="write PNG and CSV files there")

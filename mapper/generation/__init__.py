@@ -1,0 +1,1 @@
+"""Whole generations: a prompt, then token after token over a growing cache."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hwconfigs
 import workloads
@@ -108,8 +108,7 @@ class Resolver:
             return self._unable(point, point.problem)
         try:
             spec = self._spec(point.machine, settings.overrides)
-            shape = (settings.seq, settings.phase, settings.context, settings.batch, settings.strict_positions)
-            graph, workload = self._graph(point.model, *shape)
+            graph, workload = self._graph(point.model, _Shape(*(getattr(settings, name) for name in _Shape._fields)))
             files = [self._energy(settings.energy or spec.energy)]
             if settings.fusion not in CUTS:
                 files.append(self._cut(str(settings.fusion)))
@@ -127,18 +126,32 @@ class Resolver:
         return Task(_digest([self._version, point.to_dict(), problem]), point, None, None, problem)
 
 
-def _graph(
-    model: str, seq: int | None, phase: str, context: int | None, batch: int, strict: bool
-) -> tuple[OpGraph, str]:
+class _Shape(NamedTuple):
+    """The settings that say what to build."""
+
+    seq: int | None
+    phase: str
+    context: int | None
+    batch: int
+    strict_positions: bool
+    source: int | None
+    causal: str
+    lm_head: bool
+
+
+def _graph(model: str, shape: _Shape) -> tuple[OpGraph, str]:
     """Return the workload and the digest of its operators."""
     matmul = _MATMUL.fullmatch(model)
     if matmul is not None:
         graph = pipeline.matmul_graph(*map(int, matmul.groups()))
     else:
         graph = workloads.build(
-            model, seq=seq, phase=phase, context=context, batch=batch, strict_positions=strict
+            model, seq=shape.seq, phase=shape.phase, context=shape.context, batch=shape.batch,
+            strict_positions=shape.strict_positions, source=shape.source, causal=shape.causal, lm_head=shape.lm_head,
         )  # fmt: skip
-    return graph, _digest([graph.repeat, [repr(op) for op in graph.operators], sorted(graph.appends.items())])
+    kinds = [[list(kind.layers), *kind.operators] for kind in graph.kinds]
+    operators = [graph.repeat, [repr(op) for op in graph.operators], sorted(graph.appends.items())]
+    return graph, _digest([*operators, kinds] if kinds else operators)
 
 
 def _energy_digest(name: str) -> str:

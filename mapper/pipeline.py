@@ -103,6 +103,7 @@ def run(
         source=chosen.source,
         causal=chosen.causal,
         lm_head=chosen.lm_head,
+        bits=None if chosen.bits is None else workloads.Bits.parse(chosen.bits),
     )
     return run_graph(graph, spec, chosen, strategy=strategy, progress=progress)
 

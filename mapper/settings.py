@@ -93,6 +93,7 @@ class RunOptions(TypedDict, total=False):
     source: int | None
     causal: Literal["full", "skip"]
     lm_head: bool
+    bits: str | None
     overrides: Mapping[str, object] | None
     energy: str | Path | None
     objective: Goal
@@ -133,6 +134,8 @@ class RunSettings:
     """Whether prompts multiply masked pairs of query and key, or skip blocks of them."""
     lm_head: bool = False
     """Add embedding, final norm and LM head to the layers."""
+    bits: str | None = None
+    """Widths by role of a tensor, as in ``"weight=4,kv=8"``; None: int8, with int32 biases."""
     overrides: Mapping[str, object] | None = None
     """Changes of the machine by dotted key; kept as `Overrides`."""
     energy: str | Path | None = None

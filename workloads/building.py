@@ -13,6 +13,7 @@ from workloads.models import TRANSFORMERS, BlockBuilder, ResNetConfig, Shape, Tr
 from workloads.models.ends import Ends, build_ends
 from workloads.models.layer_builder import NORMS
 from workloads.models.layers import Layer, Stack
+from workloads.models.parameters import active_parameters, kv_elements_per_token, total_parameters
 from workloads.ops import Operator
 from workloads.sources import AnyConfig, load_config
 from workloads.stacking import graph_of, source_states
@@ -192,12 +193,22 @@ def _stacked(stack: Stack, shape: Shape, further: Further, ends: Ends | None) ->
     asked: dict[str, object] = {
         "model": stack.name, "family": stack.family, "model_type": stack.model_type, "phase": shape.phase,
         "seq": shape.seq, "context": shape.context, "batch": shape.batch, **({"source": states} if states else {}),
-        "layers": stack.layers, **_sizes(layer), "max_positions": stack.max_positions,
+        "layers": stack.layers, **_sizes(layer), "max_positions": stack.max_positions, **_stored(stack),
         "bits": _bits_dict(shape.bits), "notes": list(stack.notes),
     }  # fmt: skip
     graph = graph_of(stack, shape, states, asked, ends)
     _check_bits(graph, shape.bits)
     return graph
+
+
+def _stored(stack: Stack) -> dict[str, object]:
+    """Return what a model that generates text stores, and what a token uses of it."""
+    if not stack.generates or stack.vocabulary is None:
+        return {}
+    return {
+        "parameters": total_parameters(stack), "active_parameters": active_parameters(stack),
+        "kv_elements_per_token": kv_elements_per_token(stack),
+    }  # fmt: skip
 
 
 def _sizes(layer: Layer) -> dict[str, object]:

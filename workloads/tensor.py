@@ -144,6 +144,28 @@ class Bits:
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_BITS:
                 raise GraphError(f"bits: {name}={value!r} must be a whole number in 1..{MAX_BITS}")
 
+    @classmethod
+    def parse(cls, text: str) -> Bits:
+        """Read widths by role, as in ``"weight=4,kv=8"``; roles that are not named keep theirs.
+
+        Raises
+        ------
+        GraphError
+            For a role that there is not, or a width that no tensor has.
+        """
+        roles = ("weight", "activation", "kv", "bias")
+        usual = cls()
+        widths: dict[str, int] = {}
+        for part in text.split(","):
+            role, _, bits = (piece.strip() for piece in part.partition("="))
+            if role not in roles or role in widths:
+                raise GraphError(f"bits: {part.strip()!r:.40}: must be ROLE=BITS, each of {', '.join(roles)} once")
+            if not bits.isdigit() or not 1 <= int(bits) <= MAX_BITS:
+                raise GraphError(f"bits: {role}={bits!r:.40} must be a whole number in 1..{MAX_BITS}")
+            widths[role] = int(bits)
+        weight, activation, kv, bias = (widths.get(role, getattr(usual, role)) for role in roles)
+        return cls(weight=weight, activation=activation, kv=kv, bias=bias)
+
     def of(self, name: str, role: Role) -> int:
         """Return the width of tensor ``name``. [bits]"""
         by_role = {"weight": self.weight, "activation": self.activation, "kv_cache": self.kv, "bias": self.bias}

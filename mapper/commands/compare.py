@@ -102,6 +102,7 @@ def _task(text: str, model: str, machine: str, values: dict[str, object], option
         source=options.source,
         causal=options.causal,
         lm_head=options.lm_head,
+        bits=options.bits,
         batch=options.batch,
         energy=options.energy,
         objective=options.objective or "latency",

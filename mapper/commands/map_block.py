@@ -85,6 +85,7 @@ def _case(options: argparse.Namespace) -> BlockCase:
         source=options.source,
         causal=options.causal,
         lm_head=options.lm_head,
+        bits=None if options.bits is None else workloads.Bits.parse(options.bits),
     )
     only = None if options.only is None else [name.strip() for name in options.only.split(",")]
     model = fused_model(graph, only)

@@ -66,7 +66,13 @@ def blocks_of(graph: OpGraph) -> str:
 
 def model_notes(graph: OpGraph) -> list[str]:
     """What the reader of a model's file says of keys that were filled in or are not modelled."""
-    notes = graph.config.get("notes")
+    notes, bits = graph.config.get("notes"), graph.config.get("bits")
+    odd = [f"{role}={width}" for role, width in bits.items() if isinstance(width, int) and width % 8] if (
+        isinstance(bits, dict)
+    ) else []  # fmt: skip
+    if odd:
+        moved = f"{', '.join(odd)} bits: machines hold and move whole bytes; the bytes of 'show model' are packed"
+        notes = [*(notes if isinstance(notes, list) else []), moved]
     return [line for note in (notes if isinstance(notes, list) else []) for line in wrapped(f"note: {note}")]
 
 

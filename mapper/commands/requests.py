@@ -116,6 +116,7 @@ def run_request(options: argparse.Namespace) -> RunRequest:
         source=options.source,
         causal=options.causal,
         lm_head=options.lm_head,
+        bits=options.bits,
         fusion=_fusion(options.fusion),
     )
     step = _step(options.check_step)

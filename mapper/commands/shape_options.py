@@ -21,5 +21,6 @@ def fill_shape(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
         "--causal", default="full", choices=("full", "skip"),
         help="a prompt's masked keys: full multiplies them (default), skip leaves out blocks of them",
     )  # fmt: skip
+    group.add_argument("--bits", metavar="ROLE=N,..", help="widths: weight=4,kv=8,activation=8,bias=32; default: int8")
     group.add_argument("--lm-head", action="store_true", help="with embedding, final norm and LM head")
     return group

@@ -64,8 +64,19 @@ def model_text(graph: OpGraph) -> str:
             "",
             f"all {graph.repeat} blocks:" if graph.repeat > 1 else "all blocks:" if graph.kinds else "all:",
             *columns(sums, rules=(1, len(sums) - 1), right=range(1, 5)),
+            *_stored(graph),
         ]
     )
+
+
+def _stored(graph: OpGraph) -> list[str]:
+    """Say what the whole model stores, if it is known."""
+    keys = ("parameters", "active_parameters", "kv_elements_per_token")
+    values = [graph.config.get(key) for key in keys]
+    if None in values:
+        return []
+    stored, used, cached = (f"{value:,}" for value in values)
+    return ["", f"stored: {stored} parameters, {used} used by a token; {cached} KV elements per token"]
 
 
 def _blocks(graph: OpGraph) -> str:
@@ -84,6 +95,7 @@ def _graph(options: argparse.Namespace, name: str) -> OpGraph:
     return workloads.build(
         name, seq=seq, phase=options.phase, context=context, batch=options.batch, source=options.source,
         causal=options.causal, lm_head=options.lm_head,
+        bits=None if options.bits is None else workloads.Bits.parse(options.bits),
     )  # fmt: skip
 
 

@@ -137,6 +137,7 @@ class _Shape(NamedTuple):
     source: int | None
     causal: str
     lm_head: bool
+    bits: str | None
 
 
 def _graph(model: str, shape: _Shape) -> tuple[OpGraph, str]:
@@ -148,6 +149,7 @@ def _graph(model: str, shape: _Shape) -> tuple[OpGraph, str]:
         graph = workloads.build(
             model, seq=shape.seq, phase=shape.phase, context=shape.context, batch=shape.batch,
             strict_positions=shape.strict_positions, source=shape.source, causal=shape.causal, lm_head=shape.lm_head,
+            bits=None if shape.bits is None else workloads.Bits.parse(shape.bits),
         )  # fmt: skip
     kinds = [[list(kind.layers), *kind.operators] for kind in graph.kinds]
     operators = [graph.repeat, [repr(op) for op in graph.operators], sorted(graph.appends.items())]

@@ -102,3 +102,31 @@ def test_a_file_is_called_after_its_folder(tmp_path: Path) -> None:
 def test_quantised_files_say_so() -> None:
     raw = {**LLAMA, "quantization_config": {"quant_method": "gptq", "bits": 4}}
     assert "quantization_config (gptq, 4 bits) is not applied" in str(workloads.build(raw, seq=4).config["notes"])
+
+
+def test_widths_by_role() -> None:
+    bits = workloads.Bits.parse("weight=4, kv=8")
+    assert (bits.weight, bits.activation, bits.kv, bits.bias) == (4, 8, 8, 32)
+    assert workloads.build("gpt2", seq=4, bits=bits).bytes_of("weight") * 2 == 84_934_656
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("weights=4", "bits: 'weights=4': must be ROLE=BITS"),
+        ("weight=4,weight=8", "each of weight, activation, kv, bias once"),
+        ("weight=0", "bits: weight='0' must be a whole number in 1..64"),
+        ("kv=fp8", "bits: kv='fp8' must be a whole number"),
+        ("", "must be ROLE=BITS"),
+    ],
+)
+def test_widths_that_make_no_sense(text: str, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        workloads.Bits.parse(text)
+
+
+def test_what_is_stored_stands_beside_the_graph() -> None:
+    config = workloads.build(MIXTRAL, phase="decode", context=5).config
+    assert config["kv_elements_per_token"] == 32 * 2 * 2 * 16
+    assert isinstance(config["parameters"], int) and isinstance(config["active_parameters"], int)
+    assert config["parameters"] - config["active_parameters"] == 32 * 6 * 3 * 64 * 96

@@ -34,7 +34,7 @@ TEXT_TYPES: Mapping[str, str] = MappingProxyType(
 )  # fmt: skip
 """Type of a model of text and images -> type of its text model where ``text_config`` names none."""
 
-NOT_OF_A_LAYER = ("quantization_config", "auto_map")
+NOT_OF_A_LAYER = ("quantization_config", "auto_map", "tie_word_embeddings")
 
 
 def read(raw: Raw, origin: str) -> Stack:

@@ -181,6 +181,7 @@ def stack(
         name=title(keys), model_type=keys.name, family=family, groups=(Group(tuple(layers)),),
         weight_sets=weight_sets, generates=generates, tokens=tokens,
         max_positions=keys.maybe_size("max_position_embeddings") if tokens is None else None,
+        tied=keys.flag("tie_word_embeddings", True),
         vocabulary=vocabulary if isinstance(vocabulary, int) else None, notes=keys.finish(),
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ def read(keys: Keys) -> Stack:
     return Stack(
         name=dense.title(keys), model_type=keys.name, family="encoder_decoder",
         groups=(Group(encoder, "encoder"), Group(decoder, "decoder")), generates=True, tokens=frames,
+        tied=keys.flag("tie_word_embeddings", True),
         max_positions=keys.maybe_size(positions) if positions in keys.kind.defaults else None,
         vocabulary=vocabulary if isinstance(vocabulary, int) else None, notes=keys.finish(),
     )  # fmt: skip

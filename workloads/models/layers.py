@@ -262,6 +262,8 @@ class Stack:
     """Sets of weights that the layers share; None: each layer has its own."""
     max_positions: int | None = None
     vocabulary: int | None = None
+    tied: bool = False
+    """Whether embedding and LM head share their weights."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the report should know: keys filled in, keys that are not modelled."""
 

@@ -1,0 +1,81 @@
+"""How many bits a stored number takes: its own, and its share of what its block keeps beside (scales, zero points).
+
+    bits = own + beside / block        Q4_K: 4 + 128 / 256 = 4.5        MXFP4: 4 + 8 / 32 = 4.25
+
+A format is a storage format: what it saves is memory and traffic. Which units take which widths, a machine says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
+
+from workloads.errors import GraphError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFormat:
+    """Numbers in blocks that share extra data."""
+
+    name: str
+    own: int
+    """Bits of one number."""
+    block: int = 1
+    """Numbers that share the extra data."""
+    beside: Fraction = Fraction(0)
+    """Bits that a block keeps beside its numbers."""
+
+    def __post_init__(self) -> None:
+        if self.own < 1 or self.block < 1 or self.beside < 0:
+            raise GraphError(f"storage format {self.name}: bits and block must be at least 1, extra bits at least 0")
+
+    @property
+    def bits(self) -> Fraction:
+        """Bits per number, exactly."""
+        return self.own + self.beside / self.block
+
+    def bytes(self, count: int) -> int:
+        """Return what ``count`` numbers fill, whole blocks and whole bytes. [bytes]"""
+        blocks = -(-count // self.block)
+        return math.ceil((blocks * self.block * self.own + blocks * self.beside) / 8)
+
+
+def _formats() -> Mapping[str, StorageFormat]:
+    rows = (
+        ("q4_0", 4, 32, Fraction(16)), ("q4_1", 4, 32, Fraction(32)), ("q8_0", 8, 32, Fraction(16)),
+        ("q2_k", 2, 256, Fraction(16 * 8 + 32)), ("q4_k", 4, 256, Fraction(8 * 12 + 32)),
+        ("q6_k", 6, 256, Fraction(16 * 8 + 16)), ("mxfp4", 4, 32, Fraction(8)), ("nvfp4", 4, 16, Fraction(8)),
+        ("nf4", 4, 64, Fraction(32)), ("nf4_double", 4, 64, 8 + Fraction(32, 256)),
+        ("int4_g128", 4, 128, Fraction(16 + 4)), ("int4_g128_fp16_zero", 4, 128, Fraction(16 + 16)),
+        ("int4_g64_fp16_zero", 4, 64, Fraction(16 + 16)), ("fp8_block", 8, 128 * 128, Fraction(32)),
+    )  # fmt: skip
+    whole = (StorageFormat(f"int{bits}", bits) for bits in (1, 2, 3, 4, 5, 6, 7, 8))
+    floats = (StorageFormat("bf16", 16), StorageFormat("fp16", 16), StorageFormat("fp32", 32), StorageFormat("fp8", 8))
+    return MappingProxyType({one.name: one for one in (*(StorageFormat(*row) for row in rows), *whole, *floats)})
+
+
+FORMATS: Mapping[str, StorageFormat] = _formats()
+"""Block layouts as llama.cpp, the OCP microscaling formats, bitsandbytes, AWQ and DeepSeek's fp8 files have them."""
+
+
+def storage_format(name: str) -> StorageFormat:
+    """Return a format by name, or of plain numbers by their bits, as in ``"4"``.
+
+    Raises
+    ------
+    GraphError
+        For a name that no format has.
+    """
+    if name.isdigit() and 1 <= int(name) <= 64:
+        return StorageFormat(f"{name} bits", int(name))
+    if name not in FORMATS:
+        raise GraphError(f"storage format {name!r:.40} is unknown{nearest(name, FORMATS)} ({', '.join(FORMATS)})")
+    return FORMATS[name]
+
+
+def per_head(own: int, head_dim: int, beside: int = 32) -> StorageFormat:
+    """Return a format of cached keys and values with data of its own for each head and token: scale and zero point."""
+    return StorageFormat(f"int{own} per head of {head_dim}", own, head_dim, Fraction(beside))

@@ -34,7 +34,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(st.sampled_from([*PATHS, "array.size", "l2", "nothing", "a.b.c"]), VALUES, max_size=3))
 def test_any_override(changes: dict[str, object]) -> None:
     with contextlib.suppress(SpecError):

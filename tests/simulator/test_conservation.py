@@ -16,7 +16,7 @@ from simulator.units import UNIT_NAMES
 
 MACHINES = ("tiny_4x4", "gemmini", "gemmini_chip", "firesim_dosa/8")
 
-LIMITS = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
+LIMITS = settings(max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
 
 
 @st.composite

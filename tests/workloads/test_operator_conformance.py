@@ -164,7 +164,7 @@ def windows(draw: st.DrawFn) -> Operator:
     return conv2d("op", x, draw(sizes), window, stride=stride, pad=pad)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.one_of(products(), attentions(), windows()), st.data())
 def test_any_tile_is_computed_from_its_operand_tiles_alone(operator: Operator, data: st.DataObject) -> None:
     tile = {}

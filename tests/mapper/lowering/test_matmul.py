@@ -17,7 +17,7 @@ from tests.mapper.lowering.interpreter import execute
 from tests.mapper.tiny import MACHINES, legal_loops, machine, problems
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_programs_compute_the_product(data: st.DataObject) -> None:
     """Every order, ragged edges, held operands, spilled sums, bias, transposition, int32 results, odd layouts."""

@@ -33,7 +33,7 @@ def touched(matrix: Matrix, rows: int, cols: int, element_bytes: int) -> set[int
     return {matrix.address + r * matrix.row_stride_bytes + c * element_bytes for r in range(rows) for c in range(cols)}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 100), st.integers(1, 200), st.sampled_from([8, 32]), st.sampled_from(["softmax", "layernorm"]))
 def test_row_wise_operators_move_every_element_once(rows: int, cols: int, bits: int, kernel: str) -> None:
     spec = machine("gemmini_ibert")
@@ -99,7 +99,7 @@ def test_long_rows_use_fewer_rows_per_tile() -> None:
     assert_counts_agree(programs(stream_programs(stream, spec)), "gemmini_ibert")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 80), st.integers(1, 150), st.sampled_from(["gemmini", "tiny_4x4"]))
 def test_residual_additions(rows: int, cols: int, name: str) -> None:
     spec = machine(name)

@@ -28,7 +28,7 @@ def everything(space: MapSpace) -> list[HardwareLoop]:
     ]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_size_and_legal_count_are_those_of_brute_force(data: st.DataObject) -> None:
     spec = machine(data.draw(st.sampled_from(["tiny_4x4", "gemmini"])))

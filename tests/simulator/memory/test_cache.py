@@ -59,7 +59,7 @@ def form(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @given(requests=accesses, cut=st.integers(0, 80), empty=st.booleans())
-@settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_replay_equals_a_plain_cache(form: str, requests: list[tuple[int, bool, bool]], cut: int, empty: bool) -> None:
     """Hits, fetches, valid ways and dirty lines of every access, also when the stream comes in two parts."""
     plain, state = PlainCache(4, 2, empty), CacheState(SPEC, empty=empty)

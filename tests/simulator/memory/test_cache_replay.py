@@ -44,7 +44,7 @@ def expected(mvin: Mvin, spec: HardwareSpec) -> list[tuple[int, ...]]:
 
 
 @given(commands=mvins)
-@settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_command_has_its_requests(form: str, commands: list[tuple[int, int, int, int]]) -> None:
     spec = load("gemmini")
     program = [Mvin(Matrix(base, stride), rows, cols, "scratchpad", 0) for base, rows, cols, stride in commands]

@@ -76,7 +76,7 @@ def module(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 
 @pytest.mark.parametrize("limits", [CACHED, UNCACHED, *PAGED], ids=["cache", "no cache", "pages", "pages, no cache"])
 @given(stream=commands)
-@settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_equals_the_plain_model(
     module: ModuleType, limits: Limits, stream: list[tuple[bool, int, list[Request], int, int]]
 ) -> None:

@@ -44,7 +44,7 @@ def drawn(data: st.DataObject, blocks: int) -> tuple[HardwareSpec, MatmulProblem
     return spec, data.draw(problems(spec, blocks=blocks))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data(), st.sampled_from(OBJECTIVES))
 def test_equals_an_exhaustive_walk(data: st.DataObject, objective: Objective) -> None:
     """The very same candidate: ties by the other metrics, by the footprint, by the order of the list."""
@@ -56,7 +56,7 @@ def test_equals_an_exhaustive_walk(data: st.DataObject, objective: Objective) ->
     assert proved.gap == 0.0
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.data(), st.sampled_from(OBJECTIVES))
 def test_finds_the_optimum_of_brute_force(data: st.DataObject, objective: Objective) -> None:
     """Each candidate alone, a batch of one at a time, also those that the space does not list."""
@@ -72,7 +72,7 @@ def test_finds_the_optimum_of_brute_force(data: st.DataObject, objective: Object
     assert proved.legal == proved.evaluated + proved.pruned + proved.same
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.data())
 def test_front_equals_that_of_an_exhaustive_walk(data: st.DataObject) -> None:
     spec, problem = drawn(data, blocks=5)

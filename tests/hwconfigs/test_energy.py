@@ -218,3 +218,30 @@ def test_own_table_beside_own_machine(tmp_path: Path) -> None:
 def test_unknown_table() -> None:
     with pytest.raises(SpecError, match="no such energy table; did you mean 'flat_peers'"):
         hwconfigs.load_energy("flat_peer")
+
+
+def test_energy_of_the_array_follows_widths_and_wires() -> None:
+    """cacti_22nm's rules by hand: a multiplier goes with the square of its width, an adder with its width.
+
+    A MAC shifts an activation and a partial sum; a weight passes half of the rows, (rows + 1) / 2 registers.
+    """
+    table = hwconfigs.load_energy("cacti_22nm")
+    ops, kind = table.arithmetic, table.pe.kind
+    assert kind == "systolic"
+    multiply, add, bit = ops.int8_multiply.pj, ops.int32_add.pj, ops.register_bit.pj
+    narrow = model("cacti_22nm", "gemmini").pj
+    assert narrow["array", "mac"] == pytest.approx(multiply + add + (8 + 32) * bit)
+    assert narrow["array", "weight_load"] == pytest.approx(8.5 * 8 * bit)
+    wide = model("cacti_22nm", "gemmini", array__input_bits=16, array__accumulator_bits=64, array__size=8).pj
+    assert wide["array", "mac"] == pytest.approx(4 * multiply + 2 * add + (16 + 64) * bit)
+    assert wide["array", "weight_load"] == pytest.approx(4.5 * 16 * bit)
+
+
+def test_energy_of_an_array_of_weight_registers() -> None:
+    """A MAC reads its weight, and a weight is written once, however many rows there are."""
+    table = hwconfigs.load_energy("cacti_22nm")
+    held = table.model_copy(update={"pe": table.pe.model_copy(update={"kind": "weight_register"})})
+    ops = table.arithmetic
+    prices = held.bind(hwconfigs.load("gemmini")).pj
+    assert prices["array", "mac"] == pytest.approx(ops.int8_multiply.pj + ops.int32_add.pj + 8 * ops.register_bit.pj)
+    assert prices["array", "weight_load"] == pytest.approx(8 * ops.register_bit.pj)

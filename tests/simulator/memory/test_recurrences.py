@@ -115,3 +115,28 @@ def test_equals_the_plain_model(
         assert [sorted(heap.tolist()) for heap in ports[:3]] == [
             sorted(heap) for heap in (plain.slots, plain.write_slots, plain.mshrs)
         ]
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_slot_turns_before_it_takes_the_next_hit(module: ModuleType, mixed: bool) -> None:
+    """One slot: two requests of one beat that hit at 27. The first beat is in at 28, and the slot free 5 cycles later.
+
+    The second request then leaves at 33, its beat is in at 61. Without the turn it would leave at 28.
+    """
+    limits = CACHED._replace(slot_turn=5, burst=0)
+    ports = idle_ports(SPEC, limits)._replace(slots=np.zeros(1, dtype=np.int64))
+    table = np.array([(line, 1, 16, 0, 1, 1, 0) for line in (0, 1)], dtype=np.int64).T.copy()
+    log = np.zeros((2, 2), dtype=np.int64)
+    arguments = record_of(limits) if is_compiled(module.read) else (limits,), tuple(ports)
+    module.read(*arguments, table, 0, 2, 0, 1, not mixed, log)
+    assert log[0].tolist() == [28, 61]
+
+
+@pytest.mark.parametrize(("ways", "charged"), [(8, [1, 1, 1, 1]), (4, [1, 0, 1, 0]), (2, [0, 1, 0, 0]), (0, [0] * 4)])
+def test_an_acknowledgement_is_charged_as_often_as_a_line_is_evicted(ways: int, charged: list[int]) -> None:
+    """Sets of 8 ways, half an eviction ahead: 4 valid ways make one of two fetches evict, and only that one pays."""
+    limits = CACHED._replace(ways=8, release_ack=20)
+    dram = idle_ports(SPEC, limits).dram
+    delays = [recurrences.acknowledge_delay(limits, dram, ways * VALID_WAY, True) for _ in range(4)]
+    assert delays == [20 * one for one in charged]
+    assert recurrences.acknowledge_delay(limits, dram, 8 * VALID_WAY, False) == 0

@@ -45,6 +45,12 @@ def test_kept_weights_and_few_rows(gemmini: HardwareSpec, rows: int) -> None:
     assert abs(cycles - max(rows, (34 + 2 * rows) / 6)) < 1
 
 
+def test_floor_of_kept_weights_to_the_cycle(gemmini: HardwareSpec) -> None:
+    """A block is on its way for 2 x 16 + 2 + 2 rows cycles, and six are: 2 rows take 38 / 6, so 7 cycles and not 6."""
+    exact = [6, 7, 7, 7, 8, 8, 8, 9, 9, 10, 11, 12, 13, 14, 15, 16]
+    assert [compute_cycles(rows, gemmini.array) for rows in range(1, 17)] == exact
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_columns_equal_ints(gemmini: HardwareSpec, transposed: bool) -> None:
     """The simulation asks for one step, the cost model for a column: one formula, two users."""

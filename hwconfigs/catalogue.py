@@ -9,6 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from hwconfigs.errors import SpecError, suggestion
+from hwconfigs.foreign_names import foreign_file, machine_hint
 from hwconfigs.textfiles.reading import UnreadableFile, read_text, spelt_out
 
 
@@ -82,7 +83,8 @@ def find(name_or_path: str | Path, shipped_in: Traversable, kind: str, start: Pa
         if name not in shipped and _lies_there(name, start):
             return find(Path(name), shipped_in, kind, start)
         if name not in shipped:
-            raise SpecError(f"{name or repr(name)}: no such {kind}{suggestion(name, shipped)}")
+            hint = machine_hint(name) or suggestion(name, shipped)
+            raise SpecError(f"{name or repr(name)}: no such {kind}{hint}")
         return SourceFile(name, f"{name}.yaml", (shipped_in / f"{name}.yaml").read_text(encoding="utf-8"), None)
     path = Path(name_or_path)
     if start is not None and not path.is_absolute():
@@ -91,4 +93,7 @@ def find(name_or_path: str | Path, shipped_in: Traversable, kind: str, start: Pa
         content = read_text(path)
     except UnreadableFile as error:
         raise SpecError(f"{path}: cannot be read: {error}") from error
+    foreign = foreign_file(content)
+    if foreign:
+        raise SpecError(f"{path}: {foreign}")
     return SourceFile(spelt_out(path.stem), str(path), content, path.parent)

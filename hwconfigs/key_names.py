@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from hwconfigs.errors import suggestion
+from hwconfigs.foreign_names import key_hint
 from hwconfigs.limits import SHOWN_CHARACTERS, shortened
 
 _UNITS = ("_bytes_per_cycle", "_bytes", "_cycles", "_bits", "_mhz", "_pj", "_um2", "_uw", "_nm", "_v")
@@ -32,7 +33,7 @@ def spellings(model: type[BaseModel]) -> dict[str, str]:
 
 def unknown_key(key: str, model: type[BaseModel]) -> str:
     """What to say of a key that ``model`` does not accept, with the one that may be meant."""
-    return f"unknown key{suggestion(key, (*spellings(model), *getattr(model, 'shorthands', ())))}"
+    return f"unknown key{key_hint(key) or suggestion(key, (*spellings(model), *getattr(model, 'shorthands', ())))}"
 
 
 def nested(model: type[BaseModel], field: str) -> tuple[str, type[BaseModel]] | None:

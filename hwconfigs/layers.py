@@ -18,6 +18,9 @@ from hwconfigs.parts import DramPagesSpec
 from hwconfigs.spec import SECTIONS, HardwareSpec
 from hwconfigs.textfiles import strict_yaml
 
+OWN = "own"
+"""Source of a value in a what-if that gives none."""
+
 OVERRIDE = "override"
 """Source of a value that the user changed."""
 
@@ -138,13 +141,18 @@ def read_layer(file: catalogue.SourceFile) -> tuple[LayeredValues, str | None]:
     layered.values = values
     layered.values.setdefault("name", file.name)
     layered.places = {path: document.where(written) for path, written in renamer.written.items()}
+    # A what-if needs no paperwork; what is shipped, or stands on its own, does.
+    own = parent is not None and file.directory is not None
+    if own:
+        layered.values.setdefault("description", f"{parent} with changes of one's own")
+        layered.values.setdefault("source", OWN)
     for key in ("description", "source"):
         if key not in layered.values and not document.problems:
             layered.problems.append(f"{file.label}: {key}: missing; every machine says it for itself")
             layered.values[key] = "-"
     _expand_pages(values, layered.sources, complain)
     _resolve_energy(layered, file)
-    _cover(layered, notes)
+    _cover(layered, notes, own=own)
     return layered, parent
 
 
@@ -194,8 +202,8 @@ def _resolve_energy(layered: LayeredValues, file: catalogue.SourceFile) -> None:
         layered.values["energy"] = str(file.directory / name)
 
 
-def _cover(layered: LayeredValues, notes: Mapping[str, object]) -> None:
-    """Give every leaf its source; complain about those without one."""
+def _cover(layered: LayeredValues, notes: Mapping[str, object], *, own: bool) -> None:
+    """Give every leaf its source; those without one are the user's ``own``, or complained about."""
     top = layered.values.get("source")
     for name, value in layered.values.items():
         if not isinstance(value, Mapping):
@@ -203,7 +211,9 @@ def _cover(layered: LayeredValues, notes: Mapping[str, object]) -> None:
             continue
         note = notes.get(name)
         bare = [leaf for leaf in leaves({name: value}) if not _covered(layered, name, note, leaf)]
-        if bare:
+        if own:
+            layered.sources.update(dict.fromkeys(bare, OWN))
+        elif bare:
             listed = ", ".join(leaf.removeprefix(name + ".") for leaf in bare)
             layered.complain(name, f"no source for {listed}; add 'source:' to the section")
         if isinstance(note, Mapping):

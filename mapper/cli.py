@@ -23,6 +23,7 @@ from mapper.commands.compare_options import COMPARE, add_compare
 from mapper.commands.exit_codes import BAD_INPUT, INTERRUPTED, TERMINATED
 from mapper.commands.generate_options import add_generate
 from mapper.commands.machines import MAP_MACHINE, RUN_MACHINE
+from mapper.commands.regress_options import OTHER_MACHINE, REGRESS, add_regress
 from mapper.commands.shape_options import add_shape, fill_shape
 from mapper.commands.study_options import STUDY, add_study
 from mapper.commands.sweep_options import add_commands as add_sweep_commands
@@ -46,7 +47,7 @@ Without --hw a model runs on gemmini_ibert, which has normalisation units, a mat
 """
 NAMES = (
     "run", "generate", "map", "map-block", "compare", "sweep", "results", "reproduce", "list", "show", "validate",
-    "study",
+    "study", "regress",
 )  # fmt: skip
 COMMANDS = {name: f"mapper.commands.{name.replace('-', '_')}" for name in NAMES}
 POLICIES = ("best", *RULES)
@@ -132,7 +133,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SystemExit:
         sys.stdout.flush()
         raise
-    code: int | None = importlib.import_module(COMMANDS[options.command]).execute(options)
+    command = importlib.import_module(COMMANDS[options.command])
+    if getattr(options, "quiet", False) or "-" in (getattr(options, "json", None), getattr(options, "yaml", None)):
+        from mapper.commands.outputs import quietly
+
+        with quietly():
+            code: int | None = command.execute(options)
+    else:
+        code = command.execute(options)
     sys.stdout.flush()
     return code or 0
 
@@ -200,6 +208,12 @@ def parser() -> Parser:
     _add_set(show)
     add_validate(commands.add_parser("validate", help="compare with measured cycles", description=VALIDATE), _name)
     add_study(commands.add_parser("study", help="repeat a published experiment", description=STUDY), _name)
+    regress = commands.add_parser("regress", help="compare mappings with their numbers", description=REGRESS)
+    add_regress(regress, _name)
+    _add_set(regress)
+    for command in commands.choices.values():
+        if any(action.dest == "json" for action in command._actions):
+            command.add_argument("--quiet", action="store_true", help="print no text; files and the exit code tell")
     return whole
 
 
@@ -246,7 +260,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 
 
 def _add_map(command: argparse.ArgumentParser) -> None:
-    command.add_argument("shape", metavar="MxKxN", help="rows of A, columns of A, columns of B: 512x768x768")
+    command.add_argument(
+        "shape", metavar="MxKxN", help="rows of A, columns of A, columns of B: 512x768x768; 12x512x64x512: twelve"
+    )
     _add_machine(command, MAP_MACHINE)
     group = _add_search(command, GOALS)
     group.add_argument(
@@ -269,6 +285,7 @@ def _add_map(command: argparse.ArgumentParser) -> None:
         help="steps of tile sizes; default: the array's, coarser from 1,024 steps on",
     )  # fmt: skip
     _add_outputs(command).add_argument("--yaml", type=_name, metavar="FILE", help="the mapping, to be run again")
+    group.add_argument("--allow-other-machine", action="store_true", help=OTHER_MACHINE)
 
 
 def _add_map_block(block: argparse.ArgumentParser) -> None:

@@ -123,10 +123,13 @@ def map_matmul(
     return run_graph(matmul_graph(m, k, n), load(hw, chosen.overrides), chosen, strategy=strategy)
 
 
-def matmul_graph(m: int, k: int, n: int) -> OpGraph:
-    """Return the graph of one matmul."""
-    operator = workloads.matmul("matmul", m, k, n)
-    return OpGraph(f"matmul {m}x{k}x{n}", [operator], config={"m": m, "k": k, "n": n})
+def matmul_graph(m: int, k: int, n: int, repeat: int = 1) -> OpGraph:
+    """Return the graph of one matmul, or of several of one size, each with operands of its own."""
+    operator = workloads.matmul("matmul", m, k, n, repeat=repeat)
+    config = {"m": m, "k": k, "n": n}
+    if repeat == 1:
+        return OpGraph(f"matmul {m}x{k}x{n}", [operator], config=config)
+    return OpGraph(f"matmul {repeat}x{m}x{k}x{n}", [operator], config={"repeat": repeat, **config})
 
 
 def _settings(settings: RunSettings | None, options: RunOptions) -> RunSettings:

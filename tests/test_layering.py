@@ -52,8 +52,9 @@ ROOMS = {
     "reports plots validation",
     "mapper/sweep": "errors version mapping graph nest cost search settings result pipeline reports",
     "mapper/generation": "errors search settings result pipeline reports",
+    "mapper/regression": "errors mapping search pipeline",
     "mapper/commands": "errors version mapping graph mapspace nest fused lowering cost search settings result compiler "
-    "pipeline reports plots validation studies sweep generation",
+    "pipeline reports plots validation studies sweep generation regression",
     "mapper/cli": "errors version cost search settings commands",
     "mapper": "version",
 }
@@ -82,8 +83,8 @@ EVENT_ROOMS = ("simulator/machine.py", "simulator/clock.py", "simulator/units/",
 DOOR = (
     "mapper/__init__.py", "mapper/version.py", "mapper/cli.py", "mapper/__main__.py", "mapper/commands/__init__.py",
     "mapper/commands/compare_options.py", "mapper/commands/exit_codes.py", "mapper/commands/generate_options.py",
-    "mapper/commands/machines.py", "mapper/commands/shape_options.py", "mapper/commands/study_options.py",
-    "mapper/commands/sweep_options.py",
+    "mapper/commands/machines.py", "mapper/commands/regress_options.py", "mapper/commands/shape_options.py",
+    "mapper/commands/study_options.py", "mapper/commands/sweep_options.py", "mapper/commands/validate_options.py",
     "mapper/cost/__init__.py", "mapper/cost/objective.py", "mapper/search/__init__.py", "mapper/search/registry.py",
 )  # fmt: skip
 """What ``tilewright --help`` loads: the standard library only."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from workloads import gemm_list
 from workloads.errors import GraphError, nearest
 from workloads.graph import BlockKind, OpGraph
 from workloads.models import TRANSFORMERS, BlockBuilder, ResNetConfig, Shape, TransformerConfig, resnet
@@ -60,7 +61,8 @@ def build(
     Parameters
     ----------
     model
-        A shipped name (see `available`), the path of a Hugging Face ``config.json``, or a mapping of its or our keys.
+        A shipped name (see `available`), the path of a Hugging Face ``config.json``, or a mapping of its or our keys;
+        or the path of a ``.csv``, a list of matrix products (`workloads.gemm_list`).
     seq
         New tokens per sequence. Needed for prefill of text models, fixed by the image for others, 1 in decode.
     phase
@@ -78,6 +80,8 @@ def build(
     **further
         See `Further`.
     """
+    if gemm_list.is_list(model):
+        return _products(model, seq, context, batch)
     config = load_config(model, {**(overrides or {}), **({} if heads is None else {"heads": heads})})
     bits = Bits() if bits is None else bits
     _check_common(config, phase, batch, bits, further)
@@ -89,6 +93,14 @@ def build(
     shape = replace(shape, skips_masked=further.get("causal", FULL) == SKIP)
     ends = _ends(config) if further.get("lm_head", False) else None
     return _stacked(config, shape, further, ends) if isinstance(config, Stack) else _transformer(config, shape, ends)
+
+
+def _products(model: object, seq: int | None, context: int | None, batch: int) -> OpGraph:
+    """Return the graph of a list of products, whose extents are in its file."""
+    for name, value, free in (("seq", seq, None), ("context", context, None), ("batch", batch, 1)):
+        if value != free:
+            raise GraphError(f"{model}: {name}={value} must be left out: a list of products has its sizes in the file")
+    return gemm_list.read_gemms(str(model))
 
 
 def _check_common(config: AnyConfig, phase: str, batch: int, bits: Bits, further: Further) -> None:

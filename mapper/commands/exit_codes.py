@@ -2,6 +2,8 @@
 
 GATE_FAILED = 1
 """A comparison with measurements is outside its tolerance."""
+DRIFTED = 1
+"""A reference mapping does not give the numbers of its file."""
 CHECK_FAILED = 1
 """A program computed wrong numbers."""
 BAD_INPUT = 2

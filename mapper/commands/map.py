@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import replace
 
 from hwconfigs import HardwareSpec
 from mapper import pipeline
@@ -31,6 +32,8 @@ def execute(options: argparse.Namespace) -> int:
         outputs = open_outputs(stack, request.files, request.reads)
         progress = stack.enter_context(search_bar())
         spec = pipeline.load(request.hw, request.settings.overrides)
+        if request.given is not None:
+            request = replace(request, given=request.given.on(spec.name))
         return _answer(request, spec, progress).deliver(outputs)
 
 
@@ -53,8 +56,9 @@ def _hardware_loop_answer(request: MapRequest, spec: HardwareSpec, progress: Sea
         if given is None
         else FixedMapping(given.mapping, given.origin)
     )
+    graph = pipeline.matmul_graph(*request.shape, request.repeat)
     try:
-        result = pipeline.run_graph(pipeline.matmul_graph(*request.shape), spec, settings, strategy=strategy)
+        result = pipeline.run_graph(graph, spec, settings, strategy=strategy)
     except SearchInterrupted as interrupt:
         return _interrupted(interrupt.result)
     (chosen,) = result.searches.values()

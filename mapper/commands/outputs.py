@@ -5,14 +5,37 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
+from typing import TextIO
 
 from mapper.commands.problems import CommandError
 
 PICTURES = (".png", ".svg", ".pdf")
+
+
+STANDARD_OUTPUT = "-"
+"""Name of a file that stands for it, for purposes that are text."""
+
+TEXTS = ("json", "yaml")
+
+_screen: TextIO | None = None
+"""Where texts of purposes go while nothing else is printed."""
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Print nothing inside, but what a file that is called ``-`` holds."""
+    global _screen
+    _screen = sys.stdout
+    try:
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            yield
+    finally:
+        _screen = None
 
 
 class Output:
@@ -79,6 +102,26 @@ class Output:
             self.partial.unlink(missing_ok=True)
 
 
+class StandardOutput(Output):
+    """A text that goes to standard output, whole or not at all."""
+
+    def __init__(self) -> None:
+        self.path = self.target = self.partial = Path(STANDARD_OUTPUT)
+        self.direct = True
+
+    def __enter__(self) -> StandardOutput:
+        return self
+
+    def finish(self, write: Callable[[Path], object]) -> None:
+        """Let ``write`` fill a file, and copy it."""
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "text"
+            write(file)
+            stream = _screen or sys.stdout
+            stream.write(file.read_text(encoding="utf-8"))
+            stream.flush()
+
+
 def open_outputs(
     stack: ExitStack, wanted: Mapping[str, str | None], inputs: Iterable[str | Path | None] = ()
 ) -> dict[str, Output]:
@@ -100,11 +143,12 @@ def open_outputs(
             raise CommandError(f"--{purpose}: needs the name of a file")
         if purpose == "plot" and Path(path).suffix.lower() not in PICTURES:
             raise CommandError(f"{path}: a plot's name must end with {', '.join(PICTURES)}")
-        output = Output(path)
+        to_screen = path == STANDARD_OUTPUT and purpose in TEXTS
+        output = StandardOutput() if to_screen else Output(path)
         if any(output.target.exists() and output.target.samefile(file) for file in read):
             raise CommandError(f"{path}: is read by this command; give --{purpose} another name")
         for earlier, taken in opened.items():
-            if output.target == taken.target and not output.direct:
+            if output.target == taken.target and (to_screen or not output.direct):
                 raise CommandError(f"{path}: asked for by --{earlier} and --{purpose}; give two names")
         opened[purpose] = stack.enter_context(output)
     return opened

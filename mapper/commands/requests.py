@@ -67,6 +67,12 @@ class GivenMapping:
 
     mapping: LoopNest
     origin: str
+    for_any_machine: bool = False
+    """Whether it may run on another machine than its own."""
+
+    def on(self, machine: str) -> GivenMapping:
+        """Return the mapping for a machine, if it may run there; otherwise as it is, to be refused by name."""
+        return replace(self, mapping=replace(self.mapping, machine=machine)) if self.for_any_machine else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,8 @@ class MapRequest:
     """What ``tilewright map`` is to do."""
 
     shape: tuple[int, int, int]
+    repeat: int
+    """How often, each time with operands of its own."""
     hw: str
     settings: RunSettings
     files: dict[str, str | None]
@@ -129,12 +137,14 @@ def run_request(options: argparse.Namespace) -> RunRequest:
 
 def map_request(options: argparse.Namespace) -> MapRequest:
     """Read the options of ``map``; a `CommandError` names what makes no sense."""
-    shape = extents(options.shape)
+    repeat, shape = products(options.shape)
     given = _given_mapping(options)
     if options.mapspace == "hardware-loop" and given is not None:
         hardware_loop_of(given.mapping)  # says why if it is none
     loop_nest = options.mapspace == "loop-nest" or (given is not None and not _is_hardware_loop(given.mapping))
     _check(options, loop_nest=loop_nest)
+    if repeat > 1 and (loop_nest or options.objective == "pareto"):
+        raise CommandError(f"{options.shape}: loop nests and fronts are of one product; leave out the {repeat}x")
     if loop_nest:
         _check_loop_nest(options, given)
     elif options.objective == "pareto":
@@ -142,7 +152,9 @@ def map_request(options: argparse.Namespace) -> MapRequest:
     settings = _shared_settings(options, overrides(options.overrides))
     files = {"json": options.json, "trace": options.trace, "plot": options.plot, "yaml": options.yaml}
     nest = NestOptions(options.accounting, options.factors, options.constraints, options.units)
-    return MapRequest(shape, options.hw, settings, files, options.explain, loop_nest, given, nest, _window(options))
+    return MapRequest(
+        shape, repeat, options.hw, settings, files, options.explain, loop_nest, given, nest, _window(options)
+    )
 
 
 def _shared_settings(options: argparse.Namespace, changes: Mapping[str, object] | None) -> RunSettings:
@@ -197,19 +209,22 @@ def _fusion(name: str) -> str:
     return name
 
 
-def extents(shape: str) -> tuple[int, int, int]:
-    """``"512x768x64"`` as three positive numbers.
+def products(text: str) -> tuple[int, tuple[int, int, int]]:
+    """``"512x768x64"`` as one product of three extents, ``"12x512x768x64"`` as twelve of them.
 
     Raises
     ------
     CommandError
         Anything else.
     """
-    numbers = re.fullmatch(r"([0-9]{1,10})[xX×]([0-9]{1,10})[xX×]([0-9]{1,10})", shape)
-    if not numbers or not all(0 < int(extent) <= LARGEST for extent in numbers.groups()):
-        raise CommandError(f"{shape!r} is no matmul: write MxKxN with whole numbers in 1..{LARGEST}, as in 512x768x768")
-    m, k, n = map(int, numbers.groups())
-    return m, k, n
+    numbers = re.fullmatch(r"(?:([0-9]{1,10})[xX×])?([0-9]{1,10})[xX×]([0-9]{1,10})[xX×]([0-9]{1,10})", text)
+    repeat, m, k, n = (int(number or 1) for number in numbers.groups()) if numbers else (0, 0, 0, 0)
+    if not all(0 < extent <= LARGEST for extent in (repeat, m, k, n)):
+        raise CommandError(
+            f"{text!r:.70} is no matmul: write MxKxN with whole numbers in 1..{LARGEST}, as in 512x768x768, or "
+            "12x512x64x512 for twelve of them"
+        )
+    return repeat, (m, k, n)
 
 
 def _given_mapping(options: argparse.Namespace) -> GivenMapping | None:
@@ -224,12 +239,14 @@ def _given_mapping(options: argparse.Namespace) -> GivenMapping | None:
     """
     known = (BEST, *registry.RULES)
     if options.mapping in known:
+        if options.allow_other_machine:
+            raise CommandError("--allow-other-machine needs --mapping FILE")
         return None
     path = Path(options.mapping)
     if not path.exists():
         hint = nearest(options.mapping, known)
         raise CommandError(f"--mapping {options.mapping}: neither {', '.join(known)} nor a file{hint}")
-    return GivenMapping(read_mapping(path), options.mapping)
+    return GivenMapping(read_mapping(path), options.mapping, options.allow_other_machine)
 
 
 def _is_hardware_loop(mapping: LoopNest) -> bool:

@@ -54,15 +54,27 @@ class _Level(StrictModel):
         )
 
 
-class _MappingFile(StrictModel):
+class MappingFile(StrictModel):
+    """A file that holds a mapping."""
+
     schema_version: Literal["tilewright-mapping-1"] = Field(alias="schema")
     ops: list[str] = Field(min_length=1)
     problem: Annotated[dict[Name, Size], Field(min_length=1)]
     machine: Annotated[str, Field(min_length=1)]
     levels: list[_Level] = Field(min_length=1)
+    expected: object = None
+    """Numbers to compare with, which `mapper.regression` reads."""
+
+    def nest(self, origin: str) -> LoopNest:
+        """Return the mapping; a `MappingError` after ``origin`` if it contradicts itself."""
+        levels = tuple(level.level() for level in self.levels)
+        try:
+            return LoopNest(tuple(self.ops), tuple(self.problem.items()), self.machine, levels)
+        except MappingError as error:
+            raise MappingError(f"{origin}: {error}") from error
 
     @model_validator(mode="after")
-    def _check_repetitions(self) -> _MappingFile:
+    def _check_repetitions(self) -> MappingFile:
         """A memory occurs once; a dimension again only if its tile shrinks or it is spread over another axis."""
         memories = [level.memory for level in self.levels]
         twice = _first_repeated(memories)
@@ -132,16 +144,7 @@ def read_mapping(
         once.
     """
     origin = str(source) if isinstance(source, Path) else "mapping"
-    document = read_document(source, _MappingFile, "mapping")
-    try:
-        nest = LoopNest(
-            tuple(document.ops),
-            tuple(document.problem.items()),
-            document.machine,
-            tuple(level.level() for level in document.levels),
-        )
-    except MappingError as error:
-        raise MappingError(f"{origin}: {error}") from error
+    nest = read_document(source, MappingFile, "mapping").nest(origin)
     require_for(nest, problem=problem, machine=machine, origin=origin)
     return nest
 

@@ -14,7 +14,7 @@ import hwconfigs
 from mapper import cli
 from mapper.commands.machine import overrides
 from mapper.commands.problems import CommandError, explanation
-from mapper.commands.requests import extents
+from mapper.commands.requests import products
 from mapper.version import __version__
 
 HEAVY = {"numpy", "matplotlib", "simpy", "networkx", "pydantic", "yaml", "tqdm"}
@@ -106,13 +106,16 @@ def test_settings_that_cannot_be_read(settings: list[str]) -> None:
 
 
 def test_extents_of_a_matmul() -> None:
-    assert extents("512x768x64") == extents("512X768×64") == (512, 768, 64)
+    assert products("512x768x64") == products("512X768×64") == (1, (512, 768, 64))
+    assert products("12x512x64x512") == (12, (512, 64, 512))
 
 
-@pytest.mark.parametrize("shape", ["512x768", "0x1x1", "1x-2x3", "axbxc", "1x2x3x4", "1x2x99999999999", "", "1.5x2x3"])
+@pytest.mark.parametrize(
+    "shape", ["512x768", "0x1x1", "1x-2x3", "1x2x3x4x5", "0x1x2x3", "1x2x99999999999", "", "1.5x2x3"]
+)
 def test_impossible_extents(shape: str) -> None:
     with pytest.raises(CommandError, match="MxKxN"):
-        extents(shape)
+        products(shape)
 
 
 def test_faults_of_the_program_are_not_explained_away() -> None:

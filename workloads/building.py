@@ -61,8 +61,7 @@ def build(
     Parameters
     ----------
     model
-        A shipped name (see `available`), the path of a Hugging Face ``config.json``, or a mapping of its or our keys;
-        or the path of a ``.csv``, a list of matrix products (`workloads.gemm_list`).
+        A name of `available`, the path of a ``config.json`` or a `workloads.gemm_list`, or a mapping of its or our keys.
     seq
         New tokens per sequence. Needed for prefill of text models, fixed by the image for others, 1 in decode.
     phase

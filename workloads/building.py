@@ -61,7 +61,7 @@ def build(
     Parameters
     ----------
     model
-        A name of `available`, the path of a ``config.json`` or a `workloads.gemm_list`, or a mapping of its or our keys.
+        A name of `available`, the path of a ``config.json`` or `workloads.gemm_list`, or a mapping of its or our keys.
     seq
         New tokens per sequence. Needed for prefill of text models, fixed by the image for others, 1 in decode.
     phase

@@ -64,7 +64,7 @@ def search(
     if (max_rows is not None and max_rows < 1) or (seconds is not None and seconds <= 0):
         raise MappingError(f"a budget of {max_rows if max_rows is not None else seconds} allows no search")
     wall, cpu = time.perf_counter(), time.process_time()
-    effort = Effort(max_rows=max_rows if seconds is None else wall + seconds)
+    effort = Effort(max_rows=max_rows, deadline=None if seconds is None else wall + seconds)
     exact = _ExactSearch(subproblems(space.axes), effort, progress)
     status = exact.run(objective)
     front = exact.priced(objective)

@@ -46,8 +46,8 @@ EPILOG = """examples:
 Without --hw a model runs on gemmini_ibert, which has normalisation units, a matmul on gemmini, which has none.
 """
 NAMES = (
-    "run", "generate", "map", "map-block", "compare", "sweep", "results", "reproduce", "list", "show", "validate",
-    "study", "regress",
+    "run", "generate", "map", "map-block", "compare", "sweep", "explore", "results", "reproduce", "list", "show",
+    "validate", "study", "regress",
 )  # fmt: skip
 COMMANDS = {name: f"mapper.commands.{name.replace('-', '_')}" for name in NAMES}
 POLICIES = ("best", *RULES)

@@ -53,8 +53,9 @@ ROOMS = {
     "mapper/sweep": "errors version mapping graph nest cost search settings result pipeline reports",
     "mapper/generation": "errors search settings result pipeline reports",
     "mapper/regression": "errors mapping search pipeline",
+    "mapper/explore": "errors nest sweep",
     "mapper/commands": "errors version mapping graph mapspace nest fused lowering cost search settings result compiler "
-    "pipeline reports plots validation studies sweep generation regression",
+    "pipeline reports plots validation studies sweep generation regression explore",
     "mapper/cli": "errors version cost search settings commands",
     "mapper": "version",
 }

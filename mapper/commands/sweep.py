@@ -25,7 +25,7 @@ def execute(options: argparse.Namespace) -> int:
     store = options.store or f"{Path(options.file).stem}.sqlite"
     sweep = read_sweep(options.file)
     last = Progress(count_points(sweep, allow_many=options.yes))
-    with _bar(last.points) as show:
+    with progress_bar(last.points) as show:
 
         def told(progress: Progress) -> None:
             nonlocal last
@@ -58,7 +58,7 @@ def _summary(progress: Progress, store: str) -> str:
 
 
 @contextmanager
-def _bar(points: int) -> Iterator[Told]:
+def progress_bar(points: int) -> Iterator[Told]:
     """Rate and time left on a terminal, nothing elsewhere."""
     bars: list[tqdm[NoReturn]] = []
 

@@ -12,13 +12,15 @@ NameType: TypeAlias = Callable[[str], str]
 AnyParser = TypeVar("AnyParser", bound=argparse.ArgumentParser)
 
 SWEEP = "Run every point of a sweep that its store does not have yet. Interrupt it and run it again to go on."
+EXPLORE = "Search machines that none beats in several objectives. Run it again to go on; the end is the same."
 RESULTS = "Print the rows of a store: filtered, sorted, or the Pareto front; write them as CSV, JSON or Parquet."
 REPRODUCE = "Run one row of a store again and compare it to the bit. Exit code 1: it differs."
 
 
 def add_commands(commands: argparse._SubParsersAction[AnyParser], name: NameType) -> None:
-    """Add ``sweep``, ``results`` and ``reproduce``."""
+    """Add ``sweep``, ``explore``, ``results`` and ``reproduce``."""
     _add_sweep(commands.add_parser("sweep", help="run many points into a store", description=SWEEP), name)
+    _add_explore(commands.add_parser("explore", help="search over hardware", description=EXPLORE), name)
     _add_results(commands.add_parser("results", help="show the rows of a store", description=RESULTS), name)
     _add_reproduce(commands.add_parser("reproduce", help="run a row of a store again", description=REPRODUCE), name)
 
@@ -34,6 +36,13 @@ def _add_sweep(sweep: argparse.ArgumentParser, name: NameType) -> None:
     )  # fmt: skip
     sweep.add_argument("--retry-failed", action="store_true", help="run points again that failed")
     sweep.add_argument("--yes", action="store_true", help="allow more than a million points")
+
+
+def _add_explore(explore: argparse.ArgumentParser, name: NameType) -> None:
+    explore.add_argument("file", type=name, metavar="FILE", help="YAML: that of a sweep, with a section 'explore'")
+    explore.add_argument("--store", type=name, metavar="STORE", help="SQLite file; default: FILE's name with .sqlite")
+    explore.add_argument("--jobs", type=int, metavar="N", help="worker processes; the result is the same; default: 1")
+    explore.add_argument("--dask", type=name, metavar="ADDRESS", help="compute on the Dask cluster of this scheduler")
 
 
 def _add_results(results: argparse.ArgumentParser, name: NameType) -> None:

@@ -72,12 +72,16 @@ class Task:
 
 def points_of(sweep: Sweep) -> Iterator[Point]:
     """Yield the points of a sweep in the order of its table."""
-    for values in sweep.choices():
-        model, machine = values.get("model", sweep.model), values.get("machine", sweep.machine)
-        try:
-            yield Point(str(model), str(machine), sweep.settings_of(values), values)
-        except (SettingsError, MappingError) as problem:
-            yield Point(str(model), str(machine), None, values, one_line(problem))
+    return (point_of(sweep, values) for values in sweep.choices())
+
+
+def point_of(sweep: Sweep, values: Mapping[str, object]) -> Point:
+    """Return the point of a combination of a sweep's values; one that cannot run says why."""
+    model, machine = values.get("model", sweep.model), values.get("machine", sweep.machine)
+    try:
+        return Point(str(model), str(machine), sweep.settings_of(values), values)
+    except (SettingsError, MappingError) as problem:
+        return Point(str(model), str(machine), None, values, one_line(problem))
 
 
 class Resolver:

@@ -37,8 +37,13 @@ STRUCTURE = ("description", "model", "machine", "set", "axes", "linked", "filter
 SETTINGS = (MAPPING, "strict_positions", *(one.name for one in fields(RunSettings) if one.name not in FIXED_ONLY))
 
 
-def read_sweep(path: str | Path) -> Sweep:
+def read_sweep(path: str | Path, *, besides: tuple[str, ...] = ()) -> Sweep:
     """Read the file of a sweep; names of files in it start from its folder.
+
+    Parameters
+    ----------
+    besides
+        Keys of the file that are somebody else's.
 
     Raises
     ------
@@ -52,9 +57,9 @@ def read_sweep(path: str | Path) -> Sweep:
     if not isinstance(document.data, dict):
         raise SweepError(f"{file}: must consist of 'key: value' lines, with at least 'model' and 'axes'")
     problems = [
-        f"{document.where(key)}: {key}: unknown key{suggestion(key, (*STRUCTURE, *SETTINGS))}"
+        f"{document.where(key)}: {key}: unknown key{suggestion(key, (*STRUCTURE, *SETTINGS, *besides))}"
         for key in document.data
-        if key not in STRUCTURE and key not in SETTINGS
+        if key not in STRUCTURE and key not in SETTINGS and key not in besides
     ]
     if problems:
         raise SweepError("\n".join(problems))

@@ -18,7 +18,7 @@ from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.expand import LoopExpander
 from simulator.frontend.single_commands import expand_commands, moved_down, relocated
 from simulator.memory.request_stream import MemoryState
-from simulator.memory.traffic import Traffic, trace
+from simulator.memory.traffic import Traffic, trace, traffic_of
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
 from simulator.report import Counts, Report, Span
 from simulator.units import UNITS, readout_passes
@@ -93,6 +93,11 @@ class PreparedProgram:
     steps: list[Step]
     traffic: Traffic
 
+    @property
+    def to_take_over(self) -> list[Step]:
+        """Steps for `prepare` to take over; loops are expanded again, and are not worth their memory."""
+        return [None if isinstance(step, CommandQueues) and step.is_loop else step for step in self.steps]
+
     @cached_property
     def counts(self) -> Counts:
         """Actions of the program."""
@@ -125,16 +130,32 @@ class PreparedProgram:
 
 
 def prepare(
-    program: Program, spec: HardwareSpec, memory: MemoryState, like: Sequence[Step] | None = None
+    program: Program,
+    spec: HardwareSpec,
+    memory: MemoryState,
+    like: Sequence[Step] | None = None,
+    *,
+    timed: bool = False,
 ) -> PreparedProgram:
     """Check a program and put its requests through the caches; ``memory`` is advanced.
 
     ``like``: steps of a program that differs only in its DRAM addresses and was found valid: this one is not checked.
+    ``timed``: its memory times will be asked for; those of long programs are found on the way.
     """
     if like is None:
         check(program, spec)
     steps = program_steps(program, spec, like)
-    return PreparedProgram(program, spec, steps, trace(steps, spec, memory))
+    return put_through(PreparedProgram(program, spec, steps, traffic_of(steps, spec, memory)), timed=timed)
+
+
+def put_through(prepared: PreparedProgram, *, timed: bool) -> PreparedProgram:
+    """Put the requests of a program through the caches; return it."""
+    on_the_way, before = timed and not prepared.traffic.is_kept, 0
+    for works in prepared.traffic.replay():
+        if on_the_way:
+            prepared.memory_times.of(before, works)
+            before = works
+    return prepared
 
 
 def prepare_moved(
@@ -184,7 +205,7 @@ def simulate(
     DeadlockError
         When the program never ends.
     """
-    prepared = prepare(program, spec, memory if memory is not None else MemoryState(spec))
+    prepared = prepare(program, spec, memory if memory is not None else MemoryState(spec), timed=not (spans or exact))
     return prepared.simulate(spans=spans, exact=exact)
 
 

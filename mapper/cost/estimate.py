@@ -19,14 +19,14 @@ from mapper.cost.cache_reuse import CacheReuse, estimate_reuse
 from mapper.cost.counts import Visits
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.loop_pipeline import PipelineCycles
-from mapper.cost.latency.replayed_loops import ReplayedLoops
+from mapper.cost.latency.replayed_loops import Replayed, ReplayedLoops
 from mapper.cost.model import CostModel, occupied_bytes
 from mapper.cost.trace_replay import MEMORY_UNITS
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import batch_of
-from simulator.machine import PreparedProgram, prepare
+from simulator.machine import prepare
 from simulator.memory.request_stream import MemoryState
 from simulator.report import Counts, Report
 from simulator.units import readout_unit
@@ -42,7 +42,7 @@ def estimate(
     spec: HardwareSpec,
     energy: EnergyModel,
     memory: MemoryState | None = None,
-    prepared: PreparedProgram | None = None,
+    replayed: Replayed | None = None,
 ) -> Report:
     """Return what the analytical model says about one mapping.
 
@@ -52,8 +52,9 @@ def estimate(
         What runs where.
     memory
         Contents of the caches before; advanced. None: cold.
-    prepared
-        The lowered mapping, whose requests went through the caches already: those are then left alone.
+    replayed
+        What the lowered mapping did to the caches, if its requests went through them already: those are then left
+        alone.
 
     Raises
     ------
@@ -66,15 +67,15 @@ def estimate(
     visits = counts.count_visits(batch, problem, spec)
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
     held = replace(COLD, dirty=0.0) if memory is None else held_in(memory, problem)
-    if prepared is None:
-        prepared = prepare(lower_matmul(problem, loop, spec), spec, MemoryState(spec) if memory is None else memory)
-    reuse = replayed = None
+    if replayed is None:
+        replayed = prepare(lower_matmul(problem, loop, spec), spec, MemoryState(spec) if memory is None else memory)
+    reuse = loops = None
     if spec.l2 is not None:
-        replayed = ReplayedLoops(prepared.memory_times, spec.dma.max_commands_in_flight > 1)
-        moved = prepared.counts
+        loops = ReplayedLoops(replayed.memory_times, spec.dma.max_commands_in_flight > 1)
+        moved = replayed.counts
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
         reuse = scaled(estimate_reuse(batch, visits, model.traffic, held), moved)
-    pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse, replayed)
+    pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse, loops)
     times = _times(pipeline, visits, numbers["dma", "read_beat"], problem, spec)
     scratchpad, accumulator = occupied_bytes(batch, spec)
     peak = {"scratchpad": int(scratchpad[0]), "accumulator": int(accumulator[0])}

@@ -13,24 +13,24 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
-
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.energy import dynamic_pj, priced
 from mapper.cost.estimate import estimate
 from mapper.cost.estimate_commands import CommandEstimates
+from mapper.cost.latency.replayed_loops import Replayed
 from mapper.evaluation.aggregate import Part, group_report
 from mapper.evaluation.interpolate import Simulated, lent
 from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.repeated_program import CommandInstance, Instance, MatmulInstance, RepeatedProgram
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
+from simulator.fast_forward.memory_times import KnownTimes, WorkTimes
 from simulator.fast_forward.steady_state import Step
-from simulator.machine import PreparedProgram, prepare, prepare_moved, simulate
+from simulator.machine import PreparedProgram, prepare, prepare_moved
 from simulator.memory.path import first_data_cycles
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
-from simulator.report import Report
+from simulator.report import Counts, Report
 
 
 class Evaluation(NamedTuple):
@@ -46,6 +46,21 @@ class TrialReports(NamedTuple):
     estimate: Callable[[], Report]
     """Makes the estimate, for the caches of the trial."""
     simulation: Report
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What is known of a matmul that was tried in the caches as they are."""
+
+    report: Report
+    after: MemoryState
+    """The caches after it."""
+    memory_times: WorkTimes
+
+    @property
+    def counts(self) -> Counts:
+        """Actions of the program."""
+        return self.report.counts
 
 
 @dataclass(slots=True)
@@ -73,7 +88,7 @@ class Evaluator:
     """Simulate every instance."""
     memory: MemoryState
     """The caches before the next program."""
-    _trials: dict[tuple[MatmulProblem, HardwareLoop], Report] = field(default_factory=dict)
+    _trials: dict[tuple[MatmulProblem, HardwareLoop], _Trial] = field(default_factory=dict)
     """What was tried in the caches as they are."""
     _matmuls: dict[tuple[MatmulProblem, HardwareLoop], _Known] = field(default_factory=dict)
     """What is known of matmuls, by signature and mapping."""
@@ -88,15 +103,22 @@ class Evaluator:
 
     def trial(self, instance: MatmulInstance) -> TrialReports:
         """Return what a matmul would cost if it ran next, by the default simulation; the caches stay as they are."""
-        report = priced(simulate(instance.program, self.spec, memory=self.memory.copy()), self.prices)
-        self._trials[instance.problem, instance.loop] = report
-        # The program is left out: it may be long, and is lowered and replayed again when the estimate is asked for.
-        ahead = partial(estimate, instance.loop, instance.problem, self.spec, self.prices, self.memory.copy())
+        after = self.memory.copy()
+        prepared = prepare(instance.program, self.spec, after, timed=True)
+        report = priced(prepared.simulate(), self.prices)
+        # The program is left out: it may be long.
+        trial = _Trial(report, after, _times_of(prepared))
+        self._trials[instance.problem, instance.loop] = trial
+        ahead = partial(estimate, instance.loop, instance.problem, self.spec, self.prices, self.memory.copy(), trial)
         return TrialReports(ahead, report)
 
     def dynamic_pj(self, instance: MatmulInstance) -> float:
         """Return the dynamic energy that a matmul would need if it ran next, counted and not simulated [pJ]."""
-        counts = prepare(instance.program, self.spec, self.memory.copy()).counts
+        trial = self._trials.get((instance.problem, instance.loop))
+        if trial is not None:
+            counts = trial.report.counts
+        else:
+            counts = prepare(instance.program, self.spec, self.memory.copy()).counts
         return sum(dynamic_pj(counts, self.prices).values())
 
     def run(self, group: FusionGroup, programs: Iterable[RepeatedProgram]) -> Evaluation:
@@ -120,12 +142,19 @@ class Evaluator:
             instance, before = repeated.instance(number), self.memory.copy()
             known = self._known_of(instance, known)
             tried = self._tried(instance)
-            prepared = self._prepared(instance, known)
-            if self.exact or self.spans or (repeated.count == 1 and isinstance(instance, CommandInstance)):
-                report = prepared.simulate(spans=self.spans, exact=self.exact)
+            replayed: Replayed
+            if tried is not None:
+                replayed, report = tried, tried.report
+                self.memory = tried.after.copy()
+                known.simulated.append(Simulated(report, tried.memory_times.all))
             else:
-                report = self._time(prepared, known.simulated, tried)
-            expected = self._estimate(instance, before, prepared, known)
+                prepared = self._prepared(instance, known)
+                replayed = prepared
+                if self.exact or self.spans or (repeated.count == 1 and isinstance(instance, CommandInstance)):
+                    report = prepared.simulate(spans=self.spans, exact=self.exact)
+                else:
+                    report = self._time(prepared, known.simulated)
+            expected = self._estimate(instance, before, replayed, known)
             results.append(Evaluation(expected, priced(report, self.prices)))
         return results
 
@@ -134,9 +163,10 @@ class Evaluator:
         if isinstance(instance, CommandInstance) and instance.rows_below and known.steps is not None:
             rows = instance.rows_below
             return prepare_moved(instance.template, self.spec, self.memory, known.steps, rows)
-        prepared = prepare(instance.program, self.spec, self.memory, known.steps)
+        timed = not (self.exact or self.spans)
+        prepared = prepare(instance.program, self.spec, self.memory, known.steps, timed=timed)
         if isinstance(instance, MatmulInstance) or not instance.rows_below:
-            known.steps = prepared.steps
+            known.steps = prepared.to_take_over
         return prepared
 
     def _known_of(self, instance: Instance, known: _Known) -> _Known:
@@ -147,7 +177,7 @@ class Evaluator:
         # The first instance of a stream calls the library: a program of its own.
         return known if known.template is instance.template else _Known(instance.template)
 
-    def _tried(self, instance: Instance) -> Report | None:
+    def _tried(self, instance: Instance) -> _Trial | None:
         """Return the trial of what runs next; None if there was none, or not as is asked."""
         # Whatever runs next changes the caches: no trial holds any longer.
         trials, self._trials = self._trials, {}
@@ -155,24 +185,29 @@ class Evaluator:
             return None
         return trials.get((instance.problem, instance.loop))
 
-    def _time(self, prepared: PreparedProgram, simulated: list[Simulated], tried: Report | None) -> Report:
-        """Simulate a program unless a trial, or those simulated before, tell its time; ``simulated`` may grow."""
+    def _time(self, prepared: PreparedProgram, simulated: list[Simulated]) -> Report:
+        """Simulate a program unless those simulated before tell its time; ``simulated`` may grow."""
         times = prepared.memory_times.all()
-        report = None if tried is not None else lent(times, simulated, first_data_cycles(self.spec))
+        report = lent(times, simulated, first_data_cycles(self.spec))
         if report is not None:
             return replace(report, name=prepared.program.name, counts=prepared.counts)
-        report = tried or prepared.simulate()
-        simulated.append(Simulated(report, times.astype(np.float64)))
+        report = prepared.simulate()
+        simulated.append(Simulated(report, lambda: times))
         return report
 
-    def _estimate(self, instance: Instance, memory: MemoryState, prepared: PreparedProgram, known: _Known) -> Report:
+    def _estimate(self, instance: Instance, memory: MemoryState, replayed: Replayed, known: _Known) -> Report:
         """Return the estimate of an instance from the caches before it and the replay of its requests."""
         match instance:
             case MatmulInstance(_, problem, loop):
-                return estimate(loop, problem, self.spec, self.prices, memory, prepared)
+                return estimate(loop, problem, self.spec, self.prices, memory, replayed)
             case CommandInstance(template, rows_below):
                 known.estimates = known.estimates or CommandEstimates(template, self.spec, self.prices)
-                return known.estimates.report(memory, prepared.counts, rows_below)
+                return known.estimates.report(memory, replayed.counts, rows_below)
+
+
+def _times_of(prepared: PreparedProgram) -> WorkTimes:
+    """Return the memory times of a program; only of short ones they are left to be found when asked."""
+    return prepared.memory_times if prepared.traffic.is_short else KnownTimes(prepared.memory_times.all())
 
 
 def _summed(group: FusionGroup, results: Sequence[Evaluation]) -> Evaluation:

@@ -11,10 +11,12 @@ The time lent is the middle of these bounds, and it is lent only where they are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from simulator.arrays import Floats, Ints
+import numpy as np
+
+from simulator.arrays import Ints
 from simulator.fast_forward.memory_differences import longer
 from simulator.report import Report, UnitTime
 
@@ -30,10 +32,11 @@ LATEST = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Simulated:
-    """A program that was simulated, and the times of its works in the memory (rows x works)."""
+    """A program that was simulated."""
 
     report: Report
-    times: Floats
+    memory_times: Callable[[], Ints]
+    """Returns the times of its works in the memory (rows x works) [cycles]."""
 
 
 def lent(times: Ints, simulated: Sequence[Simulated], wait: int) -> Report | None:
@@ -51,7 +54,7 @@ def lent(times: Ints, simulated: Sequence[Simulated], wait: int) -> Report | Non
     known = simulated[-LATEST:]
     if not known or known[0].report.cycles < UNSEEN * wait:
         return None
-    differences = [times - one.times for one in known]
+    differences = [(times - one.memory_times()).astype(np.float64) for one in known]
     least = [one.report.cycles - longer(-difference) for one, difference in zip(known, differences, strict=True)]
     most = [one.report.cycles + longer(difference) for one, difference in zip(known, differences, strict=True)]
     busiest = max(unit.busy_cycles for unit in known[0].report.units.values())

@@ -8,6 +8,8 @@ and the bus of the DRAM, evictions and write-backs all count as they will in the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -37,6 +39,31 @@ PASSES = 3
 LONG = 100
 """Works that need the memory for as many latencies, or lines on the DRAM's bus where those take longer, hide what
 neighbours do to each other: at most a few of either."""
+
+
+class WorkTimes(Protocol):
+    """Times of the works of a program in the memory, however they are known."""
+
+    def all(self) -> Ints:
+        """Return the times of all works."""
+
+    def of(self, first: int, end: int) -> Ints:
+        """Return the times of works ``[first, end)`` (``ROWS`` x works) [cycles]."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTimes:
+    """Times that were found, of a program that is kept no longer."""
+
+    times: Ints
+
+    def all(self) -> Ints:
+        """Return the times of all works."""
+        return self.times
+
+    def of(self, first: int, end: int) -> Ints:
+        """Return the times of works ``[first, end)`` (``ROWS`` x works) [cycles]."""
+        return self.times[:, first:end]
 
 
 class MemoryTimes:

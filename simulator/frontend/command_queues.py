@@ -39,6 +39,13 @@ class Loads:
     def __len__(self) -> int:
         return len(self.local_row)
 
+    def at(self, base: Ints) -> Loads:
+        """Return the same mvins from other addresses; a third of the time of ``dataclasses.replace``."""
+        return Loads(
+            base, self.rows, self.size_bytes, self.stride, self.local_row, self.local_rows, self.to_accumulator,
+            self.accumulate, self.scaled, self.after_pair, self.after_store, self.issue,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
@@ -91,6 +98,13 @@ class Stores:
     def __len__(self) -> int:
         return len(self.blocks)
 
+    def at(self, base: Ints) -> Stores:
+        """Return the same mvouts to other addresses."""
+        return Stores(
+            base, self.rows, self.size_bytes, self.stride, self.blocks, self.full, self.bank, self.activation,
+            self.after_load, self.after_pair, self.issue,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CommandQueues:
@@ -111,3 +125,10 @@ class CommandQueues:
     """Scratchpad halves of A and B and accumulator half (loops)."""
     batchable: bool = False
     """DMA writes of other loops cannot meet this loop's operand reads before its last pairs are issued."""
+
+    def at(self, loads: Ints, stores: Ints) -> CommandQueues:
+        """Return the same commands at other addresses."""
+        return CommandQueues(
+            self.name, self.is_loop, self.loads.at(loads), self.pairs, self.stores.at(stores), self.macs, self.counts,
+            self.host_cycles, self.whole_memory, self.halves, self.batchable,
+        )  # fmt: skip

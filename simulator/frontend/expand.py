@@ -51,8 +51,8 @@ class LoopExpander:
         layout = self._layouts[key]
         *loaded, c = (0 if matrix is None else matrix.address for matrix in matrices)
         queues = layout.queues
-        loads = replace(queues.loads, base=queues.loads.base + np.array(loaded, dtype=np.int64)[layout.load_kind])
-        return replace(queues, loads=loads, stores=replace(queues.stores, base=queues.stores.base + c))
+        loads = queues.loads.base + np.array(loaded, dtype=np.int64)[layout.load_kind]
+        return queues.at(loads, queues.stores.base + c)
 
     def _lay_out(self, loop: MatmulLoop, halves: tuple[int, int, int]) -> _Layout:
         spec = self.spec

@@ -60,6 +60,17 @@ def list_requests(
             address += stride[command]
 
 
+def running_sums(starts: Ints, codes: Ints, beats: Ints, missed: Ints, moved: Ints) -> None:
+    """Requests that miss (bit 0 of their outcome), and beats, before each command and in all."""
+    misses = total = 0
+    for command in range(len(starts) - 1):
+        missed[command], moved[command] = misses, total
+        for at in range(starts[command], starts[command + 1]):
+            misses += codes[at] & 1
+            total += beats[at]
+    missed[len(starts) - 1], moved[len(starts) - 1] = misses, total
+
+
 def mixed(sets: Words, fills: Words) -> Words:
     """64-bit multiplicative mix of set number and fills of the set so far; modulo the ways, the way that is replaced.
 

@@ -69,7 +69,7 @@ class Ports(NamedTuple):
     """When the shared resources are free again."""
 
     slots: Ints
-    """Read requests in flight, a heap."""
+    """When each of the read requests in flight is complete, sorted; so are those of writes and misses."""
     write_slots: Ints
     mshrs: Ints
     fetched: Ints

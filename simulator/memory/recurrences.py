@@ -37,26 +37,21 @@ DRAM_FREE, DRAM_BUSY, WRITTEN_BACK, EVICTIONS = range(4)
 """Entries of ``Ports.dram``; the last one is the expected number of evictions not yet charged."""
 
 
-def replace_first(heap: Ints, value: int) -> None:
-    """Replace the smallest entry of a binary heap."""
-    at, count = 0, len(heap)
-    child = 1
-    while child < count:
-        if child + 1 < count and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= value:
-            break
-        heap[at] = heap[child]
-        at, child = child, 2 * child + 1
-    heap[at] = value
+def replace_first(times: Ints, value: int) -> None:
+    """Replace the smallest of some sorted times; a heap takes longer, as new times are mostly among the largest."""
+    place = len(times) - 1
+    while place and times[place] > value:
+        place -= 1
+    for at in range(place):
+        times[at] = times[at + 1]
+    times[place] = value
 
 
-def occupied_by(limits: Limits, size: int, port: int) -> int:
+def occupied_by(limits: Limits, beats: int, port: int) -> int:
     """Cycles of one read on the response bus: its beats, or the rows they are merged into if that takes longer.
 
     Beats that follow the last wanted one have to be thrown away first.
     """
-    beats = max(1, size // limits.bus_bytes)
     return port if port >= beats else beats + limits.idle
 
 
@@ -67,12 +62,12 @@ def read_hits(
     slots, cycles = ports.slots, ports.cycles
     bus, total, first, port = cycles[BUS_FREE], 0, 0, 0
     for at in range(low, high):
-        # The smallest entry of the heap: the slot that is free first.
+        # The smallest entry: the slot that is free first.
         cycles[HELD_BY_SLOTS] += max(0, slots[0] - request)
         request = max(request, slots[0])
         size, rows = table[SIZE, at], table[ROWS, at]
         port = max(table[PORT, at], rows * per_row)
-        occupied = occupied_by(limits, size, port)
+        occupied = occupied_by(limits, table[BEATS, at], port)
         if limits.burst and size > limits.bus_bytes:
             occupied += limits.burst
         first = max(request + limits.hit, bus)
@@ -98,8 +93,8 @@ def read_mixed(
         request = max(request, slots[0])
         size, code, rows = table[SIZE, at], table[CODE, at], table[ROWS, at]
         port = max(table[PORT, at], rows * per_row)
-        occupied = occupied_by(limits, size, port)
-        key = table[LINE, at] % limits.sets if limits.sets else 0
+        occupied = occupied_by(limits, table[BEATS, at], port)
+        key = set_of(limits, table[LINE, at])
         if code & MISS:
             # One fetch per set at a time: a second miss waits until the line under way has arrived.
             request = max(request, ports.fetched[key])
@@ -112,7 +107,7 @@ def read_mixed(
             end = fetch(limits, dram, cycles, ready, code, size)
             # Beats are passed on while the line arrives, but no sooner than a hit would have served them.
             last = max(end - 1 - early(limits, size), request + limits.hit + occupied - 1)
-            unwanted = spare(limits, size, port) if per_row == 1 else 0
+            unwanted = spare(limits, table[BEATS, at], port) if per_row == 1 else 0
             replace_first(mshrs, end + limits.release)
             late = acknowledge_delay(limits, dram, code, cycles[HELD_BY_BUS] > held)
             expect(limits, ports.fetched, ports.fetching, cycles, key, end + late)
@@ -138,9 +133,15 @@ def read_mixed(
     return latest, total
 
 
-def spare(limits: Limits, size: int, port: int) -> int:
+def set_of(limits: Limits, line: int) -> int:
+    """Set of the L2 that a line belongs to; 0 without one."""
+    if limits.sets & (limits.sets - 1) == 0:
+        return line & (limits.sets - 1) if limits.sets else 0
+    return line % limits.sets
+
+
+def spare(limits: Limits, beats: int, port: int) -> int:
     """Cycles between the last wanted beat of a request that misses and its last one, at the pace of the DRAM."""
-    beats = size // limits.bus_bytes
     return int((beats - port) * limits.bus_bytes * limits.cycles_per_byte) if port < beats else 0
 
 
@@ -339,7 +340,7 @@ def accept(limits: Limits, ports: Ports, now: int, line: int, size: int, code: i
         ports.dram[DRAM_BUSY] += size * limits.cycles_per_byte
         written: int = math.ceil(ports.dram[DRAM_FREE]) + limits.write_ack
         return written
-    key = line % limits.sets
+    key = set_of(limits, line)
     if not code & MISS:
         return max(acknowledge, int(ports.fetched[key]) + limits.write_ack)
     entry = max(now, int(ports.mshrs[0]))

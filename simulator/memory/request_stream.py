@@ -102,10 +102,8 @@ def replay(stream: Sequence[Commands], spec: HardwareSpec, memory: MemoryState) 
     numbers = [len(commands.base) for commands in stream]
     writes = np.repeat(np.array([commands.write for commands in stream], dtype=bool), numbers)
     counts = _decide(table, starts, writes, spec, memory)
-    missed, beats = (
-        np.concatenate(([0], np.cumsum(column)))[starts].astype(np.int64)
-        for column in (table[CODE] & MISS, table[BEATS])
-    )
+    missed, beats = np.empty_like(starts), np.empty_like(starts)
+    cache_replay.running_sums(starts, table[CODE], table[BEATS], missed, beats)
     ends = np.cumsum(numbers, dtype=np.int64)
     for commands, end, number in zip(stream, ends.tolist(), numbers, strict=True):
         if commands.dma:

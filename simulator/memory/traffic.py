@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
@@ -88,7 +88,7 @@ class _Chunk(NamedTuple):
 
 
 class Traffic:
-    """Everything a program moves over the memory port.
+    """Everything a program moves over the memory port, known as far as it was replayed.
 
     Parameters
     ----------
@@ -108,27 +108,44 @@ class Traffic:
         self._begins = np.zeros(len(stream), dtype=np.int64)
         """First command of each queue among those of its chunk."""
         self._kept_requests = 0
-        self._run(memory)
+        self._memory = memory
+        self._firsts: list[int] = []
+        self._segments = np.cumsum([0, *(queue.segments for queue in stream)])
         self.loads = QueueTraffic(self, [at for at, queue in enumerate(stream) if queue.dma and not queue.write])
         self.stores = QueueTraffic(self, [at for at, queue in enumerate(stream) if queue.dma and queue.write])
 
-    def _run(self, memory: MemoryState) -> None:
-        """Replay the whole stream."""
-        segments = np.cumsum([0, *(queue.segments for queue in self._stream)])
+    @property
+    def is_kept(self) -> bool:
+        """Whether the tables of all requests are kept; otherwise chunks are best used while they are replayed."""
+        return int(self._segments[-1]) <= KEPT_REQUESTS // 2
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the stream is one chunk: it is kept for little, and found again in no time."""
+        return int(self._segments[-1]) <= CHUNK_SEGMENTS
+
+    def replay(self) -> Iterator[int]:
+        """Replay the whole stream; yield after each chunk the number of works all of whose requests are known."""
+        segments = self._segments
         use(int(segments[-1]), cache_replay, recurrences)
-        first = 0
+        first = works = 0
         while first < len(self._stream):
             end = int(np.searchsorted(segments, segments[first] + CHUNK_SEGMENTS, side="right")) - 1
             end = max(first + 1, end)
-            self._chunks.append(_Chunk(first, end, memory.copy()))
-            requests = replay(self._stream[first:end], self._spec, memory)
-            self.counts.update(requests.counts)
-            begins = np.cumsum([0, *(len(queue.base) for queue in self._stream[first:end])], dtype=np.int64)
-            self._begins[first:end] = begins[:-1]
-            self._requests[first:end] = np.diff(requests.starts[begins])
-            self._keep(len(self._chunks) - 1, requests)
+            self._replay_chunk(first, end)
+            works += sum(queue.dma and queue.write for queue in self._stream[first:end])
+            yield works
             first = end
-        self._firsts = [chunk.first for chunk in self._chunks]
+
+    def _replay_chunk(self, first: int, end: int) -> None:
+        self._chunks.append(_Chunk(first, end, self._memory.copy()))
+        self._firsts.append(first)
+        requests = replay(self._stream[first:end], self._spec, self._memory)
+        self.counts.update(requests.counts)
+        begins = np.cumsum([0, *(len(queue.base) for queue in self._stream[first:end])], dtype=np.int64)
+        self._begins[first:end] = begins[:-1]
+        self._requests[first:end] = np.diff(requests.starts[begins])
+        self._keep(len(self._chunks) - 1, requests)
 
     def _keep(self, number: int, requests: Requests) -> None:
         self._kept[number] = requests
@@ -185,6 +202,14 @@ def trace(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, 
     steps
         Works and host tasks in program order; None is a fence.
     """
+    traffic = traffic_of(steps, spec, memory)
+    for _ in traffic.replay():
+        pass
+    return traffic
+
+
+def traffic_of(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
+    """Return the traffic of a program, about to be replayed; the parameters are those of `trace`."""
     stream: list[Commands] = []
     shapes: _Shapes = {}
     # The stores of a loop run beside the loads of the next one and are requested after those.

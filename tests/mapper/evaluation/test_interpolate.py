@@ -18,7 +18,7 @@ def report(cycles: int, busy: int, **stalls: int) -> Report:
 
 
 def simulated(cycles: int, *times: int, busy: int = 0) -> Simulated:
-    return Simulated(report(cycles, busy), np.array([times], dtype=np.float64))
+    return Simulated(report(cycles, busy), lambda: np.array([times]))
 
 
 def cycles(times: list[int], *known: Simulated, wait: int = 1) -> int | None:

@@ -88,7 +88,9 @@ def test_equals_the_plain_model(
     now = 0
     for write, later, wanted, per_row, bits in stream:
         now += later
-        masked = [(*request[:3], request[3] & bits, *request[4:]) for request in wanted]
+        masked = [
+            (line, max(1, size // limits.bus_bytes), size, code & bits, *rest) for line, _, size, code, *rest in wanted
+        ]
         table = np.array(masked, dtype=np.int64).T.copy()
         if write:
             assert tuple(module.write(*arguments, table, 0, len(masked), now, 30 * per_row)) == plain.write(

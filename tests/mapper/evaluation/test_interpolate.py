@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,6 +63,16 @@ def test_no_run_is_shorter_than_its_busiest_unit_works() -> None:
 def test_contradictions_lend_nothing() -> None:
     """Two programs of equal memory times took different times: something else decides."""
     assert cycles([50, 50], simulated(1000, 50, 50), simulated(1050, 50, 50)) is None
+
+
+@pytest.mark.parametrize(("side", "expected"), [(2, None), (16, 1002)])
+def test_bank_conflicts_of_a_small_array_lend_nothing(side: int, expected: int | None) -> None:
+    """20 cycles of conflicts may all come or go on an array of 2 x 2, and 2.5 of them on one of 16 x 16."""
+    one = simulated(1000, 50, 50)
+    array = UnitTime(0, {"bank conflict": 20}, 980)
+    known = replace(one, report=replace(one.report, units={"execute": array}, peak_macs_per_cycle=side * side))
+    assert cycles([52, 52], known) == expected
+    assert cycles([50, 50], known) == 1000
 
 
 def test_short_runs_are_simulated() -> None:

@@ -116,8 +116,8 @@ def _all_but_every(keys: Keys, layers: int) -> Types:
     if isinstance(given, str):
         return _lettered(keys, given, layers)
     period = keys.size(traits.period_key) if given is not None else traits.period
-    if keys.maybe_size("sliding_window") is None:
-        return [FULL] * layers
+    if traits.no_rotary == "full_beside_windows" and keys.maybe_size("sliding_window") is None:
+        return [FULL] * layers  # EXAONE's class; the others' have no use for a null
     return _where(layers, lambda index: (index + 1) % period != 0)
 
 

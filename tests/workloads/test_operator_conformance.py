@@ -16,6 +16,7 @@ from workloads.ops import (
     Conv2d,
     Gelu,
     LayerNorm,
+    Lookup,
     MaxPool,
     Mul,
     Relu,
@@ -104,7 +105,7 @@ OPERATORS: dict[str, Operator] = {
     "maxpool": pooling(MaxPool, image(8, 7, 3), 3, 2, 1),
     "avgpool": pooling(AvgPool, image(6, 7, 3), 3, 3, 1),
     "rope, no head named": rowwise(Rope, (("channel", 16),), head_dim=4, tokens=3),
-    **{kind.kind: rowwise(kind) for kind in (Softmax, LayerNorm, RmsNorm, Gelu, Silu, Relu, Xielu, Add, Mul)},
+    **{kind.kind: rowwise(kind) for kind in (Softmax, LayerNorm, RmsNorm, Gelu, Silu, Relu, Xielu, Lookup, Add, Mul)},
 }
 
 

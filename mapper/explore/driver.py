@@ -14,6 +14,7 @@ import numpy as np
 
 import hwconfigs
 from hwconfigs import SpecError
+from mapper.errors import SweepError
 from mapper.explore.asking import Asker
 from mapper.explore.definition import Exploration
 from mapper.nest.bounds.pareto import minimal
@@ -81,6 +82,10 @@ def explore(
         When the exploration, the store or the cluster makes no sense, or optuna is not there.
     """
     asker = Asker(exploration)
+    # What no machine could run is told before any file is made.
+    base = Resolver(model_version()).task(point_of(exploration.sweep, {}))
+    if base.problem:
+        raise SweepError(f"{base.point.model} on {base.point.machine}: {base.problem}")
     with (
         closing(engine_for(exploration.sweep, jobs, dask)) as engine,
         Store.to_write(store, model_version()) as opened,

@@ -162,6 +162,14 @@ def test_only_machines_are_searched(tmp_path: Path) -> None:
         read_exploration(file)
 
 
+def test_a_workload_that_cannot_be(tmp_path: Path) -> None:
+    """Told at once, not once for every machine; and no store."""
+    sweep = Sweep.of("bert-bse", "gemmini", axes=AXES)
+    with pytest.raises(SweepError, match="bert-bse on gemmini: .*did you mean 'bert-base'"):
+        explore(Exploration(sweep=sweep), tmp_path / "none.sqlite", work=made_up)
+    assert not (tmp_path / "none.sqlite").exists()
+
+
 def test_without_optuna(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One line that names the extra, and no store."""
     monkeypatch.setitem(sys.modules, "optuna", None)

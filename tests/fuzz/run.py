@@ -1,0 +1,159 @@
+"""Runs inputs in a process of its own, whose time and memory are bounded, and tells those that broke a promise.
+
+``python tests/fuzz/run.py --inputs 20000`` from the root; ``--kind``, ``--first`` and ``--seconds`` choose which.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.fuzz.cases import KINDS, case  # noqa: E402
+
+MOST_SECONDS = 10
+"""CPU time of an input."""
+
+MOST_BYTES = 2**30
+"""Memory that inputs of one process may add."""
+
+LONGEST_LINE = 700
+
+
+class TooLong(BaseException):
+    """An input ran out of its time; no handler of the program takes it."""
+
+
+def broken(kind: str, seed: int) -> str:
+    """Run one input in the present process; what is wrong with its answer, or nothing."""
+    from mapper import cli
+
+    one = case(kind, seed)
+    for name, content in one.files.items():
+        Path(name).write_bytes(content)
+    out, err = io.StringIO(), io.StringIO()
+
+    def too_long(*_: object) -> None:
+        raise TooLong
+
+    signal.signal(signal.SIGVTALRM, too_long)
+    signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = cli.main(one.arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 2
+    except TooLong:
+        return f"more than {MOST_SECONDS} s"
+    except BaseException:
+        return traceback.format_exc()
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    return _wrong(code, out.getvalue(), err.getvalue())
+
+
+def _wrong(code: int, out: str, err: str) -> str:
+    """What is wrong with an exit code and what was printed; ``nan`` and ``inf`` are results of accepted nonsense."""
+    complaints = err.splitlines()
+    if code not in (0, 1, 2):
+        return f"exit code {code}"
+    if code == 2 and not complaints:
+        return "refused without a word"
+    if code == 2 and any(not line.startswith("tilewright") or len(line) > LONGEST_LINE for line in complaints):
+        return f"no clear lines: {err[:300]}"
+    words = out.replace("(", " ").split()
+    if code == 0 and any(word in ("nan", "inf", "-inf") for word in words):
+        return f"nonsense accepted: {out[:300]}"
+    return ""
+
+
+def worker(kind: str, first: int, count: int) -> None:
+    """Run inputs in a folder of their own, one line of JSON each: before it runs, and what was wrong."""
+    resource.setrlimit(resource.RLIMIT_AS, (_address_space() + MOST_BYTES, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**26, resource.RLIM_INFINITY))
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for seed in range(first, first + count):
+            for left in Path(folder).iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            began = time.process_time()
+            wrong = broken(kind, seed)
+            sys.stdout.write(json.dumps([kind, seed, wrong, time.process_time() - began]) + "\n")
+            sys.stdout.flush()
+        os.chdir("/")
+
+
+def _address_space() -> int:
+    """Bytes that are mapped once everything that inputs need is imported."""
+    import mapper.commands.run
+    import mapper.commands.sweep
+    import mapper.commands.validate  # noqa: F401
+
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+
+
+def run(kind: str, first: int, count: int, seconds: float) -> Iterator[tuple[str, int, str, float]]:
+    """Yield kind, seed, what was wrong and CPU seconds of inputs, by processes that may die."""
+    done = first
+    while done < first + count:
+        command = [sys.executable, __file__, "--worker", kind, str(done), str(first + count - done)]
+        process = subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=max(1.0, seconds), errors="replace"
+        )
+        lines = process.stdout.splitlines()
+        for line in lines:
+            name, seed, wrong, took = json.loads(line)
+            yield name, seed, wrong, took
+        done += len(lines)
+        if done < first + count:
+            yield kind, done, f"the process ended with {process.returncode}: {process.stderr[-300:]}", 0.0
+            done += 1
+
+
+def main() -> int:
+    """Run inputs of all kinds and print what broke; exit code 1 if anything did."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--inputs", type=int, default=220, help="in all, shared by the kinds")
+    options.add_argument("--kind", choices=KINDS, help="only this one")
+    options.add_argument("--first", type=int, default=0, help="first seed")
+    options.add_argument("--seconds", type=float, default=36_000.0, help="wall time of a process")
+    options.add_argument("--worker", nargs=3)
+    given = options.parse_args()
+    if given.worker:
+        kind, first, count = given.worker
+        worker(kind, int(first), int(count))
+        return 0
+    kinds = [given.kind] if given.kind else list(KINDS)
+    tally: Counter[str] = Counter()
+    longest = 0.0
+    for kind in kinds:
+        for name, seed, wrong, took in run(kind, given.first, -(-given.inputs // len(kinds)), given.seconds):
+            tally[name] += 1
+            longest = max(longest, took)
+            if wrong:
+                tally["broken"] += 1
+                sys.stdout.write(f"{name} {seed}: {wrong}\n")
+                sys.stdout.flush()
+    sys.stdout.write(f"{sum(tally.values()) - tally['broken']} inputs, {tally['broken']} broken, ")
+    sys.stdout.write(f"longest {longest:.1f} CPU s; {dict(tally)}\n")
+    return 1 if tally["broken"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -26,6 +26,7 @@ from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import batch_of
 from mapper.mapspace.hardware_loops import MapSpace
 from mapper.search.mapping_result import MappingResult
+from mapper.search.recalled_mappings import RecalledMappings
 from mapper.search.settle import Trial, settled
 from mapper.search.strategies import Strategy
 from simulator.memory.request_stream import MemoryState
@@ -43,6 +44,8 @@ class Compiler:
     """How the mapping of each matmul was found, by name of its group."""
     _known: dict[MatmulProblem, MappingResult] = field(default_factory=dict)
     """Results by the problem's signature."""
+    recalled: RecalledMappings | None = None
+    """Mappings that other runs settled; None: there are none. What is recalled is searched by nobody."""
 
     def laid_out(self, groups: Iterable[FusionGroup]) -> Compiler:
         """Return a compiler for other groups of the graph, which knows all that was searched and settled."""
@@ -82,7 +85,7 @@ class Compiler:
         MappingError
             When a matmul has no mapping, or its program is too long to be simulated.
         """
-        for group in groups:
+        for group in groups if self.recalled is None else ():
             if group.unit == "array":
                 self.searches[group.name] = self._search_once(self.problem(group))
 
@@ -98,7 +101,13 @@ class Compiler:
             return
         problem = self.problem(group)
         key = problem.signature(self.spec.dma.max_request_bytes)
-        self._known[key] = settled(self._known[key], _InstanceTrial(problem, evaluator))
+        trial = _InstanceTrial(problem, evaluator)
+        if self.recalled is None:
+            self._known[key] = settled(self._known[key], trial)
+        elif key not in self._known or self._known[key].contenders is not None:
+            self._known[key] = self.recalled.settled(
+                problem, trial, evaluator.memory, lambda: settled(self._search_once(problem), trial)
+            )
         self.searches[group.name] = _renamed(self._known[key], problem)
 
     def trial_on_cold_caches(self, group: FusionGroup) -> Trial:
@@ -156,10 +165,18 @@ class Compiler:
         """Search a problem unless its equal was searched before; the mapping carries the problem's own name."""
         key = problem.signature(self.spec.dma.max_request_bytes)
         if key not in self._known:
-            chosen = self._known[key] = self.strategy(problem, self.spec, self.prices)
+            chosen = self._known[key] = self._found(problem, key)
             loop = MapSpace(problem, self.spec).loop(chosen.mapping)
             simulation_limits.check_mapping(problem, loop, self.spec, self.prices)
         return _renamed(self._known[key], problem)
+
+    def _found(self, problem: MatmulProblem, signature: MatmulProblem) -> MappingResult:
+        """Search a problem, unless this process searched its equal in another run."""
+
+        def search() -> MappingResult:
+            return self.strategy(problem, self.spec, self.prices)
+
+        return search() if self.recalled is None else self.recalled.searched(signature, search)
 
 
 @dataclass(frozen=True, slots=True)

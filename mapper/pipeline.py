@@ -27,6 +27,7 @@ from mapper.compiler import Compiler
 from mapper.cost.objective import OBJECTIVES
 from mapper.evaluation.aggregate import group_rows, model_report, repeated
 from mapper.evaluation.evaluate import Evaluation, Evaluator
+from mapper.evaluation.recalled_simulations import RecalledSimulations
 from mapper.evaluation.turns import TurnsChoice, run_pair
 from mapper.graph.capabilities import require
 from mapper.graph.cut_file import read_cut
@@ -35,11 +36,13 @@ from mapper.graph.fusion_cuts import Cut, default_cut, fusion_groups
 from mapper.graph.fusion_group import FusionGroup
 from mapper.graph.interleaving import choices, paired
 from mapper.lowering.gemmini_library import library_cut
+from mapper.recall.digests import Recall
 from mapper.result import Fusion, RunResult
 from mapper.search import registry
 from mapper.search.fusion_search import search_cut
 from mapper.search.mapping_result import MappingResult
 from mapper.search.options import SearchProgress
+from mapper.search.recalled_mappings import RecalledMappings
 from mapper.search.settle import settled_front
 from mapper.search.settled_cut import group_gains, settled_cut
 from mapper.search.space import require_goal
@@ -157,17 +160,24 @@ def run_graph(
     strategy: Strategy | None = None,
     cut: Cut | None = None,
     progress: RunProgress | None = None,
+    recall: Recall | None = None,
     **options: Unpack[RunOptions],
 ) -> RunResult:
     """Map and simulate a graph, group by group; the arguments and errors are those of `run`.
 
     Settings that say what to build, or change the machine, have no effect: graph and machine are given. So have those
-    of the fusion if a ``cut`` is given, operators of each group by name.
+    of the fusion if a ``cut`` is given, operators of each group by name. With ``recall``, what other runs searched and
+    simulated is taken from there, and what this one does is kept there; no number changes, but how mappings were found
+    is not told.
     """
     chosen = _settings(settings, options)
     require_goal(chosen.objective, OBJECTIVES)
     compiler = _compiler(graph, spec, chosen, strategy)
     evaluator = Evaluator(spec, compiler.prices, chosen.spans, chosen.exact, MemoryState(spec))
+    if recall is not None:
+        evaluator.recalled = RecalledSimulations(spec, recall)
+        if isinstance(compiler.strategy, SearchStrategy):
+            compiler.recalled = RecalledMappings(spec, compiler.prices, compiler.strategy, recall)
     if cut is not None or chosen.fusion != BEST_CUT:
         given = named_cut(graph, spec, chosen.fusion) if cut is None else cut
         return _run_cut(graph, given, compiler, evaluator, chosen, progress)

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from hwconfigs import quantity
 from mapper.commands.exit_codes import INTERRUPTED
 from mapper.commands.problems import CommandError
+from mapper.sweep.cache import SMALLEST_BYTES, default_path
 from mapper.sweep.driver import Progress, Told, count_points, run
+from mapper.sweep.points import CacheChoice
 from mapper.sweep.sweep_file import read_sweep
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ def execute(options: argparse.Namespace) -> int:
     """Compute what the store does not have yet; an interrupt keeps every point that arrived."""
     if options.jobs is not None and options.dask is not None:
         raise CommandError("--jobs is for this computer and --dask for a cluster: give one of them")
+    cache = _cache(options)
     store = options.store or f"{Path(options.file).stem}.sqlite"
     sweep = read_sweep(options.file)
     last = Progress(count_points(sweep, allow_many=options.yes))
@@ -41,6 +45,7 @@ def execute(options: argparse.Namespace) -> int:
                 resume=options.resume,
                 retry_failed=options.retry_failed,
                 allow_many=options.yes,
+                cache=cache,
                 progress=told,
             )
         except KeyboardInterrupt:
@@ -48,6 +53,21 @@ def execute(options: argparse.Namespace) -> int:
             return INTERRUPTED
     print(f"{_summary(last, store)}; 'tilewright results {store}' shows them", flush=True)
     return 0
+
+
+def _cache(options: argparse.Namespace) -> bool | CacheChoice:
+    """Return what points share: nothing, the user's cache, or that cache with another size."""
+    if options.cache_size is None:
+        return not options.no_cache
+    if options.no_cache:
+        raise CommandError("--cache-size has no meaning with --no-cache")
+    try:
+        size = quantity.size_bytes(options.cache_size)
+    except ValueError as problem:
+        raise CommandError(f"--cache-size: {problem}") from None
+    if not isinstance(size, int) or size < SMALLEST_BYTES:
+        raise CommandError(f"--cache-size {options.cache_size}: must be at least 1 MiB")
+    return CacheChoice(str(default_path()), size)
 
 
 def _summary(progress: Progress, store: str) -> str:

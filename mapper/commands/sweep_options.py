@@ -35,6 +35,8 @@ def _add_sweep(sweep: argparse.ArgumentParser, name: NameType) -> None:
         help="go on with a store that has rows already (default), or refuse it",
     )  # fmt: skip
     sweep.add_argument("--retry-failed", action="store_true", help="run points again that failed")
+    sweep.add_argument("--no-cache", action="store_true", help="share no searches and simulations with other sweeps")
+    sweep.add_argument("--cache-size", type=name, metavar="SIZE", help="largest size of that cache; default: 1 GiB")
     sweep.add_argument("--yes", action="store_true", help="allow more than a million points")
 
 

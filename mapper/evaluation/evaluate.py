@@ -20,6 +20,7 @@ from mapper.cost.estimate_commands import CommandEstimates
 from mapper.cost.latency.replayed_loops import Replayed
 from mapper.evaluation.aggregate import Part, group_report
 from mapper.evaluation.interpolate import Simulated, lent
+from mapper.evaluation.recalled_simulations import RecalledSimulations
 from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.repeated_program import CommandInstance, Instance, MatmulInstance, RepeatedProgram
 from mapper.mapping.hardware_loop import HardwareLoop
@@ -92,6 +93,8 @@ class Evaluator:
     """What was tried in the caches as they are."""
     _matmuls: dict[tuple[MatmulProblem, HardwareLoop], _Known] = field(default_factory=dict)
     """What is known of matmuls, by signature and mapping."""
+    recalled: RecalledSimulations | None = None
+    """Simulations of other runs; None: there are none."""
 
     def restarted(self) -> Evaluator:
         """Return one on cold caches that knows the times of matmuls that were simulated."""
@@ -105,7 +108,7 @@ class Evaluator:
         """Return what a matmul would cost if it ran next, by the default simulation; the caches stay as they are."""
         after = self.memory.copy()
         prepared = prepare(instance.program, self.spec, after, timed=True)
-        report = priced(prepared.simulate(), self.prices)
+        report = priced(self._simulated(instance, self.memory, prepared), self.prices)
         # The program is left out: it may be long.
         trial = _Trial(report, after, _times_of(prepared))
         self._trials[instance.problem, instance.loop] = trial
@@ -153,7 +156,7 @@ class Evaluator:
                 if self.exact or self.spans or (repeated.count == 1 and isinstance(instance, CommandInstance)):
                     report = prepared.simulate(spans=self.spans, exact=self.exact)
                 else:
-                    report = self._time(prepared, known.simulated)
+                    report = self._time(instance, before, prepared, known.simulated)
             expected = self._estimate(instance, before, replayed, known)
             results.append(Evaluation(expected, priced(report, self.prices)))
         return results
@@ -185,13 +188,21 @@ class Evaluator:
             return None
         return trials.get((instance.problem, instance.loop))
 
-    def _time(self, prepared: PreparedProgram, simulated: list[Simulated]) -> Report:
+    def _simulated(self, instance: Instance, before: MemoryState, prepared: PreparedProgram) -> Report:
+        """Return the default simulation of a program in the caches before it, which another run may have made."""
+        return (
+            prepared.simulate() if self.recalled is None else self.recalled.report(instance, before, prepared.simulate)
+        )
+
+    def _time(
+        self, instance: Instance, before: MemoryState, prepared: PreparedProgram, simulated: list[Simulated]
+    ) -> Report:
         """Simulate a program unless those simulated before tell its time; ``simulated`` may grow."""
         times = prepared.memory_times.all()
         report = lent(times, simulated, first_data_cycles(self.spec))
         if report is not None:
             return replace(report, name=prepared.program.name, counts=prepared.counts)
-        report = prepared.simulate()
+        report = self._simulated(instance, before, prepared)
         simulated.append(Simulated(report, lambda: times))
         return report
 

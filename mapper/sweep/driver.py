@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mapper.errors import SweepError
+from mapper.sweep.cache import DEFAULT_BYTES, default_path
 from mapper.sweep.definition import Sweep
 from mapper.sweep.engines import Engine, InProcess, ProcessPool, Work
 from mapper.sweep.model_version import model_version
-from mapper.sweep.points import Resolver, Task, points_of
+from mapper.sweep.points import CacheChoice, Resolver, Task, points_of
 from mapper.sweep.store import Store
 from mapper.sweep.sweep_file import read_sweep
 from mapper.sweep.work import evaluate
@@ -55,6 +56,7 @@ def run(
     resume: bool = True,
     retry_failed: bool = False,
     allow_many: bool = False,
+    cache: bool | CacheChoice = True,
     progress: Told | None = None,
     work: Work = evaluate,
 ) -> Progress:
@@ -76,6 +78,8 @@ def run(
         Compute failed points again, too.
     allow_many
         Allow more than `MANY` points.
+    cache
+        Share searches and simulations with other points and sweeps, in the user's cache or another one.
     progress, work
         Told after each point; computes a point, in place of mapping and simulating it.
 
@@ -87,6 +91,8 @@ def run(
     """
     chosen = sweep if isinstance(sweep, Sweep) else read_sweep(sweep)
     count = count_points(chosen, allow_many=allow_many)
+    shared = CacheChoice(str(default_path()), DEFAULT_BYTES) if cache is True else cache or None
+    resolver = Resolver(model_version(), chosen.timeout_s, chosen.memory_bytes, shared)
     # The cluster comes first: without an answer no file is made.
     with (
         closing(engine_for(chosen, jobs, dask)) as engine,
@@ -94,7 +100,7 @@ def run(
     ):
         if not resume and opened.counts().total:
             raise SweepError(f"{store}: has rows already; leave out --no-resume, or name another store")
-        return _drive(chosen, count, opened, engine, retry_failed, progress, work)
+        return _drive(chosen, count, opened, engine, resolver, retry_failed, progress, work)
 
 
 def count_points(sweep: Sweep, *, allow_many: bool = False) -> int:
@@ -128,7 +134,14 @@ def engine_for(sweep: Sweep, jobs: int, dask: str | None) -> Engine:
 
 
 def _drive(
-    sweep: Sweep, count: int, store: Store, engine: Engine, retry_failed: bool, told: Told | None, work: Work
+    sweep: Sweep,
+    count: int,
+    store: Store,
+    engine: Engine,
+    resolver: Resolver,
+    retry_failed: bool,
+    told: Told | None,
+    work: Work,
 ) -> Progress:
     skipped = done = failed = 0
     running: set[str] = set()
@@ -136,7 +149,6 @@ def _drive(
 
     def open_tasks() -> Iterator[Task]:
         nonlocal skipped
-        resolver = Resolver(store.model_version, sweep.timeout_s, sweep.memory_bytes)
         points = points_of(sweep)
         while chunk := [resolver.task(point) for point in islice(points, PLANNED_AT_ONCE)]:
             for task, status in zip(chunk, store.plan((task.key, task.point) for task in chunk), strict=True):

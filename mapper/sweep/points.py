@@ -56,6 +56,13 @@ class Point:
         return cls(data["model"], data["machine"], settings, data["values"], data["problem"])
 
 
+class CacheChoice(NamedTuple):
+    """A cache of what points share (`mapper.sweep.cache`)."""
+
+    path: str
+    most_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A point as a worker gets it: machine and workload are read, files are needed no longer."""
@@ -68,6 +75,8 @@ class Task:
     """Why it cannot run."""
     timeout_s: float | None = None
     memory_bytes: int | None = None
+    cache: CacheChoice | None = None
+    """Where searches and simulations are shared with other points; None: nowhere."""
 
 
 def points_of(sweep: Sweep) -> Iterator[Point]:
@@ -93,11 +102,19 @@ class Resolver:
         Of the model (`mapper.sweep.model_version`).
     timeout_s, memory_bytes
         Limits of each point.
+    cache
+        What its points share.
     """
 
-    def __init__(self, version: str, timeout_s: float | None = None, memory_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        version: str,
+        timeout_s: float | None = None,
+        memory_bytes: int | None = None,
+        cache: CacheChoice | None = None,
+    ) -> None:
         self._version = version
-        self._limits = timeout_s, memory_bytes
+        self._limits = timeout_s, memory_bytes, cache
         # Sweeps go through few machines and shapes at a time; what falls out is read again.
         self._base = lru_cache(256)(hwconfigs.load)
         self._spec = lru_cache(256)(self._changed)

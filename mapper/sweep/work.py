@@ -13,6 +13,7 @@ from mapper.errors import MappingError
 from mapper.reports.run_json import mapping_dict, report_dict
 from mapper.result import RunResult
 from mapper.settings import SettingsError
+from mapper.sweep.cache import cache_at
 from mapper.sweep.limits import PointTimeout, memory_limit, time_limit
 from mapper.sweep.outcome import Metric, Outcome
 from mapper.sweep.points import Task, one_line
@@ -47,7 +48,8 @@ def evaluate(task: Task) -> Outcome:
 def _numbers(task: Task) -> tuple[dict[str, Metric], str]:
     if task.spec is None or task.graph is None or task.point.settings is None:
         raise MappingError(task.problem)
-    result = pipeline.run_graph(task.graph, task.spec, task.point.settings)
+    recall = None if task.cache is None else cache_at(*task.cache)
+    result = pipeline.run_graph(task.graph, task.spec, task.point.settings, recall=recall)
     return metrics_of(result), digest_of(result)
 
 

@@ -76,6 +76,10 @@ class CacheState:
         twin._fills = self._fills.copy()
         return twin
 
+    def contents(self) -> tuple[Ints, Bools, Ints]:
+        """Return all that decides later outcomes: tags, dirty bits, and how many fills each set has had."""
+        return self._tags, self._dirty, self._fills
+
     def resident_lines(self) -> int:
         """Lines that belong to the programs run so far."""
         return int((self._tags >= 0).sum())

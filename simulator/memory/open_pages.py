@@ -42,6 +42,10 @@ class OpenPages:
         twin._open = self._open.copy()
         return twin
 
+    def contents(self) -> tuple[Ints]:
+        """Return the row that each bank holds open."""
+        return (self._open,)
+
     def decode(self, lines: Ints) -> tuple[Ints, Ints]:
         """Return the bank among those of all channels, and the row, of each line number."""
         spec, rest = self._spec, lines

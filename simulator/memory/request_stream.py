@@ -7,6 +7,7 @@ timing of that is simulated. A line that turns dirty is charged one write-back, 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,6 +54,13 @@ class MemoryState:
         twin.llc = None if self.llc is None else self.llc.copy()
         twin.pages = None if self.pages is None else self.pages.copy()
         return twin
+
+    def fingerprint(self) -> str:
+        """Return the hash of all contents: equal states answer every stream of requests alike."""
+        digest = hashlib.sha256()
+        for part in (self.l2, self.llc, self.pages):
+            digest.update(b"none" if part is None else b"".join(content.tobytes() for content in part.contents()))
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What decides a result, as digests: the keys by which results of other runs are recalled."""

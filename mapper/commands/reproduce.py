@@ -13,7 +13,7 @@ def execute(options: argparse.Namespace) -> int:
     result = reproduce(options.store, options.row)
     stored = result.stored
     values = ", ".join(f"{name}={value}" for name, value in stored.point.values.items())
-    print(f"row {stored.row} ({stored.key[:12]}): {stored.point.model} on {stored.point.machine}, {values}")
+    print(f"row {stored.row}: {stored.point.model} on {stored.point.machine}, {values}")
     if version := other_version(result):
         print(f"note: it was computed by model {version}")
     if not result.is_same_point:

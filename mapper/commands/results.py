@@ -34,12 +34,12 @@ def execute(options: argparse.Namespace) -> int:
         counts, version = store.counts(), store.model_version
         table = _chosen(table_of(store), options)
         shown = _named_columns(options.columns) or _screen_columns(store, table)
+        most = SHOWN_ROWS if options.rows is None else options.rows
+        lines = _lines(table.narrowed(shown), most)
         print(f"{options.store}: {counts.done:,} done, {counts.failed:,} failed, {counts.waiting:,} waiting")
         if version != model_version():
             print(f"note: computed by model {version}; this is {model_version()}")
-        print(
-            "\n".join(_lines(table.narrowed(shown), SHOWN_ROWS if options.rows is None else options.rows)), flush=True
-        )
+        print("\n".join(lines), flush=True)
         for output in outputs.values():
             write = WRITERS[output.path.suffix.lower()]
             output.finish(lambda path, write=write: write(table, path))  # type: ignore[misc]

@@ -54,7 +54,7 @@ def _add_results(results: argparse.ArgumentParser, name: NameType) -> None:
         help='only rows that fulfil it, e.g. "latency_s < 0.2"; may be repeated',
     )  # fmt: skip
     results.add_argument("--pareto", type=name, metavar="A,B,..", help="only rows that no other beats in all of these")
-    results.add_argument("--sort", type=name, metavar="A,-B,..", help="columns to sort by; - sorts downwards")
+    results.add_argument("--sort", type=name, metavar="A,B,..", help="columns to sort by; --sort=-A sorts downwards")
     results.add_argument("--columns", type=name, metavar="A,B,..", help="columns to print; files get all of them")
     results.add_argument("--rows", type=int, metavar="N", help="rows to print; 0: all; default: 50")
     results.add_argument(

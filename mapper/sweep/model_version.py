@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 
 from mapper.version import __version__
 
-PACKAGES = ("textfiles", "hwconfigs", "simulator", "workloads", "mapper")
+PACKAGES = ("hwconfigs", "simulator", "workloads", "mapper")
 
 NOT_OF_THE_MODEL = frozenset(
     {"cli.py", "__main__.py", "commands", "fused", "plots", "reports", "studies", "sweep", "testing"}

@@ -2,8 +2,9 @@
 
     PYTHONPATH=. python tests/benchmarks/sweep_overhead.py [--points 10000] [--jobs 2]
 
-Points do nothing. Overhead is the wall time of the sweep over its points, CPU time that of driver and workers together,
-their start included, and what the limit is held against: a busy computer stretches the wall time many times over; the driver's memory is looked at after a tenth of the points and at the end.
+Points do nothing. The limit is for the CPU time of driver and workers together over the points, the start of workers
+included: a busy computer stretches the wall time, which is printed beside it, many times over. The driver's memory is
+looked at after a tenth of the points and at the end.
 """
 
 from __future__ import annotations

@@ -35,6 +35,9 @@ new version."""
 NOT_IN_KEY = frozenset({"workers", "spans"})
 """Settings that cannot change a result, but for this: spans are recorded of exact runs, so they count as `exact`."""
 
+LATER = ("fusion", "source", "causal", "lm_head", "bits")
+"""Settings that the first version did not have: with their defaults they are not in the key."""
+
 UNFUSED, BEST_CUT, LIBRARY_CUT = "none", "auto", "gemmini"
 """Cuts by name: element-wise activations are fused only; the best that is found; what Gemmini's library fuses."""
 
@@ -243,8 +246,9 @@ class RunSettings:
         values = {name: value for name, value in self.to_dict().items() if name not in NOT_IN_KEY}
         values["exact"] = self.exact or self.spans
         # Results from before there was a choice are found again by the key they had.
-        if self.fusion == UNFUSED:
-            del values["fusion"]
+        for name in LATER:
+            if values[name] == getattr(type(self)(), name):
+                del values[name]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -76,8 +76,7 @@ def build(
         Configuration keys to replace, such as ``{"layers": 6, "head_dim": 64}``; key heads follow equally many heads.
     strict_positions
         Refuse more positions than the model was made for. Off, as in the paper, which runs BERT at 4096.
-    **further
-        See `Further`.
+    **further: see `Further`.
     """
     if gemm_list.is_list(model):
         return _products(model, seq, context, batch)

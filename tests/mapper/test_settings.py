@@ -46,7 +46,8 @@ def test_whatever_changes_a_result_changes_the_key() -> None:
     changed = {
         "seq": 7, "phase": "decode", "context": 7, "batch": 2, "strict_positions": True, "overrides": {"l2": None},
         "energy": "x", "objective": "edp", "search": "random", "budget": Budget(evaluations=7), "seed": 7,
-        "finalists": 7, "exact": True, "workers": 7, "spans": True, "fusion": "auto",
+        "finalists": 7, "exact": True, "workers": 7, "spans": True, "fusion": "auto", "source": 7, "causal": "skip",
+        "lm_head": True, "bits": "weight=4",
     }  # fmt: skip
     assert set(changed) == {field.name for field in fields(RunSettings)} == set(RunOptions.__annotations__)
     for name, value in changed.items():

@@ -146,6 +146,7 @@ EXERCISED: dict[str, tuple[tuple[str, tuple[Workload, ...]], ...]] = {
 
 NEITHER: dict[str, str] = {
     "clock_mhz": "cycles are counted in its periods",
+    "supply_v": "scales energies; whether a clock is possible at a supply is not checked",
     "array.input_bits": "refused: programs of the mapper move elements of a byte",
     "array.accumulator_bits": "refused: four times the width, and what cannot hold a product",
     "array.rows": "refused alone: the array is square",

@@ -109,7 +109,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     image.write_bytes(b"\xff\xfe\x00\x01")
     for path, match in (
         (fifo, "not a regular file"), (tmp_path, "not a regular file"), (Path("/dev/zero"), "not a regular file"),
-        (tmp_path / "none.yaml", "cannot be read"), (large, "larger than the 1,048,576 bytes"), (image, "not a text file"),
+        (tmp_path / "none.yaml", "cannot be read"), (large, "larger than the 1,048,576 bytes"),
+        (image, "not a text file"),
     ):  # fmt: skip
         with pytest.raises(SweepError, match=match):
             read_sweep(path)

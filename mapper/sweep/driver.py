@@ -72,10 +72,8 @@ def run(
         Worker processes on this computer; results do not depend on them.
     dask
         Address of the scheduler of a Dask cluster that computes in place of them.
-    resume
-        Whether a store that has rows already may be gone on with.
-    retry_failed
-        Compute failed points again, too.
+    resume, retry_failed
+        Whether a store that has rows already may be gone on with; whether failed points are computed again, too.
     allow_many
         Allow more than `MANY` points.
     cache
@@ -91,16 +89,17 @@ def run(
     """
     chosen = sweep if isinstance(sweep, Sweep) else read_sweep(sweep)
     count = count_points(chosen, allow_many=allow_many)
-    shared = CacheChoice(str(default_path()), DEFAULT_BYTES) if cache is True else cache or None
-    resolver = Resolver(model_version(), chosen.timeout_s, chosen.memory_bytes, shared)
+    resolver = Resolver(model_version(), chosen.timeout_s, chosen.memory_bytes, _shared(cache))
     # The cluster comes first: without an answer no file is made.
-    with (
-        closing(engine_for(chosen, jobs, dask)) as engine,
-        Store.to_write(store, model_version()) as opened,
-    ):
+    with closing(engine_for(chosen, jobs, dask)) as engine, Store.to_write(store, model_version()) as opened:
         if not resume and opened.counts().total:
             raise SweepError(f"{store}: has rows already; leave out --no-resume, or name another store")
         return _drive(chosen, count, opened, engine, resolver, retry_failed, progress, work)
+
+
+def _shared(cache: bool | CacheChoice) -> CacheChoice | None:
+    """Return the cache that points share, None if they share none."""
+    return CacheChoice(str(default_path()), DEFAULT_BYTES) if cache is True else cache or None
 
 
 def count_points(sweep: Sweep, *, allow_many: bool = False) -> int:

@@ -110,7 +110,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for path, match in (
         (fifo, "not a regular file"), (tmp_path, "not a regular file"), (Path("/dev/zero"), "not a regular file"),
         (tmp_path / "none.yaml", "cannot be read"), (large, "larger than the 1,048,576 bytes"),
-        (image, "not a text file"),
+        (image, "not a UTF-8 text file"),
     ):  # fmt: skip
         with pytest.raises(SweepError, match=match):
             read_sweep(path)

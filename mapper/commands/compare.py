@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hwconfigs
+from hwconfigs.textfiles.reading import MOST_JSON_BYTES, UnreadableFile, read_text
 from mapper import pipeline
 from mapper.commands.answers import Answer, json_file
 from mapper.commands.machine import overrides
@@ -76,9 +77,9 @@ def _named(name: str, options: argparse.Namespace) -> tuple[str, str]:
 def _report(path: Path) -> object | None:
     """Return the report in a file; None if it is another document, such as a model's configuration."""
     try:
-        document: object = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise CommandError(f"{path}: cannot be read: {(problem.strerror or str(problem)).lower()}") from problem
+        document: object = json.loads(read_text(path, MOST_JSON_BYTES))
+    except UnreadableFile as problem:
+        raise CommandError(f"{path}: cannot be read: {problem}") from None
     except (ValueError, RecursionError):
         raise CommandError(f"{path}: is no JSON") from None
     return document if isinstance(document, dict) and "schema" in document else None

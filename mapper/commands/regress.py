@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import hwconfigs
 from hwconfigs import HardwareSpec
 from hwconfigs.errors import SpecError
 from mapper import pipeline
@@ -23,6 +24,8 @@ from mapper.regression.drift import Drift, differences, measured
 from mapper.regression.numbers import Numbers
 from mapper.regression.reference_mapping import ReferenceMapping, entries, read_entry, text_with
 from mapper.version import __version__
+
+MachineOf = Callable[[ReferenceMapping], HardwareSpec]
 
 SCHEMA = "tilewright.regress/1"
 
@@ -54,14 +57,14 @@ class _Outcome:
 
 def execute(options: argparse.Namespace) -> int:
     """Compare, print, and update if asked; an entry that cannot run counts as drifted."""
-    spec = _other_machine(options)
+    machine_of = _other_machine(options)
     path = Path(options.folder)
     listed = [read_entry(path)] if path.is_file() else entries(path)
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json}, [entry.path for entry in listed])
         outcomes: list[_Outcome] = []
         for entry in _shown(listed):
-            outcomes.append(_outcome(entry, spec))
+            outcomes.append(_outcome(entry, machine_of))
             print("\n".join(outcomes[-1].lines()), flush=True)
         sound = [outcome for outcome in outcomes if outcome.word == "ok"]
         print(f"{len(sound)} of {len(outcomes)} mappings give their numbers")
@@ -71,7 +74,8 @@ def execute(options: argparse.Namespace) -> int:
     return _update(outcomes)
 
 
-def _other_machine(options: argparse.Namespace) -> HardwareSpec | None:
+def _other_machine(options: argparse.Namespace) -> MachineOf | None:
+    """Return what makes the machine of an entry, if it is not its own: the one of --hw, or its own with --set."""
     changes = overrides(options.overrides)
     asked = options.hw is not None or changes is not None
     if asked and not options.allow_other_machine:
@@ -80,12 +84,17 @@ def _other_machine(options: argparse.Namespace) -> HardwareSpec | None:
         raise CommandError("--allow-other-machine needs the other machine: --hw, --set or both")
     if asked and options.update:
         raise CommandError("--update has no meaning with another machine: the numbers are those of the mapping's own")
-    return pipeline.load(options.hw or "gemmini", changes) if asked else None
+    if not asked:
+        return None
+    if options.hw is None:
+        return lambda entry: hwconfigs.override(entry.machine(), changes or {})
+    spec = pipeline.load(options.hw, changes)
+    return lambda entry: spec
 
 
-def _outcome(entry: ReferenceMapping, spec: HardwareSpec | None) -> _Outcome:
+def _outcome(entry: ReferenceMapping, machine_of: MachineOf | None) -> _Outcome:
     try:
-        numbers = measured(entry, spec)
+        numbers = measured(entry, None if machine_of is None else machine_of(entry))
     except (MappingError, SpecError) as problem:
         return _Outcome(entry, None, (), str(problem))
     return _Outcome(entry, numbers, () if entry.expected is None else tuple(differences(entry.expected, numbers)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -77,7 +78,7 @@ def linked_axis(values: Mapping[str, object]) -> Axis:
     if not rows:
         raise SweepError(f"linked: {', '.join(lengths)}: is empty; give at least one value")
     texts = [canonical(", ".join(values), list(row)) for row in rows]
-    twice = next((text for place, text in enumerate(texts) if text in texts[:place]), None)
+    twice = next((text for text, count in Counter(texts).items() if count > 1), None)
     if twice is not None:
         raise SweepError(f"linked: {', '.join(lengths)}: the values {twice} are given twice")
     return Axis(tuple(values), rows)

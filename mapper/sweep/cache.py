@@ -71,7 +71,12 @@ class PointCache:
             return None
         try:
             found = self._connection.execute("SELECT value FROM kept WHERE key = ?", (self._named(key),)).fetchone()
-            return None if found is None else zlib.decompress(found[0]).decode()
+            if found is None:
+                return None
+            text = zlib.decompress(found[0])
+            # A damaged index may lead to another key's value, whose checksum is right.
+            named = self._named(key)
+            return text[len(named) :].decode() if text.startswith(named) else None
         except (sqlite3.Error, zlib.error, TypeError, ValueError):
             self._leave()
             return None
@@ -83,7 +88,7 @@ class PointCache:
         try:
             self._connection.execute(
                 "INSERT OR IGNORE INTO kept(key, value) VALUES (?, ?)",
-                (self._named(key), zlib.compress(value.encode(), 1)),
+                (self._named(key), zlib.compress(self._named(key) + value.encode(), 1)),
             )
             self._kept += 1
             if self._kept % LOOKED_AFTER == 0:

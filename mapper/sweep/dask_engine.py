@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hwconfigs.textfiles.reading import UnreadableFile, read_text
 from mapper.errors import SweepError
 from mapper.sweep.engines import KILLED, Work
 from mapper.sweep.model_version import model_version
@@ -88,7 +89,9 @@ class DaskCluster:
         return max(1, WAITING_PER_WORKER * threads)
 
     def _submit(self, work: Work, task: Task, running: dict[str, Task]) -> Any:
-        future = self._client.submit(work, task, key=f"tilewright-{task.key}", pure=False)
+        future = self._client.submit(
+            _as_this_version, model_version(), work, task, key=f"tilewright-{task.key}", pure=False
+        )
         running[future.key] = task
         return future
 
@@ -98,6 +101,8 @@ class DaskCluster:
             outcome: Outcome = future.result()
         elif future.status == "error":
             problem = future.exception()
+            if isinstance(problem, SweepError):
+                raise SweepError(f"--dask {self._address}: {problem}")
             killed = isinstance(problem, self._dask.KilledWorker)
             reason = KILLED if killed else f"fault of the cluster: {' '.join(str(problem).split())[:300]}"
             outcome = Outcome(reason=reason)
@@ -105,6 +110,21 @@ class DaskCluster:
             raise SweepError(f"--dask {self._address}: the scheduler went away; what was committed is kept: run again")
         future.release()
         return task, outcome
+
+
+def _as_this_version(version: str, work: Work, task: Task) -> Outcome:
+    """Compute a point on a worker, which may have joined long after the sweep began.
+
+    Raises
+    ------
+    SweepError
+        When it has another version of the model.
+    """
+    if version != model_version():
+        raise SweepError(
+            f"a worker has model {model_version()}, this is {version}; results of two models are never mixed"
+        )
+    return work(task)
 
 
 def _distributed() -> Any:
@@ -119,7 +139,10 @@ def _address(text: str) -> str:
     """Return the address of a scheduler, which its file may name; an `OSError` or `ValueError` if there is none."""
     if not text.endswith(".json"):
         return text
-    return str(json.loads(Path(text).read_text(encoding="utf-8"))["address"])
+    try:
+        return str(json.loads(read_text(Path(text)))["address"])
+    except UnreadableFile as problem:
+        raise ValueError(str(problem)) from None
 
 
 def _ask(dask: Any, address: str) -> None:

@@ -16,10 +16,16 @@ from mapper.version import __version__
 PACKAGES = ("hwconfigs", "simulator", "workloads", "mapper")
 
 NOT_OF_THE_MODEL = frozenset(
-    {"cli.py", "__main__.py", "commands", "fused", "plots", "reports", "studies", "sweep", "testing"}
-    | {"validation", "views", "__pycache__"}
-)
+    f"mapper/{name}"
+    for name in ("cli.py", "__main__.py", "commands", "explore", "fused", "plots", "regression", "reports", "studies")
+) | frozenset({"mapper/sweep", "mapper/testing", "mapper/validation", "simulator/views"})
 """Files and rooms that show or store numbers and make none; machines and models have their own digests."""
+
+OF_THE_MODEL = (
+    "mapper/reports/run_json.py", "mapper/sweep/axes.py", "mapper/sweep/definition.py", "mapper/sweep/points.py",
+    "mapper/sweep/work.py",
+)  # fmt: skip
+"""Files in those rooms that decide what a row is computed from, or what it holds."""
 
 
 @cache
@@ -28,13 +34,16 @@ def model_version() -> str:
     digest = hashlib.sha256()
     for package in PACKAGES:
         _add(digest, files(package), package)
+    for path in OF_THE_MODEL:
+        package, _, below = path.partition("/")
+        digest.update(path.encode() + b"\0" + files(package).joinpath(below).read_bytes() + b"\0")
     return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
 def _add(digest: hashlib._Hash, folder: Traversable, path: str) -> None:
     for entry in sorted(folder.iterdir(), key=lambda one: one.name):
         name = f"{path}/{entry.name}"
-        if entry.name in NOT_OF_THE_MODEL:
+        if name in NOT_OF_THE_MODEL or entry.name == "__pycache__":
             continue
         if entry.is_dir():
             _add(digest, entry, name)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import hwconfigs
 import workloads
 from hwconfigs import HardwareSpec, SpecError
+from hwconfigs.textfiles.reading import MOST_JSON_BYTES, UnreadableFile, read_bytes
 from mapper import pipeline
 from mapper.errors import MappingError
 from mapper.settings import CUTS, RunSettings, SettingsError
@@ -182,7 +183,10 @@ def _energy_digest(name: str) -> str:
 
 
 def _file_digest(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(read_bytes(Path(path), MOST_JSON_BYTES)).hexdigest()
+    except UnreadableFile as problem:
+        raise MappingError(f"{path}: {problem}") from None
 
 
 def _digest(value: object) -> str:

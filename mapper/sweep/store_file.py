@@ -16,6 +16,7 @@ except ImportError:  # a system without advisory locks: two drivers of one store
     fcntl = None  # type: ignore[assignment]
 
 APPLICATION_ID = 0x54575350
+ENDINGS = (".sqlite", ".sqlite3", ".db")
 """Says in the header of the file that it is a store of this program ("TWSP")."""
 
 FORMAT = 1
@@ -86,9 +87,12 @@ def connect(path: Path, *, create: str | None) -> sqlite3.Connection:
         return _opened_to_read(path)
     if path.exists() and not os.access(path, os.W_OK):
         raise StoreError(f"{path}: cannot be written: permission denied")
+    if path.exists() and not path.stat().st_size and path.suffix not in ENDINGS:
+        raise StoreError(f"{path}: is an empty file of somebody's; a store is made where nothing is, or as .sqlite")
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
-        if connection.execute("PRAGMA schema_version").fetchone()[0] == 0:
+        others = connection.execute("PRAGMA application_id").fetchone()[0] not in (0, APPLICATION_ID)
+        if not others and connection.execute("PRAGMA schema_version").fetchone()[0] == 0:
             connection.executescript(create)
         _check(path, connection)
     except BaseException:

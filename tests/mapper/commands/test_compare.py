@@ -67,7 +67,7 @@ def test_contexts_are_no_equal_work(capsys: pytest.CaptureFixture[str]) -> None:
         (["gemmini,array.sise=8", "gemmini", *TINY], "did you mean 'array.size'?"),
         (["gemmini,array.size", "gemmini", *TINY], "'array.size': must be KEY=VALUE"),
         (["@gemmini", "gemmini", *TINY], "write MODEL@MACHINE"),
-        (["gone.json", "gemmini", *TINY], "gone.json: cannot be read: no such file or directory"),
+        (["gone.json", "gemmini", *TINY], "gone.json: cannot be read: No such file or directory"),
         (["gemmini,array.size=0", "gemmini", *TINY], "gemmini,array.size=0: "),
     ],
 )

@@ -51,7 +51,7 @@ def table(store: Path) -> list[dict[str, object]]:
     return [{name: cell for name, cell in row.items() if name != "seconds"} for row in rows]
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 4])
+@pytest.mark.parametrize("jobs", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_killed_at_three_random_moments(tmp_path: Path, repository: Path, jobs: int) -> None:
     store, moments = tmp_path / "s.sqlite", random.Random(jobs)
     kept: list[str] = []

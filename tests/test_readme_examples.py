@@ -60,7 +60,8 @@ def folder(tmp_path: Path) -> Path:
 
 def run(line: str, folder: Path) -> str:
     """Run one line of a shell and return what it prints."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    paths = {"PYTHONPATH": str(ROOT), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    environment = {**os.environ, **paths, "XDG_CACHE_HOME": str(folder / "cache")}
     done = subprocess.run(
         ["bash", "-e", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

@@ -73,6 +73,8 @@ SHOWN = {
     "study_mapspace": "study mapspace --samples 400 --spatial rows --layers base-qkv",
 }
 CASES = {**RUNS, **MAPS, **SHOWN}
+MINUTES = ("run_llama_3_8b_decode",)
+"""Cases that take most of a minute; refresh them with ``-m slow`` as well."""
 WRITTEN = ("json", "yaml", "trace")
 
 
@@ -139,7 +141,9 @@ def difference(file: Path, content: str) -> str:
     )
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in MINUTES else name for name in CASES]
+)
 def test_report_is_the_recorded_one(
     name: str, golden: Path, tmp_path: Path, update_golden: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:

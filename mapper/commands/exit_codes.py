@@ -6,6 +6,8 @@ DRIFTED = 1
 """A reference mapping does not give the numbers of its file."""
 CHECK_FAILED = 1
 """A program computed wrong numbers."""
+NOTHING_RAN = 1
+"""No point of a sweep could be computed; their rows say why."""
 BAD_INPUT = 2
 INTERRUPTED = 130
 TERMINATED = 143

@@ -94,5 +94,6 @@ def _shown(name: str, cell: Cell) -> str:
         return f"{cell:.4g}"
     if isinstance(cell, int) and name != "row":
         return f"{cell:,}"
-    text = str(cell)
+    # Names come from files: what steers a terminal, or breaks a line, is spelt out.
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(cell))
     return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 3] + "..."

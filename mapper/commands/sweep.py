@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from hwconfigs import quantity
-from mapper.commands.exit_codes import INTERRUPTED
+from mapper.commands.exit_codes import INTERRUPTED, NOTHING_RAN
 from mapper.commands.problems import CommandError
 from mapper.sweep.cache import SMALLEST_BYTES, default_path
 from mapper.sweep.driver import Progress, Told, count_points, run
@@ -52,7 +52,7 @@ def execute(options: argparse.Namespace) -> int:
             print(f"tilewright: interrupted: {_summary(last, store)}; run the same again to go on", file=sys.stderr)
             return INTERRUPTED
     print(f"{_summary(last, store)}; 'tilewright results {store}' shows them", flush=True)
-    return 0
+    return NOTHING_RAN if last.failed and not last.done and not last.skipped else 0
 
 
 def _cache(options: argparse.Namespace) -> bool | CacheChoice:

@@ -60,9 +60,9 @@ class Exploration:
         if plain:
             problems.append(f"axes: {plain[0]}: an exploration searches machines; workload and settings stay the same")
         for name in self.objectives:
-            if name not in COLUMNS:
+            if not isinstance(name, str) or name not in COLUMNS:
                 problems.append(f"explore: objectives: {name!r:.60} is none{suggestion(str(name), tuple(COLUMNS))}")
-        if not self.objectives or len(set(self.objectives)) < len(self.objectives):
+        if not self.objectives or len(set(map(str, self.objectives))) < len(self.objectives):
             problems.append("explore: objectives: must be a list of different names, at least one")
         if self.sampler not in SAMPLERS:
             problems.append(f"explore: sampler: {self.sampler!r:.60} is none{suggestion(str(self.sampler), SAMPLERS)}")

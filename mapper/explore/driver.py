@@ -37,6 +37,10 @@ MOST_STALE = 10_000
 """Of those, trials after which nobody looks for another machine."""
 
 
+MOST_WALKED = 1_000_000
+"""Combinations that are looked through for one that keeps the filters, and nobody asked for: some seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explored:
     """What an exploration found."""
@@ -83,9 +87,10 @@ def explore(
     """
     asker = Asker(exploration)
     # What no machine could run is told before any file is made.
-    base = Resolver(model_version()).task(point_of(exploration.sweep, {}))
-    if base.problem:
-        raise SweepError(f"{base.point.model} on {base.point.machine}: {base.problem}")
+    if next(exploration.sweep.choices(MOST_WALKED), None) is None:
+        raise SweepError(f"filters: none of the first {MOST_WALKED:,} combinations of the axes is left")
+    if "machine" not in exploration.sweep.names:
+        _require_base(exploration)
     with (
         closing(engine_for(exploration.sweep, jobs, dask)) as engine,
         Store.to_write(store, model_version()) as opened,
@@ -95,6 +100,18 @@ def explore(
         opened.note("explore", json.dumps({"objectives": exploration.columns, "seed": exploration.seed}))
         opened.sync()
         return search.explored()
+
+
+def _require_base(exploration: Exploration) -> None:
+    """Refuse a machine or a workload that cannot be, and what asks for an area that nobody knows."""
+    base = Resolver(model_version()).task(point_of(exploration.sweep, {}))
+    where = f"{base.point.model} on {base.point.machine}"
+    if base.problem or base.spec is None or base.point.settings is None:
+        raise SweepError(f"{where}: {base.problem}")
+    energy = hwconfigs.load_energy(base.point.settings.energy or base.spec.energy)
+    wanted = {*exploration.objectives, *(limit.kind.name for limit in exploration.limits)} & {"area", "leakage"}
+    if wanted and energy.silicon is None:
+        raise SweepError(f"{where}: explore: {', '.join(sorted(wanted))}: the energy table {energy.name} knows no die")
 
 
 class _Search:
@@ -108,7 +125,7 @@ class _Search:
         sweep = exploration.sweep
         self._resolver = Resolver(store.model_version, sweep.timeout_s, sweep.memory_bytes)
         self._energy = lru_cache(64)(hwconfigs.load_energy)
-        self._unseen: Iterator[dict[str, object]] = sweep.choices()
+        self._unseen: Iterator[dict[str, object]] = sweep.choices(MOST_WALKED)
         self._known: dict[str, StoredPoint] = {stored.key: stored for stored in store.rows(statuses=("done", "failed"))}
         self._keys: dict[str, None] = {}
         """Keys of the machines tried, in the order of asking."""

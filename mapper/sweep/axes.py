@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,13 @@ from mapper.errors import SweepError
 MOST_VALUES = 100_000
 """Values of one axis."""
 
+MOST_BITS = 100_000
+"""Binary digits that the last value of a range may need: some thousand factors such as 1.001."""
+
 _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?)(\s*\S.*)?")
+
+MOST_CHARACTERS = 40
+"""Of a number in a range, with its unit: no quantity of a machine is longer."""
 
 _RANGE_KEYS = ("from", "to", "step", "factor")
 
@@ -133,21 +140,30 @@ def _ranged(name: str, values: Mapping[str, object]) -> Iterator[object]:
             raise SweepError(f"axes: {name}: no number of factors leads from {first} to {last}")
     elif change == 0 or ((last > first) != (change > 0) and last != first):
         raise SweepError(f"axes: {name}: no number of steps leads from {float(first):g} to {float(last):g}")
-    value, number = first, 0
+    if _length(first, last, change, factor="factor" in values) > MOST_VALUES:
+        raise SweepError(f"axes: {name}: the range has more than {MOST_VALUES:,} values")
+    value = first
     while (value <= last) if last >= first else (value >= last):
         yield _written(value, unit)
-        number += 1
-        if number > MOST_VALUES:
-            raise SweepError(f"axes: {name}: the range has more than {MOST_VALUES:,} values")
         value = value * change if "factor" in values else value + change
+
+
+def _length(first: Fraction, last: Fraction, change: Fraction, *, factor: bool) -> float:
+    """Return about how many values a range has, without walking it: products of fractions grow with each."""
+    if not factor:
+        return float((last - first) / change) + 1 if change else 1.0
+    # Digits of an exact product grow with every factor: many factors of many digits take for ever.
+    times = abs(math.log(last / first) / math.log(change)) + 1
+    return times if times * math.log2(change.denominator) < MOST_BITS else math.inf
 
 
 def _quantity(name: str, value: object) -> tuple[Fraction, str]:
     """Return number and unit."""
     plain = canonical_value(value)
-    match = _NUMBER.fullmatch(str(plain).strip()) if isinstance(plain, int | float | str) else None
-    if match is None or isinstance(plain, bool):
-        raise SweepError(f"axes: {name}: {value!r} in a range is neither a number nor a quantity as '64 KiB'")
+    text = str(plain).strip() if isinstance(plain, int | float | str) and not isinstance(plain, bool) else ""
+    match = _NUMBER.fullmatch(text) if len(text) <= MOST_CHARACTERS else None
+    if match is None:
+        raise SweepError(f"axes: {name}: {value!r:.60} in a range is neither a number nor a quantity as '64 KiB'")
     return Fraction(match.group(1)), (match.group(2) or "").strip()
 
 

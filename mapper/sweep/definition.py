@@ -108,10 +108,10 @@ class Sweep:
         """Points before filters."""
         return math.prod(len(axis.rows) for axis in self.axes)
 
-    def choices(self) -> Iterator[dict[str, object]]:
-        """Yield the values of every point by name, in the order of the table."""
+    def choices(self, most: int | None = None) -> Iterator[dict[str, object]]:
+        """Yield the values of every point by name, in the order of the table; of the first ``most`` combinations."""
         names = self.names
-        for rows in itertools.product(*(axis.rows for axis in self.axes)):
+        for rows in itertools.islice(itertools.product(*(axis.rows for axis in self.axes)), most):
             values = dict(zip(names, itertools.chain.from_iterable(rows), strict=True))
             if all(one.holds(values) for one in self.filters):
                 yield values

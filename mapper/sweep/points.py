@@ -26,7 +26,8 @@ from mapper.sweep.definition import Sweep
 from workloads import OpGraph
 from workloads.errors import GraphError
 
-_MATMUL = re.compile(r"([0-9]{1,10})x([0-9]{1,10})x([0-9]{1,10})")
+_MATMUL = re.compile(r"(?:([0-9]{1,10})x)?([0-9]{1,10})x([0-9]{1,10})x([0-9]{1,10})")
+"""One product, or several equal ones, as `map` takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,12 @@ def _graph(model: str, shape: _Shape) -> tuple[OpGraph, str]:
     """Return the workload and the digest of its operators."""
     matmul = _MATMUL.fullmatch(model)
     if matmul is not None:
-        graph = pipeline.matmul_graph(*map(int, matmul.groups()))
+        if shape != _Shape(None, "prefill", None, 1, shape.strict_positions, None, "full", False, None):
+            raise SettingsError(
+                f"{model}: a product has its sizes in its name; leave out seq and what else shapes models"
+            )
+        repeat, m, k, n = (int(number or 1) for number in matmul.groups())
+        graph = pipeline.matmul_graph(m, k, n, repeat)
     else:
         graph = workloads.build(
             model, seq=shape.seq, phase=shape.phase, context=shape.context, batch=shape.batch,

@@ -20,7 +20,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, TypeAdapter
 
 from mapper.errors import StoreError
 from mapper.sweep.outcome import Metric, Outcome, Status
@@ -38,6 +40,10 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 COMMIT;
 """
+
+_METRICS: TypeAdapter[dict[str, Metric]] = TypeAdapter(
+    dict[str, Annotated[float, Field(allow_inf_nan=False)] | int | str | None]
+)
 
 _COLUMNS = "row, key, status, point, metrics, digest, reason, trace, seconds"
 
@@ -260,9 +266,12 @@ class Store:
         row, key, status, point, metrics, digest, reason, trace, seconds = found
         try:
             read = Point.from_dict(json.loads(point))
-            numbers = json.loads(metrics) if metrics else {}
-        except (ValueError, KeyError, TypeError) as problem:
-            raise StoreError(f"{self.path}: row {row} cannot be read: {problem}") from None
+            numbers = _METRICS.validate_json(metrics) if metrics else {}
+            texts = (reason or "", trace or "", digest or "", read.model, read.machine)
+            if not all(isinstance(text, str) for text in texts) or not isinstance(read.values, dict):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise StoreError(f"{self.path}: row {row} is damaged and cannot be read") from None
         return StoredPoint(row, key, status, read, numbers, digest or "", reason or "", trace or "", seconds or 0.0)
 
     def _one(self, query: str, values: tuple[object, ...]) -> tuple[Any, ...] | None:

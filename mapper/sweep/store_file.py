@@ -16,8 +16,10 @@ except ImportError:  # a system without advisory locks: two drivers of one store
     fcntl = None  # type: ignore[assignment]
 
 APPLICATION_ID = 0x54575350
-ENDINGS = (".sqlite", ".sqlite3", ".db")
 """Says in the header of the file that it is a store of this program ("TWSP")."""
+
+ENDINGS = (".sqlite", ".sqlite3", ".db")
+"""Names that an empty file may have in which a store is made; any other empty file is somebody's."""
 
 FORMAT = 1
 """Version of the tables; a store with a higher one was written by a later program."""
@@ -36,6 +38,8 @@ class DriverLock:
     """
 
     def __init__(self, store: Path) -> None:
+        if not store.name:
+            raise StoreError(f"{store}: is a folder; name a file")
         self._path = store.with_name(store.name + ".lock")
         self._file: int | None = None
         if fcntl is None or store.is_dir():

@@ -13,6 +13,7 @@ from mapper.errors import SweepError
 from mapper.explore.definition import Exploration, read_exploration
 from mapper.explore.driver import Explored, explore
 from mapper.explore.limits import LIMITS, Limit
+from mapper.settings import RunSettings
 from mapper.sweep.definition import Sweep
 from mapper.sweep.outcome import Outcome
 from mapper.sweep.points import Task
@@ -24,7 +25,8 @@ AXES = {"array.size": list(SIZES), "scratchpad.capacity": list(CAPACITIES)}
 
 def exploration(trials: int = 12, limits: tuple[Limit, ...] = (), **options: object) -> Exploration:
     sweep = Sweep.of("16x16x16", "gemmini", axes=AXES)
-    return Exploration(sweep=sweep, objectives=("latency", "area"), trials=trials, limits=limits, batch=3, **options)  # type: ignore[arg-type]
+    chosen: dict[str, object] = {"objectives": ("latency", "area"), **options}
+    return Exploration(sweep=sweep, trials=trials, limits=limits, batch=3, **chosen)  # type: ignore[arg-type]
 
 
 def made_up(task: Task) -> Outcome:
@@ -176,3 +178,21 @@ def test_without_optuna(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     with pytest.raises(SweepError, match=r"explore needs optuna: python -m pip install 'tilewright\[dse\]'"):
         explore(exploration(), tmp_path / "none.sqlite", work=made_up)
     assert not (tmp_path / "none.sqlite").exists()
+
+
+def test_objectives_that_are_no_names() -> None:
+    with pytest.raises(SweepError, match=r"objectives: \['latency'\] is none"):
+        exploration(objectives=(["latency"],))
+
+
+def test_what_asks_for_an_unknown_area_is_refused(tmp_path: Path) -> None:
+    """``flat_peers`` prices accesses alone: every machine would break the limit."""
+    sweep = Sweep.of("16x16x16", "gemmini", RunSettings(energy="flat_peers"), axes={"array.size": [4, 8]})
+    with pytest.raises(SweepError, match="area: the energy table flat_peers knows no die"):
+        explore(Exploration(sweep=sweep), tmp_path / "s.sqlite")
+
+
+def test_filters_that_nothing_keeps(tmp_path: Path) -> None:
+    sweep = Sweep.of("16x16x16", "gemmini", axes={"array.size": [4, 8]}, filters=["array.size > 100"])
+    with pytest.raises(SweepError, match="filters: none of"):
+        explore(Exploration(sweep=sweep), tmp_path / "s.sqlite")

@@ -89,6 +89,16 @@ def test_a_machine_of_ones_own_beside_the_mapping(folder: Path) -> None:
     assert "hw: machines/slow.machine" in path.read_text(encoding="utf-8")
 
 
+def test_changes_alone_are_of_the_mapping_s_own_machine(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not of the default machine, on which it would take a sixth of the cycles."""
+    replaced = ["regress", str(folder / "tiny.yaml"), "--allow-other-machine", "--set", "dram.latency=60"]
+    alone, named = (([*replaced]), [*replaced, "--hw", "tiny_4x4"])
+    cli.main(alone)
+    first = capsys.readouterr().out
+    cli.main(named)
+    assert capsys.readouterr().out == first
+
+
 def test_another_machine(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = ["--allow-other-machine", "--hw", "tiny_4x4", "--set", "dram.latency=60"]
     assert cli.main(["regress", str(folder / "tiny.yaml"), *other]) == 1

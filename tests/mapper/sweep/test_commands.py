@@ -125,6 +125,6 @@ def test_a_row_that_differs_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_failed_row_fails_again(capsys: pytest.CaptureFixture[str]) -> None:
     Path("s.yaml").write_text("model: 8x8x8\nmachine: tiny_4x4\naxes: {accumulator.capacity: [3 B]}\n")
-    assert "0 computed, 1 failed" in says(capsys, "sweep s.yaml")
+    assert "0 computed, 1 failed" in says(capsys, "sweep s.yaml", 1)
     assert "accumulator" in says(capsys, "results s.sqlite")
     assert "fails again: " in says(capsys, "reproduce s.sqlite 1")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ import pytest
 
 from mapper.errors import SweepError
 from mapper.sweep import Progress, Store, Sweep, run
+from mapper.sweep.dask_engine import _as_this_version
+from mapper.sweep.model_version import model_version
+from mapper.sweep.points import Resolver, points_of
 from mapper.sweep.results import table_of
 from tests.mapper.sweep.points import counted, deadly, slow, trivial_sweep
 
@@ -79,3 +84,28 @@ def test_an_address_that_does_not_answer(tmp_path: Path, silent: bool) -> None:
 def test_no_address(tmp_path: Path, address: str) -> None:
     with pytest.raises(SweepError, match="--dask"):
         run(trivial_sweep(5), tmp_path / "s.sqlite", dask=address)
+
+
+def test_a_door_of_another_protocol(tmp_path: Path) -> None:
+    """Its words, read as Dask's, would be the length of a message of 3 EiB."""
+
+    def answer() -> None:
+        caller, _ = door.accept()
+        with caller, suppress(OSError):
+            caller.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\nhello hello")
+            caller.recv(1024)
+
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        door.listen()
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(SweepError, match="no scheduler answers there"):
+            run(trivial_sweep(5), tmp_path / "s.sqlite", dask=f"tcp://127.0.0.1:{door.getsockname()[1]}")
+
+
+def test_a_worker_of_another_version_computes_nothing(tmp_path: Path) -> None:
+    """It is asked with each point, for it may have joined after the sweep began."""
+    (task,) = (Resolver(model_version()).task(point) for point in points_of(trivial_sweep(1)))
+    assert _as_this_version(model_version(), counted, task).status == "done"
+    with pytest.raises(SweepError, match="results of two models are never mixed"):
+        _as_this_version("0.0.0+other", counted, task)

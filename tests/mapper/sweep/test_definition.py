@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mapper.errors import SweepError
 from mapper.settings import RunSettings
 from mapper.sweep import Sweep, read_sweep
+from mapper.sweep.axes import linked_axis, single_axis
 from mapper.sweep.points import Point, Resolver, points_of
 
 FILE = """
@@ -110,3 +112,37 @@ def test_a_file_with_another_content_is_another_point(tmp_path: Path) -> None:
 def test_a_point_comes_back_from_plain_data() -> None:
     point = Point("bert-base", "gemmini", RunSettings(seq=8, overrides={"array.size": 8}), {"array.size": 8})
     assert Point.from_dict(point.to_dict()) == point
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"from": 1, "to": 1e99, "factor": 1.001},
+        {"from": 1, "to": 10**9, "step": 1},
+        {"from": 1, "to": "9" * 5000, "step": 1},
+        {"from": "9" * 400 + ".5", "to": "9" * 400 + ".5", "step": 1},
+    ],
+    ids=["small factors", "small steps", "long text", "long fraction"],
+)
+def test_ranges_without_end_are_refused_before_they_are_walked(given: dict[str, object]) -> None:
+    with pytest.raises(SweepError, match=r"axes: array\.size: .*(more than 100,000 values|neither a number)"):
+        single_axis("array.size", given)
+
+
+def test_many_linked_values_are_compared_at_once() -> None:
+    rows = list(range(60_000))
+    assert len(linked_axis({"dram.latency": rows, "seq": rows}).rows) == 60_000
+    with pytest.raises(SweepError, match="given twice"):
+        linked_axis({"dram.latency": [*rows, 7], "seq": [*rows, 7]})
+
+
+def test_several_equal_products_are_a_workload() -> None:
+    sweep = Sweep.of("3x8x16x8", "tiny_4x4", axes={"dram.latency": [10]})
+    (point,) = points_of(sweep)
+    task = Resolver("v").task(point)
+    assert task.graph is not None and task.graph.macs == 3 * 8 * 16 * 8
+
+
+def test_a_product_takes_no_shape_of_a_model() -> None:
+    (point,) = points_of(Sweep.of("8x16x8", "tiny_4x4", RunSettings(seq=16), axes={"dram.latency": [10]}))
+    assert "a product has its sizes in its name" in Resolver("v").task(point).problem

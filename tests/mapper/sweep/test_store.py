@@ -190,3 +190,28 @@ def test_full_file(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(StoreError, match="no space left on the disk; what was committed is kept"):
             opened.finish(key, Outcome(reason="x" * 100_000))
         assert opened.find("1").status == "done"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("metrics", "[1]"), ("metrics", '{"cycles": NaN}'), ("metrics", '{"cycles": [1]}'), ("point", "[]"),
+        ("point", "[" * 100_000), ("point", '{"model": 5}'), ("reason", b"\xff\x00"),
+    ],
+)  # fmt: skip
+def test_a_damaged_cell_is_told_with_its_row(store: Path, column: str, value: object) -> None:
+    with sqlite3.connect(store) as opened:
+        opened.execute(f"UPDATE points SET {column} = ? WHERE row = 4", (value,))
+    with pytest.raises(StoreError, match=f"{store.name}: row 4 is damaged and cannot be read"):
+        list_rows(store)
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    notes, other = tmp_path / "notes.txt", tmp_path / "other.sqlite"
+    notes.touch()
+    refused(notes, "empty file of somebody's", also_read=False)
+    with sqlite3.connect(other) as opened:
+        opened.execute("PRAGMA application_id = 12345")
+    refused(other, "other.sqlite", also_read=False)
+    with pytest.raises(StoreError, match="is a folder"):
+        run(trivial_sweep(20), Path(), work=counted)

@@ -73,7 +73,7 @@ SHOWN = {
     "study_mapspace": "study mapspace --samples 400 --spatial rows --layers base-qkv",
 }
 CASES = {**RUNS, **MAPS, **SHOWN}
-MINUTES = ("run_llama_3_8b_decode",)
+MINUTES = ("run_llama_3_8b_decode", "run_resnet50")
 """Cases that take most of a minute; refresh them with ``-m slow`` as well."""
 WRITTEN = ("json", "yaml", "trace")
 

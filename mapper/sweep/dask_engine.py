@@ -16,7 +16,7 @@ from typing import Any
 
 from hwconfigs.textfiles.reading import UnreadableFile, read_text
 from mapper.errors import SweepError
-from mapper.sweep.engines import KILLED, Work
+from mapper.sweep.engines import Work, killed_reason
 from mapper.sweep.model_version import model_version
 from mapper.sweep.outcome import Outcome
 from mapper.sweep.points import Task
@@ -106,7 +106,7 @@ class DaskCluster:
             if isinstance(problem, SweepError):
                 raise SweepError(f"--dask {self._address}: {problem}")
             killed = isinstance(problem, self._dask.KilledWorker)
-            reason = KILLED if killed else f"fault of the cluster: {' '.join(str(problem).split())[:300]}"
+            reason = killed_reason(task) if killed else f"fault of the cluster: {' '.join(str(problem).split())[:300]}"
             outcome = Outcome(reason=reason)
         else:
             raise SweepError(f"--dask {self._address}: the scheduler went away; what was committed is kept: run again")

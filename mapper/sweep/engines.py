@@ -58,6 +58,12 @@ class InProcess:
         """Nothing runs between two points."""
 
 
+def killed_reason(task: Task) -> str:
+    """Say that a point killed its process; libraries of compiled code end it where memory is limited."""
+    limit = "" if task.memory_bytes is None else f": its limit is {task.memory_bytes / 2**20:,.0f} MiB"
+    return KILLED + limit
+
+
 class ProcessPool:
     """Worker processes of joblib's executor (loky) on this computer.
 
@@ -138,7 +144,7 @@ class ProcessPool:
         try:
             return future.result(left if math.isfinite(left) else None)
         except BrokenProcessPool:
-            return Outcome(reason=KILLED)
+            return Outcome(reason=killed_reason(task))
         except TimeoutError:
             return Outcome(reason=_late(task))
         finally:

@@ -30,6 +30,7 @@ from mapper.search.recalled_mappings import RecalledMappings
 from mapper.search.settle import Trial, settled
 from mapper.search.strategies import Strategy
 from simulator.memory.request_stream import MemoryState
+from simulator.report import Report
 
 
 @dataclass(slots=True)
@@ -188,6 +189,9 @@ class _InstanceTrial:
 
     def __call__(self, loop: HardwareLoop) -> TrialReports:
         return self.evaluator.trial(self._instance(loop))
+
+    def confirmed(self, loop: HardwareLoop) -> Report:
+        return self.evaluator.confirmed(self._instance(loop))
 
     def dynamic_pj(self, loop: HardwareLoop) -> float:
         return self.evaluator.dynamic_pj(self._instance(loop))

@@ -13,7 +13,7 @@ from simulator.checks.validate import check
 from simulator.clock import Clock
 from simulator.cycle_account import CycleAccount
 from simulator.fast_forward.memory_times import MemoryTimes
-from simulator.fast_forward.steady_state import FastForward, Step, Watched
+from simulator.fast_forward.steady_state import CERTAIN, STRETCH, FastForward, Step, Tolerances, Watched
 from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.expand import LoopExpander
 from simulator.frontend.single_commands import expand_commands, moved_down, relocated
@@ -111,8 +111,15 @@ class PreparedProgram:
 
     def simulate(self, *, spans: bool = False, exact: bool = False) -> Report:
         """Run it; see `simulate`."""
+        return self._run(None if exact or spans else CERTAIN, spans=spans)[0]
+
+    def simulate_stretch(self) -> tuple[Report, bool]:
+        """Run as little of it as tells it from other mappings; say whether the default simulation is no different."""
+        return self._run(STRETCH, spans=False)
+
+    def _run(self, tolerances: Tolerances | None, *, spans: bool) -> tuple[Report, bool]:
         recorded: list[Span] = []
-        machine = Machine(self, spans=recorded if spans else None, exact=exact or spans)
+        machine = Machine(self, spans=recorded if spans else None, tolerances=tolerances)
         cycles = machine.run()
         units = {name: account.total(cycles) for name, account in machine.accounts.items()}
         report = Report(
@@ -126,7 +133,7 @@ class PreparedProgram:
             peak_macs_per_cycle=self.spec.array.rows * self.spec.array.cols,
             spans=tuple(sorted(recorded, key=lambda span: (span.start, span.unit, span.end))),
         )
-        return replace(report, bound=bound_of(report))
+        return replace(report, bound=bound_of(report)), machine.is_certain
 
 
 def prepare(
@@ -224,20 +231,25 @@ class Machine:
         The program and the machine.
     spans
         Where stretches of activity are recorded; None: nowhere.
-    exact
-        Simulate every loop, also those of a steady sequence.
+    tolerances
+        What of a steady sequence is passed over; None: every loop is simulated.
     """
 
-    def __init__(self, prepared: PreparedProgram, *, spans: list[Span] | None, exact: bool) -> None:
+    def __init__(self, prepared: PreparedProgram, *, spans: list[Span] | None, tolerances: Tolerances | None) -> None:
         clock, spec = Clock(), prepared.spec
         self.accounts = {unit.name: CycleAccount(unit.name, spans) for unit in UNITS}
         self._steps = FastForward(
-            prepared.steps, prepared.memory_times, tuple(self.accounts.values()), _watched(), exact=exact
+            prepared.steps, prepared.memory_times, tuple(self.accounts.values()), _watched(), tolerances
         )
         self._chip = Chip(spec, clock, self._steps, WorksInFlight(clock, prepared.traffic))
         for unit in UNITS:
             if unit.is_part_of(spec):
                 self._chip.add(unit(self._chip, self.accounts[unit.name]))
+
+    @property
+    def is_certain(self) -> bool:
+        """Nothing was passed over that the default simulation would have simulated."""
+        return self._steps.is_certain
 
     def run(self) -> int:
         """Run to the end. [cycles]"""

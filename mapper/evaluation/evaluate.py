@@ -47,6 +47,7 @@ class TrialReports(NamedTuple):
     estimate: Callable[[], Report]
     """Makes the estimate, for the caches of the trial."""
     simulation: Report
+    """Judged by a stretch of its loops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class _Trial:
     after: MemoryState
     """The caches after it."""
     memory_times: WorkTimes
+    is_confirmed: bool
+    """The report is that of the default simulation."""
 
     @property
     def counts(self) -> Counts:
@@ -105,15 +108,37 @@ class Evaluator:
         return replace(self, memory=self.memory.copy(), _trials=dict(self._trials))
 
     def trial(self, instance: MatmulInstance) -> TrialReports:
-        """Return what a matmul would cost if it ran next, by the default simulation; the caches stay as they are."""
-        after = self.memory.copy()
-        prepared = prepare(instance.program, self.spec, after, timed=True)
-        report = priced(self._simulated(instance, self.memory, prepared), self.prices)
-        # The program is left out: it may be long.
-        trial = _Trial(report, after, _times_of(prepared))
-        self._trials[instance.problem, instance.loop] = trial
+        """Return what a matmul would cost if it ran next, judged by a stretch of its loops; the caches stay."""
+        after, prepared = self._ahead(instance)
+        trial = self._kept(instance, after, prepared, *prepared.simulate_stretch())
         ahead = partial(estimate, instance.loop, instance.problem, self.spec, self.prices, self.memory.copy(), trial)
-        return TrialReports(ahead, report)
+        return TrialReports(ahead, trial.report)
+
+    def confirmed(self, instance: MatmulInstance) -> Report:
+        """Return the default simulation of a matmul that was tried; it is the one that runs if it runs next."""
+        trial = self._trials.get((instance.problem, instance.loop))
+        if trial is None or not trial.is_confirmed:
+            after, prepared = self._ahead(instance)
+            simulated = self._simulated(instance, self.memory, prepared)
+            trial = self._kept(instance, after, prepared, simulated, is_confirmed=True)
+        return trial.report
+
+    def _ahead(self, instance: MatmulInstance) -> tuple[MemoryState, PreparedProgram]:
+        after = self.memory.copy()
+        return after, prepare(instance.program, self.spec, after, timed=True)
+
+    def _kept(
+        self,
+        instance: MatmulInstance,
+        after: MemoryState,
+        prepared: PreparedProgram,
+        simulated: Report,
+        is_confirmed: bool,
+    ) -> _Trial:
+        # The program is left out: it may be long.
+        trial = _Trial(priced(simulated, self.prices), after, _times_of(prepared), is_confirmed)
+        self._trials[instance.problem, instance.loop] = trial
+        return trial
 
     def dynamic_pj(self, instance: MatmulInstance) -> float:
         """Return the dynamic energy that a matmul would need if it ran next, counted and not simulated [pJ]."""
@@ -186,7 +211,8 @@ class Evaluator:
         trials, self._trials = self._trials, {}
         if isinstance(instance, CommandInstance) or self.exact or self.spans:
             return None
-        return trials.get((instance.problem, instance.loop))
+        trial = trials.get((instance.problem, instance.loop))
+        return trial if trial is not None and trial.is_confirmed else None
 
     def _simulated(self, instance: Instance, before: MemoryState, prepared: PreparedProgram) -> Report:
         """Return the default simulation of a program in the caches before it, which another run may have made."""

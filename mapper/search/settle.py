@@ -22,7 +22,10 @@ class Trial(Protocol):
     """Tries mappings of one matmul in the caches as they are, which stay so."""
 
     def __call__(self, loop: HardwareLoop) -> tuple[Callable[[], Report], Report]:
-        """Simulate a mapping; return what estimates it in the same caches, and the simulation."""
+        """Simulate a stretch of a mapping; return what estimates it in the same caches, and the simulation."""
+
+    def confirmed(self, loop: HardwareLoop) -> Report:
+        """Return the default simulation of a mapping that was tried."""
 
     def dynamic_pj(self, loop: HardwareLoop) -> float:
         """Count a mapping's actions and price them [pJ]."""
@@ -49,6 +52,8 @@ def settled(result: MappingResult, trial: Trial) -> MappingResult:
     except KeyboardInterrupt:
         statement = f"{result.statement}; not settled by simulation: interrupted"
         raise SearchInterrupted(replace(result, statement=statement, interrupted=True)) from None
+    best = contest.winner.contender.loop
+    reports[best] = reports[best][0], trial.confirmed(best)
     final = _finalists(contest, result, reports)
     winner = final.winner
     return replace(
@@ -100,6 +105,11 @@ class _Remembered:
             self._reports[loop] = self._trial(loop)
         return self._reports[loop]
 
+    def confirmed(self, loop: HardwareLoop) -> Report:
+        estimator, _ = self(loop)
+        self._reports[loop] = estimator, self._trial.confirmed(loop)
+        return self._reports[loop][1]
+
     def dynamic_pj(self, loop: HardwareLoop) -> float:
         if loop not in self._reports:
             return self._trial.dynamic_pj(loop)
@@ -127,10 +137,10 @@ def settled_front(result: MappingResult, singles: Iterable[MappingResult], trial
         for row in final.rows if final is not None else ():
             points.setdefault(row.loop, FrontPoint(row.mapping, row.searched_cycles, row.searched_energy_pj))
     loops = list(points)
-    simulated = [tried(loop)[1] for loop in loops]
-    kept = staircase(
-        np.array([float(report.cycles) for report in simulated]), np.array([report.energy_pj for report in simulated])
-    ).tolist()
+    near = _best(tried(loop)[1] for loop in loops)
+    number, loops = len(loops), [loops[row] for row in near]
+    simulated = [tried.confirmed(loop) for loop in loops]
+    kept = _best(simulated)
     front = tuple(
         FrontPoint(points[loops[row]].mapping, float(simulated[row].cycles), simulated[row].energy_pj) for row in kept
     )
@@ -142,5 +152,12 @@ def settled_front(result: MappingResult, singles: Iterable[MappingResult], trial
         mapping=front[least].mapping,
         estimated=points[loops[kept[least]]],
         front=front,
-        front_simulated=SimulatedFront(estimates, len(loops), dropped),
+        front_simulated=SimulatedFront(estimates, number, dropped),
     )
+
+
+def _best(reports: Iterable[Report]) -> list[int]:
+    """Return which reports no other one beats in cycles and energy."""
+    cycles, energy_pj = zip(*((float(report.cycles), report.energy_pj) for report in reports), strict=True)
+    rows: list[int] = staircase(np.array(cycles), np.array(energy_pj)).tolist()
+    return rows

@@ -22,14 +22,16 @@ difference in time is bounded below a tolerance by one of two arguments:
 Neither holds for conflicts in the banks of the scratchpad: single cycles decide which rows meet. Where memory times are
 not equal, all the time of such conflicts counts as a difference.
 
-Error: passed-over windows are at most ``MEAN_TOLERANCE`` off in the mean by these bounds, and the windows that lend
-their time differ by at most ``TIME_TOLERANCE`` from each other, so by half of it from their mean: 0.75 % in all.
+Error: passed-over windows are at most `Tolerances.mean` off in the mean by these bounds, and the windows that lend
+their time differ by at most `Tolerances.time` from each other, so by half of it from their mean: 0.75 % in all where
+only what is `CERTAIN` is passed over. Mappings that are only compared are judged by a `STRETCH` of their loops.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,23 +46,32 @@ from simulator.program import HostTask
 Step = CommandQueues | HostTask | None
 """What the host does next; None is a fence."""
 
-WINDOW_LOOPS = 4
-"""Shortest window whose time is compared [loops]."""
-
 FILLING_LOOPS = 3
 """Loops at the start whose pace says nothing: the machine takes in as many as it holds before one has run."""
 
-TIME_TOLERANCE = 0.005
-"""Relative difference of the times of two windows that counts as steady (results: see tests/benchmarks)."""
 
-BUSY_TOLERANCE = 0.05
-"""Difference of a unit's busy cycles in two windows, relative to their time, that counts as steady."""
+class Tolerances(NamedTuple):
+    """What counts as alike; all are relative to the time of a window."""
 
-WINDOW_TOLERANCE = 0.05
-"""Bound of the difference of one window, relative to its time, that may be chance."""
+    time: float
+    """Difference of the times of two windows that counts as steady."""
+    busy: float
+    """Difference of a unit's busy cycles in two windows that counts as steady."""
+    window: float
+    """Bound of the difference of one window that may be chance."""
+    mean: float
+    """The same for the mean of all windows passed over at once: chance evens out, a drift does not."""
+    conflicts_differ: bool
+    """All the time of bank conflicts counts as a difference; otherwise windows are taken to have equally many."""
+    loops: int
+    """Shortest window whose time is compared [loops]."""
 
-MEAN_TOLERANCE = 0.005
-"""The same for the mean of all windows passed over at once: chance evens out, a drift does not."""
+
+CERTAIN = Tolerances(time=0.005, busy=0.05, window=0.05, mean=0.005, conflicts_differ=True, loops=4)
+"""What the default simulation passes over (results: see tests/benchmarks/default_against_exact.py)."""
+
+STRETCH = Tolerances(time=0.01, busy=0.1, window=0.2, mean=0.02, conflicts_differ=False, loops=2)
+"""What is enough to tell mappings apart, when each is judged by a stretch of its loops."""
 
 LOAD_SLACK = 0.2
 """Share of the time in which no load is under way by which loads may take longer before anything waits for them. Most
@@ -105,26 +116,28 @@ class _Pace:
     """Difference of the memory times of the two windows [cycles]."""
     conflicts: float
     """Time for which rows that are written keep rows from being read [cycles]."""
+    tolerances: Tolerances
 
     def alike(self, windows: Iterable[Ints]) -> int:
         """Return how many of the windows ahead, given by their memory times, take this pace."""
         alike, total, above = 0, np.zeros_like(self.usual), 0.0
-        if min(self.uneven, self.spare) > WINDOW_TOLERANCE * self.cycles:
+        chance = self.tolerances.window * self.cycles
+        if min(self.uneven, self.spare) > chance:
             return 0
         # Loads that follow each other more slowly than loops do pile up, until the loops have to wait for them.
-        if self.usual[BEHIND].sum() > (1 + TIME_TOLERANCE) * self.cycles:
+        if self.usual[BEHIND].sum() > (1 + self.tolerances.time) * self.cycles:
             return 0
         for count, times in enumerate(windows, start=1):
             difference, over = times - self.usual, float(np.maximum(times - self.hidden, 0.0).sum())
-            if min(float(np.abs(difference).sum()), self.spare + over) > WINDOW_TOLERANCE * self.cycles:
+            if min(float(np.abs(difference).sum()), self.spare + over) > chance:
                 break
             total += difference
             above += over
             bound = min(max(longer(total), longer(-total)), count * self.spare + above)
             # Which rows meet in a bank depends on single cycles: only an exact repetition repeats it.
-            if total.any() or above:
+            if self.tolerances.conflicts_differ and (total.any() or above):
                 bound += count * self.conflicts
-            if bound <= MEAN_TOLERANCE * self.cycles * count:
+            if bound <= self.tolerances.mean * self.cycles * count:
                 alike = count
         return alike
 
@@ -142,8 +155,8 @@ class FastForward:
         Cycle accounts of the units; time passed over is added to them in proportion.
     watched
         Stalls that matter.
-    exact
-        Hand out every step.
+    tolerances
+        What counts as alike; None: hand out every step.
     """
 
     def __init__(
@@ -152,25 +165,26 @@ class FastForward:
         times: MemoryTimes,
         accounts: Sequence[CycleAccount],
         watched: Watched,
-        *,
-        exact: bool,
+        tolerances: Tolerances | None,
     ) -> None:
         self.steps = steps
         self._accounts = accounts
         self._watched = watched
         self._next = 0
         self._works = 0
-        self._exact = exact
+        self._tolerances = tolerances
         self._shapes: list[int] = []
         self._halves: list[tuple[int, int, int]] = []
         self._periods: list[Period] = []
         self._times = times
-        if not exact:
+        if tolerances is not None:
             self._learn([step for step in steps if isinstance(step, CommandQueues)])
         self._filling = FILLING_LOOPS
         self._snapshots: dict[int, _Snapshot] = {}
         self.cycles_passed_over = 0
         self.loops_passed_over = 0
+        self.is_certain = True
+        """Nothing was passed over that the default simulation would not pass over as well."""
 
     def _learn(self, works: Sequence[CommandQueues]) -> None:
         """Number the shapes of the works, and find where they repeat."""
@@ -190,7 +204,7 @@ class FastForward:
         if self._next == len(self.steps):
             return None
         step = self.steps[self._next]
-        if isinstance(step, CommandQueues) and step.is_loop and not self._exact:
+        if isinstance(step, CommandQueues) and step.is_loop and self._tolerances is not None:
             self._record(now)
             self._pass_over()
             step = self.steps[self._next]
@@ -213,44 +227,48 @@ class FastForward:
 
     def _pass_over(self) -> None:
         """Skip whole windows ahead if the last two took the same time; of several periods, take what skips most."""
-        work, best = self._works, (0, 0, 0)
+        work, best, tolerances = self._works, (0, 0, 0), self._tolerances
+        assert tolerances is not None
         for period in self._periods:
-            window = -(-WINDOW_LOOPS // period.length) * period.length
+            window = -(-tolerances.loops // period.length) * period.length
             # Two windows are compared; nothing stands before their first period that it would have to equal.
             if period.behind[work] < 2 * window - period.length:
                 continue
-            if not self._steady(work, window):
-                continue
-            windows = self._windows_ahead(work, window, period)
+            windows = self._windows_ahead(work, window, period, tolerances)
             # The loop after them runs in the place of the loop they begin with, behind loops in the other halves of the
             # memories: it must use the same halves.
             while windows and self._halves[work + windows * window] != self._halves[work]:
                 windows -= 1
-            best = max(best, (windows * window, windows, window))
+            if windows * window > best[0]:
+                best = windows * window, windows, window
+                is_certain = tolerances is CERTAIN or self._windows_ahead(work, window, period, CERTAIN) >= windows
         if best[0]:
+            self.is_certain &= is_certain
             self._skip(best[1], best[2])
 
-    def _steady(self, work: int, window: int) -> bool:
+    def _steady(self, work: int, window: int, tolerances: Tolerances) -> bool:
         """Whether the last two windows took the same time, and kept every unit equally busy."""
         now, middle, start = (self._snapshots.get(work - back * window) for back in range(3))
         if now is None or middle is None or start is None:
             return False
         latest, before = now.time - middle.time, middle.time - start.time
-        if latest <= 0 or abs(latest - before) > TIME_TOLERANCE * latest:
+        if latest <= 0 or abs(latest - before) > tolerances.time * latest:
             return False
         busy = ([busy for busy, _ in snapshot.accounts] for snapshot in (now, middle, start))
         # The second difference: busy cycles of the latest window less those of the one before it.
-        return all(abs(c - 2 * b + a) <= BUSY_TOLERANCE * latest for c, b, a in zip(*busy, strict=True))
+        return all(abs(c - 2 * b + a) <= tolerances.busy * latest for c, b, a in zip(*busy, strict=True))
 
-    def _windows_ahead(self, work: int, window: int, period: Period) -> int:
+    def _windows_ahead(self, work: int, window: int, period: Period, tolerances: Tolerances) -> int:
         """Return how many whole windows ahead are alike; the last few works of the program are left to run."""
-        most = min(int(period.ahead[work]) // window, (len(self._shapes) - work - WINDOW_LOOPS) // window)
+        if not self._steady(work, window, tolerances):
+            return 0
+        most = min(int(period.ahead[work]) // window, (len(self._shapes) - work - CERTAIN.loops) // window)
         if most < 1:
             return 0
         starts = range(work, work + most * window, window)
-        return self._pace(work, window).alike(self._times.of(start, start + window) for start in starts)
+        return self._pace(work, window, tolerances).alike(self._times.of(start, start + window) for start in starts)
 
-    def _pace(self, work: int, window: int) -> _Pace:
+    def _pace(self, work: int, window: int, tolerances: Tolerances) -> _Pace:
         """What the two windows before a work have shown."""
         now, earlier = self._snapshots[work], self._snapshots[work - 2 * window]
         two = now.time - earlier.time
@@ -262,7 +280,7 @@ class FastForward:
         hidden = np.maximum(first, second)
         hidden[LOADS] += LOAD_SLACK * max(0, two - busy[self._watched.loader] - loading) / (2 * window)
         spare, uneven = max(0, two - max(busy)) / 2, float(np.abs(first - second).sum())
-        return _Pace(two / 2, (first + second) / 2, hidden, spare, uneven, conflicts / 2)
+        return _Pace(two / 2, (first + second) / 2, hidden, spare, uneven, conflicts / 2, tolerances)
 
     def _skip(self, windows: int, window: int) -> None:
         """Pass over some windows; each is assumed to last the mean time of the last two."""

@@ -165,7 +165,7 @@ class ExecuteController(Controller):
             if need > len(loaded):
                 yield from work.loaded.until(need)
             ready = loaded[need - 1] + self._load_to_use
-            if ready > env.now:
+            if ready > env.now and not env.passes(ready - env.now):
                 yield env.timeout(ready - env.now)
             self.account.stall("load", env.now - waited)
         if pairs.after_store[pair]:
@@ -200,18 +200,22 @@ class ExecuteController(Controller):
         """A preload that nothing overlaps, of new weights in ``bank``: the array was starved of its operands."""
         env, now = self.env, self.env.now
         self.account.stall("exposed preload", cycles)
-        yield env.timeout(cycles)
+        if not env.passes(cycles):
+            yield env.timeout(cycles)
         if bank >= 0:
-            yield from self._held_up(bank, -1, now)
+            delay = self._scratchpad.delay(bank, -1, now, env.now)
+            if delay:
+                yield from self._held_up(bank, -1, delay)
 
-    def _held_up(self, first: int, second: int, since: int) -> Process:
-        """Wait for the reads of two banks that DMA writes took the place of since then, and while waiting."""
-        delay = self._scratchpad.delay(first, second, since, self.env.now)
+    def _held_up(self, first: int, second: int, delay: int) -> Process:
+        """Wait for the reads of two banks that DMA writes took the place of, and take it while waiting."""
+        env = self.env
         while delay:
             self.account.stall(BANK_CONFLICT, delay)
-            since = self.env.now
-            yield self.env.timeout(delay)
-            delay = self._scratchpad.delay(first, second, since, self.env.now)
+            since = env.now
+            if not env.passes(delay):
+                yield env.timeout(delay)
+            delay = self._scratchpad.delay(first, second, since, env.now)
 
     def _jump(self, work: WorkInFlight, pair: int) -> int:
         """First pair that must be stepped singly, if everything before it is certain; else ``pair``."""
@@ -250,8 +254,11 @@ class ExecuteController(Controller):
         bank = pairs.inputs_bank[pair]
         start = env.now
         self.account.busy += cycles
-        yield env.timeout(cycles)
-        yield from self._held_up(bank, second, start)
+        if not env.passes(cycles):
+            yield env.timeout(cycles)
+        delay = self._scratchpad.delay(bank, second, start, env.now)
+        if delay:
+            yield from self._held_up(bank, second, delay)
         if pairs.accumulates[pair] and pairs.result_bank[pair] >= 0:
             self._accumulator.accumulate(pairs.result_bank[pair], start + self._result, env.now + self._result)
         self._state.preloaded = overlapped

@@ -126,7 +126,7 @@ def test_no_cycle_is_booked_twice(tools, tiny, data: st.DataObject) -> None:  # 
     p = tools.problem(**arguments(data, tiny))
     program = tools.tiled(p, tiny.array.rows)
     assume(fits(program, tiny))
-    machine = Machine(prepare(program, tiny, MemoryState(tiny)), spans=None, exact=True)
+    machine = Machine(prepare(program, tiny, MemoryState(tiny)), spans=None, tolerances=None)
     cycles = machine.run()
     for unit, account in machine.accounts.items():
         assert account.busy + sum(account.stalls.values()) <= cycles, unit

@@ -18,7 +18,8 @@ from mapper.cost.energy import dynamic_pj, priced
 from mapper.cost.estimate import estimate
 from mapper.cost.estimate_commands import CommandEstimates
 from mapper.cost.latency.replayed_loops import Replayed
-from mapper.evaluation.aggregate import Part, group_report
+from mapper.evaluation.aggregate import group_report
+from mapper.evaluation.alike_instances import MANY, like_the_last, likeness, parts, passed_over, settled
 from mapper.evaluation.interpolate import Simulated, lent
 from mapper.evaluation.recalled_simulations import RecalledSimulations
 from mapper.graph.fusion_group import FusionGroup
@@ -78,6 +79,8 @@ class _Known:
     estimates: CommandEstimates | None = None
     """Of a stream."""
     simulated: list[Simulated] = field(default_factory=list)
+    evaluated: dict[bytes | None, Evaluation] = field(default_factory=dict)
+    """By likeness."""
 
 
 @dataclass(slots=True)
@@ -157,34 +160,51 @@ class Evaluator:
         self, groups: Sequence[FusionGroup], turns: Iterable[tuple[FusionGroup, MatmulInstance]]
     ) -> tuple[Evaluation, ...]:
         """Return what each of some groups costs whose programs run in turns, each once."""
-        results: dict[str, list[Evaluation]] = {group.name: [] for group in groups}
+        results: dict[str, list[tuple[Evaluation, int]]] = {group.name: [] for group in groups}
         for group, instance in turns:
             results[group.name] += self._instances(RepeatedProgram(1, lambda _, one=instance: one))  # type: ignore[misc]
         return tuple(_summed(group, results[group.name]) for group in groups)
 
-    def _instances(self, repeated: RepeatedProgram) -> list[Evaluation]:
-        """Evaluate each instance of a repeated program."""
-        results = []
-        known = _Known()
-        for number in range(repeated.count):
-            instance, before = repeated.instance(number), self.memory.copy()
+    def _instances(self, repeated: RepeatedProgram) -> list[tuple[Evaluation, int]]:
+        """Evaluate the instances of a repeated program; return each evaluation and how often it counts."""
+        results: list[Evaluation] = []
+        ahead: list[tuple[Evaluation, int]] = []
+        known, number = _Known(), 0
+        while number < repeated.count:
+            instance = repeated.instance(number)
             known = self._known_of(instance, known)
-            tried = self._tried(instance)
-            replayed: Replayed
-            if tried is not None:
-                replayed, report = tried, tried.report
-                self.memory = tried.after.copy()
-                known.simulated.append(Simulated(report, tried.memory_times.all))
-            else:
-                prepared = self._prepared(instance, known)
-                replayed = prepared
-                if self.exact or self.spans or (repeated.count == 1 and isinstance(instance, CommandInstance)):
-                    report = prepared.simulate(spans=self.spans, exact=self.exact)
-                else:
-                    report = self._time(instance, before, prepared, known.simulated)
-            expected = self._estimate(instance, before, replayed, known)
-            results.append(Evaluation(expected, priced(report, self.prices)))
-        return results
+            results.append(self._instance(instance, known, is_single=repeated.count == 1))
+            number += 1
+            if number >= MANY and not (ahead or self.exact or self.spans) and settled(results):
+                skipped = passed_over(results, repeated.count, self.spec)
+                ahead = like_the_last(results, skipped)
+                number += skipped
+        return [*((result, 1) for result in results), *ahead]
+
+    def _instance(self, instance: Instance, known: _Known, *, is_single: bool) -> Evaluation:
+        """Evaluate the next instance; those that are alike share one evaluation."""
+        before, tried = self.memory.copy(), self._tried(instance)
+        if tried is not None:
+            self.memory = tried.after.copy()
+            known.simulated.append(Simulated(tried.report, tried.memory_times.all))
+            return self._evaluated(instance, before, tried, tried.report, known)
+        prepared = self._prepared(instance, known)
+        if self.exact or self.spans or (is_single and isinstance(instance, CommandInstance)):
+            report = prepared.simulate(spans=self.spans, exact=self.exact)
+            return self._evaluated(instance, before, prepared, report, known)
+        alike = None if is_single else likeness(prepared)
+        if alike in known.evaluated:
+            return known.evaluated[alike]
+        report = self._time(instance, before, prepared, known.simulated)
+        evaluated = self._evaluated(instance, before, prepared, report, known)
+        if alike is not None:
+            known.evaluated[alike] = evaluated
+        return evaluated
+
+    def _evaluated(
+        self, instance: Instance, before: MemoryState, replayed: Replayed, report: Report, known: _Known
+    ) -> Evaluation:
+        return Evaluation(self._estimate(instance, before, replayed, known), priced(report, self.prices))
 
     def _prepared(self, instance: Instance, known: _Known) -> PreparedProgram:
         """Put the requests of an instance through the caches; what only moved is not made again."""
@@ -247,10 +267,10 @@ def _times_of(prepared: PreparedProgram) -> WorkTimes:
     return prepared.memory_times if prepared.traffic.is_short else KnownTimes(prepared.memory_times.all())
 
 
-def _summed(group: FusionGroup, results: Sequence[Evaluation]) -> Evaluation:
+def _summed(group: FusionGroup, results: Sequence[tuple[Evaluation, int]]) -> Evaluation:
     """Return what the programs of a group cost together."""
-    peak_bytes, repeat = results[0].estimate.peak_bytes, group.lead.repeat
+    peak_bytes, repeat = results[0][0].estimate.peak_bytes, group.lead.repeat
     return Evaluation(
-        group_report(group.name, [Part(result.estimate) for result in results], repeat, peak_bytes),
-        group_report(group.name, [Part(result.simulation) for result in results], repeat, peak_bytes),
+        group_report(group.name, parts((result.estimate, times) for result, times in results), repeat, peak_bytes),
+        group_report(group.name, parts((result.simulation, times) for result, times in results), repeat, peak_bytes),
     )

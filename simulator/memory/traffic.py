@@ -137,6 +137,11 @@ class Traffic:
             yield works
             first = end
 
+    def tables(self) -> Iterator[Ints]:
+        """Yield the request tables of the chunks that are kept: of a short stream, all."""
+        for requests in self._kept.values():
+            yield requests.table
+
     def _replay_chunk(self, first: int, end: int) -> None:
         self._chunks.append(_Chunk(first, end, self._memory.copy()))
         self._firsts.append(first)

@@ -19,13 +19,12 @@ from mapper.graph.fusion_group import FusionGroup
 from mapper.graph.interleaving import Interleaving
 from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.operators import lower_operator
-from mapper.lowering.repeated_program import MatmulInstance, RepeatedProgram
+from mapper.lowering.repeated_program import EstimatedInstance, MatmulInstance, RepeatedProgram
 from mapper.mapping.hardware_loop import HardwareLoop, hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import batch_of
-from mapper.mapspace.hardware_loops import MapSpace
-from mapper.search.mapping_result import MappingResult
+from mapper.search.mapping_result import FrontPoint, MappingResult
 from mapper.search.recalled_mappings import RecalledMappings
 from mapper.search.settle import Trial, settled
 from mapper.search.strategies import Strategy
@@ -58,7 +57,7 @@ class Compiler:
         Raises
         ------
         MappingError
-            When its matmul has no mapping, or its program is too long to be simulated.
+            When its matmul has no mapping, or is too large to be counted.
         """
         alone = self.laid_out([group])
         if group.unit != "array":
@@ -84,7 +83,7 @@ class Compiler:
         Raises
         ------
         MappingError
-            When a matmul has no mapping, or its program is too long to be simulated.
+            When a matmul has no mapping, or is too large to be counted.
         """
         for group in groups if self.recalled is None else ():
             if group.unit == "array":
@@ -104,12 +103,22 @@ class Compiler:
         key = problem.signature(self.spec.dma.max_request_bytes)
         trial = _InstanceTrial(problem, evaluator)
         if self.recalled is None:
-            self._known[key] = settled(self._known[key], trial)
+            self._known[key] = self._settled(problem, trial)
         elif key not in self._known or self._known[key].contenders is not None:
             self._known[key] = self.recalled.settled(
-                problem, trial, evaluator.memory, lambda: settled(self._search_once(problem), trial)
+                problem, trial, evaluator.memory, lambda: self._settled(problem, trial)
             )
         self.searches[group.name] = _renamed(self._known[key], problem)
+
+    def _settled(self, problem: MatmulProblem, trial: Trial) -> MappingResult:
+        """Let simulations choose, unless already the best by the estimate is too long for one."""
+        found = self._search_once(problem)
+        if found.contenders is None:
+            return found
+        reason = self._why_too_long(problem, hardware_loop_of(found.mapping))
+        if not reason:
+            return settled(found, trial)
+        return replace(found, statement=f"{found.statement}; not settled by simulation: {reason}", contenders=None)
 
     def trial_on_cold_caches(self, group: FusionGroup) -> Trial:
         """Return what estimates and simulates the matmul of a group, alone on the machine."""
@@ -131,7 +140,11 @@ class Compiler:
             problem = self.problem(group, number)
             return MatmulInstance(lower_matmul(problem, loop, self.spec), problem, loop)
 
-        return (RepeatedProgram(group.lead.repeat, instance),)
+        whole = self.problem(group)
+        reason = self._why_too_long(whole, loop)
+        return (
+            RepeatedProgram(group.lead.repeat, instance, EstimatedInstance(whole, loop, reason) if reason else None),
+        )
 
     def in_turns(
         self, producer: FusionGroup, consumer: FusionGroup, how: Interleaving
@@ -147,6 +160,20 @@ class Compiler:
         for instance, first in how.turns(producer.lead.repeat, whole.m):
             for group in (producer, consumer):
                 yield group, self._row_block(group, instance, first, min(how.rows, whole.m - first))
+
+    def is_simulated(self, group: FusionGroup) -> bool:
+        """Return whether the programs of a group whose mapping was searched are short enough to be made."""
+        if group.unit != "array":
+            return True
+        return not self._why_too_long(self.problem(group), hardware_loop_of(self.searches[group.name].mapping))
+
+    def can_simulate(self, group: FusionGroup, points: Iterable[FrontPoint]) -> bool:
+        """Return whether the programs of some mappings of a group's matmul are short enough to be made."""
+        problem = self.problem(group)
+        return not any(self._why_too_long(problem, hardware_loop_of(point.mapping)) for point in points)
+
+    def _why_too_long(self, problem: MatmulProblem, loop: HardwareLoop) -> str:
+        return simulation_limits.why_too_long(problem, loop, self.spec, self.prices)
 
     def _row_block(self, group: FusionGroup, instance: int, first: int, rows: int) -> MatmulInstance:
         problem = self.problem(group, instance)
@@ -166,9 +193,7 @@ class Compiler:
         """Search a problem unless its equal was searched before; the mapping carries the problem's own name."""
         key = problem.signature(self.spec.dma.max_request_bytes)
         if key not in self._known:
-            chosen = self._known[key] = self._found(problem, key)
-            loop = MapSpace(problem, self.spec).loop(chosen.mapping)
-            simulation_limits.check_mapping(problem, loop, self.spec, self.prices)
+            self._known[key] = self._found(problem, key)
         return _renamed(self._known[key], problem)
 
     def _found(self, problem: MatmulProblem, signature: MatmulProblem) -> MappingResult:

@@ -25,6 +25,7 @@ import workloads
 from hwconfigs import HardwareSpec
 from mapper.compiler import Compiler
 from mapper.cost.objective import OBJECTIVES
+from mapper.errors import MappingError
 from mapper.evaluation.aggregate import group_rows, model_report, repeated
 from mapper.evaluation.evaluate import Evaluation, Evaluator
 from mapper.evaluation.recalled_simulations import RecalledSimulations
@@ -211,12 +212,14 @@ def _run_cut(
     estimates: dict[str, Report] = {}
     simulations: dict[str, Report] = {}
     turns: list[TurnsChoice] = []
+    noted: list[FusionGroup] = []
     for together in paired(groups, graph) if takes_turns else zip(groups):
         for group in together:
             compiler.settle(group, evaluator)
         evaluations, choice = _run_together(together, compiler, evaluator, settings)
         turns += [choice] if choice is not None else []
-        for group, (expected, measured) in zip(together, evaluations, strict=True):
+        for group, (expected, measured, note) in zip(together, evaluations, strict=True):
+            noted.append(replace(group, note="; ".join(filter(None, (group.note, note)))))
             for estimate, simulation in zip(group_rows(group, expected), group_rows(group, measured), strict=True):
                 estimates[estimate.name] = estimate
                 simulations[simulation.name] = simulation
@@ -226,7 +229,7 @@ def _run_cut(
         graph,
         spec,
         compiler.prices,
-        groups,
+        tuple(noted),
         compiler.mappings,
         _whole(graph, estimates),
         _whole(graph, simulations),
@@ -246,8 +249,8 @@ def _run_together(
     groups: tuple[FusionGroup, ...], compiler: Compiler, evaluator: Evaluator, settings: RunSettings
 ) -> tuple[Sequence[Evaluation], TurnsChoice | None]:
     """Estimate and simulate a group, or two groups that may take turns in the best way."""
-    if len(groups) == 1:
-        return (evaluator.run(groups[0], compiler.lower(groups[0])),), None
+    if len(groups) == 1 or not all(map(compiler.is_simulated, groups)):
+        return tuple(evaluator.run(group, compiler.lower(group)) for group in groups), None
     producer, consumer = groups
     ways = {
         how: partial(compiler.in_turns, producer, consumer, how) for how in choices(producer, consumer, compiler.spec)
@@ -277,7 +280,7 @@ def check_numbers(result: RunResult, *, seed: int = 0, step: float | None = None
     Raises
     ------
     MappingError
-        When a step is none that the unit's integers can have.
+        When a step is none that the unit's integers can have, or a program is too long.
     """
     # Execution on numbers is loaded by the few runs that ask for it.
     from mapper.evaluation.numbers import NumbersRun
@@ -285,6 +288,9 @@ def check_numbers(result: RunResult, *, seed: int = 0, step: float | None = None
     settings = result.settings
     layout = lay_out(result.groups)
     compiler = replace(_compiler(result.graph, result.spec, settings, None), layout=layout, searches=result.searches)
+    for group in result.groups:
+        if not compiler.is_simulated(group):
+            raise MappingError(f"{group.name}: its program is too long to be executed on numbers")
     return NumbersRun(result.spec, layout, np.random.default_rng(seed), step).run(_steps(result, compiler))
 
 
@@ -337,7 +343,8 @@ def front_graph(
     """Search the Pareto front of every matmul and simulate its points on cold caches, by name of its group.
 
     Whoever may win a single objective is simulated, too, unless the front was searched by sampling. An interrupted
-    search, and one with ``finalists=0``, returns the front of the estimate.
+    search, one with ``finalists=0``, and one of which a point is too long to simulate, return the front of the
+    estimate.
     """
     chosen = replace(_settings(settings, options), objective="pareto")
     results = search_graph(graph, spec, chosen, progress=progress)
@@ -346,10 +353,11 @@ def front_graph(
     groups, compiler = _grouped(graph, spec, chosen)
     proved = chosen.search == registry.DEFAULT_METHOD
     for group in groups:
-        if group.name in results and not results[group.name].interrupted:
+        result = results.get(group.name)
+        if result is not None and not result.interrupted and compiler.can_simulate(group, result.front):
             space = LoopSpace(compiler.problem(group), spec, compiler.prices)
             singles = (search(space, objective, chosen.search) for objective in OBJECTIVES if proved)
-            results[group.name] = settled_front(results[group.name], singles, compiler.trial_on_cold_caches(group))
+            results[group.name] = settled_front(result, singles, compiler.trial_on_cold_caches(group))
     return results
 
 

@@ -20,12 +20,12 @@ from mapper.cost.counts import Visits
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.loop_pipeline import PipelineCycles
 from mapper.cost.latency.replayed_loops import Replayed, ReplayedLoops
-from mapper.cost.model import CostModel, occupied_bytes
+from mapper.cost.model import CostModel, memory_actions, occupied_bytes
 from mapper.cost.trace_replay import MEMORY_UNITS
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
-from mapper.mapspace.batch import batch_of
+from mapper.mapspace.batch import Batch, batch_of
 from simulator.machine import prepare
 from simulator.memory.request_stream import MemoryState
 from simulator.report import Counts, Report
@@ -77,9 +77,30 @@ def estimate(
         reuse = scaled(estimate_reuse(batch, visits, model.traffic, held), moved)
     pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse, loops)
     times = _times(pipeline, visits, numbers["dma", "read_beat"], problem, spec)
+    return report_of(problem.name, times, Counts(numbers), spec, energy, _peak_bytes(batch, spec))
+
+
+def estimate_unreplayed(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Report:
+    """Return what the analytical model says about a mapping on cold caches, as a search sees it.
+
+    Its requests are not replayed: how many lines are fetched again is known by reuse distances only.
+    """
+    batch = batch_of(loop)
+    model = CostModel.of(problem, spec, energy, batch)
+    visits = counts.count_visits(batch, problem, spec)
+    numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
+    reuse = None
+    if spec.l2 is not None:
+        reuse = estimate_reuse(batch, visits, model.traffic)
+        numbers.update({action: round(float(column[0])) for action, column in memory_actions(reuse, spec).items()})
+    pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse)
+    times = _times(pipeline, visits, numbers["dma", "read_beat"], problem, spec)
+    return report_of(problem.name, times, Counts(numbers), spec, energy, _peak_bytes(batch, spec))
+
+
+def _peak_bytes(batch: Batch, spec: HardwareSpec) -> dict[str, int]:
     scratchpad, accumulator = occupied_bytes(batch, spec)
-    peak = {"scratchpad": int(scratchpad[0]), "accumulator": int(accumulator[0])}
-    return report_of(problem.name, times, Counts(numbers), spec, energy, peak)
+    return {"scratchpad": int(scratchpad[0]), "accumulator": int(accumulator[0])}
 
 
 def _times(pipeline: PipelineCycles, visits: Visits, beats: int, problem: MatmulProblem, spec: HardwareSpec) -> Times:

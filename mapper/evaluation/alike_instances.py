@@ -89,6 +89,13 @@ def like_the_last(results: Sequence[One], number: int) -> list[tuple[One, int]]:
     return [(result, each + (place < more)) for place, result in enumerate(results[-SPAN:])]
 
 
+def like_note(number: int, count: int) -> str:
+    """Say that a number of instances of ``count`` were taken to be like others; empty if none was."""
+    if not number:
+        return ""
+    return f"{number:,} of {count:,} instances are taken to be like the {SPAN:,} before them, where the caches settled"
+
+
 def likeness(prepared: PreparedProgram) -> bytes | None:
     """Return what two programs share that differ in addresses alone and take the same time; None if they are long.
 

@@ -15,15 +15,21 @@ from typing import NamedTuple
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.energy import dynamic_pj, priced
-from mapper.cost.estimate import estimate
+from mapper.cost.estimate import estimate, estimate_unreplayed
 from mapper.cost.estimate_commands import CommandEstimates
 from mapper.cost.latency.replayed_loops import Replayed
 from mapper.evaluation.aggregate import group_report
-from mapper.evaluation.alike_instances import MANY, like_the_last, likeness, parts, passed_over, settled
+from mapper.evaluation.alike_instances import MANY, like_note, like_the_last, likeness, parts, passed_over, settled
 from mapper.evaluation.interpolate import Simulated, lent
 from mapper.evaluation.recalled_simulations import RecalledSimulations
 from mapper.graph.fusion_group import FusionGroup
-from mapper.lowering.repeated_program import CommandInstance, Instance, MatmulInstance, RepeatedProgram
+from mapper.lowering.repeated_program import (
+    CommandInstance,
+    EstimatedInstance,
+    Instance,
+    MatmulInstance,
+    RepeatedProgram,
+)
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
 from simulator.fast_forward.memory_times import KnownTimes, WorkTimes
@@ -40,6 +46,8 @@ class Evaluation(NamedTuple):
 
     estimate: Report
     simulation: Report
+    note: str = ""
+    """What the simulation leaves out."""
 
 
 class TrialReports(NamedTuple):
@@ -167,6 +175,8 @@ class Evaluator:
 
     def _instances(self, repeated: RepeatedProgram) -> list[tuple[Evaluation, int]]:
         """Evaluate the instances of a repeated program; return each evaluation and how often it counts."""
+        if repeated.estimated is not None:
+            return [(self._estimated(repeated.estimated), repeated.count)]
         results: list[Evaluation] = []
         ahead: list[tuple[Evaluation, int]] = []
         known, number = _Known(), 0
@@ -179,7 +189,13 @@ class Evaluator:
                 skipped = passed_over(results, repeated.count, self.spec)
                 ahead = like_the_last(results, skipped)
                 number += skipped
-        return [*((result, 1) for result in results), *ahead]
+        note = like_note(sum(times for _, times in ahead), repeated.count)
+        return [(results[0]._replace(note=note), 1), *((result, 1) for result in results[1:]), *ahead]
+
+    def _estimated(self, instance: EstimatedInstance) -> Evaluation:
+        """Let the estimate stand for a simulation; the caches stay as they are."""
+        report = estimate_unreplayed(instance.loop, instance.problem, self.spec, self.prices)
+        return Evaluation(report, report, f"not simulated, the estimate stands in its place: {instance.reason}")
 
     def _instance(self, instance: Instance, known: _Known, *, is_single: bool) -> Evaluation:
         """Evaluate the next instance; those that are alike share one evaluation."""
@@ -273,4 +289,5 @@ def _summed(group: FusionGroup, results: Sequence[tuple[Evaluation, int]]) -> Ev
     return Evaluation(
         group_report(group.name, parts((result.estimate, times) for result, times in results), repeat, peak_bytes),
         group_report(group.name, parts((result.simulation, times) for result, times in results), repeat, peak_bytes),
+        results[0][0].note,
     )

@@ -52,7 +52,17 @@ def _moved(item: Item, rows: int) -> Item:
     return item
 
 
+@dataclass(frozen=True, slots=True)
+class EstimatedInstance:
+    """A matmul whose program is too long to be made."""
+
+    problem: MatmulProblem
+    loop: HardwareLoop
+    reason: str
+
+
 Instance: TypeAlias = MatmulInstance | CommandInstance
+"""What can be put through the caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +72,5 @@ class RepeatedProgram:
     count: int
     instance: Callable[[int], Instance]
     """Makes instance number i, with its addresses."""
+    estimated: EstimatedInstance | None = None
+    """Stands for every instance where none can be made."""

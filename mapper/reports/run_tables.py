@@ -41,7 +41,9 @@ def run_table(
         For each operator whose time is a constant of the machine, the mark that stands for its difference; that of the
         total leaves its cycles out.
     """
-    leads, constants = leads or {}, constants or {}
+    leads = leads or {}
+    # Where the estimate stands for the simulation, they do not confirm each other.
+    constants = {part.name: "-" for part in simulation.by_op if part.source == "estimate"} | dict(constants or {})
     expected = {part.name: part.cycles for part in estimate.by_op}
     cycles = sum(part.cycles for part in simulation.by_op)
     rows = []

@@ -90,6 +90,7 @@ def estimate_unreplayed(loop: HardwareLoop, problem: MatmulProblem, spec: Hardwa
     visits = counts.count_visits(batch, problem, spec)
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
     reuse = None
+    # What lies behind the L2 follows from the lines that it fetches; without one the counts know it already.
     if spec.l2 is not None:
         reuse = estimate_reuse(batch, visits, model.traffic)
         numbers.update({action: round(float(column[0])) for action, column in memory_actions(reuse, spec).items()})

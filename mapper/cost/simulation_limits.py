@@ -60,5 +60,6 @@ def simulation_seconds(batch: Batch, traffic: Traffic) -> Floats:
     """Return the CPU time that the simulation of each mapping takes if no loop is passed over, roughly [s]."""
     visits = counts.count_visits(batch, traffic.problem, traffic.spec)
     loads, stores = counts.dma_totals(batch, visits, traffic)
+    # Stores and loads take equally long to replay; what is passed over is not known yet.
     seconds: Floats = (loads + stores)[:, REQUESTS] * SECONDS_PER_REQUEST + visits.loops * SECONDS_PER_LOOP
     return seconds + SECONDS_PER_PROGRAM

@@ -37,7 +37,7 @@ FILLINGS = 2
 lines that were there before stay."""
 
 
-class Evaluated(Protocol):
+class Costed(Protocol):
     """What an instance costs."""
 
     @property
@@ -45,10 +45,10 @@ class Evaluated(Protocol):
         """By the simulation."""
 
 
-One = TypeVar("One", bound=Evaluated)
+One = TypeVar("One", bound=Costed)
 
 
-def settled(results: Sequence[Evaluated]) -> bool:
+def settled(results: Sequence[Costed]) -> bool:
     """Return whether the last two spans of some instances cost the same: cycles, and lines fetched."""
     if len(results) < 2 * SPAN or len(results) % SPAN:
         return False
@@ -56,7 +56,7 @@ def settled(results: Sequence[Evaluated]) -> bool:
     return all(abs(one - other) <= SETTLED * max(one, other) for one, other in zip(before, latest, strict=True))
 
 
-def _cost(results: Sequence[Evaluated]) -> tuple[int, int]:
+def _cost(results: Sequence[Costed]) -> tuple[int, int]:
     reports = [result.simulation for result in results]
     return sum(report.cycles for report in reports), sum(_fetches(report) for report in reports)
 
@@ -65,7 +65,7 @@ def _fetches(report: Report) -> int:
     return report.counts["dram", "read_byte"] + report.counts["dram", "write_byte"]
 
 
-def passed_over(results: Sequence[Evaluated], count: int, spec: HardwareSpec) -> int:
+def passed_over(results: Sequence[Costed], count: int, spec: HardwareSpec) -> int:
     """Return how many of ``count`` instances, behind those of which results are there, need not be put through caches.
 
     Parameters

@@ -23,6 +23,7 @@ from hwconfigs.parts import (
     L2Spec,
     SramSpec,
 )
+from hwconfigs.simd_unit import SimdSpec
 from hwconfigs.spec import HardwareSpec
 from hwconfigs.vector_unit import VectorSpec
 
@@ -39,6 +40,7 @@ __all__ = [
     "HostSpec",
     "L2Spec",
     "Level",
+    "SimdSpec",
     "SpecError",
     "SramSpec",
     "VectorSpec",

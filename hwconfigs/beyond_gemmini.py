@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwconfigs.kernels import KERNELS
+from hwconfigs.kernels import KERNELS, Site
 from hwconfigs.spec import HardwareSpec
 from hwconfigs.vector_unit import VERSIONS
 
-GEMMINI_KERNELS = frozenset(kernel.name for kernel in KERNELS if kernel.needs_unit and kernel.sites)
+GEMMINI_KERNELS = frozenset(kernel.name for kernel in KERNELS if kernel.needs_unit and kernel.sites - {Site.SIMD})
 """What commands of its I-BERT build can ask for."""
 
 LOOP_CONTEXTS = 2
@@ -20,8 +20,10 @@ ONLY_HERE = ("vector.online_softmax", "vector.rescale_cycles")
 
 
 def beyond_gemmini(spec: HardwareSpec) -> frozenset[str]:
-    """Return the dotted paths of normaliser and front end whose values no Gemmini has."""
+    """Return the dotted paths of units and front end whose values no Gemmini has."""
     found = {"front_end.loops_in_flight"} if spec.front_end.loops_in_flight != LOOP_CONTEXTS else set[str]()
+    if spec.simd is not None:
+        found |= {f"simd.{name}" for name in type(spec.simd).model_fields}
     vector = spec.vector
     if vector is None:
         return frozenset(found)

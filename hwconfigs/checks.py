@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pydantic import BaseModel
 
 from hwconfigs.parts import ArraySpec, CacheSpec, DmaSpec, DramSpec, FrontEndSpec, L2Spec, SramSpec
+from hwconfigs.simd_unit import SimdSpec
 from hwconfigs.vector_unit import VectorSpec
 
 Problem = tuple[str, str]
@@ -185,6 +186,16 @@ def _vector(vector: VectorSpec) -> Iterator[Problem]:
         yield "vector.kernels", f"repeated: {', '.join(vector.kernels)}"
 
 
+def _simd(simd: SimdSpec, accumulator: SramSpec) -> Iterator[Problem]:
+    if len(set(simd.kernels)) < len(simd.kernels):
+        yield "simd.kernels", f"repeated: {', '.join(simd.kernels)}"
+    if simd.reads_per_cycle > accumulator.banks:
+        yield (
+            "simd.reads_per_cycle",
+            f"={simd.reads_per_cycle} must not exceed accumulator.banks={accumulator.banks}, each of which gives a row",
+        )
+
+
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Problem]]], ...] = (
     (("array",), _array),
     (("scratchpad", "array"), _scratchpad),
@@ -199,4 +210,5 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Problem]]], ...] = 
     (("dram", "dma"), _page_of_requests),
     (("dram", "l2"), _page_of_lines),
     (("vector",), _vector),
+    (("simd", "accumulator"), _simd),
 )

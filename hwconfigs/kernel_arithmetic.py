@@ -60,3 +60,24 @@ def layernorm(x: RealRows) -> RealRows:
     deviation = np.sqrt((centred**2).mean(axis=1, keepdims=True))
     normalised: RealRows = centred / np.where(deviation == 0.0, 1.0, deviation)
     return normalised
+
+
+def rmsnorm(x: RealRows) -> RealRows:
+    """Return each row with mean square 1, without weight; a row of zeros stays one."""
+    root = np.sqrt((x**2).mean(axis=1, keepdims=True))
+    normalised: RealRows = x / np.where(root == 0.0, 1.0, root)
+    return normalised
+
+
+def silu(x: RealRows) -> RealRows:
+    """Return x / (1 + exp(-x)) by the exponential of softmax, taken of non-positive numbers only."""
+    decay = exponential(-np.abs(x))
+    result: RealRows = x * np.where(x >= 0.0, 1.0, decay) / (1.0 + decay)
+    return result
+
+
+def product(x: RealRows) -> RealRows:
+    """Return the product of two operands that stand side by side (rows, 2 cols)."""
+    half = x.shape[1] // 2
+    result: RealRows = x[:, :half] * x[:, half:]
+    return result

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hwconfigs.integer_arithmetic import GELU, LAYERNORM, SOFTMAX, IntegerKernel
-from hwconfigs.kernel_arithmetic import RealRows, gelu, identity, layernorm, relu, softmax
+from hwconfigs.kernel_arithmetic import RealRows, gelu, identity, layernorm, product, relu, rmsnorm, silu, softmax
 from hwconfigs.limits import one_of, shortened
 
 UNNAMED_HOST_CYCLES = 125.0
@@ -38,6 +38,8 @@ class Site(Enum):
     """As an operator of its own that streams through the accumulator, element by element."""
     NORMALISER = "normaliser"
     """As an operator of its own whose complete rows are normalised on their way out of the accumulator."""
+    SIMD = "simd"
+    """As an operator of its own that a vector unit beside the normaliser reads out of the accumulator."""
 
 
 class Statistic(Enum):
@@ -51,6 +53,8 @@ class Statistic(Enum):
     """Mean of squares, its root and the reciprocal of that."""
     INVERSE_SUM = "inverse sum"
     """Sum of exponentials and its reciprocal."""
+    MEAN_SQUARE = "mean square"
+    """Sum of squares, its root and the reciprocal of that."""
     RUNNING_SUM = "running sum"
     """Largest element so far, sum of exponentials below it, and the reciprocal of the last sum: online softmax."""
 
@@ -70,13 +74,15 @@ class Kernel:
     sites: frozenset[Site] = frozenset()
     """Where on chip it may run; empty: on the host only."""
     needs_unit: bool = False
-    """Only machines that list it in ``vector.kernels`` evaluate it on chip.
+    """Only machines that list it in ``vector.kernels`` or ``simd.kernels`` evaluate it on chip.
 
     Such a kernel works behind the scaling of the store pipeline, so that it gives narrow results only, and each of
     its elements is counted as one action of the vector unit. Others are part of every store pipeline.
     """
     statistics: tuple[Statistic, ...] = ()
     """What each pass over a row gathers before the last pass, which gives the results."""
+    operands: int = 1
+    """Equally shaped inputs, which lie one below the other in the accumulator."""
     integer: IntegerKernel | None = None
     """What the unit's integers make of int32 sums; None if that is what ``reference`` makes of them."""
     reference: Callable[[RealRows], RealRows] | None = None
@@ -88,7 +94,8 @@ class Kernel:
     """
 
     def __post_init__(self) -> None:
-        if (Site.NORMALISER in self.sites) != bool(self.statistics):
+        gathers = bool(self.statistics)
+        if gathers != (Site.NORMALISER in self.sites) and not (gathers and self.on_simd):
             raise ValueError(f"kernel {self.name}: runs on the normaliser if, and only if, it gathers statistics")
         if self.is_activation and self.reference is None:
             raise ValueError(f"kernel {self.name}: a store evaluates it, so it needs a reference")
@@ -105,17 +112,23 @@ class Kernel:
 
     @property
     def is_activation(self) -> bool:
-        """Whether a store evaluates it on the way out: what a command's ``activation`` may say."""
+        """Whether the store pipeline evaluates it: what the ``activation`` of a hardware loop may say."""
         return Site.EPILOGUE in self.sites or Site.NORMALISER in self.sites
+
+    @property
+    def on_simd(self) -> bool:
+        """Whether a vector unit beside the normaliser can have it: then single mvouts may ask for it."""
+        return Site.SIMD in self.sites
 
     @property
     def activation(self) -> str:
         """What the stores of its operator carry: its name, or ``"none"`` for a sum formed in the accumulator."""
-        return self.name if self.is_activation else IDENTITY.name
+        return self.name if self.is_activation or self.on_simd else IDENTITY.name
 
 
 _ELEMENTWISE = frozenset({Site.EPILOGUE, Site.ACCUMULATOR})
 _NORMALISED = frozenset({Site.NORMALISER})
+_SIMD = frozenset({Site.SIMD})
 
 IDENTITY = Kernel("none", frozenset({Site.EPILOGUE}), reference=identity)
 """A store that changes nothing but scale and width."""
@@ -123,7 +136,7 @@ IDENTITY = Kernel("none", frozenset({Site.EPILOGUE}), reference=identity)
 KERNELS: tuple[Kernel, ...] = (
     Kernel(
         "softmax",
-        _NORMALISED,
+        _NORMALISED | _SIMD,
         needs_unit=True,
         statistics=(Statistic.MAXIMUM, Statistic.INVERSE_SUM),
         reference=softmax,
@@ -131,25 +144,29 @@ KERNELS: tuple[Kernel, ...] = (
     ),
     Kernel(
         "layernorm",
-        _NORMALISED,
+        _NORMALISED | _SIMD,
         needs_unit=True,
         statistics=(Statistic.MEAN, Statistic.INVERSE_DEVIATION),
         reference=layernorm,
         integer=LAYERNORM,
     ),
-    Kernel("gelu", _ELEMENTWISE, needs_unit=True, reference=gelu, integer=GELU),
-    # Builds may have the arithmetic of these two, but no command of the hardware loop asks for it.
-    Kernel("rmsnorm", needs_unit=True),
-    Kernel("silu", needs_unit=True),
+    Kernel("gelu", _ELEMENTWISE | _SIMD, needs_unit=True, reference=gelu, integer=GELU),
+    # No Gemmini has a unit for those that only a vector unit beside the normaliser runs. Operations per element, where
+    # energy tables have none, are counted from the formulas: rotary two products and a sum, a product one multiply.
+    Kernel("rmsnorm", _SIMD, needs_unit=True, statistics=(Statistic.MEAN_SQUARE,), reference=rmsnorm),
+    Kernel("silu", _SIMD, needs_unit=True, reference=silu),
     Kernel("relu", _ELEMENTWISE, reference=relu),
     Kernel("add", frozenset({Site.ACCUMULATOR})),
-    Kernel("mul"),
-    Kernel("rope"),
-    Kernel("xielu"),
-    Kernel("topk"),
-    Kernel("dispatch"),
-    Kernel("combine"),
-    Kernel("lookup"),
+    Kernel("mul", _SIMD, needs_unit=True, operands=2, reference=product, operations=(1, 0)),
+    Kernel("rope", _SIMD, needs_unit=True, operations=(2, 1)),
+    # As gelu: one exponential more is one polynomial more.
+    Kernel("xielu", _SIMD, needs_unit=True, operations=(6, 8)),
+    # A sorted store of eight, one comparison with each: what published routers choose at most.
+    Kernel("topk", _SIMD, needs_unit=True, operations=(0, 8)),
+    # Rows that other rows choose: copies, and sums that the scaler of the loads has weighted.
+    Kernel("dispatch", _SIMD, needs_unit=True, operations=(0, 0)),
+    Kernel("combine", _SIMD, needs_unit=True, operations=(1, 1)),
+    Kernel("lookup", _SIMD, needs_unit=True, operations=(0, 0)),
     Kernel("maxpool"),
     Kernel("avgpool"),
     Kernel("quantise"),
@@ -162,7 +179,15 @@ LONG_NAME = 8
 _BY_NAME = {kernel.name: kernel for kernel in (IDENTITY, *KERNELS)}
 
 UNIT_KERNELS: tuple[str, ...] = tuple(kernel.name for kernel in KERNELS if kernel.needs_unit)
-"""What ``vector.kernels`` may list and energy tables price."""
+"""What energy tables price."""
+
+NORMALISER_KERNELS: tuple[str, ...] = tuple(
+    kernel.name for kernel in KERNELS if kernel.needs_unit and (kernel.sites - {Site.SIMD} or kernel.operations is None)
+)
+"""What ``vector.kernels`` may list: builds may have the arithmetic of a kernel that no command asks for."""
+
+SIMD_KERNELS: tuple[str, ...] = tuple(kernel.name for kernel in KERNELS if kernel.on_simd)
+"""What ``simd.kernels`` may list."""
 
 
 ON_THE_ARRAY = ("matmul", "conv2d")
@@ -182,7 +207,18 @@ def unit_kernel(name: str) -> str:
     ValueError
         When no unit can have it.
     """
-    return one_of(name, UNIT_KERNELS)
+    return one_of(name, NORMALISER_KERNELS)
+
+
+def simd_kernel(name: str) -> str:
+    """Return the name of a kernel that a vector unit beside the normaliser may have.
+
+    Raises
+    ------
+    ValueError
+        When no unit can have it.
+    """
+    return one_of(name, SIMD_KERNELS)
 
 
 def host_kernel(name: str) -> str:

@@ -70,6 +70,9 @@ def silicon_of(table: SiliconTable, spec: HardwareSpec, supply: float = 1.0) -> 
             blocks[name] = die.memory(cache.capacity_bytes, cache.line_bytes, 1)
     if spec.vector is not None:
         blocks["vector"] = die.logic(table.lane, spec.vector.lanes)
+    if spec.simd is not None:
+        # Nobody published a lane of such a unit; one of the normaliser has the same multipliers and tables.
+        blocks["simd"] = die.logic(table.lane, spec.simd.lanes)
     leaking = {name: Block(block.area_um2, block.leakage_uw * supply, block.source) for name, block in blocks.items()}
     return Silicon(table.process.nm, leaking)
 

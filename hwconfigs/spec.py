@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from hwconfigs import quantity
 from hwconfigs.checks import cross_problems
 from hwconfigs.dram_clock import DEFAULT_MHZ
-from hwconfigs.kernels import Kernel
+from hwconfigs.kernels import Kernel, Site
 from hwconfigs.limits import CLOCK_MHZ, between
 from hwconfigs.parts import (
     ArraySpec,
@@ -26,6 +26,7 @@ from hwconfigs.parts import (
     Part,
     SramSpec,
 )
+from hwconfigs.simd_unit import SimdSpec
 from hwconfigs.vector_unit import VectorSpec
 
 
@@ -57,6 +58,8 @@ class HardwareSpec(Part):
     dram: DramSpec
     vector: VectorSpec | None
     """Normalisation units, or None: those operators run on the host."""
+    simd: SimdSpec | None = None
+    """A vector unit beside the normaliser, or None: no Gemmini has one."""
     host: HostSpec
     energy: str
     """Name or path of the default energy table."""
@@ -74,6 +77,8 @@ class HardwareSpec(Part):
     def fingerprint(self) -> str:
         """Hash of everything that can change a result; texts and provenance are left out."""
         values = self.model_dump(mode="json", exclude={"name", "description", "source", "sources"})
+        # Files name machines by this: one without the unit keeps the name that it had before there was any.
+        values = {name: value for name, value in values.items() if name != "simd" or value is not None}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def __hash__(self) -> int:
@@ -85,12 +90,16 @@ class HardwareSpec(Part):
         return self.l2.line_bytes if self.l2 is not None else self.dma.max_request_bytes
 
     def lists(self, kernel: Kernel) -> bool:
-        """Whether the machine's vector unit has the kernel."""
+        """Whether the machine's normaliser has the kernel."""
         return self.vector is not None and kernel.name in self.vector.kernels
 
+    def has_lanes_for(self, kernel: Kernel) -> bool:
+        """Whether the machine's vector unit beside the normaliser has the kernel."""
+        return self.simd is not None and kernel.on_simd and kernel.name in self.simd.kernels
+
     def evaluates(self, kernel: Kernel) -> bool:
-        """Whether the machine can run the kernel on chip."""
-        return bool(kernel.sites) and (not kernel.needs_unit or self.lists(kernel))
+        """Whether the stores of the machine evaluate the kernel, those of hardware loops too."""
+        return bool(kernel.sites - {Site.SIMD}) and (not kernel.needs_unit or self.lists(kernel))
 
 
 SECTIONS: tuple[str, ...] = (
@@ -103,6 +112,7 @@ SECTIONS: tuple[str, ...] = (
     "llc",
     "dram",
     "vector",
+    "simd",
     "host",
 )
 """Fields of HardwareSpec that are models of their own."""

@@ -229,11 +229,15 @@ class _Executor:
 
     def _mvout(self, item: Mvout) -> None:
         pitch = item.block_stride or self._side
+        height = -(-item.columns // self._side) * pitch
         blocks = [
             self._memories[item.memory].read(
-                item.row + first // self._side * pitch, item.rows, min(self._side, item.cols - first)
+                item.row + operand * height + first // self._side * pitch,
+                item.rows,
+                min(self._side, item.columns - first),
             )
-            for first in range(0, item.cols, self._side)
+            for operand in range(item.operands)
+            for first in range(0, item.columns, self._side)
         ]
         scaling = self._scaling if item.memory == "accumulator" else Scaling()
         values = results(np.hstack(blocks), item.activation, scaling, full=item.element_bits > 8)

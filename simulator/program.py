@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from hwconfigs.kernels import kernel_named
+
 Activation: TypeAlias = str
 """Name of a kernel that a store evaluates (`hwconfigs.kernels.Kernel.is_activation`), or ``"none"``."""
 
@@ -111,6 +113,22 @@ class Mvout:
     activation: Activation = "none"
     block_stride: int | None = None
     """Rows between neighbouring blocks of one row; None: the array height."""
+    read_cols: int | None = None
+    """Columns that are read of each row, if that is not as many as are stored."""
+
+    @property
+    def columns(self) -> int:
+        """Columns that are read of each row."""
+        return self.cols if self.read_cols is None else self.read_cols
+
+    @property
+    def operands(self) -> int:
+        """Operands of the activation, whose blocks lie one below the other."""
+        return kernel_named(self.activation).operands
+
+    def blocks(self, width: int) -> int:
+        """Return the blocks that are read of each row, those of all operands, on an array of ``width`` columns."""
+        return -(-self.columns // width) * self.operands
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,8 +140,8 @@ def _count_on_chip(totals: ProgramTotals, program: Program, spec: HardwareSpec) 
     )
     stored = store_counts(
         _column(store.rows for store in stores),
-        _column(-(-store.cols // spec.array.cols) for store in stores),
-        _column(store.rows * store.cols for store in stores),
+        _column(-(-store.columns // spec.array.cols) for store in stores),
+        _column(store.rows * store.columns for store in stores),
         _flags(store.element_bits > 8 for store in stores),
         _flags(store.memory == "accumulator" for store in stores),
         [store.activation for store in stores],
@@ -190,10 +190,10 @@ def _add_store(totals: ProgramTotals, mvout: Mvout, spec: HardwareSpec) -> None:
     totals.counts["dma", "write_beat"] += beats
     if spec.l2 is None:
         totals.counts["dram", "write_byte"] += size
-    blocks = -(-mvout.cols // spec.array.cols)
+    blocks = -(-mvout.columns // spec.array.cols)
     reader = readout_unit(mvout.activation, spec)
     if reader is not None:
-        cycles = float(reader.cycles(mvout.rows, mvout.cols, mvout.activation, spec, issued=True))
+        cycles = float(reader.cycles(mvout.rows, mvout.columns, mvout.activation, spec, issued=True))
         # The readout unit works in the store controller's place: its cycles are told apart from it in the report.
         totals.readout[reader] += int(cycles)
     else:

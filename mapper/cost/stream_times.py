@@ -184,7 +184,8 @@ class _Units:
         rows, blocks, kernel = int(stores.rows[number]), stores.blocks[number], stores.activation[number]
         reader = readout_unit(kernel, self._spec)
         if reader is not None:
-            end = start + reader.cycles(rows, int(stores.size_bytes[number]), kernel, self._spec, issued=True)
+            cols = int(stores.size_bytes[number]) if stores.columns is None else stores.columns[number]
+            end = start + reader.cycles(rows, cols, kernel, self._spec, issued=True)
             return _Reading(start, end, end, end)
         writer, period = self._periods(number)
         last = start + math.ceil((rows - 1) * period)

@@ -108,6 +108,8 @@ class NumbersCheck:
     kernels: list[KernelNumbers] = field(default_factory=list)
     on_host: list[str] = field(default_factory=list)
     """Groups of the host: there is no program to check, and their results are the float definition's."""
+    not_executed: list[str] = field(default_factory=list)
+    """Groups of the vector unit whose results depend on positions or choices: their programs are not executed."""
 
     @property
     def passed(self) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from hwconfigs import HardwareSpec
 from mapper.errors import MappingError
 from mapper.mapping.matmul_problem import INT32_BYTES
+from workloads import Operator
+from workloads.ops import TopK
+from workloads.ops.rowwise import RowwiseOperator
 
 OPERAND_BITS = 8
 """Width of the operands of every program [bits]."""
@@ -35,3 +38,10 @@ def rows_per_tile(cols: int, spec: HardwareSpec) -> int:
     """Rows whose blocks fit half of the accumulator, at most the array's height; 0 when not even one fits."""
     blocks = -(-cols // spec.array.cols)
     return min(spec.array.rows, spec.accumulator.rows // 2 // blocks)
+
+
+def columns_together(op: Operator) -> int:
+    """Return how many neighbouring columns of an operand a result needs: a row, a head, or the element alone."""
+    if isinstance(op, TopK):
+        return op.dims["cols"]
+    return op.columns_together if isinstance(op, RowwiseOperator) else 1

@@ -3,6 +3,7 @@
 matmul, conv2d       array (a convolution as matmul on its im2col matrix, which is taken to lie in memory)
 whole-row kernels    normalisation unit, if the machine has the kernel and a row fits half of the accumulator
 element by element   accumulator: loads, and one store that applies the activation
+what lanes have      vector unit beside the normaliser (simd), if the machine has one with the kernel
 everything else      host core
 
 Which kernels these are, the table `hwconfigs.kernels` says.
@@ -15,11 +16,11 @@ from typing import Literal, TypeAlias
 
 from hwconfigs import HardwareSpec
 from hwconfigs.kernels import UNNAMED_HOST_CYCLES, Site, kernel_named
-from mapper.graph.capabilities import OPERAND_BITS, RESULT_BITS, rows_per_tile
+from mapper.graph.capabilities import OPERAND_BITS, RESULT_BITS, columns_together, rows_per_tile
 from workloads import Operator
-from workloads.ops import Conv2d, Matmul
+from workloads.ops import Combine, Conv2d, Dispatch, Matmul, TopK
 
-Unit: TypeAlias = Literal["array", "normaliser", "accumulator", "host"]
+Unit: TypeAlias = Literal["array", "normaliser", "accumulator", "simd", "host"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ def assign(op: Operator, spec: HardwareSpec) -> Assignment:
     if isinstance(op, (Matmul, Conv2d)):
         return Assignment("array", _matmul_note(op))
     kernel = kernel_named(op.kind)
+    if not spec.evaluates(kernel) and spec.has_lanes_for(kernel):
+        return _in_lanes(op, spec)
     if not spec.evaluates(kernel):
         unused = f"no command of the hardware loop runs {kernel.name} on the unit"
         return _on_host(op, spec, unused if spec.lists(kernel) else "no unit of this machine runs it")
@@ -61,6 +64,17 @@ def _row_wise(op: Operator, spec: HardwareSpec) -> Assignment:
         row = f"a row has {op.dims['cols']:,} elements, and half of the accumulator holds {bound:,}"
         return _on_host(op, spec, f"{row}; the unit takes whole rows")
     return Assignment("normaliser")
+
+
+def _in_lanes(op: Operator, spec: HardwareSpec) -> Assignment:
+    """Assign an operator to the vector unit beside the normaliser, which reads tiles out of the accumulator."""
+    if not _fits_widths(op) and not isinstance(op, (TopK, Dispatch, Combine)):
+        return _on_host(op, spec, "the unit takes int8 or int32 and gives int8")
+    together = columns_together(op)
+    if rows_per_tile(together * kernel_named(op.kind).operands, spec) < 1:
+        bound = spec.accumulator.rows // 2 * spec.array.cols
+        return _on_host(op, spec, f"{together:,} elements belong together, and half of the accumulator holds {bound:,}")
+    return Assignment("simd")
 
 
 def _on_host(op: Operator, spec: HardwareSpec, why: str) -> Assignment:

@@ -8,6 +8,7 @@ from hwconfigs import HardwareSpec
 from mapper.graph.dram_layout import DramLayout
 from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.host import host_program
+from mapper.lowering.lanes import lane_streams
 from mapper.lowering.repeated_program import RepeatedProgram
 from mapper.lowering.streaming import Operand, Stream, stream_programs
 from workloads import Operator
@@ -18,6 +19,9 @@ def lower_operator(group: FusionGroup, layout: DramLayout, spec: HardwareSpec) -
     match group.unit:
         case "normaliser" | "accumulator":
             return stream_programs(_stream(group, layout), spec)
+        case "simd":
+            streams = lane_streams(group, layout, spec)
+            return tuple(program for stream in streams for program in stream_programs(stream, spec))
         case "host":
             return (_host_program(group, layout, spec),)
     raise TypeError(f"{group.name} is led by a matmul")

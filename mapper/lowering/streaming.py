@@ -47,6 +47,17 @@ class Stream:
     operands: tuple[Operand, ...]
     target: Matrix
     activation: Activation = "none"
+    together: int = 1
+    """Neighbouring columns that one tile has to hold, such as a head of rotary embeddings."""
+    stored_cols: int | None = None
+    """Columns of the results, if they are fewer than those of the operands."""
+    by_row: bool = False
+    """Rows lie anywhere: a load brings one."""
+
+    @property
+    def side_by_side(self) -> int:
+        """Operands that lie one below the other in the accumulator; the others are added as they are loaded."""
+        return kernel_named(self.activation).operands
 
     @property
     def whole_rows(self) -> bool:
@@ -68,7 +79,7 @@ class _Tile:
 def stream_programs(stream: Stream, spec: HardwareSpec) -> tuple[RepeatedProgram, ...]:
     """Return the programs of a stream: equal groups of rows of tiles, and the rows that are left."""
     width = tile_width(stream, spec)
-    height = rows_per_tile(width, spec)
+    height = _height(stream, width, spec)
     across = -(-stream.cols // width)
     group = height * (WHOLE_ROW_TILES if stream.whole_rows else max(1, TILES // across))
 
@@ -86,7 +97,13 @@ def tile_width(stream: Stream, spec: HardwareSpec) -> int:
     """Columns of a tile: all of them, or one row segment of int8, or what fits half of the accumulator."""
     if stream.whole_rows:
         return stream.cols
-    return min(blocks_per_segment(spec), spec.accumulator.rows // 2 // spec.array.rows) * spec.array.cols
+    half = spec.accumulator.rows // 2 // spec.array.rows // stream.side_by_side
+    return max(1, min(blocks_per_segment(spec), half) * spec.array.cols // stream.together) * stream.together
+
+
+def _height(stream: Stream, width: int, spec: HardwareSpec) -> int:
+    """Rows of a tile, all operands of which lie in half of the accumulator."""
+    return rows_per_tile(-(-width // spec.array.cols) * spec.array.cols * stream.side_by_side, spec)
 
 
 def _groups(total: int, group: int, program: Callable[[int], Program]) -> tuple[RepeatedProgram, ...]:
@@ -116,34 +133,47 @@ def _tile_commands(stream: Stream, tile: _Tile, spec: HardwareSpec) -> Iterator[
     """Yield the commands of a tile: the first of several operands is brought to the scale of the next, which adds."""
     base = tile.half * (spec.accumulator.rows // 2)
     # Blocks of a row lie one below the other, as far apart as a tile has rows, so that the widest rows just fit.
-    pitch = rows_per_tile(tile_width(stream, spec), spec)
-    for number, operand in enumerate(stream.operands):
-        scaled = number == 0 and len(stream.operands) > 1 and operand.bits <= OPERAND_BITS
-        yield from _loads(operand, tile, base, pitch, spec, accumulate=number > 0, scaled=scaled)
-    target = stream.target.part(tile.row, tile.col)
-    block_stride = pitch if stream.whole_rows else None
-    yield Mvout(target, tile.rows, tile.cols, "accumulator", base, OPERAND_BITS, stream.activation, block_stride)
+    pitch = _height(stream, tile_width(stream, spec), spec)
+    height = -(-tile.cols // spec.array.cols) * pitch
+    for number in range(len(stream.operands)):
+        below = base + number * height if stream.side_by_side > 1 else base
+        yield from _loads(stream, number, tile, below, pitch, spec)
+    stored = tile.cols if stream.stored_cols is None else stream.stored_cols
+    yield Mvout(
+        stream.target.part(tile.row, tile.col),
+        tile.rows,
+        stored,
+        "accumulator",
+        base,
+        OPERAND_BITS,
+        stream.activation,
+        pitch if stream.whole_rows or pitch != spec.array.rows else None,
+        None if stored == tile.cols else tile.cols,
+    )
 
 
-def _loads(
-    operand: Operand, tile: _Tile, base: int, pitch: int, spec: HardwareSpec, *, accumulate: bool, scaled: bool
-) -> Iterator[Mvin]:
+def _loads(stream: Stream, number: int, tile: _Tile, base: int, pitch: int, spec: HardwareSpec) -> Iterator[Mvin]:
     """Yield the mvins of a tile of one operand, one block column every ``pitch`` rows of the accumulator.
 
     int8 elements come several block columns at a time when the blocks lie a whole array height apart, int32 ones one
     by one.
     """
+    operand, summed = stream.operands[number], len(stream.operands) > stream.side_by_side
+    # The scaler of the loads brings the first of two summands to the scale of the next, or weights all of them.
+    scaled = summed and operand.bits <= OPERAND_BITS and (number == 0 or stream.by_row)
     element_bytes = operand.bits // 8
     blocks = blocks_per_segment(spec) if operand.bits <= OPERAND_BITS and pitch == spec.array.rows else 1
     width = blocks * spec.array.cols
-    for number, col in enumerate(range(0, tile.cols, width)):
-        yield Mvin(
-            operand.matrix.part(tile.row, tile.col + col, element_bytes),
-            tile.rows,
-            min(width, tile.cols - col),
-            "accumulator",
-            base + number * blocks * pitch,
-            operand.bits,
-            accumulate,
-            scaled,
-        )
+    height = 1 if stream.by_row else tile.rows
+    for row in range(0, tile.rows, height):
+        for block, col in enumerate(range(0, tile.cols, width)):
+            yield Mvin(
+                operand.matrix.part(tile.row + row, tile.col + col, element_bytes),
+                height,
+                min(width, tile.cols - col),
+                "accumulator",
+                base + row + block * blocks * pitch,
+                operand.bits,
+                summed and number > 0,
+                scaled,
+            )

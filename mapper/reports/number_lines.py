@@ -15,6 +15,9 @@ def number_lines(check: NumbersCheck) -> list[str]:
     ]
     lines += [f"wrong: {wrong}" for wrong in check.wrong]
     lines += [f"{'' if numbers.is_near else 'too far off: '}{numbers}" for numbers in check.kernels]
+    if check.not_executed:
+        names = ", ".join(check.not_executed)
+        lines.append(f"not checked, for their results depend on positions or on a router's choice: {names}")
     if check.on_host:
         lines.append(f"not checked, for the host runs them: {', '.join(check.on_host)}")
     return [line for text in lines for line in wrapped(text)]

@@ -22,6 +22,7 @@ from mapper.search.mapping_result import MappingResult
 from mapper.version import __version__
 from simulator.bottleneck import cycles_by_cause, load_cycles
 from simulator.report import Action, Report
+from simulator.units import is_shown
 
 SCHEMA = "tilewright.report/1"
 
@@ -76,7 +77,9 @@ def report_dict(report: Report) -> dict[str, object]:
         "dram_bytes": report.dram_bytes,
         "intensity_ops_per_byte": report.intensity if math.isfinite(report.intensity) else None,
         "bound": report.bound,
-        "cycles_by_cause": cycles_by_cause(report),
+        "cycles_by_cause": {
+            cause: cycles for cause, cycles in cycles_by_cause(report).items() if is_shown(cause, cycles)
+        },
         "load_cycles": load_cycles(report),
         "peak_bytes": dict(sorted(report.peak_bytes.items())),
         "counts": _nested(report.counts),
@@ -88,6 +91,7 @@ def report_dict(report: Report) -> dict[str, object]:
                 "idle_cycles": time.idle_cycles,
             }
             for unit, time in report.units.items()
+            if is_shown(unit, time.busy_cycles)
         },
     }
     if report.by_op:
@@ -113,7 +117,13 @@ def mapping_dict(mapping: LoopNest) -> dict[str, object]:
     }
 
 
-PLACES: dict[Unit, str] = {"array": "array", "normaliser": "unit", "accumulator": "accumulator", "host": "host"}
+PLACES: dict[Unit, str] = {
+    "array": "array",
+    "normaliser": "unit",
+    "accumulator": "accumulator",
+    "simd": "simd",
+    "host": "host",
+}
 """Words of this schema for the unit that runs the leading operator of a group."""
 
 

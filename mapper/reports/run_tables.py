@@ -8,6 +8,7 @@ from mapper.reports.quantities import energy, percent, size, totals
 from mapper.reports.text import columns, wrapped
 from simulator.bottleneck import BANDWIDTH, CAUSES, LATENCY, LOADS, cycles_by_cause, load_cycles
 from simulator.report import Report
+from simulator.units import is_shown
 from simulator.views.plots import energy_by_unit
 
 _HEADINGS = (
@@ -106,6 +107,8 @@ def time_lines(report: Report) -> list[str]:
     """Return where the cycles of each unit went: busy, stalled by cause, idle."""
     rows: list[Sequence[str]] = [("unit", "busy", "idle", "stalled on")]
     for unit, time in report.units.items():
+        if not is_shown(unit, time.busy_cycles):
+            continue
         stalls = sorted(time.stall_cycles.items(), key=lambda stall: (-stall[1], stall[0]))
         share = [f"{cause} {percent(cycles, time.total_cycles)}" for cause, cycles in stalls if cycles]
         busy, idle = (percent(part, time.total_cycles) for part in (time.busy_cycles, time.idle_cycles))

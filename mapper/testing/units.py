@@ -22,6 +22,7 @@ import pytest
 
 import hwconfigs
 from hwconfigs import HardwareSpec
+from hwconfigs.kernels import kernel_named
 from mapper.cost.energy import UNPRICED
 from mapper.cost.estimate_commands import estimate_commands
 from mapper.cost.trace_replay import MEMORY_UNITS
@@ -45,7 +46,8 @@ def readouts(kernels: tuple[str, ...], rows: int, blocks: int, machine: Hardware
     source, target = Matrix(0x100000, cols * wide // 8), Matrix(0x800000, cols)
     commands: list[Command] = []
     for kernel in kernels:
-        for block in range(blocks):
+        # The blocks of a second operand lie below those of the first.
+        for block in range(blocks * kernel_named(kernel).operands):
             at = Matrix(source.address + block * machine.array.cols * wide // 8, source.row_stride_bytes)
             row = block * machine.array.rows
             commands.append(Mvin(at, rows, machine.array.cols, "accumulator", row, wide))

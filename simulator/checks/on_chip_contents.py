@@ -219,8 +219,11 @@ class DefUseCheck:
                         yield from self._read(item.memory, row, item.rows, width)
                     self._write(item.memory, row, item.rows, width)
             case Mvout():
-                for row, width in self._blocks(item.row, item.cols, item.block_stride or self._side):
-                    yield from self._read(item.memory, row, item.rows, width)
+                pitch = item.block_stride or self._side
+                height = -(-item.columns // self._side) * pitch
+                for operand in range(item.operands):
+                    for row, width in self._blocks(item.row + operand * height, item.columns, pitch):
+                        yield from self._read(item.memory, row, item.rows, width)
             case Preload():
                 self._preload = item
                 yield from self._take_weights(item)

@@ -131,11 +131,12 @@ def _item_problems(item: Item, spec: HardwareSpec) -> Iterator[str]:
             pitch = item.block_stride or rows
             if pitch < 0:
                 yield f"block stride {pitch} is negative"
-            height = (blocks(item.cols, spec.array.cols) - 1) * pitch + item.rows
+            height = (item.blocks(spec.array.cols) - 1) * pitch + item.rows
             yield from _rows_problems(item.memory, item.row, height, spec)
             yield from _matrix_problems("target", item.target)
             yield from _transfer_problems(item, spec)
-            yield from _activation_problems(item.activation, spec)
+            if not spec.has_lanes_for(kernel_named(item.activation)):
+                yield from _activation_problems(item.activation, spec)
         case Preload():
             if max(item.k, item.n) > rows or min(item.k, item.n) < 1:
                 yield f"weights {item.k}x{item.n} outside 1..{rows}"

@@ -94,6 +94,8 @@ class Stores:
     after_pair: list[int]
     """Pairs of this work whose results must be written first (count)."""
     issue: list[int] | None = None
+    columns: list[int] | None = None
+    """Columns read of each row, of commands issued by the core; hardware loops read what they store."""
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -102,7 +104,7 @@ class Stores:
         """Return the same mvouts to other addresses."""
         return Stores(
             base, self.rows, self.size_bytes, self.stride, self.blocks, self.full, self.bank, self.activation,
-            self.after_load, self.after_pair, self.issue,
+            self.after_load, self.after_pair, self.issue, self.columns,
         )  # fmt: skip
 
 

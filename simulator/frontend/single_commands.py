@@ -102,7 +102,7 @@ class _CommandRun:
         self.load_writes.append(area)
 
     def _add_store(self, command: Mvout) -> None:
-        blocks = -(-command.cols // self.spec.array.cols)
+        blocks = command.blocks(self.spec.array.cols)
         pitch = command.block_stride or self.spec.array.rows
         area = Footprint(command.memory, command.row, command.row + (blocks - 1) * pitch + command.rows)
         self.store_after.append((self._loads_touching(area), last_conflict(self.pair_writes, area)))
@@ -207,7 +207,7 @@ class _CommandRun:
             rows=_column([command.rows for command in commands]),
             size_bytes=_column([command.cols * command.element_bits // 8 for command in commands]),
             stride=_column([command.target.row_stride_bytes for command in commands]),
-            blocks=[-(-command.cols // self.spec.array.cols) for command in commands],
+            blocks=[-(-command.columns // self.spec.array.cols) for command in commands],
             full=[command.element_bits > 8 for command in commands],
             bank=[
                 command.row // bank_rows if command.memory == "accumulator" else SCRATCHPAD_RESULT
@@ -217,6 +217,7 @@ class _CommandRun:
             after_load=[load for load, _ in self.store_after],
             after_pair=[pair for _, pair in self.store_after],
             issue=[issued for _, issued in self.stores],
+            columns=[command.columns for command in commands],
         )
 
 

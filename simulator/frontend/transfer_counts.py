@@ -51,7 +51,7 @@ def store_counts(
     Parameters
     ----------
     rows, blocks, elements
-        Rows of each command, blocks of the array side by side, and elements stored.
+        Rows of each command, blocks of the array side by side, and elements read, each once.
     full, from_accumulator
         Whether it stores int32, and whether it reads the accumulator, not the scratchpad.
     activations
@@ -94,7 +94,7 @@ def count_transfers(
     stored = store_counts(
         stores.rows,
         np.array(stores.blocks, dtype=np.int64),
-        stores.rows * np.where(full, stores.size_bytes // spec.array.sum_bytes, stores.size_bytes),
+        stores.rows * _columns(stores, full, spec),
         full,
         np.array(stores.bank, dtype=np.int64) != SCRATCHPAD_RESULT,
         stores.activation,
@@ -103,6 +103,13 @@ def count_transfers(
     )
     for (unit, action), number in (*loaded.items(), *stored.items()):
         add(counts, unit, action, number)
+
+
+def _columns(stores: Stores, full: Bools, spec: HardwareSpec) -> Ints:
+    """Return the elements that each mvout reads of a row."""
+    if stores.columns is not None:
+        return np.array(stores.columns, dtype=np.int64)
+    return np.where(full, stores.size_bytes // spec.array.sum_bytes, stores.size_bytes)
 
 
 def add(counts: dict[tuple[str, str], int], unit: str, action: str, number: int) -> None:

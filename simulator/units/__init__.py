@@ -2,7 +2,7 @@
 
 host ──► load  ──► memory path ──► scratchpad, accumulator
     ├──► execute ─► array ───────► accumulator
-    └──► store ──► normaliser ───► memory path
+    └──► store ──► normaliser, simd ──► memory path
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ UNITS: tuple[type[Unit], ...] = tuple(
         "execute:ExecuteController",
         "store:StoreController",
         "normaliser:Normaliser",
+        "simd:Simd",
     )
 )
 """All units, in the order in which reports list them and in which processes of one cycle run."""
@@ -30,6 +31,12 @@ UNIT_NAMES: tuple[str, ...] = tuple(unit.name for unit in UNITS)
 
 BY_NAME: Mapping[str, type[Unit]] = MappingProxyType({unit.name: unit for unit in UNITS})
 
+
+def is_shown(unit_or_bound: str, cycles: int) -> bool:
+    """Whether a report has a row for a unit, or for the cause that it is, in which it spent some cycles."""
+    return cycles > 0 or not any(unit.optional and unit_or_bound in (unit.name, unit.bound) for unit in UNITS)
+
+
 ARRAY: type[Unit] = next(unit for unit in UNITS if unit.role is Role.ARRAY)
 """The unit whose time reports divide."""
 
@@ -37,7 +44,7 @@ ARRAY: type[Unit] = next(unit for unit in UNITS if unit.role is Role.ARRAY)
 def readout_unit(kernel: str, spec: HardwareSpec) -> type[ReadoutUnit] | None:
     """Return the unit of a machine that reads out the results of ``kernel``; None if the store controller does."""
     for unit in UNITS:
-        if issubclass(unit, ReadoutUnit) and kernel in unit.kernels and unit.is_part_of(spec):
+        if issubclass(unit, ReadoutUnit) and unit.is_part_of(spec) and unit.handles(kernel, spec):
             return unit
     return None
 

@@ -81,6 +81,7 @@ def times(spec: HardwareSpec, *, cols: int | None = None) -> dict[Statistic, Sta
         Statistic.MAXIMUM: StatisticTimes(maximum, 0, 0, None, 0),
         Statistic.MEAN: StatisticTimes(once, drain, drain, mean, 0),
         Statistic.INVERSE_DEVIATION: StatisticTimes(once, drain, drain, *deviation),
+        Statistic.MEAN_SQUARE: StatisticTimes(once, drain, drain, *deviation),
         Statistic.INVERSE_SUM: StatisticTimes(once, sums, OTHER_ROW_CYCLES, divide, 0),
         Statistic.RUNNING_SUM: StatisticTimes(running, sums, OTHER_ROW_CYCLES, divide, 0),
     }
@@ -250,6 +251,12 @@ class Normaliser(ReadoutUnit):
     def is_part_of(cls, spec: HardwareSpec) -> bool:
         """Whether the machine has normalisation units."""
         return spec.vector is not None
+
+    @classmethod
+    def handles(cls, kernel: str, spec: HardwareSpec) -> bool:
+        """Whether the unit reads out a kernel: any of its own that no vector unit beside it has instead."""
+        row = kernel_named(kernel)
+        return kernel in cls.kernels and (spec.evaluates(row) or not spec.has_lanes_for(row))
 
     @classmethod
     def passes(cls, kernel: str, spec: HardwareSpec) -> int:

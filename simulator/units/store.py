@@ -171,6 +171,8 @@ class StoreController(Controller):
         """Let a readout unit read the rows; the mvouts of a hardware loop are parts of the whole rows of its tile."""
         stores = work.queues.stores
         rows, cols, parts = int(stores.rows[index]), int(stores.size_bytes[index]), 0
+        if stores.columns is not None:
+            cols = stores.columns[index]
         if work.queues.is_loop:
             high, parts = _blocks_high(stores, self._spec.array.rows), len(stores)
             rows, cols = int(stores.rows[:high].sum()), int(stores.size_bytes[::high].sum())

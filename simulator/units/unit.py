@@ -82,6 +82,8 @@ class Unit(ABC):
     inside: ClassVar[str] = ""
     """Name of the unit whose busy cycles contain this one's, because it waits while this one works."""
     stalls: ClassVar[tuple[Stall, ...]] = ()
+    optional: ClassVar[bool] = False
+    """Few machines have it: reports leave its rows out where it never worked."""
     actions: ClassVar[tuple[Action, ...]] = ()
     """What its work is counted and priced as: (energy unit, action). Every energy table has a price for each."""
 
@@ -158,6 +160,12 @@ class ReadoutUnit(Unit):
 
     def start(self) -> None:
         """Do nothing: the store controller's process does the waiting."""
+
+    @classmethod
+    def handles(cls, kernel: str, spec: HardwareSpec) -> bool:
+        """Whether the unit, which the machine has, reads out the results of a kernel."""
+        del spec
+        return kernel in cls.kernels
 
     @classmethod
     @abstractmethod
@@ -238,4 +246,5 @@ class Chip:
             self.controllers.append(unit)
         if isinstance(unit, ReadoutUnit):
             for kernel in unit.kernels:
-                self.readers.setdefault(kernel, unit)
+                if unit.handles(kernel, self.spec):
+                    self.readers.setdefault(kernel, unit)

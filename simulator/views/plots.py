@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BOUND_COLOURS = {
     COMPUTE: "#4477aa", PADDING: "#77aadd", BANDWIDTH: "#ee6677", LATENCY: "#ee7733", "store": "#ccbb44",
-    "normaliser": "#aa3377", Host.bound: "#222222", ARRAY_FILL: "#332288", RAMPS: "#777777",
+    "normaliser": "#aa3377", "simd": "#ddaa33", Host.bound: "#222222", ARRAY_FILL: "#332288", RAMPS: "#777777",
 }  # fmt: skip
 BOUND_COLOURS |= zip([bound for bound in BOUNDS if bound not in BOUND_COLOURS], cycle(("#117733", "#882255")))
 ENERGY_COLOURS = {

@@ -9,6 +9,7 @@ import pytest
 
 import hwconfigs
 from hwconfigs import EnergyModel, SpecError
+from hwconfigs.kernels import UNIT_KERNELS
 from hwconfigs.sram_energy import SramPoint, SramSeries, access_pj
 
 TABLES = hwconfigs.available_energy()
@@ -21,7 +22,7 @@ ACTIONS = {
     *itertools.product(("llc",), ("read", "fill")),
     *itertools.product(("dma",), ("read_beat", "write_beat")),
     *itertools.product(("dram",), ("read_byte", "write_byte")),
-    *itertools.product(("vector",), ("softmax", "layernorm", "gelu", "rmsnorm", "silu", "requantise")),
+    *itertools.product(("vector",), (*UNIT_KERNELS, "requantise")),
     ("host", "cycle"),
 }
 TAGS = ("[run]", "[file]", "[quoted]", "[recalled]", "[derived]", "[chosen]")

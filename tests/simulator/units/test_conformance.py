@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+import hwconfigs
 from mapper.testing.units import ReadoutUnitConformance, UnitConformance
 from simulator.units import UNITS
 from simulator.units.execute import ExecuteController
 from simulator.units.host import Host
 from simulator.units.load import LoadController
 from simulator.units.normaliser import Normaliser
+from simulator.units.simd import Simd
 from simulator.units.store import StoreController
 from simulator.units.unit import Unit
 
-TESTED = (Host, LoadController, ExecuteController, StoreController, Normaliser)
+TESTED = (Host, LoadController, ExecuteController, StoreController, Normaliser, Simd)
 
 
 class TestUnits(UnitConformance):
@@ -27,6 +29,17 @@ class TestNormaliser(ReadoutUnitConformance):
     @pytest.fixture
     def unit(self) -> type[Unit]:
         return Normaliser
+
+
+class TestSimd(ReadoutUnitConformance):
+    @pytest.fixture
+    def unit(self) -> type[Unit]:
+        return Simd
+
+    @pytest.fixture
+    def machine(self) -> hwconfigs.HardwareSpec:
+        """Return one without a normaliser, which would take its kernels over."""
+        return hwconfigs.load("gemmini_decoder", {"vector": None})
 
 
 def test_no_unit_is_left_out() -> None:

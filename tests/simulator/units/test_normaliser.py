@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 import hwconfigs
-from hwconfigs.kernels import KERNELS, Kernel, Statistic, kernel_named
+from hwconfigs.kernels import KERNELS, Kernel, Site, Statistic, kernel_named
 from hwconfigs.vector_unit import VERSIONS
 from simulator.units import normaliser
 from simulator.units.normaliser import Normaliser, fed_cycles, readout_cycles
 
 IBERT = hwconfigs.load("gemmini_ibert")
 MACHINES = {name: hwconfigs.load("gemmini_ibert", {"vector.version": name}) for name in VERSIONS}
-NORMALISED = [kernel for kernel in KERNELS if kernel.whole_rows]
+NORMALISED = [kernel for kernel in KERNELS if Site.NORMALISER in kernel.sites]
 SOFTMAX = kernel_named("softmax")
 
 

@@ -62,7 +62,7 @@ def test_one_file_and_its_place_in_the_table(unit: tuple[Block, ...], packages: 
     after = json.loads(packages.run("run.py"))
 
     assert "online_softmax" not in before["busy"]
-    assert list(after["busy"]) == ["host", "load", "execute", "store", "online_softmax", "normaliser"]
+    assert list(after["busy"]) == ["host", "load", "execute", "store", "online_softmax", "normaliser", "simd"]
     assert 0 < after["busy"]["online_softmax"] == after["estimated"]["online_softmax"]
     assert 0 < after["busy"]["normaliser"] < before["busy"]["normaliser"]
     assert after["same books"]

@@ -107,6 +107,7 @@ def run(
         source=chosen.source,
         causal=chosen.causal,
         lm_head=chosen.lm_head,
+        dims=chosen.dims,
         bits=None if chosen.bits is None else workloads.Bits.parse(chosen.bits),
     )
     return run_graph(graph, spec, chosen, strategy=strategy, progress=progress)

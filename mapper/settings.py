@@ -35,7 +35,7 @@ new version."""
 NOT_IN_KEY = frozenset({"workers", "spans"})
 """Settings that cannot change a result, but for this: spans are recorded of exact runs, so they count as `exact`."""
 
-LATER = ("fusion", "source", "causal", "lm_head", "bits")
+LATER = ("fusion", "source", "causal", "lm_head", "bits", "dims")
 """Settings that the first version did not have: with their defaults they are not in the key."""
 
 UNFUSED, BEST_CUT, LIBRARY_CUT = "none", "auto", "gemmini"
@@ -97,6 +97,7 @@ class RunOptions(TypedDict, total=False):
     causal: Literal["full", "skip"]
     lm_head: bool
     bits: str | None
+    dims: str | None
     overrides: Mapping[str, object] | None
     energy: str | Path | None
     objective: Goal
@@ -139,6 +140,8 @@ class RunSettings:
     """Add embedding, final norm and LM head to the layers."""
     bits: str | None = None
     """Widths by role of a tensor, as in ``"weight=4,kv=8"``; None: int8, with int32 biases."""
+    dims: str | None = None
+    """Sizes of the axes that an ONNX file leaves open, as in ``"batch=1,seq=128"``."""
     overrides: Mapping[str, object] | None = None
     """Changes of the machine by dotted key; kept as `Overrides`."""
     energy: str | Path | None = None

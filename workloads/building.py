@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import NamedTuple, TypedDict, Unpack
 
 from workloads import gemm_list
 from workloads.errors import GraphError, nearest
@@ -15,6 +15,7 @@ from workloads.models.ends import Ends, build_ends
 from workloads.models.layer_builder import NORMS
 from workloads.models.layers import Layer, Stack
 from workloads.models.parameters import active_parameters, kv_elements_per_token, total_parameters
+from workloads.onnx_import import is_onnx
 from workloads.ops import Operator
 from workloads.sources import AnyConfig, load_config
 from workloads.stacking import graph_of, source_states
@@ -39,6 +40,8 @@ class Further(TypedDict, total=False):
     ``"skip"``: blocks of `workloads.models.layers.SKIPPED_BLOCK` queries leave out the keys that none of them sees."""
     lm_head: bool
     """Add embedding, final norm and LM head, which are no part of a block."""
+    dims: Mapping[str, int] | str | None
+    """Sizes of the axes that an ONNX file leaves open, by its names for them; as text: ``"batch=1,seq=128"``."""
 
 
 def build(
@@ -54,14 +57,12 @@ def build(
     overrides: Mapping[str, object] | None = None,
     **further: Unpack[Further],
 ) -> OpGraph:
-    """Return the graph of one block of ``model``, repeated once per layer (ResNet: the whole network).
-
-    If its layers differ, the graph has one block of each kind, and totals of all layers (`OpGraph.kinds`).
+    """Return the graph of a block of each kind of layers of ``model``, with their number (ResNet: the whole network).
 
     Parameters
     ----------
     model
-        A name of `available`, the path of a ``config.json`` or `workloads.gemm_list`, or a mapping of its or our keys.
+        A name of `available`, a path (``config.json``, ONNX, `workloads.gemm_list`), or a mapping of such keys.
     seq
         New tokens per sequence. Needed for prefill of text models, fixed by the image for others, 1 in decode.
     phase
@@ -78,8 +79,10 @@ def build(
         Refuse more positions than the model was made for. Off, as in the paper, which runs BERT at 4096.
     **further: see `Further`.
     """
-    if gemm_list.is_list(model):
-        return _products(model, seq, context, batch)
+    if gemm_list.is_list(model) or is_onnx(model):
+        return _operators_of(
+            model, Asking(seq, phase, context, batch, bits, heads, overrides, strict_positions), further
+        )
     config = load_config(model, {**(overrides or {}), **({} if heads is None else {"heads": heads})})
     bits = Bits() if bits is None else bits
     _check_common(config, phase, batch, bits, further)
@@ -93,6 +96,26 @@ def build(
     return _stacked(config, shape, further, ends) if isinstance(config, Stack) else _transformer(config, shape, ends)
 
 
+class Asking(NamedTuple):
+    """Sizes that `build` was asked for."""
+
+    seq: int | None
+    phase: str
+    context: int | None
+    batch: int
+    bits: Bits | None
+    heads: int | None
+    overrides: Mapping[str, object] | None
+    strict_positions: bool
+
+
+def _operators_of(model: object, asking: Asking, further: Further) -> OpGraph:
+    """Return the graph of a file that lists operators, not layers."""
+    if gemm_list.is_list(model):
+        return _products(model, asking.seq, asking.context, asking.batch)
+    return _exported(str(model), asking, further)
+
+
 def _products(model: object, seq: int | None, context: int | None, batch: int) -> OpGraph:
     """Return the graph of a list of products, whose extents are in its file."""
     for name, value, free in (("seq", seq, None), ("context", context, None), ("batch", batch, 1)):
@@ -101,13 +124,42 @@ def _products(model: object, seq: int | None, context: int | None, batch: int) -
     return gemm_list.read_gemms(str(model))
 
 
+def _exported(path: str, asking: Asking, further: Further) -> OpGraph:
+    """Return the graph of an ONNX file, whose layers and heads are what they are."""
+    from workloads.onnx_import.axes import Asked, parse_dims
+    from workloads.onnx_import.importing import read_onnx
+
+    _check_phase(asking.phase)
+    fixed = {name: getattr(asking, name) for name in ("heads", "overrides", "strict_positions")}
+    fixed.update(lm_head=further.get("lm_head"), causal=further.get("causal", FULL) != FULL)
+    for name in (name for name, value in fixed.items() if value):
+        raise GraphError(f"{path}: {name} must be left out: an ONNX file says what is computed")
+    told: dict[str, object] = {"phase": asking.phase}
+    for name, least in (("seq", 1), ("context", 0), ("batch", 1)):
+        told[name] = getattr(asking, name)
+        if told[name] is not None:
+            _check_size(name, told[name], least)
+    dims = further.get("dims") or {}
+    named = parse_dims(dims) if isinstance(dims, str) else dims
+    source = further.get("source")
+    asked = Asked(asking.seq, asking.context, asking.batch, source, asking.phase == "decode", named)
+    bits = Bits() if asking.bits is None else asking.bits
+    return read_onnx(path, asked, bits, {**told, "bits": _bits_dict(bits)})
+
+
+def _check_phase(phase: str) -> None:
+    if phase not in PHASES:
+        raise GraphError(f"phase {phase!r} is unknown; choose from {', '.join(PHASES)}{nearest(str(phase), PHASES)}")
+
+
 def _check_common(config: AnyConfig, phase: str, batch: int, bits: Bits, further: Further) -> None:
     """Check what every family is asked for."""
     source, causal = further.get("source"), further.get("causal", FULL)
     if causal not in CAUSAL:
         raise GraphError(f"causal {causal!r} is unknown; choose from {', '.join(CAUSAL)}{nearest(str(causal), CAUSAL)}")
-    if phase not in PHASES:
-        raise GraphError(f"phase {phase!r} is unknown; choose from {', '.join(PHASES)}{nearest(str(phase), PHASES)}")
+    _check_phase(phase)
+    if further.get("dims"):
+        raise GraphError(f"{config.name}: dims are of ONNX files; it takes seq, context and batch")
     _check_size("batch", batch, 1)
     if source is not None:
         _check_size("source", source, 1)

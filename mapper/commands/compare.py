@@ -17,6 +17,7 @@ from mapper.commands.machines import RUN_MACHINE
 from mapper.commands.outputs import open_outputs
 from mapper.commands.problems import CommandError
 from mapper.commands.progress import OperatorProgress
+from mapper.commands.shape_options import dims_of
 from mapper.reports.comparison import ComparisonError, Side, comparison_dict, comparison_text
 from mapper.reports.run_json import run_dict
 from mapper.settings import RunSettings
@@ -103,6 +104,7 @@ def _task(text: str, model: str, machine: str, values: dict[str, object], option
         source=options.source,
         causal=options.causal,
         lm_head=options.lm_head,
+        dims=dims_of(options),
         bits=options.bits,
         batch=options.batch,
         energy=options.energy,

@@ -15,6 +15,7 @@ from mapper.commands.answers import SPELT_OUT, Answer, Writer, json_file, pictur
 from mapper.commands.machine import overrides
 from mapper.commands.outputs import open_outputs
 from mapper.commands.problems import CommandError
+from mapper.commands.shape_options import dims_of
 from mapper.fused.cut import LARGEST_GROUP, Cut, CutResult, FusedCutSearch
 from mapper.fused.flat_machine import FlatMachine
 from mapper.fused.from_graph import FusedModel, fused_model
@@ -85,6 +86,7 @@ def _case(options: argparse.Namespace) -> BlockCase:
         source=options.source,
         causal=options.causal,
         lm_head=options.lm_head,
+        dims=dims_of(options),
         bits=None if options.bits is None else workloads.Bits.parse(options.bits),
     )
     only = None if options.only is None else [name.strip() for name in options.only.split(",")]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mapper.commands.machine import overrides
 from mapper.commands.problems import CommandError, nearest
+from mapper.commands.shape_options import dims_of
 from mapper.errors import MappingError
 from mapper.mapping.hardware_loop import hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
@@ -124,6 +125,7 @@ def run_request(options: argparse.Namespace) -> RunRequest:
         source=options.source,
         causal=options.causal,
         lm_head=options.lm_head,
+        dims=dims_of(options),
         bits=options.bits,
         fusion=_fusion(options.fusion),
     )

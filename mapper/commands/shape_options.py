@@ -22,5 +22,14 @@ def fill_shape(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
         help="a prompt's masked keys: full multiplies them (default), skip leaves out blocks of them",
     )  # fmt: skip
     group.add_argument("--bits", metavar="ROLE=N,..", help="widths: weight=4,kv=8,activation=8,bias=32; default: int8")
+    group.add_argument(
+        "--dim", action="append", default=[], dest="dims", metavar="NAME=N",
+        help="size of an axis that an ONNX file leaves open, by its name; may be repeated",
+    )  # fmt: skip
     group.add_argument("--lm-head", action="store_true", help="with embedding, final norm and LM head")
     return group
+
+
+def dims_of(options: argparse.Namespace) -> str | None:
+    """Return the sizes of ``--dim`` in one text, None if there are none."""
+    return ",".join(options.dims) or None

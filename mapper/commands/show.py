@@ -10,6 +10,7 @@ import workloads
 from mapper.commands.machine import overrides
 from mapper.commands.problems import CommandError, nearest
 from mapper.commands.reporting import blocks_of, model_notes
+from mapper.commands.shape_options import dims_of
 from mapper.commands.show_machines import machine_text, machines_text
 from mapper.mapping.mapping_file import read_mapping
 from mapper.reports.quantities import size
@@ -17,6 +18,7 @@ from mapper.reports.text import columns
 from workloads import OpGraph
 from workloads.models import TransformerConfig
 from workloads.models.layers import Stack
+from workloads.onnx_import import is_onnx
 
 DEFAULT_SEQ = 512
 """Tokens, or cached tokens, of ``show model`` when none are given."""
@@ -88,13 +90,15 @@ def _blocks(graph: OpGraph) -> str:
 
 def _graph(options: argparse.Namespace, name: str) -> OpGraph:
     seq, context = options.seq, options.context
-    if options.phase == "decode":
+    if is_onnx(name):
+        pass  # the file says which axes are open
+    elif options.phase == "decode":
         context = DEFAULT_SEQ if context is None else context
     elif seq is None:
         seq = _default_seq(name)
     return workloads.build(
         name, seq=seq, phase=options.phase, context=context, batch=options.batch, source=options.source,
-        causal=options.causal, lm_head=options.lm_head,
+        causal=options.causal, lm_head=options.lm_head, dims=dims_of(options),
         bits=None if options.bits is None else workloads.Bits.parse(options.bits),
     )  # fmt: skip
 

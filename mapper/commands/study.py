@@ -9,63 +9,51 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapper.commands import study_plans
 from mapper.commands.exit_codes import INTERRUPTED
 from mapper.commands.outputs import Output
 from mapper.commands.problems import CommandError
-from mapper.studies import fusion, fusion_report, mapspace, mapspace_report
+from mapper.commands.study_options import OPTIONS
+from mapper.studies import mapspace, mapspace_report
 from mapper.studies.mapspace import Distribution
+from mapper.studies.study import StudyPlan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST = 1 << 20
-"""Largest number of tokens, or of KiB of an accumulator."""
-
-
-OF_MAPSPACE = ("samples", "seed", "layers", "iso_macs", "spatial")
-OF_FUSION = ("tokens", "accumulator")
-"""Options of one study, which the other does not take."""
-
 
 def execute(options: argparse.Namespace) -> int:
     """Run a study, print its table and write its files; an interrupt keeps what is finished."""
-    for name in OF_FUSION if options.name == "mapspace" else OF_MAPSPACE:
-        if getattr(options, name):
+    taken = OPTIONS[options.name]
+    for name in dict.fromkeys(name for names in OPTIONS.values() for name in names):
+        if name not in taken and getattr(options, name) not in (None, False):
             raise CommandError(f"--{name.replace('_', '-')} has no meaning for the study {options.name!r}")
-    return _mapspace(options) if options.name == "mapspace" else _fusion(options)
+    return _mapspace(options) if options.name == "mapspace" else _planned(options)
 
 
-def _fusion(options: argparse.Namespace) -> int:
-    """Fuse pairs of operators, and do not, for every length and accumulator."""
-    lengths = _whole_numbers("tokens", options.tokens, fusion.LENGTHS)
-    accumulators = _whole_numbers("accumulator", options.accumulator, fusion.ACCUMULATORS)
-    finished: list[fusion.Entry] = []
+def _planned(options: argparse.Namespace) -> int:
+    """Do the steps of a study one after another and tell what they found, also after an interrupt."""
+    plan: StudyPlan = study_plans.PLANS[options.name](options)
     interrupted = False
     with ExitStack() as stack:
-        outputs = _outputs(stack, options.out, {"png": "fusion.png", "summary": "fusion.csv"})
-        advance = stack.enter_context(_bar(len(lengths) * len(accumulators) * len(fusion.PAIRS)))
+        outputs = _outputs(stack, options.out, {name: name for name in (f"{options.name}.png", *plan.tables)})
+        advance = stack.enter_context(_bar(plan.steps))
+        done = 0
         try:
-            for entry in fusion.run(lengths, accumulators, advance):
-                finished.append(entry)
+            for name in plan.work:
+                done += 1
+                advance(name)
         except KeyboardInterrupt:
-            if not finished:
+            if not done:
                 raise
             interrupted = True
-        print(fusion_report.text(finished), flush=True)
+        outcome = plan.outcome()
+        print(outcome.text, flush=True)
+        if interrupted:
+            print(f"interrupted: {done} of {plan.steps} steps", flush=True)
         if outputs:
-            _finish(outputs, fusion_report.draw(finished), {"summary": fusion_report.as_csv(finished)})
+            _finish(outputs, f"{options.name}.png", outcome.figure(), outcome.tables)
     return INTERRUPTED if interrupted else 0
-
-
-def _whole_numbers(name: str, text: str | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    """The numbers of an option, each once, in its order; a `CommandError` names what is none."""
-    if text is None:
-        return default
-    numbers = [word.strip() for word in text.split(",")]
-    wrong = [word for word in numbers if not word.isdecimal() or not 0 < int(word) <= MOST]
-    if wrong:
-        raise CommandError(f"--{name} {text}: {wrong[0]!r} is no whole number of 1 to {MOST:,}")
-    return tuple(dict.fromkeys(map(int, numbers)))
 
 
 def _mapspace(options: argparse.Namespace) -> int:
@@ -116,14 +104,14 @@ def _write(finished: list[Distribution], outputs: dict[str, Output]) -> None:
         return
     figure = mapspace_report.draw(mapspace_report.curves(finished))
     tables = {"summary": mapspace_report.summary_csv(finished), "cdf": mapspace_report.cdf_csv(finished)}
-    _finish(outputs, figure, tables)
+    _finish(outputs, "png", figure, tables)
 
 
-def _finish(outputs: Mapping[str, Output], figure: Figure, tables: Mapping[str, str]) -> None:
+def _finish(outputs: Mapping[str, Output], picture: str, figure: Figure, tables: Mapping[str, str]) -> None:
     """Write the picture and the tables of a study."""
     from simulator.views.plots import save
 
-    outputs["png"].finish(lambda path: save(figure, path, "png"))
+    outputs[picture].finish(lambda path: save(figure, path, "png"))
     for purpose, content in tables.items():
         outputs[purpose].finish(lambda path, content=content: path.write_text(content, encoding="utf-8"))  # type: ignore[misc]
 
@@ -136,7 +124,7 @@ def _bar(total: int) -> Iterator[Callable[[str], object]]:
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, unit="operator", leave=False, file=sys.stderr) as bar:
+    with tqdm(total=total, unit="step", leave=False, file=sys.stderr) as bar:
 
         def advance(name: str) -> None:
             bar.set_description(name, refresh=False)

@@ -8,16 +8,29 @@ from mapper.commands.sweep_options import NameType
 
 STUDY = "Repeat a published experiment and print its figures beside the published ones."
 
+STUDIES = {
+    "mapspace": "EDP of random mappings, relative to the best",
+    "fusion": "a product and its normalisation, as one group and as two",
+    "codesign": "from host kernels to units, a new split of the memories, fusion and our mapper",
+}
+"""What each study does."""
+
+OPTIONS = {
+    "mapspace": ("samples", "seed", "layers", "iso_macs", "spatial"),
+    "fusion": ("tokens", "accumulator"),
+    "codesign": ("tokens", "finalists"),
+}
+"""Options that a study takes; the others it refuses."""
+
 
 def add_study(study: argparse.ArgumentParser, name: NameType) -> None:
     """Add the options."""
     study.add_argument(
-        "name", choices=("mapspace", "fusion"),
-        help="mapspace: EDP of random mappings, relative to the best; fusion: a product and its normalisation, as one "
-        "group and as two",
-    )  # fmt: skip
-    study.add_argument("--tokens", metavar="N,N,..", help="of fusion; default: 512,4096")
+        "name", choices=tuple(STUDIES), help="; ".join(f"{key}: {text}" for key, text in STUDIES.items())
+    )
+    study.add_argument("--tokens", metavar="N,N,..", help="of fusion; default: 512,4096; one of codesign; default: 512")
     study.add_argument("--accumulator", metavar="KIB,KIB,..", help="of fusion; default: 64,128,256")
+    study.add_argument("--finalists", metavar="K", help="of codesign: as of run, for its last design")
     study.add_argument("--samples", type=int, metavar="N", help="of mapspace, per operator; default: 100000")
     study.add_argument("--seed", type=int, metavar="N", help="of mapspace; default: 0")
     study.add_argument("--layers", metavar="A,B,..", help="only these operators; default: all")

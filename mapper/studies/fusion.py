@@ -12,7 +12,7 @@ which the paper does not state. Scores are those of one head, twelve times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import hwconfigs
@@ -145,11 +145,7 @@ def heuristic(problem: MatmulProblem, spec: HardwareSpec, prices: EnergyModel) -
     raise nothing_fits(space)
 
 
-def run(
-    lengths: Sequence[int] = LENGTHS,
-    accumulators: Sequence[int] = ACCUMULATORS,
-    progress: Callable[[str], object] | None = None,
-) -> Iterator[Entry]:
+def run(lengths: Sequence[int] = LENGTHS, accumulators: Sequence[int] = ACCUMULATORS) -> Iterator[Entry]:
     """Yield every pair for every length and accumulator, each as soon as it is simulated."""
     for seq in lengths:
         for kib in accumulators:
@@ -157,8 +153,6 @@ def run(
             for pair in PAIRS:
                 entries.append(_entry(pair, seq, kib))
                 yield entries[-1]
-                if progress is not None:
-                    progress(pair.name)
             scores, projection, _ = entries
             yield Entry(
                 BOTH, seq, kib, PUBLISHED_BOTH.get((seq, kib)), scores.heuristic + projection.heuristic,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mapper.reports.text import columns, wrapped
-from mapper.studies.fusion import BOTH, Entry, Fused
+from mapper.studies.fusion import ACCUMULATORS, BOTH, LENGTHS, PAIRS, Entry, Fused, run
+from mapper.studies.study import StudyPlan, StudyResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +24,22 @@ _HEADINGS = (
 
 PAPER, HEURISTIC, BEST = "#bbbbbb", "#4477aa", "#228833"
 """Tol's bright scheme: distinct for colour-blind readers."""
+
+
+def plan(lengths: Sequence[int] = LENGTHS, accumulators: Sequence[int] = ACCUMULATORS) -> StudyPlan:
+    """Return the study as work for the command."""
+    finished: list[Entry] = []
+
+    def work() -> Iterator[str]:
+        for entry in run(lengths, accumulators):
+            finished.append(entry)
+            yield entry.name
+
+    def outcome() -> StudyResult:
+        tables = {"fusion.csv": as_csv(finished)}
+        return StudyResult(text(finished), tables, lambda: draw(finished))
+
+    return StudyPlan(len(lengths) * len(accumulators) * (len(PAIRS) + 1), work(), outcome, ("fusion.csv",))
 
 
 def text(entries: Sequence[Entry]) -> str:

@@ -351,6 +351,10 @@ def _add_outputs(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = to.add_argument_group("files to write")
     group.add_argument("--json", type=_name, metavar="FILE", help="the report, as JSON")
     group.add_argument(
+        "--timeline", action="store_true",
+        help="put into --json when each unit works and what the memories hold; simulates as --exact",
+    )  # fmt: skip
+    group.add_argument(
         "--trace", type=_name, metavar="FILE", help="exact run as Chrome trace for ui.perfetto.dev; .gz compresses it"
     )
     group.add_argument(

@@ -209,6 +209,7 @@ def _run_cut(
     spec = compiler.spec
     groups = fusion_groups(graph, spec, cut)
     compiler = compiler.laid_out(groups)
+    evaluator.tensors = compiler.layout.regions()
     compiler.search(groups)
     estimates: dict[str, Report] = {}
     simulations: dict[str, Report] = {}

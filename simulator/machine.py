@@ -19,8 +19,9 @@ from simulator.frontend.expand import LoopExpander
 from simulator.frontend.single_commands import expand_commands, moved_down, relocated
 from simulator.memory.request_stream import MemoryState
 from simulator.memory.traffic import Traffic, trace, traffic_of
-from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
+from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError, Region
 from simulator.report import Counts, Report, Span
+from simulator.residency import levels_of
 from simulator.units import UNITS, readout_passes
 from simulator.units.execute import BANK_CONFLICT, ExecuteController
 from simulator.units.in_flight import WorksInFlight
@@ -109,9 +110,14 @@ class PreparedProgram:
         works = [step for step in self.steps if isinstance(step, CommandQueues)]
         return MemoryTimes(works, self.traffic, self.spec)
 
-    def simulate(self, *, spans: bool = False, exact: bool = False) -> Report:
-        """Run it; see `simulate`."""
-        return self._run(None if exact or spans else CERTAIN, spans=spans)[0]
+    def simulate(self, *, spans: bool = False, exact: bool = False, owners: Sequence[Region] = ()) -> Report:
+        """Run it; see `simulate`. ``owners``: ranges of DRAM by tensor; default: the program's regions."""
+        report = self._run(None if exact or spans else CERTAIN, spans=spans)[0]
+        if not spans:
+            return report
+        return replace(
+            report, levels=levels_of(self.program, self.spec, self.traffic, report, owners or self.program.regions)
+        )
 
     def simulate_stretch(self) -> tuple[Report, bool]:
         """Run as little of it as tells it from other mappings; say whether the default simulation is no different."""

@@ -93,6 +93,20 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """How much of one tensor lies in one memory, from a cycle on until its next level."""
+
+    memory: str
+    tensor: str
+    cycle: int
+    size_bytes: int
+
+    def later(self, cycles: int) -> Level:
+        """Return it in a run that begins so many cycles later."""
+        return Level(self.memory, self.tensor, self.cycle + cycles, self.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Latency, counts and energy of one operator, or of a graph with its operators in ``by_op``.
 
@@ -116,6 +130,8 @@ class Report:
     repeat: int = 1
     """How often this operator runs; all numbers are for all runs together."""
     spans: tuple[Span, ...] = ()
+    levels: tuple[Level, ...] = ()
+    """What the memories held, by cycle; recorded with the spans."""
 
     @property
     def latency_s(self) -> float:

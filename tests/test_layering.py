@@ -75,7 +75,7 @@ ABOVE_VALIDATION = {"mapper/commands", "mapper/studies"}
 
 SIMULATOR = (
     "arrays", "clock", "program", "report", "tile_footprint", "cycle_account", "frontend", "memory",
-    "fast_forward", "units", "bottleneck", "checks", "views", "functional", "machine",
+    "fast_forward", "units", "residency", "bottleneck", "checks", "views", "functional", "machine",
 )  # fmt: skip
 """Files and folders of the simulator from the ground up: each imports only what stands before it."""
 

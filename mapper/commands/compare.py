@@ -18,7 +18,8 @@ from mapper.commands.outputs import open_outputs
 from mapper.commands.problems import CommandError
 from mapper.commands.progress import OperatorProgress
 from mapper.commands.shape_options import dims_of
-from mapper.reports.comparison import ComparisonError, Side, comparison_dict, comparison_text
+from mapper.reports.comparison import Side, comparison_dict, comparison_text
+from mapper.reports.documents import DocumentError
 from mapper.reports.run_json import run_dict
 from mapper.settings import RunSettings
 from mapper.sweep.definition import Sweep
@@ -123,7 +124,7 @@ def _task(text: str, model: str, machine: str, values: dict[str, object], option
 def _side(item: Item) -> Side:
     try:
         return Side.of(item.text, _run(item.task) if item.task is not None else item.report)
-    except ComparisonError as problem:
+    except DocumentError as problem:
         raise CommandError(f"{item.text}: {problem}") from None
 
 

@@ -36,7 +36,7 @@ CYCLE_DIGITS = 18
 """Digits of the largest cycle that an option takes: an integer of 64 bits."""
 
 NOT_FOR_FRONTS = ("trace", "yaml")
-NEEDS_SIMULATION = ("trace", "plot", "exact", "explain")
+NEEDS_SIMULATION = ("trace", "timeline", "plot", "exact", "explain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +171,15 @@ def _shared_settings(options: argparse.Namespace, changes: Mapping[str, object] 
         finalists=options.finalists,
         exact=options.exact,
         workers=1 if options.workers is None else options.workers,
-        spans=options.trace is not None,
+        spans=options.trace is not None or _timeline(options),
     )
+
+
+def _timeline(options: argparse.Namespace) -> bool:
+    """Whether ``--timeline`` was given; a `CommandError` if there is no JSON to take it."""
+    if options.timeline and options.json is None:
+        raise CommandError("--timeline needs --json")
+    return bool(options.timeline)
 
 
 def _window(options: argparse.Namespace) -> Window | None:
@@ -356,6 +363,6 @@ def _check_front_files(options: argparse.Namespace) -> None:
     for name in NOT_FOR_FRONTS:
         if getattr(options, name) is not None:
             raise CommandError(f"--{name} is for one mapping; --objective pareto finds many, write them with --json")
-    for name in ("exact", "explain"):
+    for name in ("exact", "explain", "timeline"):
         if getattr(options, name):
             raise CommandError(f"--{name} has no meaning with --objective pareto: it is for one mapping")

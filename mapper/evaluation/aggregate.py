@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mapper.graph.fusion_group import FusionGroup
 from simulator.bottleneck import bound_of
-from simulator.report import Action, Counts, Report, Span, UnitTime, total_units
+from simulator.report import Action, Counts, Level, Report, Span, UnitTime, total_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ def group_report(name: str, parts: Sequence[Part], repeat: int, peak_bytes: Mapp
         peak_bytes=dict(peak_bytes),
         repeat=repeat,
         spans=_in_sequence(parts),
+        levels=_levels_in_sequence(parts),
     )
     return replace(whole, bound=bound_of(whole))
 
@@ -68,6 +69,7 @@ def group_rows(group: FusionGroup, whole: Report) -> tuple[Report, ...]:
         energy_pj_by_action={},
         peak_bytes={},
         spans=(),
+        levels=(),
     )
     return (whole, *(replace(free, name=op.name, repeat=op.repeat) for op in group.epilogue))
 
@@ -83,8 +85,9 @@ def model_report(name: str, operators: Sequence[Report], blocks: int) -> Report:
     """Return the report of a whole model: the operators of one block, ``blocks`` times."""
     parts = [Part(report, blocks) for report in operators]
     whole = group_report(name, parts, blocks, _peaks(operators))
-    spans = _in_sequence(Part(report) for report in operators)
-    whole = replace(whole, by_op=tuple(replace(report, spans=()) for report in operators), spans=spans)
+    once = [Part(report) for report in operators]
+    by_op = tuple(replace(report, spans=(), levels=()) for report in operators)
+    whole = replace(whole, by_op=by_op, spans=_in_sequence(once), levels=_levels_in_sequence(once))
     return replace(whole, bound=bound_of(whole))
 
 
@@ -113,3 +116,17 @@ def _in_sequence(parts: Iterable[Part]) -> tuple[Span, ...]:
         start += part.report.cycles * part.times
         works += max((span.work for span in part.report.spans if span.work is not None), default=-1) + 1
     return tuple(spans)
+
+
+def _levels_in_sequence(parts: Iterable[Part]) -> tuple[Level, ...]:
+    """Place the levels of the parts as `_in_sequence` does the spans; levels that change nothing are left out."""
+    levels: list[Level] = []
+    last: dict[tuple[str, str], int] = {}
+    start = 0
+    for part in parts:
+        for level in part.report.levels:
+            if last.get((level.memory, level.tensor), 0) != level.size_bytes:
+                last[level.memory, level.tensor] = level.size_bytes
+                levels.append(level.later(start))
+        start += part.report.cycles * part.times
+    return tuple(levels)

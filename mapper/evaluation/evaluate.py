@@ -37,7 +37,7 @@ from simulator.fast_forward.steady_state import Step
 from simulator.machine import PreparedProgram, prepare, prepare_moved
 from simulator.memory.path import first_data_cycles
 from simulator.memory.request_stream import MemoryState
-from simulator.program import Program
+from simulator.program import Program, Region
 from simulator.report import Counts, Report
 
 
@@ -109,6 +109,8 @@ class Evaluator:
     """What is known of matmuls, by signature and mapping."""
     recalled: RecalledSimulations | None = None
     """Simulations of other runs; None: there are none."""
+    tensors: Sequence[Region] = ()
+    """Where the tensors lie in DRAM, by which the contents of the memories are told; none: as the programs say."""
 
     def restarted(self) -> Evaluator:
         """Return one on cold caches that knows the times of matmuls that were simulated."""
@@ -206,7 +208,7 @@ class Evaluator:
             return self._evaluated(instance, before, tried, tried.report, known)
         prepared = self._prepared(instance, known)
         if self.exact or self.spans or (is_single and isinstance(instance, CommandInstance)):
-            report = prepared.simulate(spans=self.spans, exact=self.exact)
+            report = prepared.simulate(spans=self.spans, exact=self.exact, owners=self.tensors)
             return self._evaluated(instance, before, prepared, report, known)
         alike = None if is_single else likeness(prepared)
         if alike in known.evaluated:

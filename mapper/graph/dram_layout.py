@@ -13,6 +13,9 @@ from simulator.program import Matrix, Region
 from workloads import Tensor, View
 from workloads.ops import Matmul
 
+WORKSPACE, WORKSPACE_BYTES = "partial sums", 2**40
+"""Name of what lies behind all tensors, and an extent beyond any sums."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
@@ -41,6 +44,11 @@ class DramLayout:
         """Return the DRAM range of a tensor."""
         allocation = self.allocation(tensor)
         return Region(tensor.name, allocation.address, allocation.size_bytes)
+
+    def regions(self) -> tuple[Region, ...]:
+        """Return the DRAM ranges of all tensors, the workspace last, by address."""
+        tensors = (Region(name, one.address, one.size_bytes) for name, one in self.allocations.items())
+        return (*tensors, Region(WORKSPACE, self.workspace, WORKSPACE_BYTES))
 
     def rows(self, tensor: Tensor, cols: int) -> Matrix:
         """Return a tensor as dense rows of ``cols`` elements."""

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from mapper.reports.documents import Document, run_document
 from mapper.reports.quantities import area, energy, percent, quantity
-from mapper.reports.run_json import SCHEMA
 from mapper.reports.text import WIDTH, columns, wrapped
 
 COMPARISON_SCHEMA = "tilewright.compare/1"
 
 LONGEST_LABEL = 24
 """Characters of a run's name in a table."""
-
-
-class ComparisonError(ValueError):
-    """A document that is no report of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +41,12 @@ class Side:
 
         Raises
         ------
-        ComparisonError
+        DocumentError
             When it is none, or lacks something; the message names the key.
         """
-        if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
-            schema = document.get("schema") if isinstance(document, Mapping) else None
-            raise ComparisonError(f"is no report of 'tilewright run --json': schema {schema!r:.60}, not {SCHEMA!r}")
-        whole = _Document(document, "")
+        whole = run_document(document)
         report = whole.section("simulation")
-        operators = [_Document(part, "simulation.operators.") for part in report.listed("operators")]
+        operators = [Document(part, "simulation.operators.") for part in report.listed("operators")]
         return cls(
             label,
             whole.section("workload").text("name"),
@@ -67,45 +59,14 @@ class Side:
             report.number("utilisation"),
             int(report.number("dram_bytes")),
             report.text("bound"),
-            _area(document),
+            _area(whole),
             {part.text("name"): int(part.number("cycles")) for part in operators},
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """Part of a document; what is missing or of another type is named."""
-
-    values: Any
-    path: str
-
-    def section(self, key: str) -> _Document:
-        return _Document(self._get(key, Mapping), f"{self.path}{key}.")
-
-    def listed(self, key: str) -> Sequence[object]:
-        found: Sequence[object] = self._get(key, list) if key in self.values else []
-        return found
-
-    def number(self, key: str) -> float:
-        value = self._get(key, int | float)
-        if isinstance(value, bool):
-            raise ComparisonError(f"{self.path}{key}: must be a number")
-        return value if isinstance(value, int) else float(value)
-
-    def text(self, key: str) -> str:
-        return str(self._get(key, str))
-
-    def _get(self, key: str, kind: Any) -> Any:
-        if not isinstance(self.values, Mapping) or key not in self.values:
-            raise ComparisonError(f"{self.path}{key}: missing")
-        if not isinstance(self.values[key], kind):
-            raise ComparisonError(f"{self.path}{key}: is {str(self.values[key])!r:.40}, which no report has there")
-        return self.values[key]
-
-
-def _area(document: Mapping[str, object]) -> float | None:
-    die = document.get("die")
-    return _Document(die, "die.").number("area_mm2") if isinstance(die, Mapping) and "area_mm2" in die else None
+def _area(document: Document) -> float | None:
+    die = document.section("die") if "die" in document else None
+    return die.number("area_mm2") if die is not None and "area_mm2" in die else None
 
 
 def comparison_text(sides: Sequence[Side]) -> str:

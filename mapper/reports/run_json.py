@@ -13,10 +13,12 @@ from mapper.graph.fusion_group import FusionGroup
 from mapper.graph.placement import Unit
 from mapper.mapping.loop_nest import LoopNest
 from mapper.reports.die import die_dict
+from mapper.reports.documents import RUN_SCHEMA
 from mapper.reports.finalists import finalists_dict
 from mapper.reports.fusion_report import fusion_dict
 from mapper.reports.host_constants import ESTIMATED, GIVEN, HostConstants, host_constants
 from mapper.reports.roofline import cycles_by_bound, roofline
+from mapper.reports.timeline_json import timeline_dict
 from mapper.result import RunResult
 from mapper.search.mapping_result import MappingResult
 from mapper.version import __version__
@@ -24,17 +26,16 @@ from simulator.bottleneck import cycles_by_cause, load_cycles
 from simulator.report import Action, Report
 from simulator.units import is_shown
 
-SCHEMA = "tilewright.report/1"
-
 
 def run_dict(result: RunResult) -> dict[str, object]:
     """Return the whole run as plain data."""
     graph, spec = result.graph, result.spec
     roof = roofline(graph, spec)
     return {
-        "schema": SCHEMA,
+        "schema": RUN_SCHEMA,
         "version": __version__,
         "objective": result.settings.objective,
+        "settings": result.settings.to_dict(),
         "workload": {
             "name": graph.name,
             "config": graph.config,
@@ -58,11 +59,12 @@ def run_dict(result: RunResult) -> dict[str, object]:
         **fusion_dict(result),
         "estimate": report_dict(result.estimate),
         "simulation": report_dict(result.simulation),
+        **timeline_dict(result.simulation),
     }
 
 
 def report_dict(report: Report) -> dict[str, object]:
-    """Return a report with its operators; spans are left to the trace."""
+    """Return a report with its operators; spans stand beside it, in `timeline_dict`."""
     whole: dict[str, object] = {
         "name": report.name,
         "source": report.source,

@@ -163,6 +163,30 @@ class Traffic:
         """Return the number of requests of one queue of the stream."""
         return int(self._requests[queue])
 
+    def states(self, most: int) -> Iterator[tuple[int, MemoryState]]:
+        """Replay the stream again from its begin; yield the caches behind the loads of some works.
+
+        Parameters
+        ----------
+        most
+            Works at most, evenly spread.
+
+        Yields
+        ------
+        Number of the work whose loads came last, -1 before the first, and the caches, which the next step advances.
+        """
+        if not self._chunks:
+            return
+        memory = self._chunks[0].before.copy()
+        yield -1, memory
+        done = 0
+        works = len(self.loads)
+        for work in range(0, works, max(1, -(-works // most))):
+            end = self.loads.place(work) + 1
+            replay(self._stream[done:end], self._spec, memory)
+            done = end
+            yield work, memory
+
     def of(self, queue: int) -> CommandTraffic:
         """Return the requests of one queue of the stream; its chunk is replayed again if it was not kept."""
         number = bisect_right(self._firsts, queue) - 1
@@ -188,6 +212,10 @@ class QueueTraffic:
 
     def __getitem__(self, work: int) -> CommandTraffic:
         return self._traffic.of(self._queues[work])
+
+    def place(self, work: int) -> int:
+        """Return which queue of the stream is that of a work."""
+        return self._queues[work]
 
     def requests(self, work: int) -> int:
         """Return the number of requests of one work."""

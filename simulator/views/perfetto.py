@@ -3,7 +3,7 @@
     process = machine
       thread 2 = operators, one slice each, one after another; an instant for one that takes no time of its own
       thread 3.. = units, a slice for each stretch of activity; a second lane if two overlap
-      counter    = DRAM traffic, the mean of each operator
+      counters   = DRAM traffic, the mean of each operator; bytes of each tensor in scratchpad, accumulator and L2
       arrows     = from the loads of a loop to the compute that waits for them
 
 Times are microseconds of simulated time. Of an operator that repeats, the instances that were simulated
@@ -15,7 +15,7 @@ from __future__ import annotations
 import gzip
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count, pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import TypeAlias
 
 from simulator.report import Report, Span
 from simulator.units import UNIT_NAMES
+from simulator.views.occupancy import occupancy
 
 Event: TypeAlias = dict[str, object]
 Lane: TypeAlias = tuple[str, int]
@@ -35,6 +36,9 @@ OPERATORS = 2
 itself, and puts its slices on the row of the thread that has the process's number."""
 
 DRAM = "DRAM bandwidth"
+
+OCCUPANCY = {"scratchpad": "scratchpad", "accumulator": "accumulator", "l2": "L2"}
+"""Names of the counters of what the memories hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ def trace_events(report: Report, window: tuple[int, int] | None = None) -> Itera
     scale = TimeScale(report.clock_mhz)
     yield from (_operator(part, start, end, scale) for part, start, end in shown)
     yield from _traffic(shown, scale)
+    if report.levels and first < starts[-1]:
+        yield from _contents(report, (first, last), scale)
     for span, lane in zip(spans, lanes, strict=True):
         # The operator that runs at a span's start; a span on a boundary belongs to the one that begins there.
         part = parts[min(bisect_right(starts, span.start), len(parts)) - 1]
@@ -194,10 +200,26 @@ def _traffic(shown: Sequence[tuple[Report, int, int]], scale: TimeScale) -> Iter
     yield _counter(shown[-1][2], {"read": 0.0, "write": 0.0}, scale)
 
 
+def _contents(report: Report, window: tuple[int, int], scale: TimeScale) -> Iterator[Event]:
+    """KiB of each tensor in each memory, where they change."""
+    info = occupancy(report, window)
+    for memory in info.memories:
+        before = dict.fromkeys(memory.size_bytes, 0)
+        for place, cycle in enumerate(memory.cycles):
+            now = {tensor: sizes[place] for tensor, sizes in memory.size_bytes.items()}
+            changed = {tensor: size / 1024 for tensor, size in now.items() if size != before[tensor]}
+            before = now
+            if changed:
+                yield _counted(f"{OCCUPANCY[memory.memory]} [KiB]", cycle, changed, scale)
+
+
 def _counter(cycle: int, rates: dict[str, float], scale: TimeScale) -> Event:
+    return _counted(DRAM, cycle, {f"{way} GB/s": round(rate, 6) for way, rate in rates.items()}, scale)
+
+
+def _counted(name: str, cycle: int, values: Mapping[str, float], scale: TimeScale) -> Event:
     start, _ = scale.microseconds(cycle, cycle)
-    values = {f"{way} GB/s": round(rate, 6) for way, rate in rates.items()}
-    return {"name": DRAM, "ph": "C", "pid": PROCESS, "ts": start, "args": values}
+    return {"name": name, "ph": "C", "pid": PROCESS, "ts": start, "args": dict(values)}
 
 
 def _arrows(spans: Sequence[Span], threads: Sequence[int], scale: TimeScale) -> Iterator[Event]:

@@ -1,0 +1,85 @@
+"""When units worked and what the memories held, as a part of a run's JSON: written, and read again.
+
+Names stand once; rows of numbers point to them. All cycles are those of one block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mapper.reports.documents import Document, DocumentError
+from simulator.report import Level, Report, Span
+
+SPAN_COLUMNS = ("unit", "name", "start_cycle", "end_cycle", "work")
+LEVEL_COLUMNS = ("memory", "tensor", "cycle", "bytes")
+
+
+def timeline_dict(report: Report) -> dict[str, object]:
+    """Return the spans and levels of a report under the key ``timeline``; nothing if none were recorded."""
+    if not report.spans:
+        return {}
+    units, names = _numbered(span.unit for span in report.spans), _numbered(span.name for span in report.spans)
+    memories = _numbered(level.memory for level in report.levels)
+    tensors = _numbered(level.tensor for level in report.levels)
+    return {
+        "timeline": {
+            "units": list(units),
+            "names": list(names),
+            "span_columns": list(SPAN_COLUMNS),
+            "spans": [
+                [units[span.unit], names[span.name], span.start, span.end, -1 if span.work is None else span.work]
+                for span in report.spans
+            ],
+            "memories": list(memories),
+            "tensors": list(tensors),
+            "level_columns": list(LEVEL_COLUMNS),
+            "levels": [
+                [memories[level.memory], tensors[level.tensor], level.cycle, level.size_bytes]
+                for level in report.levels
+            ],
+        }
+    }
+
+
+def read_timeline(document: Document) -> tuple[tuple[Span, ...], tuple[Level, ...]]:
+    """Return the spans and levels of a run's document; none if it has no timeline.
+
+    Raises
+    ------
+    DocumentError
+        For rows that are none; the message names the key.
+    """
+    if "timeline" not in document:
+        return (), ()
+    part = document.section("timeline")
+    units, names, memories, tensors = (_texts(part, key) for key in ("units", "names", "memories", "tensors"))
+    spans = tuple(
+        Span(_at(units, unit, "units"), _at(names, name, "names"), start, end, None if work < 0 else work)
+        for unit, name, start, end, work in _rows(part, "spans", len(SPAN_COLUMNS))
+    )
+    levels = tuple(
+        Level(_at(memories, memory, "memories"), _at(tensors, tensor, "tensors"), cycle, size)
+        for memory, tensor, cycle, size in _rows(part, "levels", len(LEVEL_COLUMNS))
+    )
+    return spans, levels
+
+
+def _numbered(names: Iterable[str]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+
+def _texts(part: Document, key: str) -> list[str]:
+    return [str(text) for text in part.listed(key)]
+
+
+def _at(names: Sequence[str], place: int, key: str) -> str:
+    if not 0 <= place < len(names):
+        raise DocumentError(f"timeline.{key}: has no number {place}")
+    return names[place]
+
+
+def _rows(part: Document, key: str, columns: int) -> Iterable[list[int]]:
+    for place, row in enumerate(part.listed(key)):
+        if not isinstance(row, list) or len(row) != columns or any(type(value) is not int for value in row):
+            raise DocumentError(f"timeline.{key}.{place}: must be {columns} whole numbers")
+        yield row

@@ -23,6 +23,7 @@ from mapper.commands.compare_options import COMPARE, add_compare
 from mapper.commands.exit_codes import BAD_INPUT, INTERRUPTED, TERMINATED
 from mapper.commands.generate_options import add_generate
 from mapper.commands.machines import MAP_MACHINE, RUN_MACHINE
+from mapper.commands.plot_options import PLOT, add_plot
 from mapper.commands.regress_options import OTHER_MACHINE, REGRESS, add_regress
 from mapper.commands.shape_options import add_shape, fill_shape
 from mapper.commands.study_options import STUDY, add_study
@@ -46,8 +47,8 @@ EPILOG = """examples:
 Without --hw a model runs on gemmini_ibert, which has normalisation units, a matmul on gemmini, which has none.
 """
 NAMES = (
-    "run", "generate", "map", "map-block", "compare", "sweep", "explore", "results", "reproduce", "list", "show",
-    "validate", "study", "regress",
+    "run", "generate", "map", "map-block", "compare", "plot", "sweep", "explore", "results", "reproduce", "list",
+    "show", "validate", "study", "regress",
 )  # fmt: skip
 COMMANDS = {name: f"mapper.commands.{name.replace('-', '_')}" for name in NAMES}
 POLICIES = ("best", *RULES)
@@ -196,6 +197,7 @@ def parser() -> Parser:
     compare = commands.add_parser("compare", help="several runs side by side", description=COMPARE)
     fill_shape(add_compare(compare, _name))
     _add_set(compare)
+    add_plot(commands.add_parser("plot", help="draw a run or a sweep that was written", description=PLOT), _name)
     add_sweep_commands(commands, _name)
     text = "list the models, machines and energy presets"
     commands.add_parser("list", help=text, description=f"{text.capitalize()}.")

@@ -21,7 +21,7 @@ from simulator.memory.request_stream import MemoryState
 from simulator.memory.traffic import Traffic, trace, traffic_of
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError, Region
 from simulator.report import Counts, Report, Span
-from simulator.residency import levels_of
+from simulator.residency import levels_of, with_tensors
 from simulator.units import UNITS, readout_passes
 from simulator.units.execute import BANK_CONFLICT, ExecuteController
 from simulator.units.in_flight import WorksInFlight
@@ -115,9 +115,9 @@ class PreparedProgram:
         report = self._run(None if exact or spans else CERTAIN, spans=spans)[0]
         if not spans:
             return report
-        return replace(
-            report, levels=levels_of(self.program, self.spec, self.traffic, report, owners or self.program.regions)
-        )
+        owners = owners or self.program.regions
+        held = levels_of(self.program, self.spec, self.traffic, report, owners)
+        return replace(report, levels=held, spans=with_tensors(self.program, report.spans, owners))
 
     def simulate_stretch(self) -> tuple[Report, bool]:
         """Run as little of it as tells it from other mappings; say whether the default simulation is no different."""

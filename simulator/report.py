@@ -85,11 +85,13 @@ class Span:
     end: int
     work: int | None = None
     """Number of the loop or command sequence that it belongs to, the same for each unit that works on it."""
+    tensors: tuple[str, ...] = ()
+    """What was loaded or stored."""
 
     def later(self, cycles: int, works: int = 0) -> Span:
         """Return it in a run that begins so many cycles, and so many works, later."""
         work = None if self.work is None else self.work + works
-        return Span(self.unit, self.name, self.start + cycles, self.end + cycles, work)
+        return Span(self.unit, self.name, self.start + cycles, self.end + cycles, work, self.tensors)
 
 
 @dataclass(frozen=True, slots=True)

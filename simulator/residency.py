@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -27,6 +27,7 @@ from simulator.program import (
     MatmulLoop,
     Memory,
     Mvin,
+    Mvout,
     Preload,
     Program,
     Region,
@@ -35,6 +36,8 @@ from simulator.report import Level, Report, Span
 from simulator.units.execute import ExecuteController
 from simulator.units.load import LoadController
 from simulator.units.store import StoreController
+
+LOAD, EXECUTE, STORE = LoadController.name, ExecuteController.name, StoreController.name
 
 L2 = "l2"
 OTHER, OTHER_PROGRAMS = "other", "other programs"
@@ -68,6 +71,31 @@ def levels_of(
         on_chip.add(work, items)
     levels = [*_levels(on_chip.holdings), *_cache_levels(traffic, index, times)]
     return tuple(sorted(levels, key=lambda level: level.cycle))
+
+
+def with_tensors(program: Program, spans: Sequence[Span], owners: Sequence[Region]) -> tuple[Span, ...]:
+    """Return the spans of a program with the tensors that loads and stores move; the parameters are of `levels_of`."""
+    index = _Owners(owners)
+    moved = [_moved(items, index) for items in _works(program.items)]
+    return tuple(
+        replace(span, tensors=moved[span.work].get(span.unit, ())) if span.work is not None else span for span in spans
+    )
+
+
+def _moved(items: Sequence[Item], owners: _Owners) -> dict[str, tuple[str, ...]]:
+    """Return what a work loads and stores, by unit."""
+    loads: list[int] = []
+    stores: list[int] = []
+    for item in items:
+        if isinstance(item, MatmulLoop):
+            loads += [one.address for one in (item.a, item.b, item.d, item.residual) if one is not None]
+            stores += [item.c.address] if item.c is not None else []
+        elif isinstance(item, Mvin):
+            loads.append(item.source.address)
+        elif isinstance(item, Mvout):
+            stores.append(item.target.address)
+    pairs = ((LOAD, loads), (STORE, stores))
+    return {unit: tuple(dict.fromkeys(map(owners.of, addresses))) for unit, addresses in pairs}
 
 
 class _Owners:
@@ -135,9 +163,6 @@ class _Holding:
     def meets(self, other: _Holding) -> bool:
         """Whether both lie in one place."""
         return self.memory == other.memory and self.first_row < other.end_row and other.first_row < self.end_row
-
-
-LOAD, EXECUTE, STORE = LoadController.name, ExecuteController.name, StoreController.name
 
 
 @dataclass(slots=True)

@@ -85,9 +85,10 @@ EVENT_ROOMS = ("simulator/machine.py", "simulator/clock.py", "simulator/units/",
 DOOR = (
     "mapper/__init__.py", "mapper/version.py", "mapper/cli.py", "mapper/__main__.py", "mapper/commands/__init__.py",
     "mapper/commands/compare_options.py", "mapper/commands/exit_codes.py", "mapper/commands/generate_options.py",
-    "mapper/commands/machines.py", "mapper/commands/regress_options.py", "mapper/commands/shape_options.py",
-    "mapper/commands/study_options.py", "mapper/commands/sweep_options.py", "mapper/commands/validate_options.py",
-    "mapper/cost/__init__.py", "mapper/cost/objective.py", "mapper/search/__init__.py", "mapper/search/registry.py",
+    "mapper/commands/machines.py", "mapper/commands/plot_options.py", "mapper/commands/regress_options.py",
+    "mapper/commands/shape_options.py", "mapper/commands/study_options.py", "mapper/commands/sweep_options.py",
+    "mapper/commands/validate_options.py", "mapper/cost/__init__.py", "mapper/cost/objective.py",
+    "mapper/search/__init__.py", "mapper/search/registry.py",
 )  # fmt: skip
 """What ``tilewright --help`` loads: the standard library only."""
 

@@ -73,7 +73,7 @@ def picture_file(draw: Callable[[], Figure]) -> Writer:
     """Return what writes a picture; it is drawn only if it is asked for."""
 
     def write(path: Path, ending: str) -> None:
-        from simulator.views.plots import save
+        from simulator.views.style import save
 
         save(draw(), path, ending[1:])
 

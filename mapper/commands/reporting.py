@@ -121,4 +121,5 @@ def _breakdown(result: RunResult) -> Figure:
 
     marks = host_constants(result).marks
     estimated = tuple(part for part in result.estimate.by_op if part.name not in marks)
-    return draw_breakdown(breakdown(result.simulation, replace(result.estimate, by_op=estimated)))
+    absorbed = {op.name: group.name for group in result.groups for op in group.epilogue}
+    return draw_breakdown(breakdown(result.simulation, replace(result.estimate, by_op=estimated), absorbed))

@@ -12,6 +12,7 @@ from pathlib import Path
 from mapper.commands.machine import overrides
 from mapper.commands.problems import CommandError, nearest
 from mapper.commands.shape_options import dims_of
+from mapper.commands.windows import Window, read_window
 from mapper.errors import MappingError
 from mapper.mapping.hardware_loop import hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
@@ -24,17 +25,11 @@ from mapper.settings import CUTS, RunSettings
 LARGEST = 2**31
 """Largest extent accepted in one dimension."""
 
-Window = tuple[int, int]
-"""First cycle, and the one after the last, of what a trace shows."""
-
 BEST = "best"
 """The word of ``--mapping`` for whatever the search finds."""
 
 LOOP_NEST_ONLY = ("accounting", "factors", "constraints", "units")
 SEARCH_ONLY = ("search", "budget", "seed", "workers", "finalists")
-CYCLE_DIGITS = 18
-"""Digits of the largest cycle that an option takes: an integer of 64 bits."""
-
 NOT_FOR_FRONTS = ("trace", "yaml")
 NEEDS_SIMULATION = ("trace", "timeline", "plot", "exact", "explain")
 
@@ -184,18 +179,9 @@ def _timeline(options: argparse.Namespace) -> bool:
 
 def _window(options: argparse.Namespace) -> Window | None:
     """The cycles of ``--trace-window``; a `CommandError` if they are no two cycles, or there is no trace to cut."""
-    text: str | None = options.trace_window
-    if text is None:
-        return None
-    if options.trace is None:
+    if options.trace_window is not None and options.trace is None:
         raise CommandError("--trace-window needs --trace")
-    ends = text.split(":")
-    if len(ends) != 2 or not all(end.isascii() and end.isdecimal() and len(end) <= CYCLE_DIGITS for end in ends):
-        raise CommandError(f"--trace-window {text}: write two cycles, first:last, as in 0:100000")
-    first, last = map(int, ends)
-    if first >= last:
-        raise CommandError(f"--trace-window {text}: is empty, {first:,} is not before {last:,}")
-    return first, last
+    return read_window(options.trace_window, "--trace-window")
 
 
 def _step(text: str | None) -> float | None:

@@ -109,7 +109,7 @@ def _write(finished: list[Distribution], outputs: dict[str, Output]) -> None:
 
 def _finish(outputs: Mapping[str, Output], picture: str, figure: Figure, tables: Mapping[str, str]) -> None:
     """Write the picture and the tables of a study."""
-    from simulator.views.plots import save
+    from simulator.views.style import save
 
     outputs[picture].finish(lambda path: save(figure, path, "png"))
     for purpose, content in tables.items():

@@ -6,11 +6,17 @@ Names stand once; rows of numbers point to them. All cycles are those of one blo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from mapper.reports.documents import Document, DocumentError
 from simulator.report import Level, Report, Span
 
-SPAN_COLUMNS = ("unit", "name", "start_cycle", "end_cycle", "work")
+Named = TypeVar("Named")
+
+SPAN_COLUMNS = ("unit", "name", "start_cycle", "end_cycle", "work", "tensor_set")
+NONE = -1
+"""Work of a span that belongs to none."""
+
 LEVEL_COLUMNS = ("memory", "tensor", "cycle", "bytes")
 
 
@@ -19,6 +25,7 @@ def timeline_dict(report: Report) -> dict[str, object]:
     if not report.spans:
         return {}
     units, names = _numbered(span.unit for span in report.spans), _numbered(span.name for span in report.spans)
+    sets = {tensors: place for place, tensors in enumerate(dict.fromkeys(span.tensors for span in report.spans))}
     memories = _numbered(level.memory for level in report.levels)
     tensors = _numbered(level.tensor for level in report.levels)
     return {
@@ -26,8 +33,16 @@ def timeline_dict(report: Report) -> dict[str, object]:
             "units": list(units),
             "names": list(names),
             "span_columns": list(SPAN_COLUMNS),
+            "tensor_sets": [list(tensors) for tensors in sets],
             "spans": [
-                [units[span.unit], names[span.name], span.start, span.end, -1 if span.work is None else span.work]
+                [
+                    units[span.unit],
+                    names[span.name],
+                    span.start,
+                    span.end,
+                    NONE if span.work is None else span.work,
+                    sets[span.tensors],
+                ]
                 for span in report.spans
             ],
             "memories": list(memories),
@@ -53,9 +68,17 @@ def read_timeline(document: Document) -> tuple[tuple[Span, ...], tuple[Level, ..
         return (), ()
     part = document.section("timeline")
     units, names, memories, tensors = (_texts(part, key) for key in ("units", "names", "memories", "tensors"))
+    sets = [tuple(str(name) for name in one) if isinstance(one, list) else () for one in part.listed("tensor_sets")]
     spans = tuple(
-        Span(_at(units, unit, "units"), _at(names, name, "names"), start, end, None if work < 0 else work)
-        for unit, name, start, end, work in _rows(part, "spans", len(SPAN_COLUMNS))
+        Span(
+            _at(units, unit, "units"),
+            _at(names, name, "names"),
+            start,
+            end,
+            None if work == NONE else work,
+            _at(sets, tensors_of, "tensor_sets"),
+        )
+        for unit, name, start, end, work, tensors_of in _rows(part, "spans", len(SPAN_COLUMNS))
     )
     levels = tuple(
         Level(_at(memories, memory, "memories"), _at(tensors, tensor, "tensors"), cycle, size)
@@ -72,7 +95,7 @@ def _texts(part: Document, key: str) -> list[str]:
     return [str(text) for text in part.listed(key)]
 
 
-def _at(names: Sequence[str], place: int, key: str) -> str:
+def _at(names: Sequence[Named], place: int, key: str) -> Named:
     if not 0 <= place < len(names):
         raise DocumentError(f"timeline.{key}: has no number {place}")
     return names[place]

@@ -22,12 +22,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from simulator.report import Report, Span
-from simulator.units import UNIT_NAMES
+from simulator.views.lanes import lane_names, lanes_of
 from simulator.views.occupancy import occupancy
 
 Event: TypeAlias = dict[str, object]
-Lane: TypeAlias = tuple[str, int]
-"""Unit, and number of the row of slices within it."""
 
 SCHEMA = "tilewright.trace/2"
 PROCESS = 1
@@ -74,8 +72,8 @@ def trace_events(report: Report, window: tuple[int, int] | None = None) -> Itera
     """
     first, last = window or (0, max(report.cycles, 1))
     spans = [span for span in report.spans if span.start < last and span.end > first]
-    lanes = _lanes(spans)
-    names = _lane_names(spans, lanes)
+    lanes = lanes_of(spans)
+    names = lane_names(spans, lanes)
     threads = {lane: number for number, lane in enumerate(names, start=OPERATORS + 1)}
     yield from _names(report.machine, {names[lane]: number for lane, number in threads.items()})
     parts = report.by_op or (report,)
@@ -90,6 +88,7 @@ def trace_events(report: Report, window: tuple[int, int] | None = None) -> Itera
         # The operator that runs at a span's start; a span on a boundary belongs to the one that begins there.
         part = parts[min(bisect_right(starts, span.start), len(parts)) - 1]
         about = {"operator": part.name, "start_cycle": span.start, "cycles": span.end - span.start}
+        about |= {"tensors": ", ".join(span.tensors)} if span.tensors else {}
         yield _slice(span.name, span.unit, threads[span.unit, lane], (span.start, span.end), scale, about)
     yield from _arrows(spans, [threads[span.unit, lane] for span, lane in zip(spans, lanes, strict=True)], scale)
 
@@ -123,39 +122,6 @@ def _within(ends: tuple[int, int], first: int, last: int) -> bool:
     """Whether a stretch reaches into a window; one without length does where it lies in it."""
     start, end = ends
     return start < last and end > first if end > start else first <= start <= last
-
-
-def _lanes(spans: Sequence[Span]) -> list[int]:
-    """Number of the lane of each span: the first of its unit that is free, or whose last slice holds it whole.
-
-    Two commands or loops in flight overlap; viewers draw slices of one thread rightly only if they are apart or nested.
-    """
-    lanes = [0] * len(spans)
-    open_ends: dict[str, list[list[int]]] = {}
-    order = sorted(range(len(spans)), key=lambda index: (spans[index].start, -spans[index].end, index))
-    for index in order:
-        span = spans[index]
-        unit = open_ends.setdefault(span.unit, [])
-        for ends in unit:
-            while ends and ends[-1] <= span.start:
-                ends.pop()
-        lane = next((lane for lane, ends in enumerate(unit) if not ends or span.end <= ends[-1]), len(unit))
-        if lane == len(unit):
-            unit.append([])
-        unit[lane].append(span.end)
-        lanes[index] = lane
-    return lanes
-
-
-def _lane_names(spans: Sequence[Span], lanes: Sequence[int]) -> dict[Lane, str]:
-    """Names of the lanes in use: units in pipeline order, then any other by name; ``load``, ``load 2``, ..."""
-    used = {(span.unit, lane) for span, lane in zip(spans, lanes, strict=True)}
-    units = {unit for unit, _ in used}
-    order = [unit for unit in UNIT_NAMES if unit in units] + sorted(units.difference(UNIT_NAMES))
-    return {
-        (unit, lane): unit if lane == 0 else f"{unit} {lane + 1}"
-        for unit, lane in sorted(used, key=lambda row: (order.index(row[0]), row[1]))
-    }
 
 
 def _names(machine: str, threads: dict[str, int]) -> Iterator[Event]:

@@ -1,42 +1,20 @@
-"""Pictures of one run. An info function makes the numbers, a draw function the picture of these numbers.
-
-Matplotlib is imported inside the draw functions, and figures are built without pyplot: no window, no global state.
-"""
+"""Latency and energy of one run by operator and unit: `breakdown` makes the numbers, `draw_breakdown` the picture."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from simulator.bottleneck import BANDWIDTH, BOUNDS, COMPUTE, LATENCY, PADDING, RAMPS
+from simulator.bottleneck import BANDWIDTH, BOUNDS, LATENCY, LOADS, cycles_by_cause, load_cycles
 from simulator.report import Report
-from simulator.units import UNIT_NAMES
-from simulator.units.execute import ARRAY_FILL
-from simulator.units.host import Host
+from simulator.views.bars import Bars, draw_bars
+from simulator.views.style import NOTEBOOK, Size, bound_look, dress, energy_look, legend_below, new_figure, scaled
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-BOUND_COLOURS = {
-    COMPUTE: "#4477aa", PADDING: "#77aadd", BANDWIDTH: "#ee6677", LATENCY: "#ee7733", "store": "#ccbb44",
-    "normaliser": "#aa3377", "simd": "#ddaa33", Host.bound: "#222222", ARRAY_FILL: "#332288", RAMPS: "#777777",
-}  # fmt: skip
-BOUND_COLOURS |= zip([bound for bound in BOUNDS if bound not in BOUND_COLOURS], cycle(("#117733", "#882255")))
-ENERGY_COLOURS = {
-    "array": "#4477aa", "scratchpad": "#66ccee", "accumulator": "#228833", "dma": "#bbbbbb", "l2": "#44bb99",
-    "llc": "#999933", "dram": "#ee6677", "vector": "#aa3377", "requantise": "#aa3377", "host": "#222222",
-}  # fmt: skip
-"""Tol's bright scheme and two of his others: distinct for colour-blind readers, and the same in every figure.
-
-What bounds an operator has the colour of the energy it goes with: compute of the array, bandwidth of the DRAM,
-normaliser of the vector unit, host of the host.
-"""
-OTHER_COLOUR = "#dddddd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +24,30 @@ class Breakdown:
     title: str
     operators: tuple[str, ...]
     latency_us: tuple[float, ...]
+    latency_us_by_cause: dict[str, tuple[float, ...]]
+    """The same, by what took the time; causes in the order of a table, those without any left out."""
     estimate_us: tuple[float | None, ...] | None
     """The estimate beside the simulation, if it was given; None for an operator that takes no time of its own."""
     bounds: tuple[str, ...]
     """Empty for an operator that takes no time of its own."""
+    notes: tuple[str, ...]
+    """What stands in place of a bar that is none: in which operator its work is done."""
     energy_uj: dict[str, tuple[float, ...]]
     """Energy of each operator by unit; the unit that needs most comes first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """When each unit was busy."""
+def breakdown(report: Report, estimate: Report | None = None, absorbed: Mapping[str, str] | None = None) -> Breakdown:
+    """Return the numbers of the breakdown of a report by operator.
 
-    title: str
-    units: tuple[str, ...]
-    busy_us: dict[str, tuple[tuple[float, float], ...]]
-    """(start, length) of each stretch, by unit."""
-    end_us: float
-
-
-def breakdown(report: Report, estimate: Report | None = None) -> Breakdown:
-    """Numbers of the breakdown of ``report`` by operator, with the estimate's latencies if given."""
+    Parameters
+    ----------
+    report
+        Of a model, or of one operator.
+    estimate
+        Whose latencies are marked beside.
+    absorbed
+        Leading operator of each one that runs within another one's stores.
+    """
     parts = report.by_op or (report,)
     by_unit = [energy_by_unit(part, parts) for part in parts]
     totals = {unit: sum(row.get(unit, 0.0) for row in by_unit) for row in by_unit for unit in row}
@@ -75,10 +56,14 @@ def breakdown(report: Report, estimate: Report | None = None) -> Breakdown:
     blocks = f", one of {report.repeat} equal blocks" if report.by_op and report.repeat > 1 else ""
     return Breakdown(
         title=f"{report.name} on {report.machine}{blocks}",
-        operators=tuple(_label(part) for part in parts),
+        operators=tuple(operator_label(part) for part in parts),
         latency_us=tuple(part.latency_s * 1e6 for part in parts),
+        latency_us_by_cause={
+            bound: tuple(cycles / report.clock_mhz for cycles in row) for bound, row in bound_cycles(parts).items()
+        },
         estimate_us=tuple(_estimate_us(part, estimates) for part in parts) if estimate else None,
         bounds=tuple(part.bound if part.cycles else "" for part in parts),
+        notes=tuple(_note(part, absorbed or {}) for part in parts),
         energy_uj={unit: tuple(row.get(unit, 0.0) * 1e-6 for row in by_unit) for unit in order},
     )
 
@@ -93,124 +78,62 @@ def energy_by_unit(report: Report, among: Sequence[Report] = ()) -> dict[str, fl
     return {name if unit == "vector" else unit: pj for unit, pj in report.energy_pj_by_unit.items()}
 
 
-def timeline(report: Report) -> Timeline:
-    """Busy stretches of each unit in ``report.spans``, neighbours joined."""
-    active = {span.unit for span in report.spans}
-    units = tuple(unit for unit in UNIT_NAMES if unit in active) + tuple(sorted(active.difference(UNIT_NAMES)))
-    busy = {
-        unit: tuple(
-            (start / report.clock_mhz, (end - start) / report.clock_mhz)
-            for start, end in _joined(sorted((span.start, span.end) for span in report.spans if span.unit == unit))
-        )
-        for unit in units
-    }
-    return Timeline(f"{report.name} on {report.machine}", units, busy, report.cycles / report.clock_mhz)
+def bound_cycles(parts: Iterable[Report]) -> dict[str, tuple[int, ...]]:
+    """Return the cycles of each operator by cause, waits for loads divided as by `load_cycles`; those above 0 only."""
+    rows = []
+    for part in parts:
+        causes = cycles_by_cause(part)
+        waits = load_cycles(part) if LOADS in causes else {BANDWIDTH: 0, LATENCY: 0}
+        rows.append({**causes, **waits})
+    table = {bound: tuple(row.get(bound, 0) for row in rows) for bound in BOUNDS}
+    return {bound: row for bound, row in table.items() if any(row)}
 
 
-def draw_breakdown(info: Breakdown) -> Figure:
-    """Two panels side by side: latency of each operator, coloured by what bounds it, and energy stacked by unit."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0, 2.4 + 0.26 * max(4, len(info.operators))), layout="constrained")
+def draw_breakdown(info: Breakdown, size: Size = NOTEBOOK) -> Figure:
+    """Two panels side by side: latency of each operator by cause, and energy by unit, bars stacked."""
+    figure = new_figure(size, size.row_inches * (5.5 + 1.1 * max(4, len(info.operators))))
     latency, energy = figure.subplots(1, 2, sharey=True)
-    figure.suptitle(info.title)
-    _legend(figure, "outside lower left", "bound by", _draw_latency(latency, info))
-    _legend(figure, "outside lower right", "unit", _draw_energy(energy, info))
-    for axes in (latency, energy):
-        axes.grid(axis="x", linewidth=0.5, alpha=0.5)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(info.title, fontsize=size.font_points)
+    handles = _draw_latency(latency, info, size)
+    legend_below(figure, size, handles, title="latency by cause", place="outside lower left", columns=3)
+    handles = _draw_energy(energy, info, size)
+    legend_below(figure, size, handles, title="energy by unit", place="outside lower right", columns=4)
     return figure
 
 
-def draw_timeline(info: Timeline) -> Figure:
-    """One row per unit, filled while it is busy."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0, 1.4 + 0.45 * max(2, len(info.units))), layout="constrained")
-    axes = figure.subplots()
-    for row, unit in enumerate(info.units):
-        axes.broken_barh(info.busy_us[unit], (row - 0.35, 0.7), facecolors=BOUND_COLOURS["compute"])
-    axes.set_yticks(range(len(info.units)), info.units)
-    axes.invert_yaxis()
-    axes.set_xlim(0.0, max(info.end_us, 1e-9))
-    axes.set_xlabel("simulated time [µs]")
-    axes.set_title(info.title)
-    return figure
-
-
-def save(figure: Figure, path: Path, kind: str) -> None:
-    """Write ``figure`` as ``"png"``, ``"svg"`` or ``"pdf"``, without dates: equal figures give equal files."""
-    import matplotlib
-
-    undated: dict[str, dict[str, str | None]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    with matplotlib.rc_context({"svg.hashsalt": "tilewright"}):
-        figure.savefig(path, format=kind, dpi=100, metadata=undated[kind])
-
-
-def _draw_latency(axes: Axes, info: Breakdown) -> list[Artist]:
+def _draw_latency(axes: Axes, info: Breakdown, size: Size) -> list[Artist]:
     from matplotlib.patches import Patch
 
-    rows = range(len(info.operators))
-    marks = [(value, row) for row, value in enumerate(info.estimate_us or ()) if value is not None]
-    longest = max([*info.latency_us, *(value for value, _ in marks)], default=0.0)
-    scale, unit = _scale(longest, ("µs", "ms", "s"))
-    axes.barh(
-        rows,
-        [value * scale for value in info.latency_us],
-        color=[BOUND_COLOURS.get(bound, OTHER_COLOUR) for bound in info.bounds],
-    )
-    legend: list[Artist] = [
-        Patch(color=colour, label=bound) for bound, colour in BOUND_COLOURS.items() if bound in info.bounds
-    ]
-    if marks:
-        (drawn,) = axes.plot(
-            [value * scale for value, _ in marks], [row for _, row in marks], "k|", markersize=11, label="estimate"
-        )
-        legend.append(drawn)
-    axes.set_yticks(rows, info.operators)
-    axes.invert_yaxis()
-    axes.set_xlabel(f"latency [{unit}]")
-    _leave_room(axes, longest * scale)
-    return legend
+    scale, unit = scaled(max(info.latency_us, default=0.0), ("µs", "ms", "s"))
+    stacks = {cause: tuple(value * scale for value in row) for cause, row in info.latency_us_by_cause.items()}
+    marks = [None if value is None else value * scale for value in info.estimate_us or ()]
+    looks = {cause: bound_look(cause) for cause in stacks}
+    bars = Bars(info.operators, stacks, info.notes)
+    draw_bars(axes, bars, looks, size, marks)
+    dress(axes, size, x=f"latency [{unit}]{_broken(bars)}", grid="x")
+    handles: list[Artist] = [Patch(label=cause, **look) for cause, look in looks.items()]  # type: ignore[arg-type]
+    if any(mark is not None for mark in marks):
+        handles.append(axes.plot([], [], "k|", markersize=size.font_points, label="estimate")[0])
+    return handles
 
 
-def _draw_energy(axes: Axes, info: Breakdown) -> list[Artist]:
-    rows = range(len(info.operators))
-    left = [0.0] * len(info.operators)
+def _draw_energy(axes: Axes, info: Breakdown, size: Size) -> list[Artist]:
+    from matplotlib.patches import Patch
+
     longest = max((sum(column) for column in zip(*info.energy_uj.values(), strict=True)), default=0.0)
-    scale, joule = _scale(longest, ("µJ", "mJ", "J"))
-    bars: list[Artist] = []
-    for unit, energies in info.energy_uj.items():
-        values = [value * scale for value in energies]
-        bars.append(axes.barh(rows, values, left=left, label=unit, color=ENERGY_COLOURS.get(unit, OTHER_COLOUR))[0])
-        bars[-1].set_label(unit)
-        left = [start + value for start, value in zip(left, values, strict=True)]
-    axes.set_xlabel(f"energy [{joule}]")
-    _leave_room(axes, longest * scale)
-    return bars
+    scale, joule = scaled(longest, ("µJ", "mJ", "J"))
+    stacks = {unit: tuple(value * scale for value in row) for unit, row in info.energy_uj.items()}
+    looks = {unit: energy_look(unit) for unit in stacks}
+    bars = Bars(info.operators, stacks, info.notes)
+    draw_bars(axes, bars, looks, size)
+    dress(axes, size, x=f"energy [{joule}]{_broken(bars)}", grid="x")
+    axes.tick_params(labelleft=False)
+    return [Patch(label=unit, **look) for unit, look in looks.items()]  # type: ignore[arg-type]
 
 
-def _scale(longest: float, units: Sequence[str]) -> tuple[float, str]:
-    """Factor and unit for an axis, from units a factor of 1,000 apart: the next larger one from 10,000 on."""
-    steps = sum(longest >= 10.0 * 1e3**step for step in range(1, len(units)))
-    return 1e-3**steps, units[steps]
-
-
-def _leave_room(axes: Axes, longest: float) -> None:
-    """The longest bar ends before the frame."""
-    axes.set_xlim(0.0, 1.05 * longest or 1.0)
-
-
-def _legend(
-    figure: Figure, place: Literal["outside lower left", "outside lower right"], title: str, handles: Sequence[Artist]
-) -> None:
-    """A legend below the panels, where it covers no bar."""
-    if handles:
-        figure.legend(
-            handles=handles, title=title, loc=place, ncols=-(-len(handles) // 2), fontsize="small", frameon=False,
-            handlelength=1.0, columnspacing=1.2,
-        )  # fmt: skip
+def _broken(bars: Bars) -> str:
+    """A word for the axis where some bars are longer than it."""
+    return "; bars with a break are longer" if any(bars.broken) else ""
 
 
 def _estimate_us(part: Report, estimates: Mapping[str, Report]) -> float | None:
@@ -218,15 +141,12 @@ def _estimate_us(part: Report, estimates: Mapping[str, Report]) -> float | None:
     return expected.latency_s * 1e6 if expected is not None and part.cycles else None
 
 
-def _label(part: Report) -> str:
+def _note(part: Report, absorbed: Mapping[str, str]) -> str:
+    if part.cycles:
+        return ""
+    return f"in {absorbed[part.name]}" if part.name in absorbed else "no time of its own"
+
+
+def operator_label(part: Report) -> str:
+    """Return the name of an operator, with how often it runs."""
     return part.name if part.repeat == 1 else f"{part.name} ×{part.repeat}"
-
-
-def _joined(stretches: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    joined: list[tuple[int, int]] = []
-    for start, end in stretches:
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return joined

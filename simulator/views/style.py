@@ -20,6 +20,7 @@ from simulator.units.store import StoreController
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 
@@ -46,7 +47,7 @@ SIZES = {size.name: size for size in (NOTEBOOK, PAPER)}
 
 BOUND_COLOURS = {
     COMPUTE: "#4477aa", PADDING: "#77aadd", BANDWIDTH: "#ee6677", LATENCY: "#ee7733", StoreController.bound: "#ccbb44",
-    Normaliser.bound: "#aa3377", Host.bound: "#222222", ARRAY_FILL: "#332288", RAMPS: "#777777",
+    Normaliser.bound: "#aa3377", "simd": "#994455", Host.bound: "#222222", ARRAY_FILL: "#332288", RAMPS: "#777777",
 }  # fmt: skip
 BOUND_COLOURS |= zip([bound for bound in BOUNDS if bound not in BOUND_COLOURS], cycle(("#117733", "#882255")))
 ENERGY_COLOURS = {
@@ -63,7 +64,7 @@ OTHER_COLOUR = "#dddddd"
 
 HATCHES = {
     COMPUTE: "", "array": "", PADDING: "....", BANDWIDTH: "////", "dram": "////", LATENCY: "\\\\\\\\",
-    StoreController.bound: "xxx", Normaliser.bound: "+++", "vector": "+++", "requantise": "+++", Host.bound: "",
+    StoreController.bound: "xxx", Normaliser.bound: "+++", "simd": "++", "vector": "+++", "requantise": "+++", Host.bound: "",
     ARRAY_FILL: "ooo", RAMPS: "----", "scratchpad": "||||", "accumulator": "\\\\\\", "l2": "oo", "llc": "OO",
     "dma": "..", "static": "***",
 }  # fmt: skip
@@ -106,7 +107,7 @@ def dress(
     axes: Axes, size: Size, *, x: str = "", y: str = "", title: str = "", grid: Literal["x", "y", "both", ""] = ""
 ) -> None:
     """Give a panel its labels, in the letters of a size, and a thin grid behind what is drawn."""
-    axes.tick_params(labelsize=size.font_points * 0.9)
+    axes.tick_params(which="both", labelsize=size.font_points * 0.9)
     if x:
         axes.set_xlabel(x, fontsize=size.font_points)
     if y:
@@ -119,6 +120,17 @@ def dress(
         axes.grid(axis=grid, linewidth=0.4, alpha=0.5)
         axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def plain_log(axis: Axis) -> None:
+    """Let a logarithmic axis show 1, 2, 5, 10, 20, ... as plain numbers; over many powers of ten only these."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = sorted(axis.get_view_interval())
+    steps = (1.0, 2.0, 5.0) if high / low < 2e3 else (1.0,)
+    axis.set_major_locator(LogLocator(subs=steps, numticks=30))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def legend_below(
@@ -155,4 +167,21 @@ def save(figure: Figure, path: Path, kind: str) -> None:
         "png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None},
     }  # fmt: skip
     with matplotlib.rc_context({"svg.hashsalt": "tilewright", "hatch.linewidth": 0.6}):
+        _freeze(figure)
         figure.savefig(path, format=kind, dpi=figure.dpi, metadata=undated[kind])
+
+
+def _freeze(figure: Figure) -> None:
+    """Let the panels stay where the layout puts them, in steps of a ten-thousandth of the figure.
+
+    The solver of the layout orders its variables by where they lie in the computer's memory, so that its last digits
+    differ from run to run; in an SVG they would make other names for equal things.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(float(value), 4) for value in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
+    title = figure._suptitle  # type: ignore[attr-defined]
+    if title is not None:
+        title.set_position(tuple(round(float(value), 4) for value in title.get_position()))

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from simulator.bottleneck import BOUNDS
-from simulator.report import Counts, Report, Span, UnitTime
-from simulator.views.plots import BOUND_COLOURS, ENERGY_COLOURS, breakdown, draw_breakdown, draw_timeline, timeline
+from simulator.report import Counts, Report, UnitTime
+from simulator.units import UNIT_NAMES
+from simulator.views.bars import BROKEN, TEXT_ROOM, Bars
+from simulator.views.plots import breakdown, draw_breakdown
+from simulator.views.style import BOUND_COLOURS, ENERGY_COLOURS, HATCHES, PAPER
 
 ENERGY = {("array", "mac"): 2e6, ("dram", "read_byte"): 5e6, ("dram", "write_byte"): 1e6}
 
@@ -24,7 +28,7 @@ def part(name: str, cycles: int, bound: str, repeat: int = 1, source: str = "sim
         500.0,
         cycles,
         Counts(),
-        {"load": UnitTime(cycles, {}, 0)},
+        {**dict.fromkeys(UNIT_NAMES, UnitTime(0, {}, cycles)), "load": UnitTime(cycles, {}, 0)},
         256,
         bound=bound,
         energy_pj_by_action=ENERGY,
@@ -65,7 +69,42 @@ def test_estimate_is_matched_by_name(report: Report) -> None:
 def test_operators_without_cycles_have_no_mark(report: Report) -> None:
     free = whole(part("query", 100, "compute"), part("gelu", 0, "store"))
     assert list(breakdown(free, free).estimate_us or ()) == [pytest.approx(0.2), None]
-    assert len(draw_breakdown(breakdown(free, free)).axes[0].lines[0].get_xdata()) == 1  # type: ignore[arg-type]
+    marks = [line for line in draw_breakdown(breakdown(free, free)).axes[0].lines if len(np.asarray(line.get_xdata()))]
+    assert len(marks) == 1
+
+
+def test_an_absorbed_operator_says_where_it_is() -> None:
+    gelu = replace(part("gelu", 0, "store"), energy_pj_by_action={})
+    free = whole(part("ffn1", 100, "compute"), gelu)
+    figure = draw_breakdown(breakdown(free, None, {"gelu": "ffn1"}))
+    assert [[text.get_text() for text in axes.texts][1] for axes in figure.axes] == ["in ffn1", "in ffn1"]
+
+
+def test_causes_add_up_to_the_latency(report: Report) -> None:
+    info = breakdown(report)
+    assert [sum(column) for column in zip(*info.latency_us_by_cause.values(), strict=True)] == pytest.approx([0.2, 0.6])
+
+
+def test_one_bar_of_fifty_times_the_others_is_broken() -> None:
+    """The axis ends at five medians; the long bar keeps its proportions and has its length beside it."""
+    long = Bars(tuple("abcde"), {"x": (1.0, 2.0, 3.0, 2.0, 50.0), "y": (0.0, 0.0, 0.0, 0.0, 50.0)})
+    assert long.broken == (False, False, False, False, True)
+    assert long.end == BROKEN * 2.0
+    fine = Bars(tuple("abc"), {"x": (1.0, 2.0, 12.0)})
+    assert not any(fine.broken) and fine.end == 12.0
+    assert Bars(("a",), {"x": (0.0,)}).end == 1.0
+    times = whole(
+        *(part(name, cycles, "compute") for name, cycles in zip("abcde", (100, 110, 120, 130, 6500), strict=True))
+    )
+    figure = draw_breakdown(breakdown(times), PAPER)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.2", "0.22", "0.24", "0.26", "13"]
+    assert figure.axes[0].get_xlabel() == "latency [µs]; bars with a break are longer"
+
+
+def test_what_has_a_colour_has_a_hatching() -> None:
+    """Neighbours differ on a grey printer; only array and host, blue and black, are plain."""
+    assert set(BOUND_COLOURS) | set(ENERGY_COLOURS) <= set(HATCHES)
+    assert {name for name, hatch in HATCHES.items() if not hatch} == {"compute", "array", "host"}
 
 
 def test_title_says_that_it_is_one_block(report: Report) -> None:
@@ -86,10 +125,10 @@ def test_bounds_have_the_colours_of_their_energy() -> None:
     ("cycles", "unit", "end"), [(4_999_999, "µs", 9999.998), (5_000_000, "ms", 10.0), (5 * 10**9, "s", 10.0)]
 )
 def test_large_times_are_in_larger_units(cycles: int, unit: str, end: float) -> None:
-    """5,000,000 cycles of 2 ns are 10 ms; the axis ends 5 % behind the longest bar."""
+    """5,000,000 cycles of 2 ns are 10 ms; the axis ends a little behind the longest bar."""
     (axes, _) = draw_breakdown(breakdown(whole(part("long", cycles, "compute")))).axes
     assert axes.get_xlabel() == f"latency [{unit}]"
-    assert axes.get_xlim() == pytest.approx((0.0, 1.05 * end))
+    assert axes.get_xlim() == pytest.approx((0.0, TEXT_ROOM * end))
 
 
 def test_requantisation_is_no_vector_unit() -> None:
@@ -110,20 +149,10 @@ def test_breakdown_is_drawn_and_labelled(report: Report) -> None:
 
 
 def test_a_report_without_energy_is_still_drawn() -> None:
-    bare = Report("bare", "simulate", "tiny", 500.0, 10, Counts(), {}, 256)
+    bare = replace(part("bare", 10, "compute"), energy_pj_by_action={})
     picture = io.BytesIO()
     draw_breakdown(breakdown(bare)).savefig(picture, format="svg")
     assert b"bare" in picture.getvalue() and b"</svg>" in picture.getvalue()
-
-
-def test_timeline_joins_neighbours() -> None:
-    """Cycles 0-10 and 10-20 are one stretch of 20 cycles, 0.04 µs; the next starts at 0.1 µs."""
-    spans = (Span("load", "a", 10, 20), Span("load", "b", 0, 10), Span("load", "c", 50, 60), Span("store", "d", 1, 2))
-    report = Report("one", "simulate", "tiny", 500.0, 60, Counts(), {}, 256, spans=spans)
-    info = timeline(report)
-    assert info.units == ("load", "store")
-    assert info.busy_us["load"] == ((0.0, 0.04), (0.1, 0.02))
-    draw_timeline(info).savefig(io.BytesIO(), format="svg")
 
 
 def test_importing_the_module_loads_no_matplotlib() -> None:

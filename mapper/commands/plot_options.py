@@ -1,0 +1,30 @@
+"""Options of ``plot``; nothing but the standard library, for ``--help`` must be quick."""
+
+from __future__ import annotations
+
+import argparse
+
+from mapper.commands.sweep_options import NameType
+
+PLOT = "Draw what was written: a run (JSON of --json) or the store of a sweep."
+
+OF_RUNS = {
+    "breakdown": "latency by cause and energy by unit, of every operator",
+    "causes": "share of every operator's cycles by cause",
+    "roofline": "operators and groups under the roofs of array and DRAM",
+    "timeline": "when each unit worked, and what was loaded for which tile (run with --timeline)",
+    "occupancy": "what scratchpad, accumulator and L2 held, by tensor (run with --timeline)",
+}
+KINDS = {**OF_RUNS}
+
+
+def add_plot(plot: argparse.ArgumentParser, name: NameType) -> None:
+    """Add the options."""
+    kinds = "; ".join(f"{kind}: {what}" for kind, what in KINDS.items())
+    plot.add_argument("kind", choices=KINDS, metavar="KIND", help=kinds)
+    plot.add_argument("source", type=name, metavar="FILE", help="the JSON of a run")
+    plot.add_argument("-o", "--out", type=name, metavar="FILE", required=True, help="the picture: .png, .svg or .pdf")
+    plot.add_argument(
+        "--size", choices=("notebook", "paper"), default="notebook", help="width and letters; default: %(default)s"
+    )
+    plot.add_argument("--window", metavar="A:B", help="of timeline and occupancy: from cycle A to cycle B")

@@ -13,6 +13,7 @@ import os
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -28,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 from tests.fuzz.cases import KINDS, case  # noqa: E402
 
 MOST_SECONDS = 10
-"""CPU time of an input."""
+"""CPU time of an input, of the user and of the system."""
 
 MOST_BYTES = 2**30
 """Memory that inputs of one process may add."""
@@ -52,8 +54,8 @@ def broken(kind: str, seed: int) -> str:
     def too_long(*_: object) -> None:
         raise TooLong
 
-    signal.signal(signal.SIGVTALRM, too_long)
-    signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
+    signal.signal(signal.SIGPROF, too_long)
+    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = cli.main(one.arguments)
@@ -64,8 +66,8 @@ def broken(kind: str, seed: int) -> str:
     except BaseException:
         return traceback.format_exc()
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    return _wrong(code, out.getvalue(), err.getvalue())
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    return _wrong(code, out.getvalue(), err.getvalue()) or wrong_in_stores(Path.cwd())
 
 
 def _wrong(code: int, out: str, err: str) -> str:
@@ -83,10 +85,33 @@ def _wrong(code: int, out: str, err: str) -> str:
     return ""
 
 
+def wrong_in_stores(folder: Path) -> str:
+    """What is wrong with rows that a sweep left: a fault of the program is one, though the sweep goes on."""
+    for path in folder.glob("*.sqlite"):
+        with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(path)) as store:
+            found = store.execute(
+                "SELECT reason, trace FROM points WHERE trace != '' OR reason GLOB 'fault of*' "
+                "OR reason GLOB 'needs more memory*' OR reason GLOB 'the process that*'"
+            ).fetchone()
+            if found is not None:
+                return f"a row of the sweep failed: {found[0]}: {(found[1] or '')[-1500:]}"
+    return ""
+
+
+def peak_bytes() -> int:
+    """Most memory that this process took since the last call."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return peak * 1024
+
+
 def worker(kind: str, first: int, count: int) -> None:
     """Run inputs in a folder of their own, one line of JSON each: before it runs, and what was wrong."""
     resource.setrlimit(resource.RLIMIT_AS, (_address_space() + MOST_BYTES, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**26, resource.RLIM_INFINITY))
+    at_first = peak_bytes()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for seed in range(first, first + count):
@@ -94,7 +119,10 @@ def worker(kind: str, first: int, count: int) -> None:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
             began = time.process_time()
             wrong = broken(kind, seed)
-            sys.stdout.write(json.dumps([kind, seed, wrong, time.process_time() - began]) + "\n")
+            peak = max(0, peak_bytes() - at_first)
+            if peak > MOST_BYTES:
+                wrong = wrong or f"more than 1 GiB: {peak:,} bytes"
+            sys.stdout.write(json.dumps([kind, seed, wrong, time.process_time() - began, peak]) + "\n")
             sys.stdout.flush()
         os.chdir("/")
 
@@ -108,8 +136,21 @@ def _address_space() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
 
 
-def run(kind: str, first: int, count: int, seconds: float) -> Iterator[tuple[str, int, str, float]]:
-    """Yield kind, seed, what was wrong and CPU seconds of inputs, by processes that may die."""
+class Answer(NamedTuple):
+    """What became of an input."""
+
+    kind: str
+    seed: int
+    wrong: str
+    """Empty if every promise was kept."""
+    seconds: float = 0.0
+    """CPU time."""
+    peak_bytes: int = 0
+    """Memory beyond that of the imported program."""
+
+
+def run(kind: str, first: int, count: int, seconds: float) -> Iterator[Answer]:
+    """Yield the answers to inputs, by processes that may die."""
     done = first
     while done < first + count:
         command = [sys.executable, __file__, "--worker", kind, str(done), str(first + count - done)]
@@ -118,11 +159,10 @@ def run(kind: str, first: int, count: int, seconds: float) -> Iterator[tuple[str
         )
         lines = process.stdout.splitlines()
         for line in lines:
-            name, seed, wrong, took = json.loads(line)
-            yield name, seed, wrong, took
+            yield Answer(*json.loads(line))
         done += len(lines)
         if done < first + count:
-            yield kind, done, f"the process ended with {process.returncode}: {process.stderr[-300:]}", 0.0
+            yield Answer(kind, done, f"the process ended with {process.returncode}: {process.stderr[-300:]}")
             done += 1
 
 
@@ -141,17 +181,17 @@ def main() -> int:
         return 0
     kinds = [given.kind] if given.kind else list(KINDS)
     tally: Counter[str] = Counter()
-    longest = 0.0
+    longest, most = 0.0, 0
     for kind in kinds:
-        for name, seed, wrong, took in run(kind, given.first, -(-given.inputs // len(kinds)), given.seconds):
-            tally[name] += 1
-            longest = max(longest, took)
-            if wrong:
+        for answer in run(kind, given.first, -(-given.inputs // len(kinds)), given.seconds):
+            tally[answer.kind] += 1
+            longest, most = max(longest, answer.seconds), max(most, answer.peak_bytes)
+            if answer.wrong:
                 tally["broken"] += 1
-                sys.stdout.write(f"{name} {seed}: {wrong}\n")
+                sys.stdout.write(f"{answer.kind} {answer.seed}: {answer.wrong}\n")
                 sys.stdout.flush()
     sys.stdout.write(f"{sum(tally.values()) - tally['broken']} inputs, {tally['broken']} broken, ")
-    sys.stdout.write(f"longest {longest:.1f} CPU s; {dict(tally)}\n")
+    sys.stdout.write(f"longest {longest:.1f} CPU s, most memory {most / 2**20:.0f} MiB; {dict(tally)}\n")
     return 1 if tally["broken"] else 0
 
 

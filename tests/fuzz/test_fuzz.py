@@ -13,5 +13,5 @@ def test_no_input_breaks_a_promise(kind: str, request: pytest.FixtureRequest) ->
     """No traceback, nothing beyond 10 CPU seconds or 1 GiB, no result that is no number."""
     inputs = int(request.config.getoption("--fuzz-inputs"))
     answers = list(run(kind, 0, -(-inputs // len(KINDS)), 36_000.0))
-    assert [(name, seed, wrong) for name, seed, wrong, _ in answers if wrong] == []
+    assert [answer for answer in answers if answer.wrong] == []
     assert len(answers) == -(-inputs // len(KINDS))

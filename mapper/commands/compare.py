@@ -43,9 +43,26 @@ def execute(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         outputs = open_outputs(stack, {"json": options.json}, (*options.items, options.model, options.hw))
         items = [_item(text, options) for text in options.items]
+        if all(item.task is None for item in items):
+            _refuse_options(options)
         sides = [_side(item) for item in items]
         answer = Answer(comparison_text(sides), {"json": json_file(lambda: comparison_dict(sides, __version__))})
         return answer.deliver(outputs)
+
+
+OF_RUNS = ("model", "hw", "objective", "energy", "finalists", "seq", "context", "source", "bits", "overrides")
+"""Options that only runs have a use for, empty if they are not given."""
+
+DEFAULTS = {"phase": "prefill", "batch": 1, "causal": "full", "lm_head": False}
+
+
+def _refuse_options(options: argparse.Namespace) -> None:
+    """Reports say what they say: whoever gives options of a run takes them for runs."""
+    given = [name for name in OF_RUNS if getattr(options, name) not in (None, [])]
+    given += [name for name, default in DEFAULTS.items() if getattr(options, name) != default]
+    if given:
+        words = ", ".join("--set" if name == "overrides" else f"--{name.replace('_', '-')}" for name in given)
+        raise CommandError(f"{words}: of no use: every item is a report, which was run already")
 
 
 def _item(text: str, options: argparse.Namespace) -> Item:

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mapper.commands.exit_codes import INTERRUPTED
+from mapper.commands.point_progress import point_progress
 from mapper.commands.problems import CommandError
-from mapper.commands.sweep import progress_bar
+from mapper.commands.sweep import cache_of
 from mapper.explore.definition import Exploration, read_exploration
 from mapper.explore.driver import Explored, explore
 from mapper.reports.quantities import area, energy, quantity, size
-from mapper.reports.text import columns
+from mapper.reports.text import columns, printable
 
 SHOWN = 30
 """Machines of a front on the screen."""
@@ -23,12 +24,16 @@ def execute(options: argparse.Namespace) -> int:
     """Search and print the front; an interrupt keeps every machine that was computed."""
     if options.jobs is not None and options.dask is not None:
         raise CommandError("--jobs is for this computer and --dask for a cluster: give one of them")
+    cache = cache_of(options)
     exploration = read_exploration(options.file)
     store = options.store or f"{Path(options.file).stem}.sqlite"
     jobs = 1 if options.jobs is None else options.jobs
-    with progress_bar(exploration.trials) as told:
+    with point_progress(exploration.trials, quiet=options.quiet) as told:
         try:
-            found = explore(exploration, store, jobs=jobs, dask=options.dask, progress=told)
+            found = explore(
+                exploration, store, jobs=jobs, dask=options.dask, retry_failed=options.retry_failed, cache=cache,
+                progress=told,
+            )  # fmt: skip
         except KeyboardInterrupt:
             print(f"tilewright: interrupted: {store} keeps what was computed; run the same again", file=sys.stderr)
             return INTERRUPTED
@@ -42,7 +47,7 @@ def _lines(exploration: Exploration, found: Explored) -> list[str]:
     names = exploration.sweep.names
     rows = [("row", *names, *exploration.objectives)]
     for stored in found.front[:SHOWN]:
-        values = [str(stored.point.values[name]) for name in names]
+        values = [printable(str(stored.point.values[name])) for name in names]
         rows.append((str(stored.row), *values, *_shown(exploration.columns, stored.metrics)))
     return columns(rows, rules=(1,), right=range(len(rows[0])))
 

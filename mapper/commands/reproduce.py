@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mapper.commands.exit_codes import GATE_FAILED
+from mapper.reports.text import printable
 from mapper.sweep.reproduce import other_version, reproduce
 
 
@@ -13,13 +14,13 @@ def execute(options: argparse.Namespace) -> int:
     result = reproduce(options.store, options.row)
     stored = result.stored
     values = ", ".join(f"{name}={value}" for name, value in stored.point.values.items())
-    print(f"row {stored.row}: {stored.point.model} on {stored.point.machine}, {values}")
+    print(printable(f"row {stored.row}: {stored.point.model} on {stored.point.machine}, {values}"))
     if version := other_version(result):
-        print(f"note: it was computed by model {version}")
+        print(f"note: it was computed by model {printable(version)}")
     if not result.is_same_point:
         print("note: a file of its machine, workload or settings is another one now")
     if not result.differences:
-        print("reproduced to the bit" if not stored.reason else f"fails again: {stored.reason}", flush=True)
+        print("reproduced to the bit" if not stored.reason else printable(f"fails again: {stored.reason}"), flush=True)
         return 0
-    print("\n".join(result.differences), flush=True)
+    print("\n".join(map(printable, result.differences)), flush=True)
     return GATE_FAILED

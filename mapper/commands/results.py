@@ -9,7 +9,7 @@ from pathlib import Path
 from mapper.commands.outputs import open_outputs
 from mapper.commands.problems import CommandError
 from mapper.reports import quantities
-from mapper.reports.text import columns
+from mapper.reports.text import columns, printable
 from mapper.sweep.export import WRITERS
 from mapper.sweep.model_version import model_version
 from mapper.sweep.results import ALWAYS, Cell, Table, filtered, ordered, pareto, table_of
@@ -38,7 +38,10 @@ def execute(options: argparse.Namespace) -> int:
         lines = _lines(table.narrowed(shown), most)
         print(f"{options.store}: {counts.done:,} done, {counts.failed:,} failed, {counts.waiting:,} waiting")
         if version != model_version():
-            print(f"note: computed by model {version}; this is {model_version()}")
+            print(f"note: computed by model {printable(version)}; this is {model_version()}")
+        if len(plans := set(table.column("plan"))) > 1:
+            last = f"--where 'plan == {store.plans}' shows the last one's"
+            print(f"note: rows of {len(plans)} sweeps, told apart by 'plan'; {last}")
         print("\n".join(lines), flush=True)
         for output in outputs.values():
             write = WRITERS[output.path.suffix.lower()]
@@ -61,10 +64,11 @@ def _screen_columns(store: Store, table: Table) -> tuple[str, ...]:
     """Row, status, what changes between the rows, the main numbers, and the reason if a row has one."""
     first = next(store.rows(), None)
     axes = () if first is None else tuple(first.point.values)
+    plan = ["plan"] if len(set(table.column("plan"))) > 1 else []
     named = [name for name in ("model", "machine") if name not in axes and len(set(table.column(name))) > 1]
     numbers = [name for name in ALWAYS if name in table.columns]
     reasons = ["reason"] if any(table.column("reason")) else []
-    return tuple(dict.fromkeys(["row", "status", *named, *axes, *numbers, *reasons]))
+    return tuple(dict.fromkeys(["row", *plan, "status", *named, *axes, *numbers, *reasons]))
 
 
 def _lines(table: Table, most: int) -> list[str]:
@@ -73,7 +77,7 @@ def _lines(table: Table, most: int) -> list[str]:
     rows = table.rows[:most] if most else table.rows
     lines = [[_shown(name, cell) for name, cell in zip(table.columns, row, strict=True)] for row in rows]
     right = [place for place in range(len(table.columns)) if _is_number(table, place)]
-    text = columns([list(table.columns), *lines], rules=[1], right=right)
+    text = columns([[printable(name) for name in table.columns], *lines], rules=[1], right=right)
     rest = len(table.rows) - len(rows)
     return [*text, f"... {rest:,} more: --rows 0 prints all"] if rest else text
 
@@ -92,8 +96,7 @@ def _shown(name: str, cell: Cell) -> str:
         return quantities.energy(cell)
     if isinstance(cell, float):
         return f"{cell:.4g}"
-    if isinstance(cell, int) and name != "row":
+    if isinstance(cell, int) and name not in ("row", "plan"):
         return f"{cell:,}"
-    # Names come from files: what steers a terminal, or breaks a line, is spelt out.
-    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(cell))
+    text = printable(str(cell))
     return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 3] + "..."

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 from hwconfigs import quantity
 from mapper.commands.exit_codes import INTERRUPTED, NOTHING_RAN
+from mapper.commands.point_progress import point_progress
 from mapper.commands.problems import CommandError
 from mapper.sweep.cache import SMALLEST_BYTES, default_path
-from mapper.sweep.driver import Progress, Told, count_points, run
+from mapper.sweep.driver import Progress, count_points, run
 from mapper.sweep.points import CacheChoice
 from mapper.sweep.sweep_file import read_sweep
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 
 def execute(options: argparse.Namespace) -> int:
     """Compute what the store does not have yet; an interrupt keeps every point that arrived."""
     if options.jobs is not None and options.dask is not None:
         raise CommandError("--jobs is for this computer and --dask for a cluster: give one of them")
-    cache = _cache(options)
+    cache = cache_of(options)
     store = options.store or f"{Path(options.file).stem}.sqlite"
     sweep = read_sweep(options.file)
     last = Progress(count_points(sweep, allow_many=options.yes))
-    with progress_bar(last.points) as show:
+    with point_progress(last.points, quiet=options.quiet) as show:
 
         def told(progress: Progress) -> None:
             nonlocal last
@@ -52,10 +47,10 @@ def execute(options: argparse.Namespace) -> int:
             print(f"tilewright: interrupted: {_summary(last, store)}; run the same again to go on", file=sys.stderr)
             return INTERRUPTED
     print(f"{_summary(last, store)}; 'tilewright results {store}' shows them", flush=True)
-    return NOTHING_RAN if last.failed and not last.done and not last.skipped else 0
+    return 0 if last.done or last.done_before else NOTHING_RAN
 
 
-def _cache(options: argparse.Namespace) -> bool | CacheChoice:
+def cache_of(options: argparse.Namespace) -> bool | CacheChoice:
     """Return what points share: nothing, the user's cache, or that cache with another size."""
     if options.cache_size is None:
         return not options.no_cache
@@ -75,27 +70,3 @@ def _summary(progress: Progress, store: str) -> str:
     parts += [f"{progress.failed:,} failed"] if progress.failed else []
     parts += [f"{progress.skipped:,} there before or equal to others"] if progress.skipped else []
     return f"{store}: {', '.join(parts)} of {progress.points:,} points"
-
-
-@contextmanager
-def progress_bar(points: int) -> Iterator[Told]:
-    """Rate and time left on a terminal, nothing elsewhere."""
-    bars: list[tqdm[NoReturn]] = []
-
-    def show(progress: Progress) -> None:
-        if not sys.stderr.isatty():
-            return
-        if not bars:
-            from tqdm import tqdm
-
-            # Points that were there before say nothing of the rate.
-            bars.append(tqdm(total=points, initial=progress.skipped, unit="point", leave=False, file=sys.stderr))
-        if progress.failed:
-            bars[0].set_postfix_str(f"{progress.failed} failed", refresh=False)
-        bars[0].update(progress.seen - bars[0].n)
-
-    try:
-        yield show
-    finally:
-        for bar in bars:
-            bar.close()

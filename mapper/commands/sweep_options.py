@@ -34,10 +34,16 @@ def _add_sweep(sweep: argparse.ArgumentParser, name: NameType) -> None:
         "--resume", action=argparse.BooleanOptionalAction, default=True,
         help="go on with a store that has rows already (default), or refuse it",
     )  # fmt: skip
-    sweep.add_argument("--retry-failed", action="store_true", help="run points again that failed")
-    sweep.add_argument("--no-cache", action="store_true", help="share no searches and simulations with other sweeps")
-    sweep.add_argument("--cache-size", type=name, metavar="SIZE", help="largest size of that cache; default: 1 GiB")
     sweep.add_argument("--yes", action="store_true", help="allow more than a million points")
+    _add_points(sweep, name)
+
+
+def _add_points(to: argparse.ArgumentParser, name: NameType) -> None:
+    """Add what every command has that computes points."""
+    to.add_argument("--retry-failed", action="store_true", help="run points again that failed")
+    to.add_argument("--no-cache", action="store_true", help="share no searches and simulations with other sweeps")
+    to.add_argument("--cache-size", type=name, metavar="SIZE", help="largest size of that cache; default: 1 GiB")
+    to.add_argument("--quiet", action="store_true", help="print no text and no progress; the exit code tells")
 
 
 def _add_explore(explore: argparse.ArgumentParser, name: NameType) -> None:
@@ -45,6 +51,7 @@ def _add_explore(explore: argparse.ArgumentParser, name: NameType) -> None:
     explore.add_argument("--store", type=name, metavar="STORE", help="SQLite file; default: FILE's name with .sqlite")
     explore.add_argument("--jobs", type=int, metavar="N", help="worker processes; the result is the same; default: 1")
     explore.add_argument("--dask", type=name, metavar="ADDRESS", help="compute on the Dask cluster of this scheduler")
+    _add_points(explore, name)
 
 
 def _add_results(results: argparse.ArgumentParser, name: NameType) -> None:

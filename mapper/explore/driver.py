@@ -18,11 +18,11 @@ from mapper.errors import SweepError
 from mapper.explore.asking import Asker
 from mapper.explore.definition import Exploration
 from mapper.nest.bounds.pareto import minimal
-from mapper.sweep.driver import Progress, Told, engine_for
+from mapper.sweep.driver import Progress, Told, engine_for, shared_cache
 from mapper.sweep.engines import Engine, Work
 from mapper.sweep.model_version import model_version
-from mapper.sweep.outcome import Outcome
-from mapper.sweep.points import Resolver, Task, point_of
+from mapper.sweep.outcome import Outcome, Status
+from mapper.sweep.points import CacheChoice, Resolver, Task, point_of
 from mapper.sweep.store import Store, StoredPoint
 from mapper.sweep.work import evaluate
 
@@ -64,6 +64,8 @@ def explore(
     *,
     jobs: int = 1,
     dask: str | None = None,
+    retry_failed: bool = False,
+    cache: bool | CacheChoice = True,
     progress: Told | None = None,
     work: Work = evaluate,
 ) -> Explored:
@@ -77,6 +79,10 @@ def explore(
         Path of the SQLite file, made if there is none.
     jobs, dask
         Worker processes, or the scheduler of a cluster; what is found does not depend on them.
+    retry_failed
+        Whether machines that failed before are computed again.
+    cache
+        Share searches and simulations with other points and sweeps, in the user's cache or another one.
     progress, work
         Told after each point; computes a point, in place of mapping and simulating it.
 
@@ -95,7 +101,11 @@ def explore(
         closing(engine_for(exploration.sweep, jobs, dask)) as engine,
         Store.to_write(store, model_version()) as opened,
     ):
-        search = _Search(exploration, asker, opened, engine, progress, work)
+        sweep, shared = exploration.sweep, shared_cache(cache)
+        resolver = Resolver(model_version(), sweep.timeout_s, sweep.memory_bytes, shared)
+        opened.begin(resolver.digest(sweep))
+        known: tuple[Status, ...] = ("done",) if retry_failed else ("done", "failed")
+        search = _Search(exploration, asker, opened, engine, resolver, known, progress, work)
         search.run()
         opened.note("explore", json.dumps({"objectives": exploration.columns, "seed": exploration.seed}))
         opened.sync()
@@ -118,15 +128,21 @@ class _Search:
     """The state of a search: what was asked for, and what is known of it."""
 
     def __init__(
-        self, exploration: Exploration, asker: Asker, store: Store, engine: Engine, told: Told | None, work: Work
+        self,
+        exploration: Exploration,
+        asker: Asker,
+        store: Store,
+        engine: Engine,
+        resolver: Resolver,
+        known: tuple[Status, ...],
+        told: Told | None,
+        work: Work,
     ) -> None:
         self._exploration, self._asker, self._store, self._engine = exploration, asker, store, engine
-        self._told, self._work = told, work
-        sweep = exploration.sweep
-        self._resolver = Resolver(store.model_version, sweep.timeout_s, sweep.memory_bytes)
+        self._resolver, self._told, self._work = resolver, told, work
         self._energy = lru_cache(64)(hwconfigs.load_energy)
-        self._unseen: Iterator[dict[str, object]] = sweep.choices(MOST_WALKED)
-        self._known: dict[str, StoredPoint] = {stored.key: stored for stored in store.rows(statuses=("done", "failed"))}
+        self._unseen: Iterator[dict[str, object]] = exploration.sweep.choices(MOST_WALKED)
+        self._known: dict[str, StoredPoint] = {stored.key: stored for stored in store.rows(statuses=known)}
         self._keys: dict[str, None] = {}
         """Keys of the machines tried, in the order of asking."""
         self._asked: set[str] = set()
@@ -203,7 +219,7 @@ class _Search:
             if self._told is not None:
                 done = self._computed - self._failed
                 skipped = sum(key in self._known for key in self._keys) - self._computed
-                self._told(Progress(self._exploration.trials, skipped, done, self._failed))
+                self._told(Progress(self._exploration.trials, skipped, 0, done, self._failed))
 
     def _objectives(self, key: str) -> tuple[float, ...] | None:
         stored = self._known[key]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mapper.reports.documents import Document, run_document
+from mapper.reports.documents import Document, DocumentError, run_document
 from mapper.reports.quantities import area, energy, percent, quantity
-from mapper.reports.text import WIDTH, columns, wrapped
+from mapper.reports.text import WIDTH, columns, printable, wrapped
 
 COMPARISON_SCHEMA = "tilewright.compare/1"
 
@@ -47,26 +47,29 @@ class Side:
         whole = run_document(document)
         report = whole.section("simulation")
         operators = [Document(part, "simulation.operators.") for part in report.listed("operators")]
-        return cls(
+        side = cls(
             label,
-            whole.section("workload").text("name"),
-            whole.section("machine").text("name"),
-            int(report.number("macs")),
-            int(report.number("cycles")),
-            report.number("latency_s"),
-            report.number("energy_pj"),
-            report.number("edp_js"),
-            report.number("utilisation"),
-            int(report.number("dram_bytes")),
-            report.text("bound"),
+            printable(whole.section("workload").text("name")),
+            printable(whole.section("machine").text("name")),
+            report.whole("macs"),
+            report.whole("cycles"),
+            report.amount("latency_s"),
+            report.amount("energy_pj"),
+            report.amount("edp_js"),
+            report.amount("utilisation"),
+            report.whole("dram_bytes"),
+            printable(report.text("bound")),
             _area(whole),
-            {part.text("name"): int(part.number("cycles")) for part in operators},
+            {printable(part.text("name")): part.whole("cycles") for part in operators},
         )
+        if side.utilisation > 1:
+            raise DocumentError("simulation.utilisation: is more than 1")
+        return side
 
 
 def _area(document: Document) -> float | None:
     die = document.section("die") if "die" in document else None
-    return die.number("area_mm2") if die is not None and "area_mm2" in die else None
+    return die.amount("area_mm2") if die is not None and "area_mm2" in die else None
 
 
 def comparison_text(sides: Sequence[Side]) -> str:

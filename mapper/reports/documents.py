@@ -9,6 +9,9 @@ from typing import Any
 
 RUN_SCHEMA = "tilewright.report/1"
 
+MOST = 2**63
+"""No count of a run is as large."""
+
 
 class DocumentError(ValueError):
     """A document that is not what it should be; the message names the key."""
@@ -44,10 +47,17 @@ class Document:
             raise DocumentError(f"{self.path}{key}: must be a number")
         return value if isinstance(value, int) else float(value)
 
-    def whole(self, key: str) -> int:
-        """Return a whole number that is not negative."""
+    def amount(self, key: str) -> float:
+        """Return a number that is not negative."""
         value = self.number(key)
-        if not isinstance(value, int) or value < 0:
+        if value < 0:
+            raise DocumentError(f"{self.path}{key}: must be a number, not negative")
+        return value
+
+    def whole(self, key: str) -> int:
+        """Return a whole number that is not negative, and no larger than a count of a run."""
+        value = self.number(key)
+        if not isinstance(value, int) or not 0 <= value < MOST:
             raise DocumentError(f"{self.path}{key}: must be a whole number, not negative")
         return value
 

@@ -12,6 +12,7 @@ from hwconfigs.textfiles.reading import MOST_JSON_BYTES, UnreadableFile, read_te
 from mapper.reports.documents import Document, DocumentError, run_document
 from mapper.reports.timeline_json import read_timeline
 from simulator.report import Action, Counts, Report, UnitTime
+from simulator.units import UNITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class _Base:
             clock_mhz=self.clock_mhz,
             cycles=part.whole("cycles"),
             counts=Counts({key: int(value) for key, value in _flat(part.section("counts")).items()}),
-            units={name: _unit(part.section("units").section(name)) for name in part.section("units").values},
+            units=_units(part.section("units"), part.whole("cycles")),
             peak_macs_per_cycle=self.peak,
             bound=part.text("bound"),
             energy_pj_by_action=_flat(part.section("energy_pj_by_action")),
@@ -119,6 +120,13 @@ class _Base:
             by_op=tuple(self.report(one, source) for one in part.sections("operators")),
             repeat=part.whole("repeat"),
         )
+
+
+def _units(part: Document, cycles: int) -> dict[str, UnitTime]:
+    """Return the times of the units; one that reports do not show was idle."""
+    known = {name: _unit(part.section(name)) for name in part.values}
+    hidden = {unit.name: UnitTime(0, {}, cycles) for unit in UNITS if unit.optional and unit.name not in known}
+    return known | hidden
 
 
 def _flat(tree: Document) -> Mapping[Action, float]:

@@ -34,6 +34,11 @@ def columns(
     return lines
 
 
+def printable(text: str) -> str:
+    """Return a text that came from a file with what steers a terminal, or breaks a line, spelt out."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def wrapped(text: str) -> list[str]:
     """Return a sentence as lines of at most `WIDTH` columns."""
     return textwrap.wrap(text, WIDTH)

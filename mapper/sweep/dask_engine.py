@@ -9,7 +9,7 @@ import asyncio
 import importlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,16 @@ class DaskCluster:
     ----------
     address
         As in ``tcp://10.0.0.1:8786``, or the path of a scheduler file.
+    one_thread
+        Whether workers must have one thread each: a limit of memory is one of the whole process.
 
     Raises
     ------
     SweepError
-        When Dask is not installed, nobody answers, or a worker has another version of the model.
+        When Dask is not installed, nobody answers, or a worker has another version of the model or too many threads.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, one_thread: bool = False) -> None:
         self._dask = _distributed()
         self._address = address
         # A connection that fails is told once, by the error below.
@@ -57,12 +59,24 @@ class DaskCluster:
         except Exception as problem:  # what answers may be anything, and Dask reads it as its own protocol
             reason = " ".join(str(problem).split())[:200] or type(problem).__name__
             raise SweepError(f"--dask {address}: no scheduler answers there: {reason}") from None
+        self._one_thread = one_thread
+        self._require_one_thread(self._client.nthreads())
         for worker, version in versions.items():
             if version != model_version():
                 self.close()
                 raise SweepError(
                     f"--dask {address}: worker {worker} has model {version}, this is {model_version()}; "
                     "results of two models are never mixed"
+                )
+
+    def _require_one_thread(self, threads_of: Mapping[str, int]) -> None:
+        """Refuse workers that compute several points in one process, if that may have just one."""
+        for worker, threads in threads_of.items():
+            if self._one_thread and threads > 1:
+                self.close()
+                raise SweepError(
+                    f"--dask {self._address}: memory: worker {worker} has {threads} threads, whose points share its "
+                    "memory: start workers with one thread each, or leave out the limit"
                 )
 
     def close(self) -> None:
@@ -87,8 +101,9 @@ class DaskCluster:
 
     def _room(self) -> int:
         """Return how many points may be with the cluster, which may grow; 1 while it has no worker."""
-        threads = sum(self._client.nthreads().values()) if self._client.status == "running" else 0
-        return max(1, WAITING_PER_WORKER * threads)
+        threads_of: dict[str, int] = self._client.nthreads() if self._client.status == "running" else {}
+        self._require_one_thread(threads_of)
+        return max(1, WAITING_PER_WORKER * sum(threads_of.values()))
 
     def _submit(self, work: Work, task: Task, running: dict[str, Task]) -> Any:
         future = self._client.submit(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from hwconfigs.errors import suggestion
 from mapper.errors import MappingError, SweepError
 from mapper.search import registry
 from mapper.search.budget import Budget
@@ -16,7 +17,8 @@ from mapper.sweep.axes import Axis, linked_axis, single_axis
 from mapper.sweep.filters import Filter, read_filter
 from mapper.sweep.machine_fields import fields_of, nearest_name
 
-DEFAULT_MACHINE = "gemmini"
+DEFAULT_MACHINE = "gemmini_ibert"
+"""That of ``tilewright run``."""
 
 MAPPING = "mapping"
 """The word of the command line for how a mapping is found; in settings it is ``search``."""
@@ -54,7 +56,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         problems = [*self._problems_of_names(), *self._problems_of_limits()]
-        problems = problems or list(self._problems_of_values())
+        problems = problems or [*self._problems_of_values(), *self._problems_of_filters()]
         if problems:
             raise SweepError("\n".join(problems))
 
@@ -145,6 +147,15 @@ class Sweep:
             yield f"timeout: {self.timeout_s!r}: must be a time above 0 s"
         if self.memory_bytes is not None and not self.memory_bytes >= 2**26:
             yield f"memory: {self.memory_bytes!r}: must be at least 64 MiB"
+
+    def _problems_of_filters(self) -> Iterator[str]:
+        """Yield words that no axis has: a filter that always holds, or never, was meant otherwise."""
+        columns = {name: [row[at] for row in axis.rows] for axis in self.axes for at, name in enumerate(axis.names)}
+        for one in self.filters:
+            for name, value in one.texts():
+                known = {"null" if cell is None else str(cell) for cell in columns[name]}
+                if value not in known:
+                    yield f"filters: {one.text}: {name} is never {value}{suggestion(value, known)}"
 
     def _problems_of_values(self) -> Iterator[str]:
         """Yield what is wrong with values of settings, each beside the settings that no axis changes."""

@@ -34,6 +34,8 @@ class Progress:
     """Of the sweep."""
     skipped: int = 0
     """Done before, or equal to another point of the sweep."""
+    done_before: int = 0
+    """Of those skipped, what the store has numbers of."""
     done: int = 0
     failed: int = 0
 
@@ -89,15 +91,16 @@ def run(
     """
     chosen = sweep if isinstance(sweep, Sweep) else read_sweep(sweep)
     count = count_points(chosen, allow_many=allow_many)
-    resolver = Resolver(model_version(), chosen.timeout_s, chosen.memory_bytes, _shared(cache))
+    resolver = Resolver(model_version(), chosen.timeout_s, chosen.memory_bytes, shared_cache(cache))
     # The cluster comes first: without an answer no file is made.
     with closing(engine_for(chosen, jobs, dask)) as engine, Store.to_write(store, model_version()) as opened:
         if not resume and opened.counts().total:
             raise SweepError(f"{store}: has rows already; leave out --no-resume, or name another store")
+        opened.begin(resolver.digest(chosen))
         return _drive(chosen, count, opened, engine, resolver, retry_failed, progress, work)
 
 
-def _shared(cache: bool | CacheChoice) -> CacheChoice | None:
+def shared_cache(cache: bool | CacheChoice) -> CacheChoice | None:
     """Return the cache that points share, None if they share none."""
     return CacheChoice(str(default_path()), DEFAULT_BYTES) if cache is True else cache or None
 
@@ -125,7 +128,7 @@ def engine_for(sweep: Sweep, jobs: int, dask: str | None) -> Engine:
     if dask is not None:
         from mapper.sweep.dask_engine import DaskCluster
 
-        return DaskCluster(dask)
+        return DaskCluster(dask, one_thread=sweep.memory_bytes is not None)
     # Limits may have to kill the process that computes, which must not be this one.
     limited = sweep.memory_bytes is not None or sweep.timeout_s is not None
     pool = ProcessPool(jobs)
@@ -142,12 +145,12 @@ def _drive(
     told: Told | None,
     work: Work,
 ) -> Progress:
-    skipped = done = failed = 0
+    skipped = done_before = done = failed = 0
     running: set[str] = set()
     open_statuses = ("waiting", "failed") if retry_failed else ("waiting",)
 
     def open_tasks() -> Iterator[Task]:
-        nonlocal skipped
+        nonlocal skipped, done_before
         points = points_of(sweep)
         while chunk := [resolver.task(point) for point in islice(points, PLANNED_AT_ONCE)]:
             for task, status in zip(chunk, store.plan((task.key, task.point) for task in chunk), strict=True):
@@ -157,6 +160,7 @@ def _drive(
                     yield task
                 else:
                     skipped += 1
+                    done_before += status == "done"
 
     for task, outcome in engine.outcomes(open_tasks(), work):
         store.finish(task.key, outcome)
@@ -164,6 +168,6 @@ def _drive(
         done += outcome.status == "done"
         failed += outcome.status == "failed"
         if told is not None:
-            told(Progress(count, skipped, done, failed))
+            told(Progress(count, skipped, done_before, done, failed))
     store.sync()
-    return Progress(count, skipped, done, failed)
+    return Progress(count, skipped, done_before, done, failed)

@@ -10,17 +10,30 @@ from pathlib import Path
 from typing import Any
 
 from mapper.errors import SweepError
-from mapper.sweep.results import Table
+from mapper.reports.text import printable
+from mapper.sweep.results import Cell, Table
 
 SCHEMA = "tilewright.results/1"
 
 
+FORMULA = ("=", "+", "-", "@")
+"""First characters by which a spreadsheet takes a text for a formula, and runs it."""
+
+
 def write_csv(table: Table, path: Path) -> None:
-    """Write one line for each row; cells without a value are empty, floats are exact."""
+    """Write one line for each row; cells without a value are empty, floats are exact, and no text is a formula."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(table.columns)
-        writer.writerows(table.rows)
+        writer.writerow(map(_harmless, table.columns))
+        writer.writerows(map(_harmless, row) for row in table.rows)
+
+
+def _harmless(cell: Cell) -> Cell:
+    """Return a text without control characters that no spreadsheet runs; numbers as they are."""
+    if not isinstance(cell, str):
+        return cell
+    text = printable(cell)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def write_json(table: Table, path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -42,11 +42,24 @@ class Filter:
 
     text: str
     alternatives: tuple[_Comparison, ...]
+    names: frozenset[str]
+    """What may be compared."""
 
     @property
     def words(self) -> frozenset[str]:
         """Everything that is compared: names and values."""
         return frozenset(word for one in self.alternatives for word in (*one.left, *one.right))
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Yield names that are compared with a word, and the word: what may be misspelt."""
+        for one in self.alternatives:
+            if one.sign not in ("==", "!="):
+                continue  # that has no order is told when it is compared
+            for names, words in ((one.left, one.right), (one.right, one.left)):
+                value = _number(words[0])
+                is_word = len(words) == 1 and words[0] not in self.names and isinstance(value, str)
+                if len(names) == 1 and names[0] in self.names and is_word:
+                    yield names[0], str(value)
 
     def holds(self, values: Mapping[str, object]) -> bool:
         """Return whether a combination of values, by name, is a point.
@@ -95,7 +108,7 @@ def read_filter(text: object, names: frozenset[str]) -> Filter:
         alternatives.append(_Comparison(left, match.group(2), right))
     for one in alternatives:
         _check_names(text, one, names)
-    return Filter(text, tuple(alternatives))
+    return Filter(text, tuple(alternatives), names)
 
 
 def _check_names(text: str, one: _Comparison, names: frozenset[str]) -> None:

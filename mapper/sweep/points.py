@@ -124,6 +124,18 @@ class Resolver:
         self._energy = lru_cache(256)(_energy_digest)
         self._cut = lru_cache(256)(_file_digest)
 
+    def digest(self, sweep: Sweep) -> str:
+        """Return the digest of what a sweep is: its definition, and the machines of its files as they are now."""
+        columns = {name: [row[at] for row in axis.rows] for axis in sweep.axes for at, name in enumerate(axis.names)}
+        machines = []
+        for name in (sweep.machine, *columns.get("machine", ())):
+            try:
+                machines.append(self._base(str(name)).fingerprint)
+            except (SpecError, OSError) as problem:
+                machines.append(one_line(problem))
+        models = [str(name) for name in (sweep.model, *columns.get("model", ())) if Path(str(name)).is_file()]
+        return _digest([repr(sweep), machines, [_file_digest(name) for name in models]])
+
     def task(self, point: Point) -> Task:
         """Return what a worker needs; a point that cannot run has a problem in place of machine and workload."""
         settings = point.settings
@@ -133,11 +145,13 @@ class Resolver:
             spec = self._spec(point.machine, settings.overrides)
             graph, workload = self._graph(point.model, _Shape(*(getattr(settings, name) for name in _Shape._fields)))
             files = [self._energy(settings.energy or spec.energy)]
+            bare = replace(settings, overrides=None, energy=None)
             if settings.fusion not in CUTS:
+                # A cut is what its file says, wherever it lies.
                 files.append(self._cut(str(settings.fusion)))
+                bare = replace(bare, fusion=CUTS[0])
         except (SpecError, GraphError, MappingError, SettingsError, OSError) as problem:
             return self._unable(point, one_line(problem))
-        bare = replace(settings, overrides=None, energy=None)
         key = _digest([self._version, spec.fingerprint, workload, bare.key, *files])
         return Task(key, point, spec, graph, "", *self._limits)
 

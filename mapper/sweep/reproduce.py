@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mapper.errors import SweepError
+from mapper.settings import CUTS
 from mapper.sweep.model_version import model_version
 from mapper.sweep.outcome import Outcome
-from mapper.sweep.points import Resolver
+from mapper.sweep.points import Point, Resolver
 from mapper.sweep.store import Store, StoredPoint
+from mapper.sweep.sweep_file import located
 from mapper.sweep.work import evaluate
 
 
@@ -56,12 +58,25 @@ def reproduce(store: str | Path, row: str) -> Reproduction:
     """
     with Store.to_read(store) as opened:
         stored, version = opened.find(row), opened.model_version
+        folder = opened.folder(stored.plan)
     if stored.status == "waiting":
         raise SweepError(f"{store}: row {stored.row} was not computed yet")
     resolver = Resolver(version)
     # The key of the row's own version tells whether its files changed; the numbers are those of this one.
-    task = resolver.task(stored.point)
+    task = resolver.task(_found_from(stored.point, folder))
     return Reproduction(stored, evaluate(task), version, task.key == stored.key)
+
+
+def _found_from(point: Point, folder: Path) -> Point:
+    """Return a point whose files are found from here: their names start from where its sweep was driven."""
+    if folder.resolve() == Path.cwd().resolve():
+        return point
+    settings = point.settings
+    if settings is not None:
+        energy = None if settings.energy is None else located(str(settings.energy), folder)
+        fusion = settings.fusion if settings.fusion in CUTS else located(str(settings.fusion), folder)
+        settings = replace(settings, energy=energy, fusion=fusion)
+    return replace(point, model=located(point.model, folder), machine=located(point.machine, folder), settings=settings)
 
 
 def other_version(result: Reproduction) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from mapper.sweep.store import Store, StoredPoint
 
 Cell: TypeAlias = object
 """Number, text, or None."""
+
+STATUSES = set(get_args(Status))
 
 FIXED = ("row", "status", "model", "machine")
 ALWAYS = ("cycles", "latency_s", "energy_pj", "edp_js")
@@ -58,7 +60,7 @@ def table_of(store: Store, statuses: Sequence[Status] = ("done", "failed", "wait
     names: dict[str, None] = dict.fromkeys(FIXED)
     for cells in found:
         names.update(dict.fromkeys(cells))
-    last = ("reason", "seconds", "key")
+    last = ("reason", "seconds", "plan", "key")
     columns = tuple(name for name in names if name not in last) + last
     return Table(columns, tuple(tuple(cells.get(name) for name in columns) for cells in found))
 
@@ -69,7 +71,7 @@ def _cells(stored: StoredPoint) -> Mapping[str, Cell]:
     return {
         "row": stored.row, "status": stored.status, "model": point.model, "machine": point.machine,
         **{name: _plain(value) for name, value in point.values.items()}, **stored.metrics,
-        "reason": stored.reason or None, "seconds": stored.seconds, "key": stored.key,
+        "reason": stored.reason or None, "seconds": stored.seconds, "plan": stored.plan, "key": stored.key,
     }  # fmt: skip
 
 
@@ -80,6 +82,11 @@ def _plain(value: object) -> Cell:
 def filtered(table: Table, conditions: Iterable[str]) -> Table:
     """Return the rows that fulfil all conditions, such as ``"latency_s < 0.1"``; cells without a value fulfil none."""
     read = [read_filter(text, frozenset(table.columns)) for text in conditions]
+    for one in read:
+        for name, value in one.texts():
+            known = {str(cell) for cell in table.column(name)} | (STATUSES if name == "status" else set())
+            if value not in known and "did you mean" in (near := suggestion(value, known)):
+                raise SweepError(f"filters: {one.text}: no row has {value}{near}")
     kept = [
         place
         for place, row in enumerate(table.dicts())

@@ -4,8 +4,8 @@ Only the process that drives a sweep writes; results may be read at any time, al
 driver loses nothing that was committed. Commits reach the disk at least once a second: after a power cut the file is
 whole, and at most the points of the last second have to be computed again.
 
-    points   row, key, status ('waiting', 'done', 'failed'), point, metrics, digest, reason, trace, seconds
-    about    format's details: version of the model, names of the axes
+    points   row, key, status ('waiting', 'done', 'failed'), point, metrics, digest, reason, trace, seconds, plan
+    about    version of the model; of each plan what it was, and the folder in which it was made
 
 Rows are numbered as they were planned, whatever the order in which they arrive.
 """
@@ -13,6 +13,7 @@ Rows are numbered as they were planned, whatever the order in which they arrive.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,13 +30,15 @@ from mapper.sweep.outcome import Metric, Outcome, Status
 from mapper.sweep.points import Point
 from mapper.sweep.store_file import APPLICATION_ID, FORMAT, DriverLock, connect, explained
 
+PLAN = "plan INTEGER NOT NULL DEFAULT 1"
+
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE about(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE points(
   row INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,
   status TEXT NOT NULL DEFAULT 'waiting' CHECK(status IN ('waiting', 'done', 'failed')),
-  point TEXT NOT NULL, metrics TEXT, digest TEXT, reason TEXT, trace TEXT, seconds REAL);
+  point TEXT NOT NULL, metrics TEXT, digest TEXT, reason TEXT, trace TEXT, seconds REAL, {PLAN});
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 COMMIT;
@@ -45,7 +48,7 @@ _METRICS: TypeAdapter[dict[str, Metric]] = TypeAdapter(
     dict[str, Annotated[float, Field(allow_inf_nan=False)] | int | str | None]
 )
 
-_COLUMNS = "row, key, status, point, metrics, digest, reason, trace, seconds"
+_COLUMNS = "row, key, status, point, metrics, digest, reason, trace, seconds, plan"
 
 SYNC_SECONDS = 1.0
 """Longest time that a commit stays in the memory of the operating system [s]."""
@@ -64,6 +67,8 @@ class StoredPoint:
     reason: str
     trace: str
     seconds: float
+    plan: int = 1
+    """Number of the last sweep that asked for it."""
 
 
 class Counts(NamedTuple):
@@ -90,6 +95,10 @@ class Store:
         self._connection = connection
         self._lock = lock
         self._synced = time.monotonic()
+        self._plan = 1
+        with explained(path):
+            has_plans = connection.execute("PRAGMA user_version").fetchone()[0] > 1
+        self._columns = _COLUMNS if has_plans else _COLUMNS.replace("plan", "1")
 
     @classmethod
     def to_write(cls, path: str | Path, version: str) -> Store:
@@ -163,6 +172,11 @@ class Store:
             self._connection.execute("PRAGMA synchronous = NORMAL")
         if not self.model_version:
             self.note("model_version", version)
+        if self._columns != _COLUMNS:
+            with self._writing():
+                self._connection.execute(f"ALTER TABLE points ADD COLUMN {PLAN}")
+                self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+            self._columns = _COLUMNS
 
     @property
     def model_version(self) -> str:
@@ -179,6 +193,29 @@ class Store:
         with self._writing():
             self._connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
 
+    @property
+    def plans(self) -> int:
+        """Return how many different sweeps were driven into it."""
+        return int(self.about("plans") or 1)
+
+    def begin(self, digest: str) -> None:
+        """Let the points that are planned from now on be those of a sweep, by its digest; the last one may go on."""
+        number = self.plans
+        told = self.about(f"plan {number}")
+        self._plan = number + (bool(told) and json.loads(told)["digest"] != digest)
+        # From the store to where names of files start, so that both can be moved together.
+        folder = os.path.relpath(Path.cwd(), self.path.resolve().parent)
+        self.note("plans", str(self._plan))
+        self.note(f"plan {self._plan}", json.dumps({"digest": digest, "folder": folder}))
+
+    def folder(self, plan: int) -> Path:
+        """Return where names of files start in the rows of a sweep: the current directory when it was driven."""
+        told = self.about(f"plan {plan}")
+        try:
+            return self.path.resolve().parent / str(json.loads(told)["folder"]) if told else Path.cwd()
+        except (ValueError, KeyError, TypeError):
+            raise StoreError(f"{self.path}: what it knows of its sweeps is damaged and cannot be read") from None
+
     def plan(self, points: Iterable[tuple[str, Point]]) -> list[Status]:
         """Give points their rows, by key, unless they have one; return the status of each.
 
@@ -190,6 +227,8 @@ class Store:
         given = [(key, json.dumps(point.to_dict(), ensure_ascii=False)) for key, point in points]
         with self._writing():
             self._connection.executemany("INSERT OR IGNORE INTO points(key, point) VALUES (?, ?)", given)
+            of_this = [(self._plan, key, self._plan) for key, _ in given]
+            self._connection.executemany("UPDATE points SET plan = ? WHERE key = ? AND plan != ?", of_this)
         find = "SELECT status FROM points WHERE key = ?"
         with explained(self.path):
             return [self._connection.execute(find, (key,)).fetchone()[0] for key, _ in given]
@@ -236,7 +275,7 @@ class Store:
         """Yield the rows in the order of the plan."""
         marks = ", ".join("?" * len(statuses))
         with explained(self.path):
-            query = f"SELECT {_COLUMNS} FROM points WHERE status IN ({marks}) ORDER BY row"
+            query = f"SELECT {self._columns} FROM points WHERE status IN ({marks}) ORDER BY row"
             for found in self._connection.execute(query, tuple(statuses)):
                 yield self._stored(found)
 
@@ -250,8 +289,8 @@ class Store:
         """
         with explained(self.path):
             found = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM points WHERE row = ? OR (length(?) >= 6 AND substr(key, 1, length(?)) = ?) "
-                "ORDER BY row LIMIT 2",
+                f"SELECT {self._columns} FROM points WHERE row = ? "
+                "OR (length(?) >= 6 AND substr(key, 1, length(?)) = ?) ORDER BY row LIMIT 2",
                 (int(name) if name.isdecimal() and len(name) < 19 else None, name, name, name),
             ).fetchall()
         if len(found) != 1:
@@ -263,16 +302,17 @@ class Store:
         return self._stored(found[0])
 
     def _stored(self, found: Sequence[Any]) -> StoredPoint:
-        row, key, status, point, metrics, digest, reason, trace, seconds = found
+        row, key, status, point, metrics, digest, reason, trace, seconds, plan = found
         try:
             read = Point.from_dict(json.loads(point))
             numbers = _METRICS.validate_json(metrics) if metrics else {}
-            texts = (reason or "", trace or "", digest or "", read.model, read.machine)
-            if not all(isinstance(text, str) for text in texts) or not isinstance(read.values, dict):
+            cells = (reason or "", trace or "", digest or "", read.model, read.machine)
+            if not all(isinstance(cell, str) for cell in cells) or not isinstance(read.values, dict):
                 raise TypeError
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise StoreError(f"{self.path}: row {row} is damaged and cannot be read") from None
-        return StoredPoint(row, key, status, read, numbers, digest or "", reason or "", trace or "", seconds or 0.0)
+        texts = digest or "", reason or "", trace or ""
+        return StoredPoint(row, key, status, read, numbers, *texts, seconds or 0.0, plan)
 
     def _one(self, query: str, values: tuple[object, ...]) -> tuple[Any, ...] | None:
         with explained(self.path):

@@ -21,8 +21,8 @@ APPLICATION_ID = 0x54575350
 ENDINGS = (".sqlite", ".sqlite3", ".db")
 """Names that an empty file may have in which a store is made; any other empty file is somebody's."""
 
-FORMAT = 1
-"""Version of the tables; a store with a higher one was written by a later program."""
+FORMAT = 2
+"""Version of the tables; a store with a higher one was written by a later program. Version 1 has no plans."""
 
 BUSY_SECONDS = 5.0
 """How long somebody else's transaction is waited for [s]."""

@@ -95,7 +95,7 @@ def _sweep(data: Mapping[str, Any], folder: Path) -> Sweep:
         raise SweepError("axes: is empty; a sweep needs at least one axis")
     return Sweep.of(
         _named_model(data.get("model"), folder),
-        _path(_name(data.get("machine", DEFAULT_MACHINE), "machine"), folder),
+        located(_name(data.get("machine", DEFAULT_MACHINE), "machine"), folder),
         _settings(data, folder),
         axes={name: _paths(name, values, folder) for name, values in axes.items()},
         linked=[{name: _paths(name, values, folder) for name, values in one.items()} for one in linked],
@@ -133,17 +133,17 @@ def _name(value: object, key: str) -> str:
 
 
 def _named_model(value: object, folder: Path) -> str | None:
-    return None if value is None else _path(_name(value, "model"), folder)
+    return None if value is None else located(_name(value, "model"), folder)
 
 
 def _paths(name: str, values: Any, folder: Path) -> Any:
     """Return the values of an axis with names of files from the folder of the sweep."""
     if name not in ("machine", "model", "energy", "fusion") or not isinstance(values, list):
         return values
-    return [_path(value, folder) if isinstance(value, str) and value not in CUTS else value for value in values]
+    return [located(value, folder) if isinstance(value, str) and value not in CUTS else value for value in values]
 
 
-def _path(name: str, folder: Path) -> str:
+def located(name: str, folder: Path) -> str:
     """Return a path that starts from a folder; a name stays as it is."""
     is_path = catalogue.is_path(name) or name.endswith((".json", ".csv")) or (folder / name).is_dir()
     return str(folder / name) if is_path and not Path(name).is_absolute() else name

@@ -92,3 +92,15 @@ def test_documents_that_are_no_reports(
     path = tmp_path / "other.json"
     path.write_text(json.dumps(document), encoding="utf-8")
     assert says in complaint([str(path), "gemmini", *TINY], capsys)
+
+
+def test_options_of_runs_are_of_no_use_to_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = str(tmp_path / "report.json")
+    assert cli.main(["map", "8x8x8", "--hw", "tiny_4x4", "--finalists", "0", "--json", report]) == 0
+    capsys.readouterr()
+    assert "--seq, --set: of no use" in complaint([report, report, "--seq", "4", "--set", "dram.latency=3"], capsys)
+    document = json.loads(Path(report).read_text(encoding="utf-8"))
+    for key, value in (("cycles", 1e999), ("macs", -1), ("utilisation", 3), ("latency_s", True), ("cycles", 10**30)):
+        changed = {**document, "simulation": {**document["simulation"], key: value}}
+        (tmp_path / "bad.json").write_text(json.dumps(changed), encoding="utf-8")
+        assert f"simulation.{key}" in complaint([report, str(tmp_path / "bad.json")], capsys)

@@ -196,3 +196,21 @@ def test_filters_that_nothing_keeps(tmp_path: Path) -> None:
     sweep = Sweep.of("16x16x16", "gemmini", axes={"array.size": [4, 8]}, filters=["array.size > 100"])
     with pytest.raises(SweepError, match="filters: none of"):
         explore(Exploration(sweep=sweep), tmp_path / "s.sqlite")
+
+
+def test_failed_machines_are_tried_again_on_request(tmp_path: Path) -> None:
+    store, calls = tmp_path / "s.sqlite", list[str]()
+    explore(exploration(12), store, work=made_up)
+    explore(exploration(12), store, work=counted(calls))
+    assert not calls
+    found = explore(exploration(12), store, work=counted(calls), retry_failed=True)
+    assert len(calls) == found.failed == 1
+
+
+def test_machines_share_what_was_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second search takes settled mappings and simulations from the cache, and finds the same."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first = explore(exploration(2, sampler="random"), tmp_path / "a.sqlite")
+    assert (tmp_path / "cache/tilewright/points.sqlite").is_file()
+    again = explore(exploration(2, sampler="random"), tmp_path / "b.sqlite", cache=False)
+    assert front_of(first) == front_of(again)

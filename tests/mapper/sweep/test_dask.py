@@ -109,3 +109,13 @@ def test_a_worker_of_another_version_computes_nothing(tmp_path: Path) -> None:
     assert _as_this_version(model_version(), counted, task).status == "done"
     with pytest.raises(SweepError, match="results of two models are never mixed"):
         _as_this_version("0.0.0+other", counted, task)
+
+
+def test_a_limit_of_memory_needs_workers_of_one_thread(tmp_path: Path) -> None:
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, silence_logs=50
+    ) as running:
+        with pytest.raises(SweepError, match="has 2 threads, .* one thread each"):
+            run(trivial_sweep(2, memory_bytes=2**30), tmp_path / "s.sqlite", dask=running.scheduler_address)
+        assert not (tmp_path / "s.sqlite").exists()
+        assert run(trivial_sweep(2), tmp_path / "s.sqlite", dask=running.scheduler_address, work=counted).done == 2

@@ -92,11 +92,7 @@ def explore(
         When the exploration, the store or the cluster makes no sense, or optuna is not there.
     """
     asker = Asker(exploration)
-    # What no machine could run is told before any file is made.
-    if next(exploration.sweep.choices(MOST_WALKED), None) is None:
-        raise SweepError(f"filters: none of the first {MOST_WALKED:,} combinations of the axes is left")
-    if "machine" not in exploration.sweep.names:
-        _require_base(exploration)
+    _require_a_machine(exploration)
     with (
         closing(engine_for(exploration.sweep, jobs, dask)) as engine,
         Store.to_write(store, model_version()) as opened,
@@ -110,6 +106,14 @@ def explore(
         opened.note("explore", json.dumps({"objectives": exploration.columns, "seed": exploration.seed}))
         opened.sync()
         return search.explored()
+
+
+def _require_a_machine(exploration: Exploration) -> None:
+    """Refuse what no machine could run, before any file is made."""
+    if next(exploration.sweep.choices(MOST_WALKED), None) is None:
+        raise SweepError(f"filters: none of the first {MOST_WALKED:,} combinations of the axes is left")
+    if "machine" not in exploration.sweep.names:
+        _require_base(exploration)
 
 
 def _require_base(exploration: Exploration) -> None:

@@ -65,7 +65,8 @@ OTHER_COLOUR = "#dddddd"
 HATCHES = {
     COMPUTE: "", "array": "", PADDING: "....", BANDWIDTH: "////", "dram": "////", LATENCY: "\\\\\\\\",
     StoreController.bound: "xxx", Normaliser.bound: "+++", "simd": "++", "vector": "+++", "requantise": "+++",
-    Host.bound: "", ARRAY_FILL: "ooo", RAMPS: "----", "scratchpad": "||||", "accumulator": "\\\\\\", "l2": "oo", "llc": "OO",
+    Host.bound: "", ARRAY_FILL: "ooo", RAMPS: "----", "scratchpad": "||||", "accumulator": "\\\\\\", "l2": "oo",
+    "llc": "OO",
     "dma": "..", "static": "***",
 }  # fmt: skip
 """Hatching of causes and units, so that neighbours differ on a grey printer, too; of others "///"."""

@@ -12,6 +12,7 @@ STUDIES = {
     "mapspace": "EDP of random mappings, relative to the best",
     "fusion": "a product and its normalisation, as one group and as two",
     "codesign": "from host kernels to units, a new split of the memories, fusion and our mapper",
+    "roofline": "arithmetic intensities and analytic latencies of BERT and GPT-2",
 }
 """What each study does."""
 
@@ -19,6 +20,7 @@ OPTIONS = {
     "mapspace": ("samples", "seed", "layers", "iso_macs", "spatial"),
     "fusion": ("tokens", "accumulator"),
     "codesign": ("tokens", "finalists"),
+    "roofline": ("tokens",),
 }
 """Options that a study takes; the others it refuses."""
 
@@ -28,7 +30,9 @@ def add_study(study: argparse.ArgumentParser, name: NameType) -> None:
     study.add_argument(
         "name", choices=tuple(STUDIES), help="; ".join(f"{key}: {text}" for key, text in STUDIES.items())
     )
-    study.add_argument("--tokens", metavar="N,N,..", help="of fusion; default: 512,4096; one of codesign; default: 512")
+    study.add_argument(
+        "--tokens", metavar="N,N,..", help="of fusion; default: 512,4096; of codesign, one: 512; of roofline: 128,512"
+    )
     study.add_argument("--accumulator", metavar="KIB,KIB,..", help="of fusion; default: 64,128,256")
     study.add_argument("--finalists", metavar="K", help="of codesign: as of run, for its last design")
     study.add_argument("--samples", type=int, metavar="N", help="of mapspace, per operator; default: 100000")

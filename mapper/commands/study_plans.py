@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from mapper.commands.problems import CommandError
 from mapper.search.registry import MOST_FINALISTS
-from mapper.studies import codesign, codesign_report, fusion, fusion_report
+from mapper.studies import codesign, codesign_report, fusion, fusion_report, roofline, roofline_report
 from mapper.studies.study import StudyPlan
 
 MOST = 1 << 20
@@ -28,7 +28,14 @@ def _codesign(options: argparse.Namespace) -> StudyPlan:
     return codesign_report.plan(tokens, finalists)
 
 
-PLANS: Mapping[str, Callable[[argparse.Namespace], StudyPlan]] = {"fusion": _fusion, "codesign": _codesign}
+def _roofline(options: argparse.Namespace) -> StudyPlan:
+    tokens = _whole_numbers("tokens", options.tokens, roofline.SIMULATED, MOST_TOKENS_OF_A_BLOCK)
+    return roofline_report.plan(tokens)
+
+
+PLANS: Mapping[str, Callable[[argparse.Namespace], StudyPlan]] = {
+    "fusion": _fusion, "codesign": _codesign, "roofline": _roofline,
+}  # fmt: skip
 """By name of the study."""
 
 

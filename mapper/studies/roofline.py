@@ -50,7 +50,7 @@ that the text claims would be 16."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One operator of Table 5."""
 
     name: str
@@ -69,12 +69,12 @@ def _always(factor: int) -> dict[int, int]:
 
 
 TABLE = (
-    Row("WQ, WK, WV", "q", {128: 170.670, 512: 341.333, 4096: 409.6}, _always(2), 1),
-    Row("QK", "scores", {128: 25.400, 512: 29.882, 4096: 30.788}, {128: 1, 512: 1, 4096: 4}, 4),
-    Row("score-V", "context", {128: 63.750, 512: 102.300, 4096: 118.710}, _always(1), 1),
-    Row("W_out", "out", {128: 128.000, 512: 204.800, 4096: 227.556}, _always(2), 4),
-    Row("W1", "ffn1", {128: 130.723, 512: 211.862, 4096: 236.308}, _always(7), 4),
-    Row("W2", "ffn2", {128: 186.182, 512: 409.6, 4096: 512.000}, _always(2), 1),
+    TableRow("WQ, WK, WV", "q", {128: 170.670, 512: 341.333, 4096: 409.6}, _always(2), 1),
+    TableRow("QK", "scores", {128: 25.400, 512: 29.882, 4096: 30.788}, {128: 1, 512: 1, 4096: 4}, 4),
+    TableRow("score-V", "context", {128: 63.750, 512: 102.300, 4096: 118.710}, _always(1), 1),
+    TableRow("W_out", "out", {128: 128.000, 512: 204.800, 4096: 227.556}, _always(2), 4),
+    TableRow("W1", "ffn1", {128: 130.723, 512: 211.862, 4096: 236.308}, _always(7), 4),
+    TableRow("W2", "ffn2", {128: 186.182, 512: 409.6, 4096: 512.000}, _always(2), 1),
 )
 """W2 has one byte for each result, against the text, which has 32 bits in front of LayerNorm."""
 
@@ -178,7 +178,7 @@ def run(found: Roofs, simulated: Sequence[int] = SIMULATED) -> Iterator[str]:
         yield f"simulated, {tokens} tokens"
 
 
-def _intensity(row: Row, graph: OpGraph, tokens: int) -> Intensity:
+def _intensity(row: TableRow, graph: OpGraph, tokens: int) -> Intensity:
     op = graph.operator(row.operator)
     return Intensity(row.name, tokens, row.published[tokens], paper_flops(op) / _moved(row, op, tokens))
 
@@ -189,7 +189,7 @@ def paper_flops(op: Operator) -> int:
     return m * n * (2 * k - (op.inputs[1].role != "weight"))
 
 
-def _moved(row: Row, op: Operator, tokens: int) -> int:
+def _moved(row: TableRow, op: Operator, tokens: int) -> int:
     m, k, n = (op.dims[dim] for dim in "mkn")
     return row.first_reads[tokens] * m * k + SECOND_READS[tokens] * k * n + row.result_bytes * m * n
 

@@ -14,7 +14,7 @@ are read; `hwconfigs` imports nothing of ours, and everybody may import it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from hwconfigs.integer_arithmetic import GELU, LAYERNORM, SOFTMAX, IntegerKernel
@@ -87,6 +87,8 @@ class Kernel:
     """What the unit's integers make of int32 sums; None if that is what ``reference`` makes of them."""
     reference: Callable[[RealRows], RealRows] | None = None
     """Real values (rows, cols) to results (rows, cols), as the unit computes; None if no store evaluates it."""
+    part_of: str = ""
+    """Kernel of which this is one way through rows that do not fit the accumulator; empty: a kernel of its own."""
     operations: tuple[int, int] | None = None
     """int32 multiplies and additions per element, for energy tables that do not name it.
 
@@ -114,6 +116,11 @@ class Kernel:
     def is_activation(self) -> bool:
         """Whether the store pipeline evaluates it: what the ``activation`` of a hardware loop may say."""
         return Site.EPILOGUE in self.sites or Site.NORMALISER in self.sites
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it gathers statistics of parts of rows and stores nothing."""
+        return self.part_of != "" and self.name == gathering(self.part_of)
 
     @property
     def on_simd(self) -> bool:
@@ -176,7 +183,32 @@ KERNELS: tuple[Kernel, ...] = (
 LONG_NAME = 8
 """Letters of a name in which two wrong ones are still a slip; ``softmin`` is another kernel than ``softmax``."""
 
-_BY_NAME = {kernel.name: kernel for kernel in (IDENTITY, *KERNELS)}
+
+def gathering(name: str) -> str:
+    """Return the name of a kernel's way through parts of rows that gathers statistics and stores nothing."""
+    return f"{name}_gather"
+
+
+def giving_results(name: str) -> str:
+    """Return the name of a kernel's way through parts of rows whose statistics are known."""
+    return f"{name}_results"
+
+
+def _in_parts(kernel: Kernel) -> tuple[Kernel, Kernel]:
+    """Statistics of long rows run along, part after part: maximum and rescaled sum, sum and sum of squares [1]_.
+
+    .. [1] M. Milakov, N. Gimelshein, "Online normalizer calculation for softmax", arXiv 1805.02867, Algorithm 3.
+    """
+    row = Kernel(gathering(kernel.name), _SIMD, needs_unit=True, part_of=kernel.name)
+    return row, replace(row, name=giving_results(kernel.name), reference=kernel.reference, integer=kernel.integer)
+
+
+PARTS: tuple[Kernel, ...] = tuple(
+    part for kernel in KERNELS if kernel.on_simd and kernel.statistics for part in _in_parts(kernel)
+)
+"""Ways of a vector unit through rows that do not fit half of the accumulator; machines list the whole kernel."""
+
+_BY_NAME = {kernel.name: kernel for kernel in (IDENTITY, *KERNELS, *PARTS)}
 
 UNIT_KERNELS: tuple[str, ...] = tuple(kernel.name for kernel in KERNELS if kernel.needs_unit)
 """What energy tables price."""

@@ -95,7 +95,7 @@ class HardwareSpec(Part):
 
     def has_lanes_for(self, kernel: Kernel) -> bool:
         """Whether the machine's vector unit beside the normaliser has the kernel."""
-        return self.simd is not None and kernel.on_simd and kernel.name in self.simd.kernels
+        return self.simd is not None and kernel.on_simd and (kernel.part_of or kernel.name) in self.simd.kernels
 
     def evaluates(self, kernel: Kernel) -> bool:
         """Whether the stores of the machine evaluate the kernel, those of hardware loops too."""

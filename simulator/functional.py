@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwconfigs import HardwareSpec
-from hwconfigs.kernels import kernel_named
+from hwconfigs.kernels import Kernel, kernel_named
 from simulator.arrays import Bytes, Floats, Ints
 from simulator.checks.validate import check
 from simulator.frontend import loop_unroller
@@ -175,6 +175,10 @@ class _Executor:
         self._preload: Preload | None = None
         self._inside: Ints | None = None
         """Output-stationary: sums that have not left the array."""
+        self._parts: list[Ints] = []
+        """Parts of the long rows whose statistics the vector unit keeps."""
+        self._known = 0
+        """Columns of them whose results were stored."""
 
     def run(self, item: Item) -> None:
         match item:
@@ -240,8 +244,23 @@ class _Executor:
             for first in range(0, item.columns, self._side)
         ]
         scaling = self._scaling if item.memory == "accumulator" else Scaling()
+        kernel = kernel_named(item.activation)
+        if kernel.part_of:
+            self._part(item, kernel, np.hstack(blocks))
+            return
         values = results(np.hstack(blocks), item.activation, scaling, full=item.element_bits > 8)
         self.dram.write(item.target, values, item.element_bits)
+
+    def _part(self, item: Mvout, kernel: Kernel, sums: Ints) -> None:
+        """Keep a part of long rows for their statistics, or store its results: parts come in the same order again."""
+        if kernel.gathers:
+            if self._known:
+                self._parts, self._known = [], 0
+            self._parts.append(sums)
+            return
+        whole = results(np.hstack(self._parts), kernel.part_of, self._scaling)
+        self.dram.write(item.target, whole[:, self._known : self._known + sums.shape[1]], item.element_bits)
+        self._known += sums.shape[1]
 
     def _loop(self, loop: MatmulLoop) -> None:
         work = self._expander.expand(loop)

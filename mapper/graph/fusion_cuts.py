@@ -116,7 +116,10 @@ def _streams(reader: Operator, spec: HardwareSpec) -> bool:
 
     It then leads a group: what it could be the epilogue of is the operator before it, which is in another one.
     """
-    return assign(reader, spec).unit in ("normaliser", "accumulator") and kernel_named(reader.kind).is_activation
+    unit, kernel = assign(reader, spec).unit, kernel_named(reader.kind)
+    # Polynomials on integers want the fine steps of sums; what other lanes compute takes bytes as well.
+    takes_sums = unit in ("normaliser", "accumulator") or (unit == "simd" and kernel.integer is not None)
+    return takes_sums and kernel.is_activation
 
 
 def _order(graph: OpGraph, group_of: Mapping[str, FusionGroup]) -> list[str]:

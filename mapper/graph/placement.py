@@ -59,11 +59,18 @@ def _row_wise(op: Operator, spec: HardwareSpec) -> Assignment:
     """Assign an operator whose rows must be complete in the accumulator before the first result leaves."""
     if not _fits_widths(op):
         return _on_host(op, spec, "the unit takes int8 or int32 and gives int8")
-    if rows_per_tile(op.dims["cols"], spec) < 1:
-        bound = spec.accumulator.rows // 2 * spec.array.cols
-        row = f"a row has {op.dims['cols']:,} elements, and half of the accumulator holds {bound:,}"
-        return _on_host(op, spec, f"{row}; the unit takes whole rows")
-    return Assignment("normaliser")
+    too_long = _too_long(op, spec)
+    if too_long and spec.has_lanes_for(kernel_named(op.kind)):
+        return Assignment("simd", f"in parts, each read twice: {too_long}")
+    return _on_host(op, spec, f"{too_long}; the unit takes whole rows") if too_long else Assignment("normaliser")
+
+
+def _too_long(op: Operator, spec: HardwareSpec) -> str:
+    """Say why a row does not fit half of the accumulator; nothing if it does."""
+    if rows_per_tile(op.dims["cols"], spec) >= 1:
+        return ""
+    bound = spec.accumulator.rows // 2 * spec.array.cols
+    return f"a row has {op.dims['cols']:,} elements, and half of the accumulator holds {bound:,}"
 
 
 def _in_lanes(op: Operator, spec: HardwareSpec) -> Assignment:
@@ -71,6 +78,9 @@ def _in_lanes(op: Operator, spec: HardwareSpec) -> Assignment:
     if not _fits_widths(op) and not isinstance(op, (TopK, Dispatch, Combine)):
         return _on_host(op, spec, "the unit takes int8 or int32 and gives int8")
     together = columns_together(op)
+    if kernel_named(op.kind).statistics:
+        too_long = _too_long(op, spec)
+        return Assignment("simd", f"in parts, each read twice: {too_long}" if too_long else "")
     if rows_per_tile(together * kernel_named(op.kind).operands, spec) < 1:
         bound = spec.accumulator.rows // 2 * spec.array.cols
         return _on_host(op, spec, f"{together:,} elements belong together, and half of the accumulator holds {bound:,}")

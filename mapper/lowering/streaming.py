@@ -11,11 +11,11 @@ Other tiles are as wide as one row segment of int8, or as half of the accumulato
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from hwconfigs import HardwareSpec
-from hwconfigs.kernels import kernel_named
+from hwconfigs.kernels import gathering, giving_results, kernel_named
 from mapper.graph.capabilities import OPERAND_BITS, rows_per_tile
 from mapper.lowering.host import call_overhead
 from mapper.lowering.repeated_program import CommandInstance, RepeatedProgram
@@ -78,6 +78,8 @@ class _Tile:
 
 def stream_programs(stream: Stream, spec: HardwareSpec) -> tuple[RepeatedProgram, ...]:
     """Return the programs of a stream: equal groups of rows of tiles, and the rows that are left."""
+    if stream.whole_rows and rows_per_tile(stream.cols, spec) < 1:
+        return _in_parts(stream, spec)
     width = tile_width(stream, spec)
     height = _height(stream, width, spec)
     across = -(-stream.cols // width)
@@ -93,12 +95,44 @@ def stream_programs(stream: Stream, spec: HardwareSpec) -> tuple[RepeatedProgram
     return _groups(stream.rows, group, program)
 
 
+def _in_parts(stream: Stream, spec: HardwareSpec) -> tuple[RepeatedProgram, ...]:
+    """Return the programs of rows that do not fit: all parts of some rows for their statistics, then for results.
+
+    A vector unit keeps statistics of so many rows as it has slots; machines without one are never asked.
+    """
+    slots = spec.simd.statistics_slots if spec.simd is not None else 1
+    height = min(spec.array.rows, slots)
+    width = spec.accumulator.rows // 2 // spec.array.rows * spec.array.cols
+    kernel = stream.activation
+    ways = [
+        replace(stream, activation=gathering(kernel), stored_cols=0),
+        replace(stream, activation=giving_results(kernel)),
+    ]
+
+    @lru_cache(maxsize=2)
+    def program(first_row: int) -> Program:
+        items: list[Item] = [call_overhead(spec)] if first_row == 0 else []
+        half = 0
+        for way in ways:
+            for tile in _tiles(way, range(first_row, min(first_row + height, stream.rows)), width, height):
+                items += _tile_commands(way, replace(tile, half=half), spec)
+                half = 1 - half
+        return Program(stream.name, (*items, Fence()))
+
+    return _groups(stream.rows, height, program)
+
+
 def tile_width(stream: Stream, spec: HardwareSpec) -> int:
     """Columns of a tile: all of them, or one row segment of int8, or what fits half of the accumulator."""
     if stream.whole_rows:
         return stream.cols
     half = spec.accumulator.rows // 2 // spec.array.rows // stream.side_by_side
-    return max(1, min(blocks_per_segment(spec), half) * spec.array.cols // stream.together) * stream.together
+    width = max(1, min(blocks_per_segment(spec), half)) * spec.array.cols
+    return max(1, width // stream.together) * stream.together
+
+
+def _is_part(stream: Stream) -> bool:
+    return kernel_named(stream.activation).part_of != ""
 
 
 def _height(stream: Stream, width: int, spec: HardwareSpec) -> int:
@@ -133,7 +167,7 @@ def _tile_commands(stream: Stream, tile: _Tile, spec: HardwareSpec) -> Iterator[
     """Yield the commands of a tile: the first of several operands is brought to the scale of the next, which adds."""
     base = tile.half * (spec.accumulator.rows // 2)
     # Blocks of a row lie one below the other, as far apart as a tile has rows, so that the widest rows just fit.
-    pitch = _height(stream, tile_width(stream, spec), spec)
+    pitch = _height(stream, tile_width(stream, spec), spec) if not _is_part(stream) else spec.array.rows
     height = -(-tile.cols // spec.array.cols) * pitch
     for number in range(len(stream.operands)):
         below = base + number * height if stream.side_by_side > 1 else base

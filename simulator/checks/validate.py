@@ -159,7 +159,8 @@ def _item_problems(item: Item, spec: HardwareSpec) -> Iterator[str]:
 
 def _transfer_problems(item: Mvin | Mvout, spec: HardwareSpec) -> Iterator[str]:
     """Shape and width of one mvin or mvout."""
-    if item.rows < 1 or item.cols < 1:
+    stores_nothing = isinstance(item, Mvout) and kernel_named(item.activation).gathers
+    if item.rows < 1 or item.cols < (0 if stores_nothing else 1):
         yield f"{item.rows}x{item.cols} is empty"
     if item.rows > spec.array.rows:
         yield f"{item.rows} rows > {spec.array.rows}, the array height"

@@ -66,13 +66,17 @@ def store_counts(
     counts = {
         ("accumulator", "read_row"): _total(read, from_accumulator),
         ("scratchpad", "read_row"): _total(read, ~from_accumulator),
-        # Rows of the scratchpad are int8 already, and int32 passes the scaler untouched.
-        ("vector", "requantise"): _total(elements, from_accumulator & ~full),
     }
+    # Rows of the scratchpad are int8 already, and int32 passes the scaler untouched.
+    gathering = np.array([kernel_named(name).gathers for name in activations], dtype=bool)
+    counts["vector", "requantise"] = _total(elements, from_accumulator & ~full & ~gathering)
     for name in dict.fromkeys(activations):
-        if kernel_named(name).needs_unit:
-            evaluated = np.array([activation == name for activation in activations], dtype=bool)
-            counts["vector", name] = _total(elements + rows * blocks * (name in rescales), evaluated)
+        kernel = kernel_named(name)
+        # An element is counted once, where it is stored, however often and in how many parts its row is read.
+        if kernel.needs_unit and not kernel.gathers:
+            action, evaluated = kernel.part_of or name, np.array([one == name for one in activations], dtype=bool)
+            number = _total(elements + rows * blocks * (name in rescales), evaluated)
+            counts["vector", action] = counts.get(("vector", action), 0) + number
     return counts
 
 

@@ -8,6 +8,9 @@ taken in groups of the statistics slots. Each pass over a group costs its blocks
 a pass that gathers the time until the last row's statistic is known; those of other rows are formed meanwhile. A block
 takes the lanes as long as its elements, and the accumulator as long as its operands are read. The last pass is no
 faster than the writer of the store pipeline.
+
+Rows that do not fit half of the accumulator come in parts, twice: a command per part gathers statistics that run along,
+maximum and rescaled sum or sum and sum of squares, and stores nothing; then a command per part gives results.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from hwconfigs import HardwareSpec, SimdSpec
-from hwconfigs.kernels import KERNELS, Kernel, kernel_named
+from hwconfigs.kernels import KERNELS, PARTS, SIMD_KERNELS, Kernel, kernel_named
 from simulator.report import Action
 from simulator.units.store_pipeline import writer_cycles
 from simulator.units.unit import ReadoutUnit
@@ -29,8 +32,11 @@ class Simd(ReadoutUnit):
     name = "simd"
     bound = "simd"
     optional = True
-    kernels = tuple(kernel.name for kernel in KERNELS if kernel.on_simd)
-    actions: ClassVar[tuple[Action, ...]] = (("accumulator", "read_row"), *(("vector", kernel) for kernel in kernels))
+    kernels = tuple(kernel.name for kernel in (*KERNELS, *PARTS) if kernel.on_simd)
+    actions: ClassVar[tuple[Action, ...]] = (
+        ("accumulator", "read_row"),
+        *(("vector", kernel) for kernel in SIMD_KERNELS),
+    )
 
     @classmethod
     def is_part_of(cls, spec: HardwareSpec) -> bool:
@@ -64,6 +70,8 @@ def _cycles(rows: int, cols: int, kernel: Kernel, spec: HardwareSpec) -> int:
     groups = -(-rows // simd.statistics_slots) if kernel.statistics else 1
     block = simd.block_cycles(spec.array.cols, kernel.operands)
     gathering = len(kernel.statistics) * (rows * blocks * block + groups * (simd.pass_cycles + simd.statistics_cycles))
+    if kernel.gathers:
+        return rows * blocks * block + groups * (simd.pass_cycles + simd.statistics_cycles)
     writing = max(blocks * block, writer_cycles(blocks, False, False, spec.dma))
     return math.ceil(gathering + rows * writing + groups * simd.pass_cycles)
 

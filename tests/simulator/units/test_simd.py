@@ -118,3 +118,29 @@ def test_lanes_cost_area_and_leak() -> None:
     assert large is not None
     assert large.blocks["simd"].area_um2 == pytest.approx(2 * small.blocks["simd"].area_um2)
     assert large.leakage_mw > small.leakage_mw
+
+
+@pytest.fixture(scope="module", params=[{"vector": None}, {"vector.lanes": 4}], ids=["alone", "beside the normaliser"])
+def long_rows(request: pytest.FixtureRequest) -> RunResult:
+    """Rows of 61 and of 64 elements on 4 x 4: half of the accumulator holds 32."""
+    small = {"array.size": 4, "accumulator.capacity": 256, "scratchpad.capacity": 1024, **request.param}
+    machine = hwconfigs.load("gemmini_decoder", small)
+    return pipeline.run(LLAMA, machine, finalists=0, phase="decode", context=60, batch=2)
+
+
+def test_rows_that_do_not_fit_are_read_twice_in_parts(long_rows: RunResult) -> None:
+    """A part is read once for its statistics and once for its results, which leave once."""
+    report = next(part for part in long_rows.simulation.by_op if part.name == "softmax")
+    assert "in parts" in long_rows.group("softmax").note
+    rows, blocks = 2 * 4, -(-61 // 4)
+    assert report.counts["accumulator", "read_row"] == 2 * rows * blocks
+    assert report.counts["vector", "softmax"] == rows * 61
+    assert report.units["simd"].busy_cycles > 0
+
+
+def test_parts_give_the_numbers_of_whole_rows(long_rows: RunResult) -> None:
+    check = pipeline.check_numbers(long_rows)
+    assert check.wrong == []
+    assert not check.on_host
+    for expected, simulated in zip(long_rows.estimate.by_op, long_rows.simulation.by_op, strict=True):
+        assert expected.counts == simulated.counts, simulated.name

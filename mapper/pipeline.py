@@ -108,6 +108,7 @@ def run(
         causal=chosen.causal,
         lm_head=chosen.lm_head,
         dims=chosen.dims,
+        routing=chosen.routing,
         bits=None if chosen.bits is None else workloads.Bits.parse(chosen.bits),
     )
     return run_graph(graph, spec, chosen, strategy=strategy, progress=progress)

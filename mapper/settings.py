@@ -35,7 +35,7 @@ new version."""
 NOT_IN_KEY = frozenset({"workers", "spans"})
 """Settings that cannot change a result, but for this: spans are recorded of exact runs, so they count as `exact`."""
 
-LATER = ("fusion", "source", "causal", "lm_head", "bits", "dims")
+LATER = ("fusion", "source", "causal", "lm_head", "bits", "dims", "routing")
 """Settings that the first version did not have: with their defaults they are not in the key."""
 
 UNFUSED, BEST_CUT, LIBRARY_CUT = "none", "auto", "gemmini"
@@ -98,6 +98,7 @@ class RunOptions(TypedDict, total=False):
     lm_head: bool
     bits: str | None
     dims: str | None
+    routing: str | None
     overrides: Mapping[str, object] | None
     energy: str | Path | None
     objective: Goal
@@ -142,6 +143,9 @@ class RunSettings:
     """Widths by role of a tensor, as in ``"weight=4,kv=8"``; None: int8, with int32 biases."""
     dims: str | None = None
     """Sizes of the axes that an ONNX file leaves open, as in ``"batch=1,seq=128"``."""
+    routing: str | None = None
+    """How tokens are spread over experts: ``"balanced"``, ``"uniform"``, ``"zipf:1.2"`` or a file of counts; None:
+    balanced."""
     overrides: Mapping[str, object] | None = None
     """Changes of the machine by dotted key; kept as `Overrides`."""
     energy: str | Path | None = None

@@ -17,6 +17,7 @@ from workloads.models.layers import Layer, Stack
 from workloads.models.parameters import active_parameters, kv_elements_per_token, total_parameters
 from workloads.onnx_import import is_onnx
 from workloads.ops import Operator
+from workloads.routing import BALANCED, Routing
 from workloads.sources import AnyConfig, load_config
 from workloads.stacking import graph_of, source_states
 from workloads.tensor import Bits
@@ -40,6 +41,8 @@ class Further(TypedDict, total=False):
     ``"skip"``: blocks of `workloads.models.layers.SKIPPED_BLOCK` queries leave out the keys that none of them sees."""
     lm_head: bool
     """Add embedding, final norm and LM head, which are no part of a block."""
+    routing: str | None
+    """How tokens are spread over experts, as `workloads.routing` reads it; balanced if left out."""
     dims: Mapping[str, int] | str | None
     """Sizes of the axes that an ONNX file leaves open, by its names for them; as text: ``"batch=1,seq=128"``."""
 
@@ -91,7 +94,7 @@ def build(
     shape = _shape(config, seq, phase, context, batch, bits)
     if strict_positions and shape.attended > (config.max_positions or shape.attended):
         raise GraphError(f"{config.name}: {shape.attended} positions exceed max_positions={config.max_positions}")
-    shape = replace(shape, skips_masked=further.get("causal", FULL) == SKIP)
+    shape = replace(shape, skips_masked=further.get("causal", FULL) == SKIP, routing=_routing(config, further))
     ends = _ends(config) if further.get("lm_head", False) else None
     return _stacked(config, shape, further, ends) if isinstance(config, Stack) else _transformer(config, shape, ends)
 
@@ -131,7 +134,9 @@ def _exported(path: str, asking: Asking, further: Further) -> OpGraph:
 
     _check_phase(asking.phase)
     fixed = {name: getattr(asking, name) for name in ("heads", "overrides", "strict_positions")}
-    fixed.update(lm_head=further.get("lm_head"), causal=further.get("causal", FULL) != FULL)
+    fixed.update(
+        lm_head=further.get("lm_head"), routing=further.get("routing"), causal=further.get("causal", FULL) != FULL
+    )
     for name in (name for name, value in fixed.items() if value):
         raise GraphError(f"{path}: {name} must be left out: an ONNX file says what is computed")
     told: dict[str, object] = {"phase": asking.phase}
@@ -145,6 +150,16 @@ def _exported(path: str, asking: Asking, further: Further) -> OpGraph:
     asked = Asked(asking.seq, asking.context, asking.batch, source, asking.phase == "decode", named)
     bits = Bits() if asking.bits is None else asking.bits
     return read_onnx(path, asked, bits, {**told, "bits": _bits_dict(bits)})
+
+
+def _routing(config: TransformerConfig | Stack, further: Further) -> Routing:
+    """Return how tokens are spread over experts, for a model that has some."""
+    asked = further.get("routing")
+    if asked is None:
+        return BALANCED
+    if not isinstance(config, Stack) or all(layer.experts is None for group in config.groups for layer in group.layers):
+        raise GraphError(f"{config.name}: routing={asked!r:.40} is for models with experts")
+    return Routing.parse(asked)
 
 
 def _check_phase(phase: str) -> None:
@@ -258,6 +273,8 @@ def _stacked(stack: Stack, shape: Shape, further: Further, ends: Ends | None) ->
         "layers": stack.layers, **_sizes(layer), "max_positions": stack.max_positions, **_stored(stack),
         "bits": _bits_dict(shape.bits), "notes": list(stack.notes),
     }  # fmt: skip
+    if further.get("routing"):
+        asked["routing"] = further["routing"]
     graph = graph_of(stack, shape, states, asked, ends)
     _check_bits(graph, shape.bits)
     return graph

@@ -26,7 +26,8 @@ class BlockKind:
     """Where they stand in the model, or in its encoder or decoder."""
     operators: tuple[str, ...]
     idle_weights: int = 0
-    """Weights of one layer that are stored and not read: those of experts that get no tokens. [elements]"""
+    """Weights of one layer that are stored and not read: those of experts that get no tokens. Negative where weights
+    are read more than once. [elements]"""
     weight_sets: int | None = None
     """Sets of weights that the layers share (ALBERT); None: each has its own."""
 

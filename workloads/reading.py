@@ -34,3 +34,26 @@ def _yaml(text: str, origin: str) -> object:
     if document.problems:
         raise GraphError("\n".join(document.problems))
     return document.data
+
+
+def parse_list(text: str, origin: str) -> list[object]:
+    """Read a list: JSON or YAML by the ending of ``origin``, else a number on each line.
+
+    Raises
+    ------
+    GraphError
+        What is wrong, after ``origin`` and, where it is known, the line.
+    """
+    if origin.endswith((".json", ".yaml", ".yml")):
+        raw = _json(text, origin) if origin.endswith(".json") else _yaml(text, origin)
+        if not isinstance(raw, list):
+            raise GraphError(f"{origin}: must hold a list, not {type(raw).__name__}")
+        return raw
+    numbers: list[object] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        word = line.split("#", 1)[0].strip().rstrip(",")
+        try:
+            numbers += [float(word)] if word else []
+        except ValueError:
+            raise GraphError(f"{origin}:{number}: {word!r:.40} is no number") from None
+    return numbers

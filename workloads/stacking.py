@@ -12,6 +12,7 @@ from workloads.models.layer_block import build_layer
 from workloads.models.layers import Group, Layer, Stack
 from workloads.models.operator_builder import Shape
 from workloads.ops import Operator
+from workloads.routing import Routing, grouped
 
 ENCODER, DECODER = "encoder", "decoder"
 
@@ -56,7 +57,7 @@ def graph_of(stack: Stack, shape: Shape, source: int, asked: dict[str, object], 
         blocks.append(kind_of_ends)
         alone = False
     size = f"context {shape.context}" if shape.phase == "decode" else f"seq {shape.seq}"
-    marked = not alone or blocks[0].idle_weights > 0 or stack.weight_sets is not None
+    marked = not alone or blocks[0].idle_weights != 0 or stack.weight_sets is not None
     return OpGraph(
         f"{stack.name} {shape.phase} {size}", operators, repeat=len(kinds[0].indices) if alone else 1,
         config=asked, appends=appends, kinds=blocks if marked else (),
@@ -79,13 +80,13 @@ def kinds_of(stack: Stack, shape: Shape, source: int) -> Iterator[Kind]:
             continue
         tokens = shape.batch * (source if group.name == ENCODER else shape.seq)
         for layer, indices in group.kinds:
-            found += [(group, part, some) for part, some in _hit(layer, indices, tokens)]
+            found += [(group, part, some) for part, some in _hit(layer, indices, tokens, shape.routing)]
     for (group, layer, indices), name in zip(found, _names(found), strict=True):
         yield Kind(name, layer, indices, group.name)
 
 
-def _hit(layer: Layer, indices: tuple[int, ...], tokens: int) -> list[tuple[Layer, tuple[int, ...]]]:
-    """Return layers that know how many experts ``tokens`` tokens hit.
+def _hit(layer: Layer, indices: tuple[int, ...], tokens: int, routing: Routing) -> list[tuple[Layer, tuple[int, ...]]]:
+    """Return layers that know how many experts ``tokens`` tokens hit, and how many tokens each expert gets.
 
     The expected number is no whole one; so many of the layers hit one expert more that all of them together hit as
     many as expected, to the nearest whole number.
@@ -93,6 +94,13 @@ def _hit(layer: Layer, indices: tuple[int, ...], tokens: int) -> list[tuple[Laye
     spec = layer.experts
     if spec is None:
         return [(layer, indices)]
+    if routing.order == "token":
+        each_choice = ((tokens * spec.chosen, 1),)
+        return [(replace(layer, experts=replace(spec, hit=tokens * spec.chosen, given_loads=each_choice)), indices)]
+    if routing.kind != "balanced":
+        loads = routing.loads(spec.count, spec.chosen, tokens)
+        known = replace(spec, hit=len(loads), given_loads=grouped(loads))
+        return [(replace(layer, experts=known), indices)]
     most = min(spec.count, tokens * spec.chosen)
     least, more = divmod(min(round(len(indices) * spec.expected_hit(tokens)), most * len(indices)), len(indices))
     parts = ((indices[:more], least + 1), (indices[more:], least))

@@ -123,6 +123,7 @@ def _task(text: str, model: str, machine: str, values: dict[str, object], option
         causal=options.causal,
         lm_head=options.lm_head,
         dims=dims_of(options),
+        routing=options.routing,
         bits=options.bits,
         batch=options.batch,
         energy=options.energy,

@@ -87,6 +87,7 @@ def _case(options: argparse.Namespace) -> BlockCase:
         causal=options.causal,
         lm_head=options.lm_head,
         dims=dims_of(options),
+        routing=options.routing,
         bits=None if options.bits is None else workloads.Bits.parse(options.bits),
     )
     only = None if options.only is None else [name.strip() for name in options.only.split(",")]

@@ -121,6 +121,7 @@ def run_request(options: argparse.Namespace) -> RunRequest:
         causal=options.causal,
         lm_head=options.lm_head,
         dims=dims_of(options),
+        routing=options.routing,
         bits=options.bits,
         fusion=_fusion(options.fusion),
     )

@@ -26,6 +26,10 @@ def fill_shape(group: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
         "--dim", action="append", default=[], dest="dims", metavar="NAME=N",
         help="size of an axis that an ONNX file leaves open, by its name; may be repeated",
     )  # fmt: skip
+    group.add_argument(
+        "--routing", metavar="KIND",
+        help="tokens per expert: balanced (default), uniform, zipf:S, or a file of counts; ,seed=N draws them",
+    )  # fmt: skip
     group.add_argument("--lm-head", action="store_true", help="with embedding, final norm and LM head")
     return group
 

@@ -98,7 +98,7 @@ def _graph(options: argparse.Namespace, name: str) -> OpGraph:
         seq = _default_seq(name)
     return workloads.build(
         name, seq=seq, phase=options.phase, context=context, batch=options.batch, source=options.source,
-        causal=options.causal, lm_head=options.lm_head, dims=dims_of(options),
+        causal=options.causal, lm_head=options.lm_head, dims=dims_of(options), routing=options.routing,
         bits=None if options.bits is None else workloads.Bits.parse(options.bits),
     )  # fmt: skip
 

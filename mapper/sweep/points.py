@@ -176,13 +176,14 @@ class _Shape(NamedTuple):
     lm_head: bool
     bits: str | None
     dims: str | None
+    routing: str | None
 
 
 def _graph(model: str, shape: _Shape) -> tuple[OpGraph, str]:
     """Return the workload and the digest of its operators."""
     matmul = _MATMUL.fullmatch(model)
     if matmul is not None:
-        if shape != _Shape(None, "prefill", None, 1, shape.strict_positions, None, "full", False, None, None):
+        if shape != _Shape(None, "prefill", None, 1, shape.strict_positions, None, "full", False, None, None, None):
             raise SettingsError(
                 f"{model}: a product has its sizes in its name; leave out seq and what else shapes models"
             )
@@ -192,7 +193,7 @@ def _graph(model: str, shape: _Shape) -> tuple[OpGraph, str]:
         graph = workloads.build(
             model, seq=shape.seq, phase=shape.phase, context=shape.context, batch=shape.batch,
             strict_positions=shape.strict_positions, source=shape.source, causal=shape.causal, lm_head=shape.lm_head,
-            dims=shape.dims,
+            dims=shape.dims, routing=shape.routing,
             bits=None if shape.bits is None else workloads.Bits.parse(shape.bits),
         )  # fmt: skip
     kinds = [[list(kind.layers), *kind.operators] for kind in graph.kinds]

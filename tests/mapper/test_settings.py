@@ -47,7 +47,7 @@ def test_whatever_changes_a_result_changes_the_key() -> None:
         "seq": 7, "phase": "decode", "context": 7, "batch": 2, "strict_positions": True, "overrides": {"l2": None},
         "energy": "x", "objective": "edp", "search": "random", "budget": Budget(evaluations=7), "seed": 7,
         "finalists": 7, "exact": True, "workers": 7, "spans": True, "fusion": "auto", "source": 7, "causal": "skip",
-        "lm_head": True, "bits": "weight=4", "dims": "seq=7",
+        "lm_head": True, "bits": "weight=4", "dims": "seq=7", "routing": "uniform",
     }  # fmt: skip
     assert set(changed) == {field.name for field in fields(RunSettings)} == set(RunOptions.__annotations__)
     for name, value in changed.items():

@@ -4,9 +4,9 @@
                     │                   experts: as many matmuls as experts are hit
                     └────────────────► combine ─ + shared part ─►
 
-All experts are taken to be equally likely. So many get tokens as are expected to (`Experts.expected_hit`), and the
-tokens are spread over them as evenly as they go; the weights of the others are stored, but not read. A bias of the
-experts is one row for all of them: what it costs is the same.
+Unless a router is described (`workloads.routing`), all experts are equally likely: so many get tokens as are expected
+to (`Experts.expected_hit`), and the tokens are spread over them as evenly as they go. The weights of the others are
+stored, but not read. A bias of the experts is one row for all of them: what it costs is the same.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def experts(block: LayerBuilder, x: Tensor, spec: Experts) -> Tensor:
     block.add(TopK(name=name, inputs=(shares,), output=choice))
     results, first = [], 0
     for number, (count, each) in enumerate(spec.loads(tokens)):
-        part = "expert_" if number == 0 else "rest_expert_"
+        part = ("expert_", "rest_expert_")[number] if number < 2 else f"rest_{number}_expert_"
         results.append(_experts(block, x, choice, spec.each, part, (("expert", count), ("slot", each)), first))
         first += count * each
     out = block.like(x, "combine")

@@ -169,6 +169,8 @@ class Experts:
     """Whether a dense feed-forward part runs beside, with norms of its own around both (Gemma 4)."""
     hit: int = 0
     """Experts that get tokens at all, for one pass; 0 until the number of tokens is known."""
+    given_loads: tuple[tuple[int, int], ...] = ()
+    """(experts, tokens of each) of a router that is not balanced, the fuller first; none: as even as they go."""
 
     def expected_hit(self, tokens: int) -> float:
         """Return the expected number of experts that ``tokens`` tokens hit if all are equally likely.
@@ -178,7 +180,9 @@ class Experts:
         return float(self.count * (1 - (1 - self.chosen / self.count) ** tokens))
 
     def loads(self, tokens: int) -> tuple[tuple[int, int], ...]:
-        """Return (experts, tokens of each) as evenly as ``tokens`` times ``chosen`` go into `hit`, the fuller first."""
+        """Return (experts, tokens of each), the fuller first; they add up to ``tokens`` times ``chosen``."""
+        if self.given_loads:
+            return self.given_loads
         least, more = divmod(tokens * self.chosen, self.hit)
         return tuple(
             (number, each) for number, each in ((more, least + 1), (self.hit - more, least)) if number and each

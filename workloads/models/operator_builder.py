@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from workloads.ops import Add, Matmul, Mul, Operator
 from workloads.ops.operator import OpClass
+from workloads.routing import BALANCED, Routing
 from workloads.tensor import Bits, Extents, Role, Tensor
 
 
@@ -23,6 +24,8 @@ class Shape:
     bits: Bits
     skips_masked: bool = False
     """Whether a prompt's products leave out blocks of keys that the mask hides."""
+    routing: Routing = BALANCED
+    """How routers spread the tokens over experts."""
 
     @property
     def tokens(self) -> int:

@@ -76,9 +76,7 @@ def test_experts_by_zipf_s_law(experts: int, chosen: int, exponent: float) -> No
     assert pi.max() * experts / chosen == pytest.approx(busiest, rel=0.01)
 
 
-@pytest.mark.parametrize(
-    "text", ["uniform", "zipf:0.7", "zipf:1,seed=3", "balanced", "c.txt", "c.txt,seed=1"]
-)
+@pytest.mark.parametrize("text", ["uniform", "zipf:0.7", "zipf:1,seed=3", "balanced", "c.txt", "c.txt,seed=1"])
 @pytest.mark.parametrize("tokens", [1, 3, 64, 700])
 def test_tokens_of_all_experts_add_up(text: str, tokens: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -25,6 +25,7 @@ from hwconfigs.parts import (
 )
 from hwconfigs.simd_unit import SimdSpec
 from hwconfigs.spec import HardwareSpec
+from hwconfigs.unpack_unit import UnpackSpec
 from hwconfigs.vector_unit import VectorSpec
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "SimdSpec",
     "SpecError",
     "SramSpec",
+    "UnpackSpec",
     "VectorSpec",
     "available",
     "available_energy",

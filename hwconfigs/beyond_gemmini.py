@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwconfigs.kernels import KERNELS, Site
-from hwconfigs.spec import HardwareSpec
+from hwconfigs.spec import NO_GEMMINI, HardwareSpec
 from hwconfigs.vector_unit import VERSIONS
 
 GEMMINI_KERNELS = frozenset(kernel.name for kernel in KERNELS if kernel.needs_unit and kernel.sites - {Site.SIMD})
@@ -22,8 +22,10 @@ ONLY_HERE = ("vector.online_softmax", "vector.rescale_cycles")
 def beyond_gemmini(spec: HardwareSpec) -> frozenset[str]:
     """Return the dotted paths of units and front end whose values no Gemmini has."""
     found = {"front_end.loops_in_flight"} if spec.front_end.loops_in_flight != LOOP_CONTEXTS else set[str]()
-    if spec.simd is not None:
-        found |= {f"simd.{name}" for name in type(spec.simd).model_fields}
+    for name in NO_GEMMINI:
+        section = getattr(spec, name)
+        if section is not None:
+            found |= {f"{name}.{field}" for field in type(section).model_fields}
     vector = spec.vector
     if vector is None:
         return frozenset(found)

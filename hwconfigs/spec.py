@@ -27,6 +27,7 @@ from hwconfigs.parts import (
     SramSpec,
 )
 from hwconfigs.simd_unit import SimdSpec
+from hwconfigs.unpack_unit import UnpackSpec
 from hwconfigs.vector_unit import VectorSpec
 
 
@@ -60,6 +61,8 @@ class HardwareSpec(Part):
     """Normalisation units, or None: those operators run on the host."""
     simd: SimdSpec | None = None
     """A vector unit beside the normaliser, or None: no Gemmini has one."""
+    unpack: UnpackSpec | None = None
+    """Few-bit weights and caches that widen as they are loaded, or None: operands lie in DRAM as on the chip."""
     host: HostSpec
     energy: str
     """Name or path of the default energy table."""
@@ -77,8 +80,8 @@ class HardwareSpec(Part):
     def fingerprint(self) -> str:
         """Hash of everything that can change a result; texts and provenance are left out."""
         values = self.model_dump(mode="json", exclude={"name", "description", "source", "sources"})
-        # Files name machines by this: one without the unit keeps the name that it had before there was any.
-        values = {name: value for name, value in values.items() if name != "simd" or value is not None}
+        # Files name machines by this: one without a unit keeps the name that it had before there was any.
+        values = {name: value for name, value in values.items() if name not in NO_GEMMINI or value is not None}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def __hash__(self) -> int:
@@ -102,6 +105,9 @@ class HardwareSpec(Part):
         return bool(kernel.sites - {Site.SIMD}) and (not kernel.needs_unit or self.lists(kernel))
 
 
+NO_GEMMINI = ("simd", "unpack")
+"""Sections of units that no Gemmini has."""
+
 SECTIONS: tuple[str, ...] = (
     "array",
     "scratchpad",
@@ -113,6 +119,7 @@ SECTIONS: tuple[str, ...] = (
     "dram",
     "vector",
     "simd",
+    "unpack",
     "host",
 )
 """Fields of HardwareSpec that are models of their own."""

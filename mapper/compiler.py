@@ -49,7 +49,7 @@ class Compiler:
 
     def laid_out(self, groups: Iterable[FusionGroup]) -> Compiler:
         """Return a compiler for other groups of the graph, which knows all that was searched and settled."""
-        return replace(self, layout=lay_out(groups), searches={})
+        return replace(self, layout=lay_out(groups, self.spec), searches={})
 
     def price(self, group: FusionGroup) -> tuple[float, float]:
         """Return cycles and energy of a group by the estimate, alone on cold caches [cycles, pJ].

@@ -289,6 +289,7 @@ def check_numbers(result: RunResult, *, seed: int = 0, step: float | None = None
     from mapper.evaluation.numbers import NumbersRun
 
     settings = result.settings
+    # Numbers lie in bytes: what packs and widens them changes none.
     layout = lay_out(result.groups)
     compiler = replace(_compiler(result.graph, result.spec, settings, None), layout=layout, searches=result.searches)
     for group in result.groups:

@@ -48,7 +48,7 @@ def held_in(memory: MemoryState, problem: MatmulProblem) -> Held:
 
     return Held(
         a=share(problem.a, problem.m, problem.k),
-        b=share(problem.b, problem.b_rows, problem.b_cols),
+        b=share(problem.b, problem.b_rows, problem.b_row_bytes),
         c=share(problem.c, problem.m, problem.n * problem.c_bytes),
         sums=share(problem.partial, problem.m, problem.n * 4),
         dirty=l2.dirty_share(),

@@ -63,6 +63,8 @@ class Segments:
     to_accumulator: bool
     along: bool
     """The next command continues the rows of the one before; else it takes the rows below."""
+    row_cycles: int = 1
+    """Cycles in which an on-chip row is written, if its bytes are there."""
 
     def __hash__(self) -> int:
         return hash(self._fields())
@@ -72,7 +74,7 @@ class Segments:
 
     def _fields(self) -> tuple[object, ...]:
         kinds = (column.tobytes() for column in (self.starts, self.sizes, self.first, self.last))
-        commands = (self.rows, self.on_chip_bytes, self.to_accumulator, self.along)
+        commands = (self.rows, self.on_chip_bytes, self.to_accumulator, self.along, self.row_cycles)
         return (self.matrix, self.row_bytes, *kinds, *commands)
 
 
@@ -246,7 +248,7 @@ def _ends(commands: Sequence[tuple[CommandTraffic, int, Segments]], spec: Hardwa
         # A row that is repeated on chip is read once.
         repeated = segments.rows - 1 if segments.matrix.row_stride_bytes == 0 else 0
         start = max(free, done[-depth])
-        last = path.read(start, traffic, number, 1).last
+        last = path.read(start, traffic, number, segments.row_cycles).last
         free = start + max(segments.rows, dma.handover_cycles)
         ends.append(last + completion + repeated)
         done.append(last + repeated + (completion if release is None else release))

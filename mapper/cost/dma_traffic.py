@@ -53,6 +53,14 @@ class Traffic:
     def _segment(self) -> int:
         return blocks_per_segment(self.spec) * self._block
 
+    @property
+    def _b_sweep(self) -> Sweep:
+        """B as it lies in DRAM, packed or in bytes."""
+        p, unpack = self.problem, self.spec.unpack
+        cycles = unpack.row_cycles(self._block) if p.b_bits < 8 and unpack is not None else 1
+        block, segment = (width * p.b_bits // 8 for width in (self._block, self._segment))
+        return Sweep(p.b, p.b_rows, p.b_row_bytes, block, segment, cycles)
+
     @cached_property
     def a(self) -> Ints:
         """Loads of A by tile extent along k."""
@@ -62,8 +70,7 @@ class Traffic:
     @cached_property
     def b(self) -> Ints:
         """Loads of B by tile extent along its contiguous dimension."""
-        p = self.problem
-        sweep = Sweep(p.b, p.b_rows, p.b_cols, self._block, self._segment)
+        p, sweep = self.problem, self._b_sweep
         return sweep.table(self.widths_k if p.b_axes[1] == "k" else self.widths_n, self.spec.dma)
 
     @cached_property
@@ -75,8 +82,7 @@ class Traffic:
     @cached_property
     def times_b(self) -> LoadTables:
         """Times of the loads of B by tile extent along its contiguous dimension."""
-        p = self.problem
-        sweep = Sweep(p.b, p.b_rows, p.b_cols, self._block, self._segment)
+        p, sweep = self.problem, self._b_sweep
         return self._tables(sweep, self.widths_k if p.b_axes[1] == "k" else self.widths_n)
 
     @cached_property
@@ -115,22 +121,24 @@ class Traffic:
     def group_gap(self) -> float:
         """Cycles by which loads of B that miss wait for one of A that stands between them."""
         p = self.problem
-        return group_gap(self._commands(p.b, p.b_rows, p.b_cols), self._commands(p.a, p.m, p.k), self.spec)
+        a = Sweep(p.a, p.m, p.k, self._block, self._segment)
+        return group_gap(self._commands(self._b_sweep), self._commands(a), self.spec)
 
-    def _commands(self, matrix: Matrix, rows: int, row_bytes: int) -> Segments:
+    def _commands(self, sweep: Sweep) -> Segments:
         """Return the widest commands of an operand."""
         only = np.ones(1, dtype=bool)
         return Segments(
-            matrix=matrix,
-            row_bytes=row_bytes,
+            matrix=sweep.matrix,
+            row_bytes=sweep.row_bytes,
             starts=np.zeros(1, dtype=np.int64),
-            sizes=np.full(1, min(self._segment, row_bytes), dtype=np.int64),
+            sizes=np.full(1, min(sweep.segment_bytes, sweep.row_bytes), dtype=np.int64),
             first=only,
             last=~only,
-            rows=min(self.spec.array.rows, rows),
-            on_chip_bytes=self.spec.scratchpad.row_bytes,
+            rows=min(self.spec.array.rows, sweep.rows),
+            on_chip_bytes=sweep.block_bytes,
             to_accumulator=False,
             along=False,
+            row_cycles=sweep.row_cycles,
         )
 
     def _tables(self, sweep: Sweep, widths: Ints, to_accumulator: bool = False) -> LoadTables:
@@ -184,7 +192,7 @@ class Traffic:
     def compulsory(self) -> tuple[int, int, int]:
         """Distinct lines of A, B and C."""
         p = self.problem
-        shapes = ((p.a, p.m, p.k), (p.b, p.b_rows, p.b_cols), (p.c, p.m, p.n * p.c_bytes))
+        shapes = ((p.a, p.m, p.k), (p.b, p.b_rows, p.b_row_bytes), (p.c, p.m, p.n * p.c_bytes))
         a, b, c = (distinct_lines(*shape, self.spec.dma.max_request_bytes) for shape in shapes)
         return a, b, c
 

@@ -58,6 +58,8 @@ class Sweep:
     """Width of one array block [bytes]."""
     segment_bytes: int
     """Widest row segment of one command [bytes]."""
+    row_cycles: int = 1
+    """Cycles in which a row of a block is written on chip, if its bytes are there."""
 
     def table(self, widths: Ints, dma: DmaSpec) -> Ints:
         """Return the totals of one sweep by tile width [blocks]; rows of widths that were not asked for are zero."""

@@ -153,7 +153,7 @@ class _Table:
         _, one_of, alike_of = np.unique(alike, axis=0, return_index=True, return_inverse=True)
         kinds, kind_of = every[:, one_of], alike_of.ravel()[every_of.ravel()]
         # The last commands of the rows may have fewer of them.
-        on_chip = spec.accumulator.row_bytes if to_accumulator else spec.scratchpad.row_bytes
+        on_chip = spec.accumulator.row_bytes if to_accumulator else sweep.block_bytes
         total = np.zeros(1)
         for rows, share in _heights(sweep.rows, spec.array.rows):
             segments = Segments(
@@ -167,6 +167,7 @@ class _Table:
                 on_chip_bytes=on_chip,
                 to_accumulator=to_accumulator,
                 along=along,
+                row_cycles=sweep.row_cycles,
             )
             total = total + share * timed(segments).columns
         columns: Floats = total[kind_of]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from hwconfigs import HardwareSpec
 from mapper.errors import MappingError, Violation
 from mapper.graph.capabilities import RESULT_BITS
 from mapper.graph.fusion_group import FusionGroup, executed
@@ -25,6 +26,8 @@ class Allocation:
     element_bytes: int
     """Width in which an element is stored; of a group's result, as the group computes it."""
     size_bytes: int
+    packed_bits: int = 8
+    """Width of an element of a packed tensor, several of which share a byte; 8: bytes, or wider. [bits]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,19 @@ class DramLayout:
         those of the leading operator's result would.
         """
         allocation = self.allocation(tensor or view.tensor)
-        offset = view.instance_offset(instance) * allocation.element_bytes
-        return Matrix(allocation.address + offset, view.row_stride * allocation.element_bytes)
+        bits = allocation.element_bytes * allocation.packed_bits
+        offset, stride = view.instance_offset(instance) * bits, view.row_stride * bits
+        return Matrix(allocation.address + offset // 8, stride // 8)
 
 
-def lay_out(groups: Iterable[FusionGroup]) -> DramLayout:
-    """Give every tensor that a group reads or writes its DRAM, one behind the other."""
+def lay_out(groups: Iterable[FusionGroup], spec: HardwareSpec | None = None) -> DramLayout:
+    """Give every tensor that a group reads or writes its DRAM, one behind the other.
+
+    Weights and caches that a machine widens as it loads them lie packed, but for what a group of these writes: stores
+    write bytes.
+    """
+    groups = tuple(groups)
+    packed = _packed(groups, spec)
     allocations: dict[str, Allocation] = {}
     address = PAGE_BYTES
     for group in groups:
@@ -75,10 +85,32 @@ def lay_out(groups: Iterable[FusionGroup]) -> DramLayout:
             if tensor.name in allocations:
                 continue
             element_bytes = stored_bytes(group.result_bits if tensor == group.result else tensor.bits)
-            size = tensor.elements * element_bytes
-            allocations[tensor.name] = Allocation(address, element_bytes, size)
+            bits = tensor.bits if tensor.name in packed else 8
+            size = -(-tensor.elements * element_bytes * bits // 8)
+            allocations[tensor.name] = Allocation(address, element_bytes, size, bits)
             address = page_aligned(address + size)
     return DramLayout(allocations, address)
+
+
+def _packed(groups: Iterable[FusionGroup], spec: HardwareSpec | None) -> frozenset[str]:
+    """Return the tensors that lie packed: weights of the array whose rows begin with a byte."""
+    names: set[str] = set()
+    written = {group.result.name for group in groups}
+    for group in groups:
+        op = executed(group.lead)
+        if not isinstance(op, Matmul) or spec is None:
+            continue
+        view = op.views[1]
+        steps = (view.row_stride, *(stride for _, stride in view.instance_strides))
+        if packed_bits(view.tensor, spec) < 8 and all(step * view.tensor.bits % 8 == 0 for step in steps):
+            names.add(view.tensor.name)
+    return frozenset(names - written)
+
+
+def packed_bits(tensor: Tensor, spec: HardwareSpec) -> int:
+    """Return the width in which a machine takes the elements of a weight or a cache; at least 8 if not packed."""
+    unpacks = spec.unpack is not None and tensor.bits in spec.unpack.bits
+    return tensor.bits if unpacks and tensor.role in ("weight", "kv_cache") else 8 * stored_bytes(tensor.bits)
 
 
 def stored_bytes(bits: int) -> int:
@@ -121,6 +153,7 @@ def matmul_problem(group: FusionGroup, layout: DramLayout, instance: int, input_
         residual=None if group.addend is None else layout.matrix(c, instance, group.addend),
         partial=result if full else partial_matrix(layout.workspace, op.n),
         b_axes=op.matrices.axes[1],
+        b_bits=layout.allocation(b.tensor).packed_bits,
         c_full=full,
         activation=group.activation,
     )

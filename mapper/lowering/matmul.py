@@ -84,6 +84,7 @@ def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> It
             # Spilled sums come back as D, which starts the accumulation anew.
             accumulate=not first and not spill,
             b_transposed=problem.transposes_b,
+            b_bits=problem.b_bits,
             c_full=problem.c_full or not last,
             activation=problem.activation if last else "none",
             # At most two tiles of an operand are held: their numbers are the halves that hold them.
@@ -95,7 +96,8 @@ def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> It
 
 def _weights(problem: MatmulProblem, step: TileStep) -> Matrix:
     row, col = problem.b_axes
-    return problem.b.part(step.start[row], step.start[col])
+    # Tiles begin with array blocks, whose rows are whole bytes.
+    return problem.b.part(step.start[row], step.start[col] * problem.b_bits // 8)
 
 
 def _result(problem: MatmulProblem, step: TileStep, last: bool, spill: bool) -> Matrix | None:

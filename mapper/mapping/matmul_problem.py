@@ -39,6 +39,8 @@ class MatmulProblem:
     """Workspace for int32 partial sums, used when k is not the innermost loop; C itself if ``c_full``."""
     b_axes: MatrixAxes = OPERAND_AXES["weight"]
     """Dimensions of B as stored: that of its rows, then the contiguous one. A and C have one order only."""
+    b_bits: int = 8
+    """Width of an element of B in DRAM; fewer than 8 are widened as they are loaded. [bits]"""
     c_full: bool = False
     """The result is stored as int32."""
     activation: Activation = "none"
@@ -71,6 +73,11 @@ class MatmulProblem:
     def b_cols(self) -> int:
         """Columns of B as stored."""
         return self.dims[self.b_axes[1]]
+
+    @property
+    def b_row_bytes(self) -> int:
+        """Bytes of a row of B as stored."""
+        return -(-self.b_cols * self.b_bits // 8)
 
     @property
     def axes(self) -> dict[str, MatrixAxes]:
@@ -115,7 +122,7 @@ class MatmulProblem:
         """The DRAM ranges of the operands."""
         spans = [
             ("A", self.a, self.m, self.k),
-            ("B", self.b, self.b_rows, self.b_cols),
+            ("B", self.b, self.b_rows, self.b_row_bytes),
             ("C", self.c, self.m, self.n * self.c_bytes),
         ]
         return tuple(

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
-from mapper.graph.dram_layout import stored_bytes
+from mapper.graph.dram_layout import packed_bits
 from mapper.reports.quantities import rate
 from simulator.bottleneck import (
     BANDWIDTH,
@@ -50,10 +50,12 @@ class Roofline:
 
 
 def roofline(graph: OpGraph, spec: HardwareSpec) -> Roofline:
-    """Return the least times of ``graph``; DRAM holds whole bytes, so a 4-bit weight crosses the port as 8 bits."""
+    """Return the least times of ``graph``; a 4-bit weight is a byte, unless the machine unpacks it."""
     read_once = [tensor for tensor in graph.tensors.values() if tensor.role in ("weight", "kv_cache")]
     runs = graph.tensor_runs()
-    compulsory = sum(runs[tensor.name] * tensor.elements * stored_bytes(tensor.bits) for tensor in read_once)
+    compulsory = sum(
+        runs[tensor.name] * -(-tensor.elements * packed_bits(tensor, spec) // 8) for tensor in read_once
+    )  # fmt: skip
     peak = spec.array.rows * spec.array.cols
     return Roofline(math.ceil(compulsory / spec.dram.bytes_per_cycle), compulsory, -(-graph.macs // peak))
 

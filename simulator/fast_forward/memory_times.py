@@ -198,7 +198,7 @@ class MemoryTimes:
                 wide_release = dma.accumulator_completion_cycles
             columns = (
                 np.zeros(len(loads)),
-                np.where(np.array(loads.scaled, dtype=bool), round(dma.scale_cycles_per_row), 1),
+                np.array([loads.row_cycles(index, self._spec) for index in range(len(loads))]),
                 np.full(len(loads), dma.issue_cycles),
                 np.maximum(loads.rows, dma.handover_cycles),
                 np.where(wide, wide_release, narrow_release),

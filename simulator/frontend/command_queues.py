@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hwconfigs import HardwareSpec
 from simulator.arrays import Ints
 
 SCRATCHPAD_RESULT = -1
@@ -35,15 +36,27 @@ class Loads:
     """Mvouts of this work that must be complete first (count)."""
     issue: list[int] | None = None
     """Earliest time after the start of the work, for commands issued by the core [cycles]."""
+    packed: list[bool] | None = None
+    """Which ones widen what they load; None: none does."""
+    packed_bits: int = 8
+    """Width of an element of those in DRAM [bits]."""
 
     def __len__(self) -> int:
         return len(self.local_row)
+
+    def row_cycles(self, index: int, spec: HardwareSpec) -> int:
+        """Return the cycles in which a load writes a row of the on-chip memory."""
+        if self.scaled[index]:
+            return round(spec.dma.scale_cycles_per_row)
+        if self.packed is None or not self.packed[index] or spec.unpack is None:
+            return 1
+        return spec.unpack.row_cycles(spec.array.cols)
 
     def at(self, base: Ints) -> Loads:
         """Return the same mvins from other addresses; a third of the time of ``dataclasses.replace``."""
         return Loads(
             base, self.rows, self.size_bytes, self.stride, self.local_row, self.local_rows, self.to_accumulator,
-            self.accumulate, self.scaled, self.after_pair, self.after_store, self.issue,
+            self.accumulate, self.scaled, self.after_pair, self.after_store, self.issue, self.packed, self.packed_bits,
         )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ class LoopExpander:
         self.stored += loop.c is not None
         matrices = (loop.a, loop.b, loop.d, loop.residual, loop.c)
         strides = tuple(None if matrix is None else matrix.row_stride_bytes for matrix in matrices)
-        flags = (loop.accumulate, loop.b_transposed, loop.c_full, loop.activation, loop.whole_memory)
+        flags = (loop.accumulate, loop.b_transposed, loop.b_bits, loop.c_full, loop.activation, loop.whole_memory)
         key = (loop.m, loop.k, loop.n, halves, strides, flags)
         if key not in self._layouts:
             self._layouts[key] = self._lay_out(loop, halves)
@@ -83,6 +83,7 @@ class LoopExpander:
     def _loads(self, loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement) -> Loads:
         columns = loop_unroller.load_columns(loop, shape, self.spec, where)
         count = len(columns.base)
+        packed = loop_unroller.plan(shape).kind == loop_unroller.WEIGHT if loop.b_bits < 8 else None
         return Loads(
             base=columns.base,
             rows=columns.rows,
@@ -95,6 +96,8 @@ class LoopExpander:
             scaled=columns.residual.tolist(),
             after_pair=[0] * count,
             after_store=[0] * count,
+            packed=None if packed is None else packed.tolist(),
+            packed_bits=loop.b_bits,
         )
 
     def _stores(self, loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement) -> Stores:

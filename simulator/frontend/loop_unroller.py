@@ -249,8 +249,9 @@ def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Plac
     step = shape.blocks_per_mvin
     count = len(order.kind)
     columns = np.zeros((6, count), dtype=np.int64)
-    for kind, matrix, height, width, local, pitch, element in (
-        (INPUT, loop.a, loop.m, loop.k, where.a_row, shape.k, 1),
+    wide_bits = 8 * spec.array.sum_bytes
+    for kind, matrix, height, width, local, pitch, bits in (
+        (INPUT, loop.a, loop.m, loop.k, where.a_row, shape.k, 8),
         (
             WEIGHT,
             loop.b,
@@ -258,10 +259,10 @@ def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Plac
             loop.k if shape.b_transposed else loop.n,
             where.b_row,
             shape.k if shape.b_transposed else shape.j,
-            1,
+            loop.b_bits,
         ),
-        (BIAS, loop.d, loop.m, loop.n, where.c_row, shape.j, spec.array.sum_bytes),
-        (RESIDUAL, loop.residual, loop.m, loop.n, where.c_row, shape.j, 1),
+        (BIAS, loop.d, loop.m, loop.n, where.c_row, shape.j, wide_bits),
+        (RESIDUAL, loop.residual, loop.m, loop.n, where.c_row, shape.j, 8),
     ):
         if matrix is None:
             continue
@@ -271,9 +272,9 @@ def load_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Plac
         row = local + (outer * pitch + inner) * side
         elements = np.minimum(width - inner * side, wide * side)
         columns[:, loads] = (
-            matrix.address + outer * side * matrix.row_stride_bytes + inner * side * element,
+            matrix.address + outer * side * matrix.row_stride_bytes + inner * side * bits // 8,
             np.minimum(side, height - outer * side),
-            elements * element,
+            -(-elements * bits // 8),
             np.full(len(outer), matrix.row_stride_bytes),
             row,
             -(-elements // side) * side,

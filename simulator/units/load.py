@@ -81,7 +81,7 @@ class LoadController(Controller):
         now, loads, dma = self.env.now, work.queues.loads, self._spec.dma
         rows = int(loads.rows[index])
         to_accumulator = loads.to_accumulator[index]
-        scale = round(dma.scale_cycles_per_row) if loads.scaled[index] else 1
+        scale = loads.row_cycles(index, self._spec)
         last, busy, queued, by_slots, log = self._path.read(now, work.load_traffic, index, scale)
         completed = last + (dma.accumulator_completion_cycles if to_accumulator else dma.completion_cycles)
         end = completed

@@ -71,7 +71,9 @@ def test_a_host_kernel_without_a_cost_is_told(tmp_path: Path, capsys: pytest.Cap
     reports = []
     for name in (str(tmp_path / "mine.yaml"), "gemmini"):
         file = tmp_path / "r.json"
-        text = printed(["run", "bert-base", "--hw", name, "--seq", "16", "--finalists", "0", "--json", str(file)], capsys)
+        text = printed(
+            ["run", "bert-base", "--hw", name, "--seq", "16", "--finalists", "0", "--json", str(file)], capsys
+        )
         reports.append((text, json.loads(file.read_text())))
     (told, default), (silent, named) = reports
     host = "on the host: no unit of this machine runs it"

@@ -15,6 +15,7 @@ from workloads import families
 from workloads.errors import GraphError, nearest
 from workloads.models import FAMILIES, TRANSFORMERS, ResNetConfig, TransformerConfig
 from workloads.models.layers import Stack
+from workloads.models.pruned_layers import stack_of
 from workloads.reading import parse
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/(?!.*\.(json|ya?ml)$)[\w.-]+")
@@ -100,7 +101,7 @@ def _means_file(path: Path, model: str) -> bool:
         return False
 
 
-def _validate(raw: Mapping[str, object], origin: str) -> TransformerConfig | ResNetConfig:
+def _validate(raw: Mapping[str, object], origin: str) -> AnyConfig:
     family = raw.get("family")
     if family is None:
         raise GraphError(f"{origin}: family: missing; one of {', '.join(FAMILIES)}")
@@ -114,7 +115,8 @@ def _validate(raw: Mapping[str, object], origin: str) -> TransformerConfig | Res
         raise GraphError("\n".join(_explain(dict(issue), kind, origin) for issue in error.errors())) from error
     if isinstance(config, TransformerConfig) and TRANSFORMERS[config.family].is_rotary and config.head_size % 2:
         raise GraphError(f"{origin}: head_dim={config.head_size} must be even for the rotary embedding")
-    return config
+    listed = config.per_layer if isinstance(config, TransformerConfig) else None
+    return config if listed is None or isinstance(config, ResNetConfig) else stack_of(config, listed)
 
 
 def _explain(issue: Mapping[str, object], kind: type[TransformerConfig | ResNetConfig], origin: str) -> str:

@@ -45,7 +45,7 @@ def graph_of(stack: Stack, shape: Shape, source: int, asked: dict[str, object], 
     appends: dict[str, str] = {}
     blocks: list[BlockKind] = []
     for kind in kinds:
-        seen = replace(shape, seq=source, context=0) if kind.group == ENCODER else shape
+        seen = replace(shape, seq=source, context=0) if kind.group == ENCODER else _left(kind.layer, shape)
         built = build_layer(kind.layer, seen, prefix="" if alone else f"{kind.name}.", source=source)
         operators += built.operators
         appends.update(built.appends)
@@ -62,6 +62,23 @@ def graph_of(stack: Stack, shape: Shape, source: int, asked: dict[str, object], 
         f"{stack.name} {shape.phase} {size}", operators, repeat=len(kinds[0].indices) if alone else 1,
         config=asked, appends=appends, kinds=blocks if marked else (),
     )  # fmt: skip
+
+
+def _left(layer: Layer, shape: Shape) -> Shape:
+    """Return the shape that a layer sees if tokens have left before it.
+
+    Raises
+    ------
+    GraphError
+        For more tokens than there are, and for a step or a cached prefix, which have no schedule.
+    """
+    if layer.tokens is None:
+        return shape
+    if shape.phase == "decode" or shape.context:
+        raise GraphError("per_layer.tokens: a schedule of tokens is for prompts without a cache")
+    if layer.tokens > shape.seq:
+        raise GraphError(f"per_layer.tokens: {layer.tokens} tokens in a layer, of a prompt of {shape.seq}")
+    return replace(shape, seq=layer.tokens)
 
 
 def _idle(layer: Layer) -> int:

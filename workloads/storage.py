@@ -79,3 +79,45 @@ def storage_format(name: str) -> StorageFormat:
 def per_head(own: int, head_dim: int, beside: int = 32) -> StorageFormat:
     """Return a format of cached keys and values with data of its own for each head and token: scale and zero point."""
     return StorageFormat(f"int{own} per head of {head_dim}", own, head_dim, Fraction(beside))
+
+
+@dataclass(frozen=True, slots=True)
+class SparseFormat:
+    """Numbers of which only some are kept, with marks where they stood; what is computed stays the same."""
+
+    name: str
+    bits: Fraction
+    """Bits per number before pruning, exactly: kept ones and marks."""
+    note: str = "multiply-accumulates are unchanged: an array that does not skip zeros computes them all"
+
+    def bytes(self, count: int) -> int:
+        """Return what ``count`` numbers fill, pruned ones counted, in whole bytes. [bytes]"""
+        return math.ceil(count * self.bits / 8)
+
+
+def n_of_m(kept: int, group: int, own: int) -> SparseFormat:
+    """Return the format that keeps ``kept`` numbers of ``own`` bits in every ``group``, each with its place.
+
+    Raises
+    ------
+    GraphError
+        For groups that are no power of two, and more kept numbers than there are.
+    """
+    if group < 2 or group & (group - 1) or not 1 <= kept <= group or own < 1:
+        raise GraphError(f"{kept}:{group} of {own} bits: a group is a power of two from 2 on and keeps 1 to all of it")
+    place = group.bit_length() - 1
+    return SparseFormat(f"{kept}:{group} of {own} bits", Fraction(kept, group) * (own + place))
+
+
+def bitmask(own: int, density: float | Fraction) -> SparseFormat:
+    """Return the format that keeps a share ``density`` of numbers of ``own`` bits, and one bit for every number.
+
+    Raises
+    ------
+    GraphError
+        For a share outside 0..1.
+    """
+    if not 0 <= density <= 1 or own < 1:
+        raise GraphError(f"bitmask of {own} bits: density={density} must lie in 0..1")
+    kept = Fraction(density).limit_denominator(10**6)
+    return SparseFormat(f"bitmask of {own} bits, {float(kept):.3g} kept", own * kept + 1)

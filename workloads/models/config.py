@@ -35,8 +35,26 @@ class ModelConfig(BaseModel):
     """Where the numbers come from."""
 
 
+Left = Annotated[int, Field(ge=0, le=2**31, strict=True)]
+
+
+class PerLayer(BaseModel):
+    """Shapes by layer, where they are not the model's own; each list has one number for each layer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    heads: tuple[Left, ...] | None = None
+    """Query heads that are left; 0: the layer has no attention."""
+    kv_heads: tuple[Left, ...] | None = None
+    """Key and value heads that are left; as many per query head as before if left out."""
+    d_ffn: tuple[Left, ...] | None = None
+    """Channels between the feed-forward layers; 0: the layer has no such part."""
+    tokens: tuple[Size, ...] | None = None
+    """Tokens per sequence that a prompt still has in the layer."""
+
+
 class TransformerConfig(ModelConfig):
-    """A stack of identical Transformer blocks."""
+    """A stack of identical Transformer blocks, or of blocks whose shapes are listed by layer."""
 
     family: str
     """Which block, by the name of one of `workloads.models.TRANSFORMERS`."""
@@ -73,6 +91,30 @@ class TransformerConfig(ModelConfig):
             raise ValueError(f"heads={self.heads} must be a multiple of kv_heads={self.kv_heads}")
         if self.head_dim is None and self.d_model % self.heads:
             raise ValueError(f"d_model={self.d_model} is not a multiple of heads={self.heads}; give head_dim")
+        return self
+
+    per_layer: PerLayer | None = None
+    """Shapes by layer, of pruned models and shrinking sequences."""
+
+    @model_validator(mode="after")
+    def _per_layer(self) -> TransformerConfig:
+        listed = self.per_layer
+        if listed is None:
+            return self
+        for name in PerLayer.model_fields:
+            values = getattr(listed, name)
+            if values is not None and len(values) != self.layers:
+                raise ValueError(f"per_layer.{name}: {len(values)} numbers for {self.layers} layers")
+        heads = listed.heads or (self.heads,) * self.layers
+        shared = self.heads // self.key_value_heads
+        keys = listed.kv_heads or tuple(-(-one // shared) for one in heads)
+        for layer, (query, key) in enumerate(zip(heads, keys, strict=True)):
+            if (query > 0) != (key > 0) or (key and query % key):
+                raise ValueError(f"per_layer: layer {layer}: {query} heads are no multiple of {key} of keys and values")
+            if query == 0 and listed.d_ffn is not None and listed.d_ffn[layer] == 0:
+                raise ValueError(
+                    f"per_layer: layer {layer} has neither attention nor a feed-forward part; leave it out"
+                )
         return self
 
     @property

@@ -49,10 +49,12 @@ def build_layer(layer: Layer, shape: Shape, *, prefix: str = "", source: int = 0
     if layer.parallel:
         _parallel(block, x)
     else:
-        x = _branch(block, "attention", x, self_attention)
+        if layer.has_attention:
+            x = _branch(block, "attention", x, self_attention)
         if layer.cross is not None:
             x = _branch(block, "cross", x, lambda block, x: cross_attention(block, x, source))
-        _branch(block, "ffn", x, feed_forward)
+        if layer.ffn is not None or layer.experts is not None:
+            _branch(block, "ffn", x, feed_forward)
     return Built(tuple(block.operators), block.appends)
 
 

@@ -202,6 +202,10 @@ class Layer:
     place: Place = "before"
     parallel: int = 0
     """0: the feed-forward part sees the attention's result. Else both see the layer's input, behind this many norms."""
+    has_attention: bool = True
+    """False: the layer is its feed-forward part alone."""
+    tokens: int | None = None
+    """Tokens per sequence that a prompt has in this layer; None: all."""
     normed_input: bool = True
     """False: attention takes the stream as it is (the first layer of ModernBERT)."""
     epsilon: float = 1e-5
@@ -211,6 +215,8 @@ class Layer:
     def weights(self) -> int:
         """Elements of all matrices of the layer's products, those of experts that are not hit included."""
         a, d = self.attention, self.d_model
+        if not self.has_attention:
+            return _matrices(d, self.ffn)
         total = a.heads * a.value_dim * d
         if (low := a.latent) is None:
             total += d * (a.heads * a.head_dim + a.kv_heads * (a.head_dim + a.has_values * a.value_dim))

@@ -23,14 +23,15 @@ def active_parameters(stack: Stack) -> int:
 
 def kv_elements_per_token(stack: Stack) -> int:
     """Return the elements that the caches of all layers keep of a token, windows aside."""
-    return sum(layer.attention.cached_elements for layer in stack.groups[-1].layers)
+    return sum(layer.attention.cached_elements for layer in stack.groups[-1].layers if layer.has_attention)
 
 
 def norm_parameters(layer: Layer) -> int:
     """Return gains of the layer's normalisations, and offsets where they have them."""
     spec, each = layer.attention, 2 if layer.norm == LayerNorm.kind else 1
     per_branch = 2 if layer.place == "both" else 1
-    count = layer.parallel or per_branch * (2 + (layer.cross is not None)) - (not layer.normed_input)
+    branches = layer.has_attention + (layer.ffn is not None or layer.experts is not None) + (layer.cross is not None)
+    count = layer.parallel or per_branch * branches - (not layer.normed_input)
     if layer.experts is not None and layer.experts.beside:
         count += 3
     total = count * each * layer.d_model

@@ -87,7 +87,7 @@ def build(
             model, Asking(seq, phase, context, batch, bits, heads, overrides, strict_positions), further
         )
     config = load_config(model, {**(overrides or {}), **({} if heads is None else {"heads": heads})})
-    bits = Bits() if bits is None else bits
+    bits = _widths(config, bits)
     _check_common(config, phase, batch, bits, further)
     if isinstance(config, ResNetConfig):
         return _convolutional(config, seq, phase, context, batch, bits)
@@ -150,6 +150,13 @@ def _exported(path: str, asking: Asking, further: Further) -> OpGraph:
     asked = Asked(asking.seq, asking.context, asking.batch, source, asking.phase == "decode", named)
     bits = Bits() if asking.bits is None else asking.bits
     return read_onnx(path, asked, bits, {**told, "bits": _bits_dict(bits)})
+
+
+def _widths(config: AnyConfig, bits: Bits | None) -> Bits:
+    """Return the widths asked for, those that the file states for its weights, or the usual ones."""
+    if bits is not None or not isinstance(config, Stack) or config.weight_bits is None:
+        return Bits() if bits is None else bits
+    return Bits(weight=config.weight_bits)
 
 
 def _routing(config: TransformerConfig | Stack, further: Further) -> Routing:

@@ -101,7 +101,21 @@ def test_a_file_is_called_after_its_folder(tmp_path: Path) -> None:
 
 def test_quantised_files_say_so() -> None:
     raw = {**LLAMA, "quantization_config": {"quant_method": "gptq", "bits": 4}}
-    assert "quantization_config (gptq, 4 bits) is not applied" in str(workloads.build(raw, seq=4).config["notes"])
+    four, eight = workloads.build(raw, seq=4), workloads.build(LLAMA, seq=4)
+    assert "weights have 4 bits by quantization_config (gptq)" in str(four.config["notes"])
+    assert 2 * four.bytes_of("weight") == eight.bytes_of("weight")
+    assert workloads.build(raw, seq=4, bits=workloads.Bits()).bytes_of("weight") == eight.bytes_of("weight")
+    experts_only = {"quant_method": "awq", "bits": 4, "modules_to_not_convert": ["lm_head", "self_attn"]}
+    graph = workloads.build({**LLAMA, "quantization_config": experts_only}, seq=4)
+    assert "is not applied: tensors have the widths of --bits; it keeps 'self_attn'" in str(graph.config["notes"])
+    assert graph.bytes_of("weight") == eight.bytes_of("weight")
+
+
+@pytest.mark.parametrize("bits", [0, 5, 99, 4.5, "four", True])
+def test_bits_that_no_format_has(bits: object) -> None:
+    raw = {**LLAMA, "quantization_config": {"quant_method": "gptq", "bits": bits}}
+    with pytest.raises(GraphError, match=r"quantization_config.bits=.*: gptq has formats of 2, 3, 4, 8 bits"):
+        workloads.build(raw, seq=4)
 
 
 def test_widths_by_role() -> None:

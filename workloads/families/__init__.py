@@ -7,12 +7,14 @@ mean; the Python file beside it reads the sizes. A file is read right or refused
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from workloads.errors import GraphError, nearest
 from workloads.families import bert, encoder_decoder, experts, gpt, latent, llama, refused, vision
 from workloads.families.keys import Keys
 from workloads.families.model_type import family_of, table
+from workloads.families.quantised import quantised
 from workloads.models.layers import Stack
 
 Raw = Mapping[str, object]
@@ -60,11 +62,12 @@ def read(raw: Raw, origin: str) -> Stack:
         return read(_text(raw, section, str(model_type), origin), origin)
     name = _known(model_type, raw, origin)
     _refuse_keys(name, raw, origin)
-    return READERS[family_of()[name]](_keys(name, raw, origin))
+    stack = READERS[family_of()[name]](_keys(name, raw, origin))
+    return replace(stack, weight_bits=quantised(raw, origin).bits)
 
 
 def _keys(name: str, raw: Raw, origin: str) -> Keys:
-    note = _quantised(raw)
+    note = quantised(raw, origin).note
     return Keys(raw, origin, name, table(family_of()[name])[name], notes=[note] if note else [])
 
 
@@ -148,14 +151,3 @@ def _refuse_keys(name: str, raw: Raw, origin: str) -> None:
         foreign = key == "auto_map" and name == "kimi_k2"  # a type that only its own code knows
         if raw.get(key) not in (None, False, {}, []) and not own and not foreign:
             raise GraphError(f"{origin}: key {key!r}: {reason}; model_type {name!r} is not modelled with it")
-
-
-def _quantised(raw: Raw) -> str | None:
-    """Return what a reader must know of a quantised file."""
-    section = raw.get("quantization_config")
-    if not isinstance(section, Mapping):
-        return None
-    method = section.get("quant_method", "a method without a name")
-    bits = section.get("bits")
-    said = f"{method}, {bits} bits" if bits else f"{method}"
-    return f"quantization_config ({said}) is not applied: tensors have the widths that --bits says"

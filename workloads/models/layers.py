@@ -274,6 +274,8 @@ class Stack:
     vocabulary: int | None = None
     tied: bool = False
     """Whether embedding and LM head share their weights."""
+    weight_bits: int | None = None
+    """Bits of the layers' weights, if the file states them."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the report should know: keys filled in, keys that are not modelled."""
 

@@ -25,6 +25,7 @@ from mapper.commands.generate_options import add_generate
 from mapper.commands.machines import MAP_MACHINE, RUN_MACHINE
 from mapper.commands.plot_options import PLOT, add_plot
 from mapper.commands.regress_options import OTHER_MACHINE, REGRESS, add_regress
+from mapper.commands.report_options import REPORT, add_report
 from mapper.commands.shape_options import add_shape, fill_shape
 from mapper.commands.study_options import STUDY, add_study
 from mapper.commands.sweep_options import add_commands as add_sweep_commands
@@ -47,8 +48,8 @@ EPILOG = """examples:
 Without --hw a model runs on gemmini_ibert, which has normalisation units, a matmul on gemmini, which has none.
 """
 NAMES = (
-    "run", "generate", "map", "map-block", "compare", "plot", "sweep", "explore", "results", "reproduce", "list",
-    "show", "validate", "study", "regress",
+    "run", "generate", "map", "map-block", "compare", "plot", "report", "sweep", "explore", "results", "reproduce",
+    "list", "show", "validate", "study", "regress",
 )  # fmt: skip
 COMMANDS = {name: f"mapper.commands.{name.replace('-', '_')}" for name in NAMES}
 POLICIES = ("best", *RULES)
@@ -198,6 +199,7 @@ def parser() -> Parser:
     fill_shape(add_compare(compare, _name))
     _add_set(compare)
     add_plot(commands.add_parser("plot", help="draw a run or a sweep that was written", description=PLOT), _name)
+    add_report(commands.add_parser("report", help="a page of HTML about runs", description=REPORT), _name)
     add_sweep_commands(commands, _name)
     text = "list the models, machines and energy presets"
     commands.add_parser("list", help=text, description=f"{text.capitalize()}.")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from mapper.result import RunResult
 
 # A busy computer takes seconds for what takes milliseconds: time is measured elsewhere, and on purpose.
 settings.register_profile("suite", deadline=None)
@@ -31,3 +35,11 @@ def repository() -> Path:
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether recorded outputs are to be rewritten."""
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(scope="session")
+def bert_of_8_tokens() -> RunResult:
+    """One block of BERT-Base on gemmini_ibert with its timeline, for tests of what is drawn and told of a run."""
+    from mapper import pipeline  # not for tests that run nothing
+
+    return pipeline.run("bert-base", "gemmini_ibert", seq=8, finalists=0, spans=True)

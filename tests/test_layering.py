@@ -46,6 +46,7 @@ ROOMS = {
     "mapper/compiler": "errors recall mapping graph mapspace lowering cost evaluation search settings result",
     "mapper/pipeline": "errors recall mapping graph mapspace lowering cost evaluation search settings result compiler",
     "mapper/reports": "errors version mapping graph nest fused cost evaluation search settings result pipeline",
+    "mapper/pages": "errors plots reports settings",
     "mapper/testing": "errors mapping graph mapspace nest lowering cost evaluation search",
     "mapper/validation": "errors version mapping graph mapspace nest fused lowering cost search settings result "
     "reports",
@@ -56,7 +57,7 @@ ROOMS = {
     "mapper/regression": "errors mapping search pipeline",
     "mapper/explore": "errors nest sweep",
     "mapper/commands": "errors version mapping graph mapspace nest fused lowering cost search settings result compiler "
-    "pipeline reports plots validation studies sweep generation regression explore",
+    "pipeline reports plots pages validation studies sweep generation regression explore",
     "mapper/cli": "errors version cost search settings commands",
     "mapper": "version",
 }
@@ -86,9 +87,9 @@ DOOR = (
     "mapper/__init__.py", "mapper/version.py", "mapper/cli.py", "mapper/__main__.py", "mapper/commands/__init__.py",
     "mapper/commands/compare_options.py", "mapper/commands/exit_codes.py", "mapper/commands/generate_options.py",
     "mapper/commands/machines.py", "mapper/commands/plot_options.py", "mapper/commands/regress_options.py",
-    "mapper/commands/shape_options.py", "mapper/commands/study_options.py", "mapper/commands/sweep_options.py",
-    "mapper/commands/validate_options.py", "mapper/cost/__init__.py", "mapper/cost/objective.py",
-    "mapper/search/__init__.py", "mapper/search/registry.py",
+    "mapper/commands/report_options.py", "mapper/commands/shape_options.py", "mapper/commands/study_options.py",
+    "mapper/commands/sweep_options.py", "mapper/commands/validate_options.py", "mapper/cost/__init__.py",
+    "mapper/cost/objective.py", "mapper/search/__init__.py", "mapper/search/registry.py",
 )  # fmt: skip
 """What ``tilewright --help`` loads: the standard library only."""
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 PACKAGES = ("simulator", "mapper", "workloads", "hwconfigs")
-DATA = {".yaml", ".yml", ".json", ".csv"}
+DATA = {".yaml", ".yml", ".json", ".csv", ".html", ".css", ".js"}
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ BOUND_MARKERS = {bound: SERIES[place % len(SERIES)][2] for place, bound in enume
 
 
 @dataclass(frozen=True, slots=True)
-class RooflinePoint:
+class RoofPoint:
     """An operator, a group that runs as one, or all of them."""
 
     name: str
@@ -53,7 +53,7 @@ class RooflineInfo:
     title: str
     peak_gops: float
     dram_gbytes_per_s: float
-    points: tuple[RooflinePoint, ...]
+    points: tuple[RoofPoint, ...]
     without: tuple[str, ...]
     """Operators without multiply-accumulates."""
     without_share: float
@@ -105,9 +105,9 @@ def roofline_info(
     return RooflineInfo(title, peak, port, tuple(points), idle, share)
 
 
-def _point(name: str, kind: str, part: Report, peak: float, port: float) -> RooflinePoint:
+def _point(name: str, kind: str, part: Report, peak: float, port: float) -> RoofPoint:
     gops = 2 * part.macs / part.latency_s * 1e-9
-    return RooflinePoint(name, kind, part.bound, part.intensity, gops, min(peak, port * part.intensity))
+    return RoofPoint(name, kind, part.bound, part.intensity, gops, min(peak, port * part.intensity))
 
 
 def draw_roofline(info: RooflineInfo, size: Size = NOTEBOOK) -> Figure:

@@ -7,15 +7,15 @@ from itertools import combinations
 import pytest
 
 import hwconfigs
-from mapper import pipeline
 from mapper.plots.roofline import GROUP, WHOLE, draw_roofline, roofline_info
+from mapper.result import RunResult
 from simulator.report import Report
 from simulator.views.style import SIZES, Size
 
 
-@pytest.fixture(scope="module")
-def report() -> Report:
-    return pipeline.run("bert-base", "gemmini_ibert", seq=8, finalists=0).simulation
+@pytest.fixture
+def report(bert_of_8_tokens: RunResult) -> Report:
+    return bert_of_8_tokens.simulation
 
 
 def test_numbers_are_those_of_the_report(report: Report) -> None:

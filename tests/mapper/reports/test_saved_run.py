@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 
-from mapper import pipeline
 from mapper.reports.documents import DocumentError
 from mapper.reports.run_json import run_dict
 from mapper.reports.saved_run import read_run, saved_run
 from mapper.result import RunResult
 
 
-@pytest.fixture(scope="module")
-def result() -> RunResult:
-    return pipeline.run("bert-base", "gemmini_ibert", seq=8, finalists=0, spans=True)
+@pytest.fixture
+def result(bert_of_8_tokens: RunResult) -> RunResult:
+    return bert_of_8_tokens
 
 
 @pytest.fixture

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from mapper import pipeline
+from mapper.result import RunResult
 from simulator.bottleneck import cycles_by_cause
 from simulator.report import Report
 from simulator.views.causes import cycle_causes, draw_causes
 from simulator.views.style import SIZES, Size
 
 
-@pytest.fixture(scope="module")
-def report() -> Report:
-    return pipeline.run("bert-base", "gemmini_ibert", seq=8, finalists=0).simulation
+@pytest.fixture
+def report(bert_of_8_tokens: RunResult) -> Report:
+    return bert_of_8_tokens.simulation
 
 
 def test_causes_add_up_to_the_cycles(report: Report) -> None:

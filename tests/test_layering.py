@@ -35,7 +35,7 @@ ROOMS = {
     "mapper/recall": "errors mapping",
     "mapper/nest": "errors mapping",
     "mapper/fused": "errors mapping nest cost",
-    "mapper/plots": "errors mapping fused reports",
+    "mapper/plots": "errors mapping nest fused reports",
     "mapper/mapspace": "errors mapping graph",
     "mapper/lowering": "errors mapping graph mapspace",
     "mapper/cost": "errors mapping graph mapspace lowering",

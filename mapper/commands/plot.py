@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mapper.commands.outputs import open_outputs
-from mapper.commands.plot_options import OF_RUNS
+from mapper.commands.plot_options import OF_RUNS, OF_STORES
+from mapper.commands.plot_stores import store_figure
 from mapper.commands.problems import CommandError
 from mapper.commands.windows import Window, read_window
 from mapper.plots.roofline import draw_roofline, roofline_info
@@ -29,16 +30,23 @@ if TYPE_CHECKING:
 Draw: TypeAlias = Callable[[SavedRun, Window | None, Size], "Figure"]
 
 WITH_WINDOW = ("timeline", "occupancy")
+STORE_ONLY = ("x", "y", "value", "where")
 
 
 def execute(options: argparse.Namespace) -> int:
     """Read, draw and write."""
     if options.window is not None and options.kind not in WITH_WINDOW:
         raise CommandError(f"--window is for {' and '.join(WITH_WINDOW)}, not for {options.kind}")
+    for name in STORE_ONLY:
+        if getattr(options, name) and options.kind not in OF_STORES:
+            raise CommandError(f"--{name} is for the store of a sweep ({', '.join(OF_STORES)}), not for {options.kind}")
     window = read_window(options.window, "--window")
     with ExitStack() as stack:
         output = open_outputs(stack, {"plot": options.out}, (options.source,))["plot"]
-        figure = _drawn(options.kind, options.source, window, SIZES[options.size])
+        if options.kind in OF_STORES:
+            figure = store_figure(options, SIZES[options.size])
+        else:
+            figure = _drawn(options.kind, options.source, window, SIZES[options.size])
         output.finish(lambda path: save(figure, path, output.path.suffix[1:].lower()))
     return 0
 

@@ -1,4 +1,4 @@
-"""Pictures of many mappings. An info function makes the numbers, a draw function the picture of these numbers.
+"""A Pareto front of two costs: its numbers with the difference between neighbours, and the picture.
 
 Matplotlib is imported inside the draw functions, and figures are built without pyplot: no window, no global state.
 """
@@ -7,32 +7,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from mapper.mapping.loop_nest import LoopNest
+from simulator.views.labels import place_labels
+from simulator.views.style import NOTEBOOK, Size, dress, new_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LABELLED = 12
-"""Points that get their tile written beside them; more would cover each other."""
+LABELLED = 16
+"""Points that get their name written beside them; of more, only the ends and the best, and no differences."""
+
+WORTH = 0.06
+"""Least share of a panel between neighbours at which their difference is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrontPoints:
-    """Points of a Pareto front, fewest cycles first."""
+    """Points of a Pareto front, the least first cost first."""
 
     title: str
-    kilocycles: tuple[float, ...]
-    energy_uj: tuple[float, ...]
+    x_label: str
+    y_label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
     labels: tuple[str, ...]
-    """Outermost tile and order of each."""
-    best: int
-    """Index of the least EDP."""
+    best: int | None
+    """Index of the least product of both; None where that means nothing."""
+    beaten: tuple[tuple[float, float], ...] = ()
+    """Points that others beat in both."""
+
+    def differences(self) -> tuple[tuple[float, float], ...]:
+        """Return how much each point differs from the one before it, in both costs, as shares of that one."""
+        return tuple(
+            (self.x[place] / self.x[place - 1] - 1.0, self.y[place] / self.y[place - 1] - 1.0)
+            for place in range(1, len(self.x))
+        )
 
 
 def front_points(title: str, points: Sequence[tuple[LoopNest, float, float]]) -> FrontPoints:
-    """Numbers of the picture of (mapping, cycles, energy [pJ])."""
+    """Return the numbers of the picture of (mapping, cycles, energy [pJ])."""
     labels = []
     for mapping, _, _ in points:
         outer = mapping.levels[0].temporal
@@ -42,28 +59,60 @@ def front_points(title: str, points: Sequence[tuple[LoopNest, float, float]]) ->
     best = min(range(len(points)), key=lambda index: points[index][1] * points[index][2])
     kilocycles = tuple(cycles * 1e-3 for _, cycles, _ in points)
     energy_uj = tuple(energy * 1e-6 for _, _, energy in points)
-    return FrontPoints(title, kilocycles, energy_uj, tuple(labels), best)
+    about = f"{title}; labels: outermost tile m x k x n, loops"
+    return FrontPoints(about, "latency [1000 cycles]", "energy [µJ]", kilocycles, energy_uj, tuple(labels), best)
 
 
-def draw_front(info: FrontPoints) -> Figure:
-    """Energy against latency: what is above and right of the steps is beaten."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.0, 5.0), layout="constrained")
+def draw_front(info: FrontPoints, size: Size = NOTEBOOK) -> Figure:
+    """One cost against the other: what is above and right of the steps is beaten."""
+    figure = new_figure(size, size.width_inches * 0.62)
     axes = figure.subplots()
-    axes.step(info.kilocycles, info.energy_uj, where="post", color="#bbbbbb", linewidth=1.2)
-    axes.plot(info.kilocycles, info.energy_uj, "o", color="#4477aa", label="not beaten in both")
-    at = info.kilocycles[info.best], info.energy_uj[info.best]
-    axes.plot(*at, "o", color="#ee6677", label="least EDP")
-    if len(info.labels) <= LABELLED:
-        for x, y, label in zip(info.kilocycles, info.energy_uj, info.labels, strict=True):
-            axes.annotate(label, (x, y), textcoords="offset points", xytext=(6, 5), fontsize="x-small")
-    axes.margins(x=0.18, y=0.12)
-    axes.set_xlabel("latency [1000 cycles]")
-    axes.set_ylabel("energy [µJ]")
-    axes.set_title(f"{info.title}; labels: outermost tile m x k x n, loops", fontsize="medium")
-    axes.grid(linewidth=0.5, alpha=0.5)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    if info.beaten:
+        axes.plot(*zip(*info.beaten, strict=True), "x", color="#999999", markersize=5, label="beaten in both")
+    axes.step(info.x, info.y, where="post", color="#bbbbbb", linewidth=1.2)
+    axes.plot(info.x, info.y, "o", color="#4477aa", label="not beaten in both")
+    if info.best is not None:
+        axes.plot(
+            info.x[info.best], info.y[info.best], "D", color="#ee6677", markersize=8, label="least product of both"
+        )
+    axes.margins(x=0.12, y=0.12)
+    dress(axes, size, x=info.x_label, y=info.y_label, grid="both")
+    figure.suptitle(info.title, fontsize=size.font_points)
+    axes.legend(frameon=False, fontsize=size.font_points * 0.85, loc="upper right")
+    axes.set_xlim(axes.get_xlim())
+    axes.set_ylim(axes.get_ylim())
+    _name(axes, info, size)
     return figure
+
+
+def _name(axes: Axes, info: FrontPoints, size: Size) -> None:
+    """Write names beside the points, and on the steps the difference between neighbours that lie apart."""
+    points = list(zip(info.x, info.y, strict=True))
+    shown = list(range(len(points)))
+    if len(points) > LABELLED:
+        shown = sorted({0, len(points) - 1, *([info.best] if info.best is not None else [])})
+    else:
+        _differences(axes, info, size)
+    # Steps are lines that no label should cross.
+    steps = [
+        (x0 + (x1 - x0) * at / 20, y0) if across else (x1, y0 + (y1 - y0) * at / 20)
+        for (x0, y0), (x1, y1) in pairwise(points)
+        for across in (True, False)
+        for at in range(21)
+    ]
+    place_labels(axes, [points[place] for place in shown], [info.labels[place] for place in shown], size, avoid=steps)
+
+
+def _differences(axes: Axes, info: FrontPoints, size: Size) -> None:
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    small: dict[str, Any] = {"fontsize": size.font_points * 0.7, "color": "#555555"}
+    for place, (more, less) in enumerate(info.differences(), start=1):
+        x0, x1, y0, y1 = info.x[place - 1], info.x[place], info.y[place - 1], info.y[place]
+        if (x1 - x0) / (right - left) > WORTH:
+            axes.annotate(
+                f"{more:+.1%}", ((x0 + x1) / 2, y0), xytext=(0, 3), textcoords="offset points", ha="center", **small
+            )
+        if (y0 - y1) / (high - low) > WORTH:
+            axes.annotate(
+                f"{less:+.1%}", (x1, (y0 + y1) / 2), xytext=(3, 0), textcoords="offset points", va="center", **small
+            )

@@ -48,12 +48,21 @@ def scatter(rows: Sequence[RowResult]) -> Scatter:
     return Scatter(title, present, (min(values) / 1.5, max(values) * 1.5))
 
 
+def errors(info: Scatter) -> dict[str, tuple[tuple[int, float], ...]]:
+    """Return (measured cycles, error [%]) of each point, by category."""
+    return {
+        category: tuple((measured, 100.0 * (simulated / measured - 1.0)) for measured, simulated in pairs)
+        for category, pairs in info.points.items()
+    }
+
+
 def draw_scatter(info: Scatter) -> Figure:
-    """Log-log scatter with the line of equality and the band around it."""
+    """Log-log scatter with the line of equality and the band around it; beside it the errors against the size."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.0, 7.0), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(14.0, 7.0), layout="constrained")
+    axes, beside = figure.subplots(1, 2)
+    _draw_errors(beside, info)
     _draw_band(axes, info.limits)
     for category, points in info.points.items():
         measured, simulated = zip(*points, strict=True)
@@ -74,6 +83,26 @@ def draw_scatter(info: Scatter) -> Figure:
     axes.set_axisbelow(True)
     axes.legend(fontsize="small", frameon=False, loc="upper left", markerscale=2)
     return figure
+
+
+def _draw_errors(axes: Axes, info: Scatter) -> None:
+    axes.axhspan(-100 * BAND, 100 * BAND, color="#dddddd", linewidth=0)
+    axes.axhline(0.0, color="#777777", linewidth=0.8)
+    for category, points in errors(info).items():
+        measured, off = zip(*points, strict=True)
+        colour, marker = STYLES[category]
+        axes.plot(measured, off, marker, color=colour, markersize=3, alpha=0.6, markeredgewidth=0)
+    axes.set_xscale("log")
+    axes.set_xlim(info.limits)
+    # Small errors are told apart, and large ones still have their place.
+    axes.set_yscale("symlog", linthresh=100 * BAND)
+    ticks = (-100, -50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50, 100)
+    axes.set_yticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("measured [cycles]")
+    axes.set_ylabel(f"simulated - measured [%], linear up to {100 * BAND:.0f}")
+    axes.grid(linewidth=0.5, alpha=0.5)
+    axes.set_axisbelow(True)
 
 
 def _draw_band(axes: Axes, limits: tuple[float, float]) -> None:

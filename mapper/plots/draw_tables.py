@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mapper.plots.column_units import shown_column
 from mapper.plots.tables import HeatMap, Parallel, Spread
 from simulator.views.style import NOTEBOOK, Size, dress, new_figure, plain_log
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 DARK = 0.45
 """Share of the range from which on numbers are written in white."""
+
+
+LINEAR = 3.0
+"""Times the least up to which an axis is linear."""
 
 
 def draw_heat_map(info: HeatMap, size: Size = NOTEBOOK) -> Figure:
@@ -90,10 +95,14 @@ def draw_spread(info: Spread, size: Size = NOTEBOOK) -> Figure:
         for axes in (left, right):
             axes.axvline(relative, color="#ee6677", linestyle=("-", "--", ":")[number % 3], linewidth=1.2, label=name)
     for axes, y in ((left, "points [%]"), (right, "points up to here [%]")):
-        axes.set_xscale("log")
         axes.set_xlim(1.0, info.edges[-1])
-        plain_log(axes.xaxis)
-        dress(axes, size, x=f"{info.value_name} / least ({info.least:.4g})", y=y, grid="both")
+        if info.edges[-1] > LINEAR:
+            axes.set_xscale("log")
+            plain_log(axes.xaxis)
+        factor, shown = shown_column(info.value_name, [info.least])
+        name, _, unit = shown.partition(" [")
+        least = f"{info.least * factor:.4g} {unit.removesuffix(']')}".strip()
+        dress(axes, size, x=f"{name} / least ({least})", y=y, grid="both")
     if info.marks:
         left.legend(frameon=False, fontsize=size.font_points * 0.85)
     figure.suptitle(f"{info.title}: {count:,} points", fontsize=size.font_points)

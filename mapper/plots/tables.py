@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mapper.nest.bounds.pareto import minimal
+from mapper.plots.column_units import shown_column
 from mapper.plots.pareto_front import FrontPoints
 
 TableRow: TypeAlias = Mapping[str, object]
@@ -85,11 +86,13 @@ def heat_map(rows: Sequence[TableRow], x: str, y: str, value: str, title: str = 
     cells: dict[tuple[str, str], list[float]] = {}
     for row in found:
         cells.setdefault((str(row.get(y)), str(row.get(x))), []).extend(_numbers([row], value))
+    factor, shown = shown_column(value, _numbers(found, value))
     table = tuple(
-        tuple(min(cells[line, column]) if (line, column) in cells else None for column in names[0]) for line in names[1]
+        tuple(factor * min(cells[line, column]) if (line, column) in cells else None for column in names[0])
+        for line in names[1]
     )
     most = max(map(len, cells.values()))
-    return HeatMap(title, x, y, value, tuple(names[0]), tuple(names[1]), table, most)
+    return HeatMap(title, x, y, shown, tuple(names[0]), tuple(names[1]), table, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +151,14 @@ def _chosen(rows: Sequence[TableRow], name: str) -> ParallelAxis:
 
 def _measured(rows: Sequence[TableRow], name: str) -> ParallelAxis:
     """Numbers, from the least at the bottom to the largest."""
-    values = _numbers(rows, name)
+    plain = _numbers(rows, name)
+    factor, shown = shown_column(name, plain)
+    values = [factor * value for value in plain]
     low, high = min(values), max(values)
     spread = high - low
     places = tuple((value - low) / spread if spread else 0.5 for value in values)
     steps = (0.0, 0.25, 0.5, 0.75, 1.0) if spread else (0.5,)
-    return ParallelAxis(name, places, tuple((step, f"{low + step * spread:.4g}") for step in steps))
+    return ParallelAxis(shown, places, tuple((step, f"{low + step * spread:.4g}") for step in steps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +219,12 @@ def front_of(rows: Sequence[TableRow], x: str, y: str, labels: Sequence[str], ti
     table = np.array([[number(row, x), number(row, y)] for row in found], dtype=float)
     front = sorted(minimal(table).tolist(), key=lambda place: (table[place][0], table[place][1]))
     names = tuple(", ".join(str(found[place].get(label)) for label in labels) for place in front)
+    (x_factor, x_shown), (y_factor, y_shown) = (
+        shown_column(x, table[:, 0].tolist()),
+        shown_column(y, table[:, 1].tolist()),
+    )
+    table = table * np.array([x_factor, y_factor])
     beaten = tuple((float(a), float(b)) for place, (a, b) in enumerate(table) if place not in set(front))
     xs, ys = (tuple(float(table[place][column]) for place in front) for column in (0, 1))
     best = min(range(len(front)), key=lambda place: xs[place] * ys[place]) if min(xs + ys) > 0 else None
-    return FrontPoints(title, x, y, xs, ys, names, best, beaten)
+    return FrontPoints(title, x_shown, y_shown, xs, ys, names, best, beaten)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mapper.plots.column_units import shown_column
 from mapper.plots.draw_tables import draw_heat_map, draw_parallel, draw_spread
 from mapper.plots.pareto_front import draw_front
 from mapper.plots.tables import MOST_CELLS, distribution, front_of, heat_map, parallel
@@ -41,9 +42,26 @@ def test_a_distribution_is_relative_to_the_least() -> None:
 
 def test_a_front_leaves_out_what_is_beaten() -> None:
     info = front_of([*ROWS, FAILED], "latency_s", "energy_pj", ["array", "memory"])
-    assert info.x == (2.0, 3.0, 4.0) and info.y == (5.0, 2.0, 1.0)
+    assert info.x == (2.0, 3.0, 4.0) and info.y == pytest.approx((5.0, 2.0, 1.0))
+    assert (info.x_label, info.y_label) == ("latency [s]", "energy [pJ]")
     assert info.labels == ("16, 64 KiB", "8, 128 KiB", "8, 64 KiB")
-    assert (info.best, info.beaten) == (2, ((2.5, 6.0),))
+    assert info.best == 2 and info.beaten == (pytest.approx((2.5, 6.0)),)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("latency_s", [2.3e-5, 1e-6], (1e6, "latency [µs]")),
+        ("energy_pj", [3.7e6], (1e-6, "energy [µJ]")),
+        ("edp_js", [7e-11], (1e12, "edp [pJ s]")),
+        ("area_mm2", [2.0], (1.0, "area [mm²]")),
+        ("cycles", [2.0], (1.0, "cycles")),
+        ("latency_s", [0.0], (1.0, "latency [s]")),
+    ],
+)
+def test_columns_are_shown_in_units(name: str, values: list[float], expected: tuple[float, str]) -> None:
+    factor, shown = shown_column(name, values)
+    assert (pytest.approx(factor), shown) == expected
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
@@ -52,10 +70,10 @@ def test_they_are_drawn(size: Size) -> None:
     assert [text.get_text() for text in cells.texts] == ["4", "2", "3", "2.5"]
     assert (cells.get_xlabel(), cells.get_ylabel()) == ("array", "memory")
     lines = draw_parallel(parallel(ROWS, ["array"], ["latency_s", "energy_pj"]), size).axes[0]
-    assert [text.get_text() for text in lines.get_xticklabels()] == ["array", "latency_s", "energy_pj"]
+    assert [text.get_text() for text in lines.get_xticklabels()] == ["array", "latency [s]", "energy [pJ]"]
     assert len(draw_spread(distribution([1.0, 2.0, 30.0], "edp_js"), size).axes) == 2
     front = draw_front(front_of(ROWS, "latency_s", "energy_pj", ["array"]), size).axes[0]
-    assert front.get_xlabel() == "latency_s"
+    assert front.get_xlabel() == "latency [s]"
 
 
 @pytest.mark.parametrize("draw", [

@@ -97,11 +97,8 @@ def explore(
         closing(engine_for(exploration.sweep, jobs, dask)) as engine,
         Store.to_write(store, model_version()) as opened,
     ):
-        sweep, shared = exploration.sweep, shared_cache(cache)
-        resolver = Resolver(model_version(), sweep.timeout_s, sweep.memory_bytes, shared)
-        opened.begin(resolver.digest(sweep))
         known: tuple[Status, ...] = ("done",) if retry_failed else ("done", "failed")
-        search = _Search(exploration, asker, opened, engine, resolver, known, progress, work)
+        search = _Search(exploration, asker, opened, engine, shared_cache(cache), known, progress, work)
         search.run()
         opened.note("explore", json.dumps({"objectives": exploration.columns, "seed": exploration.seed}))
         opened.sync()
@@ -137,13 +134,16 @@ class _Search:
         asker: Asker,
         store: Store,
         engine: Engine,
-        resolver: Resolver,
+        cache: CacheChoice | None,
         known: tuple[Status, ...],
         told: Told | None,
         work: Work,
     ) -> None:
         self._exploration, self._asker, self._store, self._engine = exploration, asker, store, engine
-        self._resolver, self._told, self._work = resolver, told, work
+        self._told, self._work = told, work
+        sweep = exploration.sweep
+        self._resolver = Resolver(store.model_version, sweep.timeout_s, sweep.memory_bytes, cache)
+        store.begin(self._resolver.digest(sweep))
         self._energy = lru_cache(64)(hwconfigs.load_energy)
         self._unseen: Iterator[dict[str, object]] = exploration.sweep.choices(MOST_WALKED)
         self._known: dict[str, StoredPoint] = {stored.key: stored for stored in store.rows(statuses=known)}

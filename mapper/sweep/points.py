@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -79,6 +80,36 @@ class Task:
     memory_bytes: int | None = None
     cache: CacheChoice | None = None
     """Where searches and simulations are shared with other points; None: nowhere."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel with machine and workload in pieces that are made once, and read once, for all tasks with them."""
+        pieces = (_packed(_Identity(self.spec)), _packed(_Identity(self.graph)))
+        return _task, (self.key, self.point, *pieces, self.problem, self.timeout_s, self.memory_bytes, self.cache)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Identity:
+    """A value that equals itself alone: quicker to compare than what is in it."""
+
+    value: object
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+@lru_cache(64)
+def _packed(one: _Identity) -> bytes:
+    return pickle.dumps(one.value)
+
+
+_unpacked = lru_cache(64)(pickle.loads)
+
+
+def _task(key: str, point: Point, spec: bytes, graph: bytes, *rest: Any) -> Task:
+    return Task(key, point, _unpacked(spec), _unpacked(graph), *rest)
 
 
 def points_of(sweep: Sweep) -> Iterator[Point]:

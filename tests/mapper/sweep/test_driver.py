@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from mapper.settings import RunSettings
 from mapper.sweep import Store, Sweep, SweepError, run
 from mapper.sweep.engines import KILLED
+from mapper.sweep.points import Resolver, points_of
 from mapper.sweep.results import table_of
 from tests.mapper.sweep.points import LOG, counted, deadly, endless, trivial_sweep
 
@@ -89,3 +91,14 @@ def test_a_point_that_needs_too_much_memory_is_refused_it(tmp_path: Path) -> Non
         (row,) = store.rows()
     # Where code has to be compiled first, the compiler ends its process.
     assert row.reason in ("needs more memory than there is: more than 64 MiB", f"{KILLED}: its limit is 64 MiB")
+
+
+def test_tasks_travel_whole_and_share_machine_and_workload() -> None:
+    resolver = Resolver("v", 5.0, 2**30)
+    tasks = [resolver.task(point) for point in points_of(trivial_sweep(3))]
+    there = [pickle.loads(pickle.dumps(task)) for task in tasks]
+    assert there[0].graph is there[2].graph and there[0].spec is there[1].spec
+    for task, twin in zip(tasks, there, strict=True):
+        assert (twin.key, twin.point, twin.spec) == (task.key, task.point, task.spec)
+        assert (twin.problem, twin.timeout_s, twin.memory_bytes, twin.cache) == ("", 5.0, 2**30, None)
+        assert [repr(op) for op in twin.graph.operators] == [repr(op) for op in task.graph.operators]

@@ -50,8 +50,8 @@ ROOMS = {
     "mapper/testing": "errors mapping graph mapspace nest lowering cost evaluation search",
     "mapper/validation": "errors version mapping graph mapspace nest fused lowering cost search settings result "
     "reports",
-    "mapper/studies": "errors version mapping graph mapspace nest lowering cost search settings result pipeline "
-    "reports plots validation",
+    "mapper/studies": "errors version mapping graph mapspace nest lowering cost evaluation search settings result "
+    "compiler pipeline reports plots validation",
     "mapper/sweep": "errors version recall mapping graph nest cost search settings result pipeline reports",
     "mapper/generation": "errors search settings result pipeline reports",
     "mapper/regression": "errors mapping search pipeline",

@@ -13,6 +13,8 @@ STUDIES = {
     "fusion": "a product and its normalisation, as one group and as two",
     "codesign": "from host kernels to units, a new split of the memories, fusion and our mapper",
     "roofline": "arithmetic intensities and analytic latencies of BERT and GPT-2",
+    "nas": "networks between BERT and nothing, from a table of operators: quality against EDP",
+    "peakmem": "bytes of activations that are alive at once, and what a budget costs",
 }
 """What each study does."""
 
@@ -21,6 +23,8 @@ OPTIONS = {
     "fusion": ("tokens", "accumulator"),
     "codesign": ("tokens", "finalists"),
     "roofline": ("tokens",),
+    "nas": ("seed", "rounds", "loss", "state"),
+    "peakmem": ("tokens", "budget"),
 }
 """Options that a study takes; the others it refuses."""
 
@@ -31,12 +35,19 @@ def add_study(study: argparse.ArgumentParser, name: NameType) -> None:
         "name", choices=tuple(STUDIES), help="; ".join(f"{key}: {text}" for key, text in STUDIES.items())
     )
     study.add_argument(
-        "--tokens", metavar="N,N,..", help="of fusion; default: 512,4096; of codesign, one: 512; of roofline: 128,512"
-    )
+        "--tokens", metavar="N,N,..",
+        help="of fusion; default: 512,4096; of roofline, simulated: 128,512; of codesign and peakmem, one: 512",
+    )  # fmt: skip
     study.add_argument("--accumulator", metavar="KIB,KIB,..", help="of fusion; default: 64,128,256")
     study.add_argument("--finalists", metavar="K", help="of codesign: as of run, for its last design")
     study.add_argument("--samples", type=int, metavar="N", help="of mapspace, per operator; default: 100000")
-    study.add_argument("--seed", type=int, metavar="N", help="of mapspace; default: 0")
+    study.add_argument("--seed", type=int, metavar="N", help="of mapspace and nas; default: 0")
+    study.add_argument("--rounds", metavar="N", help="of nas; default: 40")
+    study.add_argument("--loss", type=name, metavar="FILE.csv", help="of nas: loss of quality by choice, else weights")
+    study.add_argument(
+        "--state", type=name, metavar="FILE.json", help="of nas: keep the search there and go on from it"
+    )
+    study.add_argument("--budget", metavar="SIZE,..", help="of peakmem: bytes of activations, as in 2200 KiB")
     study.add_argument("--layers", metavar="A,B,..", help="only these operators; default: all")
     study.add_argument("--iso-macs", action="store_true", help="operators of equal size: 29.5 million MACs each")
     study.add_argument(

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from hwconfigs.quantity import size_bytes
 from mapper.commands.problems import CommandError
 from mapper.search.registry import MOST_FINALISTS
-from mapper.studies import codesign, codesign_report, fusion, fusion_report, roofline, roofline_report
+from mapper.studies import (
+    codesign,
+    codesign_report,
+    fusion,
+    fusion_report,
+    nas_report,
+    nas_search,
+    peakmem,
+    peakmem_report,
+    roofline,
+    roofline_report,
+)
 from mapper.studies.study import StudyPlan
 
 MOST = 1 << 20
@@ -15,6 +28,9 @@ MOST = 1 << 20
 
 MOST_TOKENS_OF_A_BLOCK = 4096
 """Of studies that simulate whole blocks, which take minutes beyond."""
+
+MOST_ROUNDS = 10_000
+MOST_BYTES = 1 << 40
 
 
 def _fusion(options: argparse.Namespace) -> StudyPlan:
@@ -33,8 +49,33 @@ def _roofline(options: argparse.Namespace) -> StudyPlan:
     return roofline_report.plan(tokens)
 
 
+def _nas(options: argparse.Namespace) -> StudyPlan:
+    seed = 0 if options.seed is None else options.seed
+    if seed < 0:
+        raise CommandError(f"--seed {seed}: must not be negative")
+    rounds = _one("rounds", options.rounds, nas_search.ROUNDS, MOST_ROUNDS)
+    loss = nas_search.lost_weights if options.loss is None else nas_search.read_loss(options.loss)
+    state = None if options.state is None else Path(options.state)
+    return nas_report.plan(nas_search.Evolution(seed, loss, options.loss or "", state), rounds)
+
+
+def _peakmem(options: argparse.Namespace) -> StudyPlan:
+    tokens = _one("tokens", options.tokens, peakmem.TOKENS, MOST_TOKENS_OF_A_BLOCK)
+    return peakmem_report.plan(tokens, [_bytes(size) for size in options.budget.split(",")] if options.budget else ())
+
+
+def _bytes(text: str) -> int:
+    try:
+        size = size_bytes(text.strip())
+        if isinstance(size, int) and 0 < size <= MOST_BYTES:
+            return size
+        raise ValueError("must be 1 B to 1024 GiB")
+    except ValueError as problem:
+        raise CommandError(f"--budget {text}: {problem}") from None
+
+
 PLANS: Mapping[str, Callable[[argparse.Namespace], StudyPlan]] = {
-    "fusion": _fusion, "codesign": _codesign, "roofline": _roofline,
+    "fusion": _fusion, "codesign": _codesign, "roofline": _roofline, "nas": _nas, "peakmem": _peakmem,
 }  # fmt: skip
 """By name of the study."""
 

@@ -206,5 +206,6 @@ class ColdCosts:
         alone.search([group])
         evaluator = Evaluator(self.spec, self._prices, spans=False, exact=False, memory=MemoryState(self.spec))
         alone.settle(group, evaluator)
-        expected, measured = evaluator.run(group, alone.lower(group))
+        found = evaluator.run(group, alone.lower(group))
+        measured, expected = found.simulation, found.estimate
         return Price(measured.cycles, measured.energy_pj, expected.cycles, expected.energy_pj)

@@ -15,6 +15,7 @@ STUDIES = {
     "roofline": "arithmetic intensities and analytic latencies of BERT and GPT-2",
     "nas": "networks between BERT and nothing, from a table of operators: quality against EDP",
     "peakmem": "bytes of activations that are alive at once, and what a budget costs",
+    "partition": "a Transformer over several chips, by closed forms",
 }
 """What each study does."""
 
@@ -25,6 +26,7 @@ OPTIONS = {
     "roofline": ("tokens",),
     "nas": ("seed", "rounds", "loss", "state"),
     "peakmem": ("tokens", "budget"),
+    "partition": ("chips",),
 }
 """Options that a study takes; the others it refuses."""
 
@@ -48,6 +50,7 @@ def add_study(study: argparse.ArgumentParser, name: NameType) -> None:
         "--state", type=name, metavar="FILE.json", help="of nas: keep the search there and go on from it"
     )
     study.add_argument("--budget", metavar="SIZE,..", help="of peakmem: bytes of activations, as in 2200 KiB")
+    study.add_argument("--chips", metavar="X,Y,Z", help="of partition; default: 4,4,4")
     study.add_argument("--layers", metavar="A,B,..", help="only these operators; default: all")
     study.add_argument("--iso-macs", action="store_true", help="operators of equal size: 29.5 million MACs each")
     study.add_argument(

@@ -16,6 +16,7 @@ from mapper.studies import (
     fusion_report,
     nas_report,
     nas_search,
+    partition_report,
     peakmem,
     peakmem_report,
     roofline,
@@ -74,8 +75,19 @@ def _bytes(text: str) -> int:
         raise CommandError(f"--budget {text}: {problem}") from None
 
 
+def _partition(options: argparse.Namespace) -> StudyPlan:
+    if options.chips is None:
+        return partition_report.plan()
+    sides = [word.strip() for word in options.chips.split(",")]
+    if len(sides) != 3 or not all(side.isascii() and side.isdecimal() and 0 < int(side) <= MOST for side in sides):
+        raise CommandError(f"--chips {options.chips}: must be X,Y,Z, whole numbers of 1 to {MOST:,}")
+    x, y, z = map(int, sides)
+    return partition_report.plan((x, y, z))
+
+
 PLANS: Mapping[str, Callable[[argparse.Namespace], StudyPlan]] = {
     "fusion": _fusion, "codesign": _codesign, "roofline": _roofline, "nas": _nas, "peakmem": _peakmem,
+    "partition": _partition,
 }  # fmt: skip
 """By name of the study."""
 

@@ -267,14 +267,16 @@ def grid_csv(found: Findings) -> str:
 
 
 def draw(found: Findings) -> Figure:
-    """Draw the latencies on a logarithmic axis, the shares below them, and the grid."""
+    """Draw the latencies on a logarithmic axis, the shares beside them, and the grid if there is one."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    panels = 3 if found.cells else 2
+    figure = Figure(figsize=(3.3 * panels, 4.2), layout="constrained")
+    left, middle, *right = figure.subplots(1, panels)
     _draw_ladder(left, found)
     _draw_shares(middle, found)
-    _draw_grid(right, found)
+    for axes in right:
+        _draw_grid(axes, found)
     return figure
 
 

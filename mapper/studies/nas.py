@@ -37,7 +37,7 @@ MACHINE = "paper_codesign"
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class EncoderLayer:
     """What a layer may choose."""
 
     heads: int
@@ -45,11 +45,11 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class Encoder:
     """One point of the space."""
 
     width: int
-    layers: tuple[Layer, ...]
+    layers: tuple[EncoderLayer, ...]
 
     @property
     def macs(self) -> int:
@@ -78,10 +78,10 @@ class Network:
         return f"{self.width}: " + " ".join(f"{layer.heads}x{layer.hidden}" for layer in self.layers)
 
 
-BASELINE = Network(768, (Layer(12, 3072),) * 6)
-EXAMPLE = Network(
+BASELINE = Encoder(768, (EncoderLayer(12, 3072),) * 6)
+EXAMPLE = Encoder(
     672,
-    tuple(map(Layer, (12, 6, 12, 8, 10, 6), (1280, 1280, 2560, 768, 2048, 1024))),
+    tuple(map(EncoderLayer, (12, 6, 12, 8, 10, 6), (1280, 1280, 2560, 768, 2048, 1024))),
 )
 """The network of least EDP that loses at most 0.1 of perplexity; Table 9 of [1]_."""
 
@@ -128,7 +128,7 @@ def operators() -> tuple[Key, ...]:
     return (*found, *((role, f"width={width}", other) for role, width, other in pairs))
 
 
-def of_network(network: Network) -> Iterator[tuple[Key, int]]:
+def of_network(network: Encoder) -> Iterator[tuple[Key, int]]:
     """Yield the operators of a network and how often each runs."""
     width = f"width={network.width}"
     for layer in network.layers:
@@ -140,7 +140,7 @@ def of_network(network: Network) -> Iterator[tuple[Key, int]]:
         yield from (((role, width, hidden), 1) for role in BY_WIDTH_AND_HIDDEN)
 
 
-def cost(network: Network, table: Mapping[Key, Price]) -> Price:
+def cost(network: Encoder, table: Mapping[Key, Price]) -> Price:
     """Return what a network costs by the table.
 
     Raises

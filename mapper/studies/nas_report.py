@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mapper.reports.text import columns, wrapped
-from mapper.studies.nas import BASELINE, EXAMPLE, TOKENS, Network, Price, cost, of_network, operators
+from mapper.studies.nas import BASELINE, EXAMPLE, TOKENS, Encoder, Price, cost, of_network, operators
 from mapper.studies.nas_search import POPULATION, ROUNDS, Candidate, Evolution, run
 from mapper.studies.study import StudyPlan, StudyResult
 
@@ -96,7 +96,7 @@ def notes(search: Evolution) -> Iterator[str]:
         )
 
 
-def _fixed(network: Network, search: Evolution) -> float:
+def _fixed(network: Encoder, search: Evolution) -> float:
     """Share of a network's cycles outside its products."""
     fixed = sum(
         times * search.table[key].cycles

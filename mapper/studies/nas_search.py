@@ -27,9 +27,9 @@ from mapper.studies.nas import (
     LAYERS,
     WIDTHS,
     ColdCosts,
+    Encoder,
+    EncoderLayer,
     Key,
-    Layer,
-    Network,
     Price,
     cost,
     operators,
@@ -40,7 +40,7 @@ POPULATION, ROUNDS, MUTATION = 40, 40, 0.2
 
 SCHEMA = "tilewright.nas/1"
 
-Loss: TypeAlias = Callable[[Network], float]
+Loss: TypeAlias = Callable[[Encoder], float]
 """What a network loses of its quality; less is better."""
 
 
@@ -48,7 +48,7 @@ class NasError(MappingError):
     """An objective file or a state that cannot be used."""
 
 
-def lost_weights(network: Network) -> float:
+def lost_weights(network: Encoder) -> float:
     """Return the share of the baseline's weights that a network lacks: a capacity, and no quality."""
     return 1.0 - network.parameters / BASELINE.parameters
 
@@ -87,7 +87,7 @@ def read_loss(path: str | Path) -> Loss:
 class Candidate:
     """A network with what it loses and costs."""
 
-    network: Network
+    network: Encoder
     loss: float
     price: Price
 
@@ -105,7 +105,7 @@ class Evolution:
     table: dict[Key, Price] = field(default_factory=dict)
     rounds_done: int = 0
     evaluated: int = 0
-    population: list[Network] = field(default_factory=list)
+    population: list[Encoder] = field(default_factory=list)
 
     def candidates(self) -> list[Candidate]:
         """Return the Pareto-optimal networks of all that were evaluated, by loss."""
@@ -114,7 +114,7 @@ class Evolution:
         every = [self.candidate(network) for network in self.population]
         return [every[number] for number in _front(every)]
 
-    def candidate(self, network: Network) -> Candidate:
+    def candidate(self, network: Encoder) -> Candidate:
         """Return a network with what it loses and costs."""
         return Candidate(network, self.loss(network), cost(network, self.table))
 
@@ -155,10 +155,10 @@ def _evolve(search: Evolution, size: int) -> None:
     search.population = _survivors(search, list(dict.fromkeys([*parents, *children])), size)
 
 
-def _survivors(search: Evolution, networks: list[Network], size: int) -> list[Network]:
+def _survivors(search: Evolution, networks: list[Encoder], size: int) -> list[Encoder]:
     """Return at most ``size`` networks, front by front, each with the least loss first."""
     left = [search.candidate(network) for network in networks]
-    kept: list[Network] = []
+    kept: list[Encoder] = []
     while left and len(kept) < size:
         front = _front(left)
         kept += [one.network for one in _spread([left[number] for number in front], size - len(kept))]
@@ -180,16 +180,16 @@ def _spread(front: list[Candidate], most: int) -> list[Candidate]:
     return [front[place] for place in places]
 
 
-def _random(random: np.random.Generator) -> Network:
+def _random(random: np.random.Generator) -> Encoder:
     layers = tuple(_layer(random) for _ in range(int(random.choice(LAYERS))))
-    return Network(int(random.choice(WIDTHS)), layers)
+    return Encoder(int(random.choice(WIDTHS)), layers)
 
 
-def _layer(random: np.random.Generator) -> Layer:
-    return Layer(int(random.choice(HEADS)), int(random.choice(HIDDEN)))
+def _layer(random: np.random.Generator) -> EncoderLayer:
+    return EncoderLayer(int(random.choice(HEADS)), int(random.choice(HIDDEN)))
 
 
-def _child(parents: list[Network], random: np.random.Generator) -> Network:
+def _child(parents: list[Encoder], random: np.random.Generator) -> Encoder:
     """Cross two parents, choice by choice, and mutate."""
     first, second = (parents[int(number)] for number in random.integers(len(parents), size=2))
     width = int(random.choice(WIDTHS)) if _mutates(random) else _either(first.width, second.width, random)
@@ -199,12 +199,12 @@ def _child(parents: list[Network], random: np.random.Generator) -> Network:
         mine, other = (parent.layers[number % len(parent.layers)] for parent in (first, second))
         fresh = _layer(random)
         layers.append(
-            Layer(
+            EncoderLayer(
                 fresh.heads if _mutates(random) else _either(mine.heads, other.heads, random),
                 fresh.hidden if _mutates(random) else _either(mine.hidden, other.hidden, random),
             )
         )
-    return Network(width, tuple(layers))
+    return Encoder(width, tuple(layers))
 
 
 def _mutates(random: np.random.Generator) -> bool:
@@ -249,7 +249,7 @@ def _resume(search: Evolution, costs: ColdCosts) -> None:
         search.rounds_done, search.evaluated = int(document["rounds_done"]), int(document["evaluated"])
         search.table = {tuple(key.split(" ")): Price(*values) for key, values in document["table"].items()}
         search.population = [
-            Network(width, tuple(Layer(*sizes) for sizes in layers)) for width, layers in document["population"]
+            Encoder(width, tuple(EncoderLayer(*sizes) for sizes in layers)) for width, layers in document["population"]
         ]
     except (KeyError, TypeError, ValueError) as problem:
         raise NasError(f"{search.state}: is no state of a search: {problem}") from None

@@ -169,7 +169,7 @@ ATTENTION, FEED_FORWARD = ("scores", "softmax", "context"), ("ffn1", "ffn_activa
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class MemoryVariant:
     """A way to run a block."""
 
     attention_fused: bool
@@ -189,7 +189,7 @@ class Variant:
         return ", ".join(parts) or "unfused"
 
 
-def variants(graph: OpGraph) -> Iterator[Variant]:
+def variants(graph: OpGraph) -> Iterator[MemoryVariant]:
     """Yield the ways to run a block of an encoder, those that change least first."""
     plain, scores, ffn1 = of_graph(graph), graph.operator("scores"), graph.operator("ffn1")
     rows, hidden = min(ROWS, scores.dims["m"]), plain.size_bytes["ffn1"]
@@ -201,7 +201,7 @@ def variants(graph: OpGraph) -> Iterator[Variant]:
                 chain = fused(chain, ATTENTION, "attention", rows * scores.dims["n"] * SCORE_BYTES)
             chain = fused(chain, FEED_FORWARD, "feed_forward", hidden / splits)
             written = chain.of_order([step.name for step in chain.steps])
-            yield Variant(attention, splits, chain.best(), written, int((splits - 1) * weights))
+            yield MemoryVariant(attention, splits, chain.best(), written, int((splits - 1) * weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class Fit:
     """The first variant that keeps a budget; of none, the smallest."""
 
     budget_bytes: int
-    variant: Variant
+    variant: MemoryVariant
 
     @property
     def fits(self) -> bool:
@@ -217,7 +217,7 @@ class Fit:
         return self.variant.schedule.peak_bytes <= self.budget_bytes
 
 
-def fit(budget_bytes: int, ways: Sequence[Variant]) -> Fit:
+def fit(budget_bytes: int, ways: Sequence[MemoryVariant]) -> Fit:
     """Return the least change of a block that keeps a budget, or the smallest one if none does."""
     for way in ways:
         if way.schedule.peak_bytes <= budget_bytes:
@@ -246,7 +246,7 @@ class Peaks:
 
     tokens: int
     model: str = MODEL
-    variants: list[Variant] = field(default_factory=list)
+    variants: list[MemoryVariant] = field(default_factory=list)
     attention_alone: int = 0
     fits: list[Fit] = field(default_factory=list)
     mcu: list[tuple[int, float, float, int, bool, int]] = field(default_factory=list)

@@ -130,7 +130,7 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
+class SimulatedProduct:
     """What one operator of a block does over the DRAM port of the simulated machine."""
 
     name: str
@@ -157,7 +157,7 @@ class Roofs:
     intensities: list[Intensity] = field(default_factory=list)
     totals: list[Intensity] = field(default_factory=list)
     latencies: list[Latency] = field(default_factory=list)
-    simulated: list[Simulated] = field(default_factory=list)
+    simulated: list[SimulatedProduct] = field(default_factory=list)
 
 
 def run(found: Roofs, simulated: Sequence[int] = SIMULATED) -> Iterator[str]:
@@ -245,14 +245,14 @@ def decoder_cycles(model: str, tokens: int) -> float:
     return (products + graph.repeat * (wide + other)) / IN_SERIES
 
 
-def _simulated(tokens: int, spec: HardwareSpec) -> list[Simulated]:
+def _simulated(tokens: int, spec: HardwareSpec) -> list[SimulatedProduct]:
     """Run the products of a block one after another and return what each moved."""
     graph = workloads.build("bert-base", seq=tokens)
     products = OpGraph("products", [op for op in graph.operators if op.macs])
     report = pipeline.run_graph(products, spec, RunSettings(finalists=0)).simulation
     names = {row.operator: row.name for row in TABLE}
     return [
-        Simulated(names[part.name], tokens, 2 * part.macs, part.dram_bytes, part.cycles)
+        SimulatedProduct(names[part.name], tokens, 2 * part.macs, part.dram_bytes, part.cycles)
         for part in report.by_op
         if part.name in names
     ]

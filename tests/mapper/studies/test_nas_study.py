@@ -11,7 +11,7 @@ import pytest
 from mapper import cli, pipeline
 from mapper.graph.fusion_cuts import fusion_groups
 from mapper.studies import nas, nas_report, nas_search
-from mapper.studies.nas import BASELINE, EXAMPLE, ColdCosts, Layer, Network, Price
+from mapper.studies.nas import BASELINE, EXAMPLE, ColdCosts, Encoder, EncoderLayer, Price
 from mapper.studies.nas_search import Evolution, NasError
 
 
@@ -107,7 +107,7 @@ def losses(path: Path, left_out: str = "") -> Path:
 def test_an_objective_file_gives_the_loss_and_names_what_is_missing(tmp_path: Path) -> None:
     loss = nas_search.read_loss(losses(tmp_path / "loss.csv"))
     assert loss(BASELINE) == 0
-    assert loss(Network(672, (Layer(12, 2944),) * 5)) == pytest.approx(1 + 96 + 5 * 0.128)
+    assert loss(Encoder(672, (EncoderLayer(12, 2944),) * 5)) == pytest.approx(1 + 96 + 5 * 0.128)
     with pytest.raises(NasError, match="no entry for 'hidden=1280'"):
         nas_search.read_loss(losses(tmp_path / "less.csv", "hidden=1280"))
     (tmp_path / "bad.csv").write_text("choice,loss\nlayers=3,much\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 
 from mapper import cli
 from mapper.studies import roofline, roofline_report
-from mapper.studies.roofline import Roofs, Simulated
+from mapper.studies.roofline import Roofs, SimulatedProduct
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def test_intensities_fall_where_scores_rule(found: Roofs) -> None:
 
 
 def test_notes_say_what_the_simulation_does_differently(found: Roofs) -> None:
-    one = Simulated("QK", 128, 1000, 10, 100)
+    one = SimulatedProduct("QK", 128, 1000, 10, 100)
     assert (one.intensity, one.flops_per_cycle) == (100.0, 10.0)
-    told = Roofs(found.intensities, found.totals, found.latencies, [one, Simulated("W1", 128, 1, 0, 1)])
+    told = Roofs(found.intensities, found.totals, found.latencies, [one, SimulatedProduct("W1", 128, 1, 0, 1)])
     assert "3.94 (QK, 128 tokens) to 3.94 times" in roofline_report.notes(told)[-1]
     assert "100.0" in roofline_report.text(told)
     roofline_report.draw(told)

@@ -16,6 +16,7 @@ STUDIES = {
     "nas": "networks between BERT and nothing, from a table of operators: quality against EDP",
     "peakmem": "bytes of activations that are alive at once, and what a budget costs",
     "partition": "a Transformer over several chips, by closed forms",
+    "nonlinear": "softmax, LayerNorm and GELU on the host, on units, and fused",
 }
 """What each study does."""
 
@@ -27,6 +28,7 @@ OPTIONS = {
     "nas": ("seed", "rounds", "loss", "state"),
     "peakmem": ("tokens", "budget"),
     "partition": ("chips",),
+    "nonlinear": ("tokens",),
 }
 """Options that a study takes; the others it refuses."""
 
@@ -38,7 +40,8 @@ def add_study(study: argparse.ArgumentParser, name: NameType) -> None:
     )
     study.add_argument(
         "--tokens", metavar="N,N,..",
-        help="of fusion; default: 512,4096; of roofline, simulated: 128,512; of codesign and peakmem, one: 512",
+        help="of fusion; default: 512,4096; of roofline, simulated: 128,512; of nonlinear: 128 to 4096; of codesign "
+        "and peakmem, one: 512",
     )  # fmt: skip
     study.add_argument("--accumulator", metavar="KIB,KIB,..", help="of fusion; default: 64,128,256")
     study.add_argument("--finalists", metavar="K", help="of codesign: as of run, for its last design")

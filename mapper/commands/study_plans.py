@@ -16,6 +16,8 @@ from mapper.studies import (
     fusion_report,
     nas_report,
     nas_search,
+    nonlinear,
+    nonlinear_report,
     partition_report,
     peakmem,
     peakmem_report,
@@ -75,6 +77,10 @@ def _bytes(text: str) -> int:
         raise CommandError(f"--budget {text}: {problem}") from None
 
 
+def _nonlinear(options: argparse.Namespace) -> StudyPlan:
+    return nonlinear_report.plan(_whole_numbers("tokens", options.tokens, nonlinear.LENGTHS, MOST_TOKENS_OF_A_BLOCK))
+
+
 def _partition(options: argparse.Namespace) -> StudyPlan:
     if options.chips is None:
         return partition_report.plan()
@@ -87,7 +93,7 @@ def _partition(options: argparse.Namespace) -> StudyPlan:
 
 PLANS: Mapping[str, Callable[[argparse.Namespace], StudyPlan]] = {
     "fusion": _fusion, "codesign": _codesign, "roofline": _roofline, "nas": _nas, "peakmem": _peakmem,
-    "partition": _partition,
+    "partition": _partition, "nonlinear": _nonlinear,
 }  # fmt: skip
 """By name of the study."""
 

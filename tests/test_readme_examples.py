@@ -65,7 +65,9 @@ def run(line: str, folder: Path) -> str:
     done = subprocess.run(
         ["bash", "-e", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, ""), line
+    # A busy computer takes so long that a sweep tells how far it is.
+    told = [text for text in done.stderr.splitlines() if " per minute, " not in text]
+    assert (done.returncode, told) == (0, []), line
     return done.stdout
 
 

@@ -142,6 +142,9 @@ def _ranged(name: str, values: Mapping[str, object]) -> Iterator[object]:
         raise SweepError(f"axes: {name}: no number of steps leads from {float(first):g} to {float(last):g}")
     if _length(first, last, change, factor="factor" in values) > MOST_VALUES:
         raise SweepError(f"axes: {name}: the range has more than {MOST_VALUES:,} values")
+    if first == last:
+        yield _written(first, unit)
+        return
     value = first
     while (value <= last) if last >= first else (value >= last):
         yield _written(value, unit)

@@ -65,6 +65,8 @@ def test_a_file(tmp_path: Path) -> None:
         ({"from": 0.1, "to": 0.5, "step": 0.1}, [0.1, 0.2, 0.3, 0.4, 0.5]),
         ({"from": 3, "to": 1, "step": -1}, [3, 2, 1]),
         ({"from": 3, "to": 3, "step": 1}, [3]),
+        ({"from": 3, "to": 3, "step": -1}, [3]),
+        ({"from": 3, "to": 3, "factor": 0.5}, [3]),
         ({"from": "1 GHz", "to": "2 GHz", "step": "0.5 GHz"}, ["1 GHz", "1.5 GHz", "2 GHz"]),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from mapper import cli
 from mapper.commands.plot import DRAWN
-from mapper.commands.plot_options import OF_RUNS
+from mapper.commands.plot_options import OF_RUNS, OF_STORES
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +83,36 @@ def test_a_run_without_timeline_says_what_to_do(run: Path, tmp_path: Path, capsy
 def test_a_timeline_needs_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["map", "8x8x8", "--timeline"]) == 2
     assert "--timeline needs --json" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweep")
+    axes = "axes: {scratchpad.capacity: [4 KiB, 8 KiB], objective: [latency, energy]}"
+    (folder / "small.yaml").write_text(f"model: 8x8x8\nmachine: tiny_4x4\n{axes}\n")
+    target = folder / "small.sqlite"
+    assert cli.main(["sweep", str(folder / "small.yaml"), "--store", str(target), "--no-cache"]) == 0
+    return target
+
+
+@pytest.mark.parametrize("kind", OF_STORES)
+def test_every_kind_of_a_store_is_drawn(kind: str, store: Path, tmp_path: Path) -> None:
+    assert cli.main(["plot", kind, str(store), "-o", str(tmp_path / "x.svg")]) == 0
+    assert "</svg>" in (tmp_path / "x.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["heatmap", "--x", "objectiv"], "did you mean 'objective'"),
+        (["heatmap", "--where", "objective = latency"], "a heat map needs two axes with several values"),
+        (["front", "--where", "cycles < 0"], "no row has numbers in latency_s, energy_pj"),
+        (["breakdown", "--x", "cycles"], "--x is for the store of a sweep"),
+    ],
+)
+def test_what_a_store_cannot_show_is_told(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    kind, *more = arguments
+    assert cli.main(["plot", kind, str(store), "-o", str(tmp_path / "x.png"), *more]) == 2
+    assert words in (error := capsys.readouterr().err) and error.count("\n") == 1

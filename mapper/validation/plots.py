@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 BAND = 0.10
 """Half width of the band around equality [fraction]."""
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#66ccee", "#aa3377", "#bbbbbb", "#ccbb44", "#222222")
-_MARKERS = "os^D"
+_MARKERS = "os^DvPX<>"
 STYLES = {
-    category: (_COLOURS[number % len(_COLOURS)], _MARKERS[number // len(_COLOURS)])
+    category: (_COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)])
     for number, category in enumerate(CATEGORIES)
 }
-"""Colour and marker: Tol's bright scheme, distinct for colour-blind readers, and one look per category, always."""
+"""Colour and marker: Tol's bright scheme, distinct for the colour-blind and on grey paper, one look per category."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def draw_scatter(info: Scatter) -> Figure:
         measured, simulated = zip(*points, strict=True)
         colour, marker = STYLES[category]
         axes.plot(
-            measured, simulated, marker, color=colour, markersize=3, alpha=0.6, markeredgewidth=0,
+            measured, simulated, marker, color=colour, markersize=4, alpha=0.6, markeredgewidth=0,
             label=f"{category} ({len(points)})",
         )  # fmt: skip
     axes.set_xscale("log")
@@ -91,7 +91,7 @@ def _draw_errors(axes: Axes, info: Scatter) -> None:
     for category, points in errors(info).items():
         measured, off = zip(*points, strict=True)
         colour, marker = STYLES[category]
-        axes.plot(measured, off, marker, color=colour, markersize=3, alpha=0.6, markeredgewidth=0)
+        axes.plot(measured, off, marker, color=colour, markersize=4, alpha=0.6, markeredgewidth=0)
     axes.set_xscale("log")
     axes.set_xlim(info.limits)
     # Small errors are told apart, and large ones still have their place.

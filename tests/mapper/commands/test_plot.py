@@ -105,7 +105,7 @@ def test_every_kind_of_a_store_is_drawn(kind: str, store: Path, tmp_path: Path) 
     ("arguments", "words"),
     [
         (["heatmap", "--x", "objectiv"], "did you mean 'objective'"),
-        (["heatmap", "--where", "objective = latency"], "a heat map needs two axes with several values"),
+        (["heatmap", "--where", "objective == latency"], "a heat map needs two axes with several values"),
         (["front", "--where", "cycles < 0"], "no row has numbers in latency_s, energy_pj"),
         (["breakdown", "--x", "cycles"], "--x is for the store of a sweep"),
     ],

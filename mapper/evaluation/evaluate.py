@@ -123,7 +123,9 @@ class Evaluator:
     def trial(self, instance: MatmulInstance) -> TrialReports:
         """Return what a matmul would cost if it ran next, judged by a stretch of its loops; the caches stay."""
         after, prepared = self._ahead(instance)
-        trial = self._kept(instance, after, prepared, *prepared.simulate_stretch())
+        stretch = prepared.simulate_stretch
+        told = stretch() if self.recalled is None else self.recalled.stretch(instance, self.memory, stretch)
+        trial = self._kept(instance, after, prepared, *told)
         ahead = partial(estimate, instance.loop, instance.problem, self.spec, self.prices, self.memory.copy(), trial)
         return TrialReports(ahead, trial.report)
 

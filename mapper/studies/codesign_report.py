@@ -24,6 +24,7 @@ from mapper.studies.codesign import (
 )
 from mapper.studies.study import StudyPlan, StudyResult
 from simulator.bottleneck import COMPUTE, cycles_by_cause
+from workloads.ops import Add, Gelu, LayerNorm, Matmul, Softmax
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,9 +40,10 @@ STATED_AREA, STATED_ENERGY = 0.14, 0.093
 """Extra area, and extra power of a BERT inference, for the units; section 3.4 and conclusion."""
 
 KIND_COLOURS = {
-    "matmul": "#4477aa", "softmax": "#aa3377", "layernorm": "#ee7733", "gelu": "#ccbb44", "add": "#bbbbbb",
+    Matmul.kind: "#4477aa", Softmax.kind: "#aa3377", LayerNorm.kind: "#ee7733", Gelu.kind: "#ccbb44",
+    Add.kind: "#bbbbbb",
 }  # fmt: skip
-HATCHES = {"matmul": "", "softmax": "//", "layernorm": "\\\\", "gelu": "..", "add": "xx"}
+HATCHES = {Matmul.kind: "", Softmax.kind: "//", LayerNorm.kind: "\\\\", Gelu.kind: "..", Add.kind: "xx"}
 """A share can be told from its neighbours without colour."""
 
 
@@ -148,7 +150,7 @@ def _baseline_notes(found: Findings) -> Iterator[str]:
         f"take {longer:.1f} times as long. The paper's own 39.6x and 87 % of products imply 2.0 %."
     )
     shares, published = base.shares, PUBLISHED_SHARES["baseline"]
-    host = {kind: shares[kind] for kind in ("softmax", "layernorm", "gelu")}
+    host = {kind: shares[kind] for kind in (Softmax.kind, LayerNorm.kind, Gelu.kind)}
     told = ", ".join(f"{kind} {share:.0%} ({published[kind]:.0%})" for kind, share in host.items())
     yield (
         f"Baseline's shares, the paper's in brackets: {told}, residual additions {shares['add']:.1%} "

@@ -21,7 +21,7 @@ from simulator.machine import simulate
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program
 from simulator.views.perfetto import trace_events
-from simulator.views.plots import BOUND_COLOURS
+from simulator.views.style import BOUND_COLOURS
 
 machine = hwconfigs.load("gemmini_ibert")
 prices = hwconfigs.load_energy("cacti_22nm").bind(machine)

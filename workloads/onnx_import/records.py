@@ -11,9 +11,12 @@ from workloads.iteration_space import Operand
 from workloads.onnx_import.dimensions import Dims, atoms, size
 from workloads.onnx_import.file import Node
 from workloads.onnx_import.values import Base, Names, stored
-from workloads.ops import Conv2d, Matmul, Operator, RowwiseOperator
+from workloads.ops import Conv2d, LayerNorm, Matmul, Operator, RmsNorm, RowwiseOperator, Softmax
 from workloads.ops.operator import OpClass
 from workloads.tensor import Role, Tensor
+
+WHOLE_ROWS = (Softmax, LayerNorm, RmsNorm)
+"""Operators of which a result depends on its whole row."""
 
 Widths = Callable[[str, Role], int]
 
@@ -116,7 +119,7 @@ class Rows(Record):
         out = builder.tensor(self.out)
         cols = size(self.cols)
         own, inner = self.out.dims, atoms(self.cols)
-        if self.kind.kind in ("softmax", "layernorm", "rmsnorm") and own[len(own) - len(inner) :] != inner:
+        if issubclass(self.kind, WHOLE_ROWS) and own[len(own) - len(inner) :] != inner:
             raise GraphError("it runs along an axis that is not contiguous; a transposition would be needed")
         inputs = tuple(builder.tensor(base) for base in self.reads)
         return self.kind(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
@@ -54,7 +54,8 @@ class Workload:
 
 
 def loops(name: str, shape: tuple[int, int, int], loop: HardwareLoop, **options: Any) -> Workload:
-    problem = contiguous(*shape, **options)
+    bits = options.pop("b_bits", 8)
+    problem = replace(contiguous(*shape, **options), b_bits=bits)
 
     def run(spec: HardwareSpec) -> Cycles:
         program, memory = lower_matmul(problem, loop, spec), MemoryState(spec)
@@ -115,6 +116,10 @@ DEEP = loops("deep", (128, 128, 16), HardwareLoop(4, 8, 1))
 GELU = loops("gelu", (64, 16, 64), HardwareLoop(4, 1, 4), activation="gelu")
 TRANSPOSED = loops("transposed", (32, 32, 64), HardwareLoop(2, 2, 2), b_axes=("n", "k"))
 BLOCKS = loops("loops of a block", (48, 48, 48), HardwareLoop(1, 1, 1))
+SILU = stream("silu", 32, 64, (8,), "silu")
+RMSNORM = stream("rmsnorm", 32, 64, (32,), "rmsnorm")
+MUL = stream("product", 64, 16, (8, 8), "mul")
+PACKED = loops("packed weights", (16, 64, 64), HardwareLoop(1, 2, 2), b_bits=4)
 ADD = stream("residual", 48, 64, (8, 8))
 RAGGED_ADD = stream("ragged residual", 32, 100, (8, 8))
 SOFTMAX = stream("softmax", 32, 32, (32,), "softmax")
@@ -127,6 +132,7 @@ BASES: dict[str, tuple[str, dict[str, object]]] = {
     "fast commands": ("gemmini_ibert", {"host.command_cycles": 1}),
     "firesim": ("firesim_dosa", {"l2.capacity": "8 KiB", "llc.capacity": "32 KiB"}),
     "dirty": ("gemmini_ibert", {"l2.capacity": "8 KiB"}),
+    "decoder": ("gemmini_decoder", {"unpack.scales": "at_load"}),
 }
 """Machines, and what is changed of them so that a parameter acts in a small workload."""
 
@@ -140,6 +146,8 @@ EXERCISED: dict[str, tuple[tuple[str, tuple[Workload, ...]], ...]] = {
     "llc": (("firesim", (SPILLED, TILES)),),
     "dram": (("ibert", (ONE, TILES, ADD)), ("dirty", (SPILLED,)), ("firesim", (SPILLED, ROWS))),
     "vector": (("ibert", (SOFTMAX,)), ("fast commands", (LAYERNORM, SOFTMAX)), ("ibert", (GELU,))),
+    "simd": (("decoder", (RMSNORM, SILU, MUL)),),
+    "unpack": (("decoder", (PACKED,)),),
     "host": (("ibert", (ONE, BLOCKS, COPY, HOST)),),
 }
 """Where the parameters of a section act: the machine is tried whose value is not zero."""

@@ -92,7 +92,13 @@ def test_examples_as_they_are_written(block: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "shown", [block for block in SHOWN if not block.startswith(f"$ {MAIN}\n")], ids=lambda block: block.split("\n")[0]
+    "shown",
+    [
+        pytest.param(block, marks=[pytest.mark.slow] if block.startswith("$ tilewright explore") else [])
+        for block in SHOWN
+        if not block.startswith(f"$ {MAIN}\n")
+    ],
+    ids=lambda block: block.split("\n")[0],
 )
 def test_what_the_readme_shows_is_printed(shown: str, folder: Path, update_golden: bool) -> None:
     """Refresh with ``python -m pytest tests/test_readme_examples.py --update-golden``."""

@@ -12,6 +12,8 @@ from mapper import pipeline
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SEED, CASES, SECONDS = 10, 16, 0.8
+DEAR = (3, 5, 8, 15)
+"""Cases of seven CPU seconds and more."""
 
 
 @pytest.fixture
@@ -20,7 +22,9 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return runpy.run_path(str(BENCHMARKS / "default_against_exact.py"), run_name="benchmark")
 
 
-@pytest.mark.parametrize("number", range(CASES))
+@pytest.mark.parametrize(
+    "number", [pytest.param(number, marks=[pytest.mark.slow] if number in DEAR else []) for number in range(CASES)]
+)
 def test_random_machines(benchmark: dict[str, Any], number: int) -> None:
     case = benchmark["draw"](SEED, number, SECONDS)
     benchmark["run"](case)

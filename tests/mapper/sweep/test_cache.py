@@ -53,9 +53,8 @@ def machine() -> HardwareSpec:
 
 
 SETTINGS = [
-    RunSettings(), RunSettings(objective="energy"), RunSettings(objective="edp"), RunSettings(finalists=0),
-    RunSettings(search="gemmini_auto"), RunSettings(search="random", seed=3), RunSettings(fusion="auto"),
-    RunSettings(fusion="gemmini"),
+    RunSettings(), RunSettings(objective="edp"), RunSettings(finalists=0), RunSettings(search="random", seed=3),
+    RunSettings(fusion="auto"),
 ]  # fmt: skip
 
 

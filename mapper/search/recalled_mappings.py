@@ -75,7 +75,7 @@ class RecalledMappings:
         Parameters
         ----------
         trial
-            Tries mappings of it; the mapping that is recalled is tried as it was when it was settled.
+            Tries mappings of it; the mapping that is recalled is confirmed as it was when it was settled.
         memory
             The caches that it finds.
         settle
@@ -92,7 +92,7 @@ class RecalledMappings:
             return result
         loop, was_tried = _from_text(text)
         if was_tried:
-            trial(loop)
+            trial.confirmed(loop)
         return MappingResult(MapSpace(problem, self._spec).nest(loop), "settled by another run")
 
 

@@ -22,6 +22,7 @@ from hwconfigs import HardwareSpec, SpecError
 from hwconfigs.textfiles.reading import MOST_JSON_BYTES, UnreadableFile, read_bytes
 from mapper import pipeline
 from mapper.errors import MappingError
+from mapper.recall.digests import MachineDigests
 from mapper.settings import CUTS, RunSettings, SettingsError
 from mapper.sweep.definition import Sweep
 from workloads import OpGraph
@@ -154,6 +155,13 @@ class Resolver:
         self._graph = lru_cache(64)(_graph)
         self._energy = lru_cache(256)(_energy_digest)
         self._cut = lru_cache(256)(_file_digest)
+        self._machine = lru_cache(256)(_machine_digest)
+
+    def shared(self, task: Task) -> str:
+        """Return one text for points that have most simulations in common; empty if nothing is shared."""
+        if task.cache is None or task.spec is None:
+            return ""
+        return f"{self._machine(_Identity(task.spec))} {id(task.graph)}"
 
     def digest(self, sweep: Sweep) -> str:
         """Return the digest of what a sweep is: its definition, and the machines of its files as they are now."""
@@ -230,6 +238,11 @@ def _graph(model: str, shape: _Shape) -> tuple[OpGraph, str]:
     kinds = [[list(kind.layers), *kind.operators] for kind in graph.kinds]
     operators = [graph.repeat, [repr(op) for op in graph.operators], sorted(graph.appends.items())]
     return graph, _digest([*operators, kinds] if kinds else operators)
+
+
+def _machine_digest(spec: _Identity) -> str:
+    assert isinstance(spec.value, HardwareSpec), "machines are what is asked for"
+    return MachineDigests(spec.value).of(vector=False)
 
 
 def _energy_digest(name: str) -> str:

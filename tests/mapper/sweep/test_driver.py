@@ -9,8 +9,9 @@ import pytest
 
 from mapper.settings import RunSettings
 from mapper.sweep import Store, Sweep, SweepError, run
+from mapper.sweep.driver import _apart
 from mapper.sweep.engines import KILLED
-from mapper.sweep.points import Resolver, points_of
+from mapper.sweep.points import CacheChoice, Resolver, points_of
 from mapper.sweep.results import table_of
 from tests.mapper.sweep.points import LOG, counted, deadly, endless, trivial_sweep
 
@@ -102,3 +103,15 @@ def test_tasks_travel_whole_and_share_machine_and_workload() -> None:
         assert (twin.key, twin.point, twin.spec) == (task.key, task.point, task.spec)
         assert (twin.problem, twin.timeout_s, twin.memory_bytes, twin.cache) == ("", 5.0, 2**30, None)
         assert [repr(op) for op in twin.graph.operators] == [repr(op) for op in task.graph.operators]
+
+
+def test_machines_that_share_most_are_not_computed_at_once() -> None:
+    """Four supplies of two memories: both memories come first. What shares nothing keeps its place."""
+    axes = {"dram.latency": [20, 30], "supply": ["0.7 V", "0.8 V", "0.9 V", "1 V"]}
+    sweep = Sweep.of("8x8x8", "tiny_4x4", axes=axes)
+    resolver = Resolver("v", cache=CacheChoice("none", 2**20))
+    order = _apart([resolver.shared(resolver.task(point)) for point in points_of(sweep)])
+    assert order == [0, 4, 1, 5, 2, 6, 3, 7]
+    alone = Resolver("v")
+    assert _apart([alone.shared(alone.task(point)) for point in points_of(sweep)]) == list(range(8))
+    assert _apart(["", "a", "", "a", "a"]) == [0, 1, 2, 3, 4]

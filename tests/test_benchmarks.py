@@ -123,7 +123,7 @@ def test_without_a_second_checkout_nothing_is_compared(monkeypatch: pytest.Monke
 def test_the_default_is_as_good_as_its_rivals_on_a_few_machines() -> None:
     """A small version of ``winner.py``: machines and matmuls whose simulations are short."""
     winner = runpy.run_path(str(FOLDER / "winner.py"), run_name="benchmark")
-    asked = argparse.Namespace(pairs=3, seed=5, first=1, seconds=0.023, reported=False)
+    asked = argparse.Namespace(pairs=2, seed=5, first=1, seconds=0.023, reported=False)
     losses = [loss for bench, rng in winner["benches"](asked) for loss in winner["losses"](bench, rng)]
     assert {loss.rival.split(" of ")[0] for loss in losses} >= {"library", "other", "best"}
     assert [loss for loss in losses if loss.fraction > winner["BOUND"]] == []

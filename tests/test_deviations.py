@@ -60,6 +60,7 @@ def test_d2_results_between_groups_pass_through_dram() -> None:
     assert 0.5 < report.macs / report.peak_macs_per_cycle / report.cycles < 1.0
 
 
+@pytest.mark.slow
 def test_d4_refresh_and_slower_rows_matter_little_to_a_busy_array() -> None:
     """Refresh takes 5 % of the bandwidth, rows that must be opened half of the latency again."""
     cycles = block().cycles

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
+
 from tests.extending.conftest import Block, Copy
 
 
 def test_one_file_and_one_line(extending: Callable[[str], tuple[Block, ...]], packages: Copy) -> None:
-    searcher, registered, suite = extending("A searcher")
+    searcher, registered, _ = extending("A searcher")
     assert (searcher.path, registered.path) == (
         "mapper/search/algorithms/hill_climbing.py",
         "mapper/search/registry.py",
@@ -35,5 +37,10 @@ def test_one_file_and_one_line(extending: Callable[[str], tuple[Block, ...]], pa
     nested = searched("--mapspace", "loop-nest", "--search", "hill_climbing", "--budget", "200")
     assert nested["search"] == "hill_climbing"
 
-    packages.add(suite)
+
+@pytest.mark.slow
+def test_it_passes_the_suite_of_searchers(extending: Callable[[str], tuple[Block, ...]], packages: Copy) -> None:
+    for block in extending("A searcher"):
+        packages.add(block)
+        suite = block
     assert " passed" in packages.run("-m", "pytest", "-q", "-p", "no:cacheprovider", suite.path)

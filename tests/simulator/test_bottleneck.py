@@ -168,7 +168,13 @@ def test_table_and_breakdown_agree(result: RunResult) -> None:
         ({"dram.latency": 400}, "latency", {"dram.latency": 200}, {"dram.bandwidth": 16}),
         ({"dram.bandwidth": 2}, "bandwidth", {"dram.bandwidth": 4}, {"dram.latency": 20}),
         ({"dram.bandwidth": 1, "l2": None}, "bandwidth", {"dram.bandwidth": 2}, {"scratchpad.ports": 2}),
-        ({"array.size": 4}, "compute", {"array.size": 8}, {"dram.bandwidth": 16, "dram.latency": 20}),
+        pytest.param(
+            {"array.size": 4},
+            "compute",
+            {"array.size": 8},
+            {"dram.bandwidth": 16, "dram.latency": 20},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

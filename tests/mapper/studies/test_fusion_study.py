@@ -54,6 +54,7 @@ def test_deviations_name_the_part_that_makes_them() -> None:
     assert fusion_report.notes([other])[0].startswith("sign of the paper's effect: 0 of 1")
 
 
+@pytest.mark.slow
 def test_the_command_writes_complete_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["study", "fusion", "--tokens", "32", "--accumulator", "64", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
@@ -56,6 +57,8 @@ class Output:
         self.direct = self._is_direct()
         self.target = self.path if self.direct else self.path.resolve()
         self.partial = self.target if self.direct else self.target.with_name(f".{self.target.name}.{os.getpid()}.part")
+        # Registered before the file exists: a signal between its creation and the block that it opens leaves no file.
+        self._clear = None if self.direct else weakref.finalize(self, self.partial.unlink, missing_ok=True)
 
     def _is_direct(self) -> bool:
         try:
@@ -98,8 +101,8 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.direct:
-            self.partial.unlink(missing_ok=True)
+        if self._clear is not None:
+            self._clear()
 
 
 class StandardOutput(Output):
@@ -107,7 +110,7 @@ class StandardOutput(Output):
 
     def __init__(self) -> None:
         self.path = self.target = self.partial = Path(STANDARD_OUTPUT)
-        self.direct = True
+        self.direct, self._clear = True, None
 
     def __enter__(self) -> StandardOutput:
         return self

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from mapper import pipeline
 from mapper.commands.answers import Answer, json_file
 from mapper.commands.exit_codes import DRIFTED
 from mapper.commands.machine import overrides
-from mapper.commands.outputs import open_outputs
+from mapper.commands.outputs import Output, open_outputs
 from mapper.commands.problems import CommandError
 from mapper.errors import MappingError
 from mapper.regression.drift import Drift, differences, measured
@@ -114,12 +113,8 @@ def _update(outcomes: Iterable[_Outcome]) -> int:
 
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with Output(str(path)) as output:
+        output.finish(lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def _shown(listed: list[ReferenceMapping]) -> Iterator[ReferenceMapping]:

@@ -234,6 +234,8 @@ def _keep(search: Evolution) -> None:
         partial.replace(search.state)
     except OSError as problem:
         raise NasError(f"{search.state}: cannot be written: {(problem.strerror or '').lower()}") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _resume(search: Evolution, costs: ColdCosts) -> None:

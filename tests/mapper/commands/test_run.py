@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 import hwconfigs
 import workloads
 from mapper import cli, pipeline
+from mapper.commands.outputs import Output
 from mapper.commands.progress import OperatorProgress
 from mapper.commands.reporting import position_lines
 from mapper.errors import MappingError
@@ -244,6 +246,22 @@ def test_a_signal_ends_a_real_process(tmp_path: Path, sent: signal.Signals, code
     process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (code, says)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_right_after_a_file_was_created_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the creation of the temporary file and the block that removes it no statement is safe from a signal."""
+    plain = Output.__enter__
+
+    def ended(self: Output) -> Output:
+        plain(self)
+        assert list(tmp_path.iterdir()) != []
+        raise SystemExit(143)
+
+    monkeypatch.setattr(Output, "__enter__", ended)
+    with pytest.raises(SystemExit):
+        cli.main([*SMALL, "--json", str(tmp_path / "r.json")])
+    gc.collect()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,26 +1,27 @@
-"""Every example of the README is copied into a fresh folder and run by a shell, line after line.
+"""Every example of every page is run, line after line, in a fresh folder.
 
-At small sizes always; with ``-m slow`` as it is written, and then what the README shows is what it prints.
+In the default run at small sizes, by calls of the command; with ``-m slow`` as it is written, by a shell. What a page
+shows as output is what the command prints.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHELL = re.findall(r"^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-SHOWN = re.findall(r"^```text\n(\$ tilewright .*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-FILES = dict(re.findall(r"^```yaml\n# ([a-z_]+\.yaml)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL))
-"""By name: blocks that say which file they are."""
+from mapper import cli
+from tests.pages import MAIN, PAGES, ROOT, Page
 
 MINUTES = ("tilewright study", "tilewright validate", "tilewright generate", "--lm-head")
 """Commands that are long at any size: as they are written or not at all."""
@@ -28,8 +29,16 @@ MINUTES = ("tilewright study", "tilewright validate", "tilewright generate", "--
 ELSEWHERE = ("pip install", "--normaliser rows.csv")
 """Lines that have tests of their own: an installation, and a file that is not shipped."""
 
-MAIN = "tilewright run bert-base --hw gemmini_ibert --seq 512"
-"""The first command, whose output `test_readme` holds to the text."""
+SHELL = [pytest.param(page, block, id=f"{page}: {block[:30]}") for page in PAGES for block in page.blocks("sh")]
+SHOWN = [
+    pytest.param(
+        page, block, id=f"{page}: {block.splitlines()[0]}",
+        marks=[pytest.mark.slow] if block.startswith("$ tilewright explore") else [],
+    )
+    for page in PAGES
+    for block in page.shown()
+    if not block.startswith(f"$ {MAIN}\n")  # which `test_readme` holds to the text
+]  # fmt: skip
 
 
 def small(line: str) -> str:
@@ -42,9 +51,42 @@ def small(line: str) -> str:
     return line
 
 
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Where a reader stands: with a configuration, and a command that is installed."""
+
+    path: Path
+
+    def call(self, line: str) -> str:
+        """Run one line in this process if it is one command, and return what it prints."""
+        words = shlex.split(line, comments=True)
+        if words[0] != "tilewright":
+            return self.shell(line)
+        words, target = (words[:-2], words[-1]) if words[-2] == ">" else (words, None)
+        printed, told = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(told):
+            code = cli.main(words[1:])
+        assert (code, _told(told.getvalue())) == (0, []), line
+        if target is not None:
+            (self.path / target).write_text(printed.getvalue(), encoding="utf-8")
+        return printed.getvalue()
+
+    def shell(self, line: str) -> str:
+        """Run one line by a shell, and return what it prints."""
+        done = subprocess.run(
+            ["bash", "-e", "-c", line], cwd=self.path, env=os.environ, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, _told(done.stderr)) == (0, []), line
+        return done.stdout
+
+
+def _told(text: str) -> list[str]:
+    # A busy computer takes so long that a sweep tells how far it is.
+    return [line for line in text.splitlines() if " per minute, " not in line]
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """What the reader has: a configuration, and a command that is installed."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     config = {
         "model_type": "bert", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
         "intermediate_size": 128, "max_position_embeddings": 512, "hidden_act": "gelu",
@@ -55,64 +97,55 @@ def folder(tmp_path: Path) -> Path:
     command = tmp_path / "bin" / "tilewright"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mapper.cli "$@"\n', encoding="utf-8")
     command.chmod(0o755)
-    return tmp_path
-
-
-def run(line: str, folder: Path) -> str:
-    """Run one line of a shell and return what it prints."""
-    paths = {"PYTHONPATH": str(ROOT), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
-    environment = {**os.environ, **paths, "XDG_CACHE_HOME": str(folder / "cache")}
-    done = subprocess.run(
-        ["bash", "-e", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    # A busy computer takes so long that a sweep tells how far it is.
-    told = [text for text in done.stderr.splitlines() if " per minute, " not in text]
-    assert (done.returncode, told) == (0, []), line
-    return done.stdout
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return Folder(tmp_path)
 
 
 def lines(block: str) -> Iterator[str]:
+    """Lines of a shell that no other test runs."""
     for line in block.splitlines():
         if not any(word in line for word in ELSEWHERE) and line.partition("  #")[0].strip() != MAIN:
             yield line
 
 
-@pytest.mark.parametrize("block", SHELL, ids=lambda block: block.split("\n")[0][:40])
-def test_examples_at_a_small_size(block: str, folder: Path) -> None:
+def lay_out(page: Page, folder: Folder) -> None:
+    """Write the files that a page shows."""
+    for name, content in page.files().items():
+        (folder.path / name).write_text(content, encoding="utf-8")
+
+
+@pytest.mark.parametrize(("page", "block"), SHELL)
+def test_examples_at_a_small_size(page: Page, block: str, folder: Folder) -> None:
+    lay_out(page, folder)
     for line in lines(block):
         if not any(word in line for word in MINUTES):
-            run(small(line), folder)
+            folder.call(small(line))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", SHELL, ids=lambda block: block.split("\n")[0][:40])
-def test_examples_as_they_are_written(block: str, folder: Path) -> None:
+@pytest.mark.parametrize(("page", "block"), SHELL)
+def test_examples_as_they_are_written(page: Page, block: str, folder: Folder) -> None:
+    lay_out(page, folder)
     for line in lines(block):
-        run(line, folder)
+        folder.shell(line)
 
 
-@pytest.mark.parametrize(
-    "shown",
-    [
-        pytest.param(block, marks=[pytest.mark.slow] if block.startswith("$ tilewright explore") else [])
-        for block in SHOWN
-        if not block.startswith(f"$ {MAIN}\n")
-    ],
-    ids=lambda block: block.split("\n")[0],
-)
-def test_what_the_readme_shows_is_printed(shown: str, folder: Path, update_golden: bool) -> None:
+@pytest.mark.parametrize(("page", "shown"), SHOWN)
+def test_what_a_page_shows_is_printed(page: Page, shown: str, folder: Folder, update_golden: bool) -> None:
     """Refresh with ``python -m pytest tests/test_readme_examples.py --update-golden``."""
-    for name, content in FILES.items():
-        (folder / name).write_text(content, encoding="utf-8")
+    lay_out(page, folder)
     commands = re.findall(r"^\$ (.*)$", shown, flags=re.MULTILINE)
-    printed = "".join(f"$ {command}\n{run(command, folder)}" for command in commands)
+    printed = "".join(f"$ {command}\n{folder.call(command)}" for command in commands)
     if update_golden:
-        text = (ROOT / "README.md").read_text(encoding="utf-8")
-        (ROOT / "README.md").write_text(text.replace(shown, printed), encoding="utf-8")
-        pytest.skip("README.md was rewritten")
-    assert shown == printed, "the README shows an older output; refresh it with --update-golden"
+        page.rewrite(shown, printed)
+        pytest.skip(f"{page} was rewritten")
+    assert shown == printed, f"{page} shows an older output; refresh it with --update-golden"
 
 
 def test_the_examples_are_found() -> None:
     assert len(SHELL) >= 5
-    assert sum(block.count("\ntilewright ") for block in SHELL) >= 30
+    assert len(SHOWN) >= 3
+    assert sum(block.count("\ntilewright ") for page in PAGES for block in page.blocks("sh")) >= 30

@@ -151,7 +151,7 @@ def run(lengths: Sequence[int] = LENGTHS, accumulators: Sequence[int] = ACCUMULA
         for kib in accumulators:
             entries = []
             for pair in PAIRS:
-                entries.append(_entry(pair, seq, kib))
+                entries.append(entry(pair, seq, kib))
                 yield entries[-1]
             scores, projection, _ = entries
             yield Entry(
@@ -160,7 +160,8 @@ def run(lengths: Sequence[int] = LENGTHS, accumulators: Sequence[int] = ACCUMULA
             )  # fmt: skip
 
 
-def _entry(pair: Pair, seq: int, kib: int) -> Entry:
+def entry(pair: Pair, seq: int, kib: int) -> Entry:
+    """Return one pair for a number of tokens and KiB of accumulator."""
     graph, spec = pair.graph(seq), machine(kib)
     published = pair.published.get((seq, kib))
     parts = [_compared(pair, graph, spec, strategy) for strategy in (heuristic, None)]

@@ -34,23 +34,6 @@ def says(capsys: pytest.CaptureFixture[str], command: str, code: int = 0) -> str
     return printed.out or printed.err
 
 
-def test_the_example_of_the_readme(capsys: pytest.CaptureFixture[str], repository: Path, update_golden: bool) -> None:
-    """Refresh with ``--update-golden``."""
-    readme = repository / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    (file,) = re.findall(r"^```yaml\n(# sizes\.yaml\n.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    (shown,) = re.findall(r"^```text\n(\$ tilewright sweep sizes.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    Path("sizes.yaml").write_text(file)
-    printed = "".join(
-        f"$ {command}\n{says(capsys, command.removeprefix('tilewright '))}"
-        for command in re.findall(r"^\$ (.*)$", shown, flags=re.MULTILINE)
-    )
-    if update_golden:
-        readme.write_text(text.replace(shown, printed), encoding="utf-8")
-        pytest.skip("README.md was rewritten")
-    assert printed == shown
-
-
 def test_the_example_of_the_rooms_own_page_is_read(repository: Path) -> None:
     from mapper.sweep import read_sweep
 

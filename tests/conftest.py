@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite recorded outputs (the README's, and files under tests/golden) instead of comparing with them",
     )
-    parser.addoption("--fuzz-inputs", type=int, default=110, help="damaged inputs of tests/fuzz; the note quotes 20000")
+    parser.addoption("--fuzz-inputs", type=int, default=66, help="damaged inputs of tests/fuzz; the note quotes 20000")
 
 
 @pytest.fixture(scope="session")

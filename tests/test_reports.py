@@ -73,8 +73,15 @@ SHOWN = {
     "study_mapspace": "study mapspace --samples 400 --spatial rows --layers base-qkv",
 }
 CASES = {**RUNS, **MAPS, **SHOWN}
-MINUTES = ("run_llama_3_8b_decode", "run_resnet50")
-"""Cases that take most of a minute; refresh them with ``-m slow`` as well."""
+DEAR = (
+    "run_llama_3_8b_decode",
+    "run_resnet50",
+    "run_vit_base_energy",
+    "run_bert_base_no_normaliser",
+    "run_bert_base_finalists",
+    "run_gpt2_prefill_batch",
+)
+"""Cases of many CPU seconds; refresh them with ``-m slow`` as well."""
 WRITTEN = ("json", "yaml", "trace")
 
 
@@ -142,7 +149,7 @@ def difference(file: Path, content: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in MINUTES else name for name in CASES]
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in DEAR else name for name in CASES]
 )
 def test_report_is_the_recorded_one(
     name: str, golden: Path, tmp_path: Path, update_golden: bool, capsys: pytest.CaptureFixture[str]

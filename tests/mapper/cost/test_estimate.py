@@ -51,7 +51,7 @@ def naive_counts(program: Program, spec: HardwareSpec) -> Counter[Action]:
     return counts
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.data())
 def test_closed_form_equals_a_sum_over_loops(data: st.DataObject) -> None:
     spec = machine(data.draw(st.sampled_from(MACHINES)))
@@ -63,7 +63,7 @@ def test_closed_form_equals_a_sum_over_loops(data: st.DataObject) -> None:
     assert {action: int(column[action][0]) for action in naive} == dict(naive)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.data())
 def test_counts_and_busy_memory_equal_those_of_the_simulation(data: st.DataObject) -> None:
     """All counts, L2 and DRAM included, integer for integer; also from warm caches."""
@@ -156,7 +156,7 @@ def test_wide_results_of_few_loops_are_bound_by_their_stores(loop: HardwareLoop)
     assert expected.cycles == pytest.approx(measured.cycles, rel=0.13)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.data())
 def test_the_loops_stepped_through_stand_for_all(data: st.DataObject) -> None:
     """Work is the same whether a loop stands for many or not: array cycles are those of every loop of the program."""
@@ -182,7 +182,7 @@ def test_the_loops_stepped_through_stand_for_all(data: st.DataObject) -> None:
     assert stepped.load[0] == pytest.approx(load)
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(st.data())
 def test_a_lower_bound_is_one(data: st.DataObject) -> None:
     """No estimate of any mapping of a space is below its closed-form bound, which is not trivial."""

@@ -17,7 +17,7 @@ def run(machine: str, heads: int, *, exact: bool = False) -> RunResult:
     )
 
 
-@pytest.mark.parametrize("machine", ["gemmini_ibert", "tiny_4x4", "gemmini_lean"])
+@pytest.mark.parametrize("machine", [pytest.param("gemmini_ibert", marks=pytest.mark.slow), "tiny_4x4", "gemmini_lean"])
 def test_sharing_evaluations_changes_no_count_and_no_time(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = run(machine, 200).simulation
     monkeypatch.setattr(evaluate, "likeness", lambda prepared: None)
@@ -27,7 +27,7 @@ def test_sharing_evaluations_changes_no_count_and_no_time(machine: str, monkeypa
     assert shared.energy_pj == pytest.approx(apart.energy_pj, rel=1e-4)
 
 
-@pytest.mark.parametrize("machine", ["gemmini_ibert", "gemmini_lean"])
+@pytest.mark.parametrize("machine", ["gemmini_ibert", pytest.param("gemmini_lean", marks=pytest.mark.slow)])
 def test_instances_that_are_passed_over_are_like_those_before(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = {"l2.capacity": "32 KiB"} if hwconfigs.load(machine).l2 is not None else {}
     spec, graph = hwconfigs.load(machine, changes), pipeline.matmul_graph(8, 64, 24, 2000)

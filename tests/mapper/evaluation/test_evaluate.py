@@ -7,8 +7,17 @@ import pytest
 from mapper import pipeline
 
 
-@pytest.mark.parametrize("search", ["optimal", "gemmini_auto"])
-@pytest.mark.parametrize(("machine", "seq"), [("gemmini_ibert", 128), ("paper_codesign", 128), ("gemmini", 128)])
+@pytest.mark.parametrize(
+    ("machine", "seq", "search"),
+    [
+        ("gemmini_ibert", 128, "optimal"),
+        ("paper_codesign", 128, "gemmini_auto"),
+        pytest.param("paper_codesign", 128, "optimal", marks=pytest.mark.slow),
+        pytest.param("gemmini_ibert", 128, "gemmini_auto", marks=pytest.mark.slow),
+        pytest.param("gemmini", 128, "optimal", marks=pytest.mark.slow),
+        pytest.param("gemmini", 128, "gemmini_auto", marks=pytest.mark.slow),
+    ],
+)
 def test_default_against_exact(machine: str, seq: int, search: str) -> None:
     quick = pipeline.run("bert-base", machine, seq=seq, search=search, finalists=0).simulation
     exact = pipeline.run("bert-base", machine, seq=seq, search=search, finalists=0, exact=True).simulation

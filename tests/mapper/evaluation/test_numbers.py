@@ -55,14 +55,20 @@ def checked(
     return run.run(apart(result.groups, lambda group: changed(compiler.lower(group))))
 
 
-@pytest.mark.parametrize("fusion", ["none", "auto"])
+DECODE = ("gpt2", "gemmini_ibert", {"phase": "decode", "context": 30})
+
+
 @pytest.mark.parametrize(
-    ("model", "hw", "options"),
+    ("model", "hw", "options", "fusion"),
     [
-        ("bert-base", "gemmini_ibert", {"seq": 24}),
-        ("gpt2", "paper_codesign", {"seq": 17}),
-        ("gpt2", "gemmini_ibert", {"phase": "decode", "context": 30}),
-        ("bert-base", "gemmini", {"seq": 16}),
+        ("bert-base", "gemmini_ibert", {"seq": 24}, "auto"),
+        (*DECODE, "none"),
+        ("bert-base", "gemmini", {"seq": 16}, "auto"),
+        pytest.param(*DECODE, "auto", marks=pytest.mark.slow),
+        pytest.param("bert-base", "gemmini_ibert", {"seq": 24}, "none", marks=pytest.mark.slow),
+        pytest.param("bert-base", "gemmini", {"seq": 16}, "none", marks=pytest.mark.slow),
+        pytest.param("gpt2", "paper_codesign", {"seq": 17}, "auto", marks=pytest.mark.slow),
+        pytest.param("gpt2", "paper_codesign", {"seq": 17}, "none", marks=pytest.mark.slow),
     ],
 )
 def test_lowered_blocks_compute_what_their_operators_mean(
@@ -100,7 +106,7 @@ def test_residuals_are_added_to_the_sums_of_a_matmul() -> None:
         assert expected.counts == measured.counts
 
 
-@pytest.mark.parametrize("rows_outside", [False, True])
+@pytest.mark.parametrize("rows_outside", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_blocks_of_rows_in_turns_compute_the_same(fused: RunResult, rows_outside: bool) -> None:
     """40 rows in blocks of 16: the last one has 8. Blocks of a head come first, or those of all heads."""
     turns = TurnsChoice(Interleaving("scores", "context", 16, rows_outside), 0, 0.0, 0, 0, 0.0, 0)

@@ -61,7 +61,9 @@ class TestMapspaces(MapspaceConformance):
         return walked_once
 
     @pytest.mark.parametrize("search", ["annealing", "genetic"])
-    @pytest.mark.parametrize("goal", OBJECTIVES)
+    @pytest.mark.parametrize(
+        "goal", [pytest.param(goal, marks=[pytest.mark.slow] if goal != "edp" else []) for goal in OBJECTIVES]
+    )
     def test_small_spaces_are_solved(self, space: Space, walked: Walked, search: str, goal: Objective) -> None:
         """Most seeds come within 1 %: a single one may stay on a hill near by."""
         found = [find(space, goal, search, budget=Budget(evaluations=4000), seed=seed).value for seed in range(3)]

@@ -74,7 +74,10 @@ def test_gains_are_told_group_by_group() -> None:
     ]
 
 
-@pytest.mark.parametrize("objective", ["latency", "energy", "edp"])
+@pytest.mark.parametrize(
+    "objective",
+    [pytest.param("latency", marks=pytest.mark.slow), pytest.param("energy", marks=pytest.mark.slow), "edp"],
+)
 def test_a_block_is_never_worse_for_fusion(objective: str) -> None:
     options = {"seq": 24, "objective": objective, "finalists": 0}
     unfused = pipeline.run("bert-base", "gemmini_ibert", **options)  # type: ignore[arg-type]

@@ -19,16 +19,12 @@ def cost(overrides: dict[str, object], objective: Objective, by: Objective | Non
     return objective_value(by or objective, float(simulation.cycles), simulation.energy_pj)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("objective", "smaller", "larger"),
     [
         ("latency", {"l2.capacity": "1 MiB"}, {"l2.capacity": "4 MiB"}),
-        pytest.param(
-            "edp",
-            {"scratchpad.capacity": "64 KiB"},
-            {"scratchpad.capacity": "128 KiB"},
-            marks=pytest.mark.slow,
-        ),
+        ("edp", {"scratchpad.capacity": "64 KiB"}, {"scratchpad.capacity": "128 KiB"}),
     ],
 )
 def test_more_memory_is_not_worse(objective: Objective, smaller: dict[str, object], larger: dict[str, object]) -> None:

@@ -99,6 +99,7 @@ def test_estimate_and_simulation_agree_on_decode_matmuls() -> None:
     assert done[-1] == (len(agreement.rows), len(agreement.rows)) == (30, 30)
     assert agreement.overall.median <= estimate_accuracy.MOST_MEDIAN
     assert agreement.overall.mean <= 0.08
+    assert agreement.overall.spearman >= 0.9
     assert {score.rows for score in agreement.shapes} == {6}
     assert sum(row.warm for row in agreement.rows) == 15
     text = estimate_accuracy.text(agreement)
@@ -106,10 +107,6 @@ def test_estimate_and_simulation_agree_on_decode_matmuls() -> None:
     assert f"of {agreement.legal:,} legal ones" in text
     content = json.loads(json.dumps(estimate_accuracy.as_dict(agreement)))
     assert len(content["rows"]) == 30
-
-
-def test_the_estimate_ranks_decode_mappings_as_the_simulation() -> None:
-    assert compare(("gemmini",), replace(of(6, seed=11), sources=DECODE)).overall.spearman >= 0.9
 
 
 def agreeing(agreement: Agreement, factor: float) -> Agreement:

@@ -117,7 +117,7 @@ def check_costs(walked: Walked, batch: NestBatch, rules: Accounting, counted: Ac
 
 
 @pytest.mark.parametrize("perfect", [False, True], ids=["ragged", "perfect"])
-@pytest.mark.parametrize(("kind", "examples"), [("matmul", 300), ("batched", 150), ("conv", 60)])
+@pytest.mark.parametrize(("kind", "examples"), [("matmul", 100), ("batched", 50), ("conv", 20)])
 @pytest.mark.parametrize("levels", [3, 4])
 def test_random_nests(kind: str, examples: int, levels: int, perfect: bool) -> None:
     rng = np.random.default_rng([levels, perfect, *map(ord, kind)])

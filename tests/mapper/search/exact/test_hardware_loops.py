@@ -52,7 +52,7 @@ def leaking(data: st.DataObject, spec: HardwareSpec) -> EnergyModel:
     return replace(energy, static_pj_per_cycle=times * energy.static_pj_per_cycle)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(st.data(), st.sampled_from(OBJECTIVES))
 def test_equals_an_exhaustive_walk(data: st.DataObject, objective: Objective) -> None:
     """The very same candidate: ties by the other metrics, by the footprint, by the order of the list."""
@@ -65,7 +65,7 @@ def test_equals_an_exhaustive_walk(data: st.DataObject, objective: Objective) ->
     assert proved.gap == 0.0
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(st.data(), st.sampled_from(OBJECTIVES))
 def test_finds_the_optimum_of_brute_force(data: st.DataObject, objective: Objective) -> None:
     """Each candidate alone, a batch of one at a time, also those that the space does not list."""

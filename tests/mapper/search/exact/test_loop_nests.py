@@ -26,6 +26,9 @@ from mapper.search.exact.nest_result import NestResult
 from mapper.validation.peers import best_mapping
 from tests.mapper.nest.small_spaces import RAGGED, every_cost, gemmini, random_machine, random_space, with_l2
 
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))]
+"""One of each kind always, the others in the slow run."""
+
 
 def spaces(seed: int, count: int, most: int, **kind: bool | int) -> list[NestSpace]:
     """Random spaces of at most ``most`` members; those whose constraints contradict each other are passed over."""
@@ -71,21 +74,21 @@ def check(space: NestSpace) -> None:
     assert [e for _, e in points] == pytest.approx([e for _, e in expected], rel=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", SEEDS[:4])
 def test_three_levels(seed: int) -> None:
     """All integer tiles, 216 orders, all second copies, random capacities, rates, energies and accountings."""
     for space in spaces(seed, 30, 30_000, largest=5):
         check(space)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_four_levels(seed: int) -> None:
     """An L2 with a random keep set: three free tiles per dimension, 1296 orders."""
     for space in spaces(100 + seed, 20, 60_000, l2=True, largest=3):
         check(space)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS[:3])
 def test_constrained(seed: int) -> None:
     """Tiles, factors, orders and keep sets fixed, bounded or forbidden."""
     for space in spaces(200 + seed, 30, 30_000, constrained=True, largest=6):

@@ -64,7 +64,7 @@ def test_one_token_has_no_steps() -> None:
 def test_three_terms_meet_the_simulated_steps(done: Generation) -> None:
     terms = three_terms(done)
     whole = done.seconds(done.cycles)
-    assert terms.seconds(24, 14) == pytest.approx(whole, rel=0.01)
+    assert terms.seconds(24, TOKENS) == pytest.approx(whole, rel=0.01)
 
 
 def test_three_terms_add_up_steps_that_grow() -> None:

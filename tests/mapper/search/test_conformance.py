@@ -21,7 +21,14 @@ ASKING = tuple(method.name for method in registry.METHODS if ".algorithms." in m
 """Methods that propose candidates and are told what they cost."""
 
 
-@pytest.fixture(scope="module", params=SPACES)
+OFTEN_ENOUGH = ("hardware loops, small array", "nests, perfect")
+"""Spaces of the slow run."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.slow] if name in OFTEN_ENOUGH else []) for name in SPACES],
+)
 def made_once(request: pytest.FixtureRequest) -> Space:
     return SPACES[request.param]()
 

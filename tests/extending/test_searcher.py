@@ -27,12 +27,9 @@ def test_one_file_and_one_line(extending: Callable[[str], tuple[Block, ...]], pa
         details: dict[str, object] = report["searches"]["matmul"] if "searches" in report else report["search"]
         return details
 
-    climbed = searched("--search", "hill_climbing", "--budget", "300", "--seed", "1", "--finalists", "0")
+    climbed = searched("--search", "hill_climbing", "--budget", "300", "--seed", "1")
     assert (climbed["search"], climbed["evaluated"]) == ("hill_climbing", 300)
-    assert (
-        climbed["value"]
-        == searched("--search", "hill_climbing", "--budget", "300", "--seed", "1", "--finalists", "0")["value"]
-    )
+    assert climbed["value"] == searched("--search", "hill_climbing", "--budget", "300", "--seed", "1")["value"]
     proved = searched("--search", "optimal", "--finalists", "0")["value"]
     assert isinstance(proved, float) and isinstance(climbed["value"], float)
     # A climber with 300 evaluations comes near the optimum of a small mapspace, and cannot be better.

@@ -30,6 +30,43 @@ def batch_gain(weight_bytes: float, kv_bytes: float, batch: int) -> float:
     return batch * (weight_bytes + kv_bytes) / (weight_bytes + batch * kv_bytes)
 
 
+def generation_bound(
+    parameters: float,
+    weight_bytes: float,
+    kv_bytes: float,
+    *,
+    batch: int,
+    prompt: int,
+    tokens: int,
+    peak_per_s: float,
+    bytes_per_s: float,
+) -> float:
+    """Return the least time of a prompt and the steps behind it: each takes the longer of arithmetic and memory. [s]
+
+    Parameters
+    ----------
+    parameters
+        Weights of matrices that every token meets: two operations each.
+    weight_bytes, kv_bytes
+        What a pass reads of the weights, and what one token of one sequence keeps in the cache. [bytes]
+    batch, prompt, tokens
+        Sequences, tokens read of each, and tokens written of each, of which the first falls out of the prompt's pass.
+    peak_per_s, bytes_per_s
+        Operations and bytes a second of all chips together.
+
+    Raises
+    ------
+    GraphError
+        A size or a rate is not positive.
+    """
+    _positive(parameters=parameters, weight_bytes=weight_bytes, batch=batch, prompt=prompt, tokens=tokens)
+    _positive(peak_per_s=peak_per_s, bytes_per_s=bytes_per_s)
+    arithmetic = 2 * parameters * batch / peak_per_s
+    first = max(arithmetic * prompt, weight_bytes / bytes_per_s)
+    steps = (weight_bytes + kv_bytes * (prompt + step) * batch for step in range(1, tokens))
+    return first + sum(max(arithmetic, moved / bytes_per_s) for moved in steps)
+
+
 def compute_use(parameters: float, tokens: float, seconds: float, peak_per_s: float) -> float:
     """Return the share of a machine's arithmetic that went into two operations per parameter and token [2]_.
 

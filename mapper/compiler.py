@@ -15,7 +15,7 @@ from mapper.cost.estimate_commands import estimate_commands
 from mapper.cost.model import CostModel
 from mapper.evaluation.evaluate import Evaluator, TrialReports
 from mapper.graph.dram_layout import DramLayout, lay_out, matmul_problem
-from mapper.graph.fusion_group import FusionGroup
+from mapper.graph.fusion_group import FusionGroup, writers_of_wide_inputs
 from mapper.graph.interleaving import Interleaving
 from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.operators import lower_operator
@@ -51,15 +51,17 @@ class Compiler:
         """Return a compiler for other groups of the graph, which knows all that was searched and settled."""
         return replace(self, layout=lay_out(groups, self.spec), searches={})
 
-    def price(self, group: FusionGroup) -> tuple[float, float]:
+    def price(self, group: FusionGroup, others: Iterable[FusionGroup] = ()) -> tuple[float, float]:
         """Return cycles and energy of a group by the estimate, alone on cold caches [cycles, pJ].
+
+        ``others`` are groups of the graph among which those are that write its operands.
 
         Raises
         ------
         MappingError
             When its matmul has no mapping, or is too large to be counted.
         """
-        alone = self.laid_out([group])
+        alone = self.laid_out([*writers_of_wide_inputs(group, others), group])
         if group.unit != "array":
             return alone._stream_price(group)
         problem = alone.problem(group)

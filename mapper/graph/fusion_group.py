@@ -11,6 +11,7 @@ operator.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hwconfigs.kernels import IDENTITY, kernel_named
@@ -87,6 +88,15 @@ class FusionGroup:
         """Tensors that the group reads from DRAM, each once, in the order of use."""
         read = (tensor for op in self.operators for tensor in executed(op).inputs)
         return tuple(dict.fromkeys(tensor for tensor in read if tensor not in self.internal))
+
+
+def writers_of_wide_inputs(group: FusionGroup, others: Iterable[FusionGroup]) -> tuple[FusionGroup, ...]:
+    """Return those of some groups that leave an operand of this one in DRAM wider than its tensor says.
+
+    A matmul leaves its sums of 32 bits for a softmax that streams them, in every cut in which it does not apply the
+    softmax itself: what the reader costs alone depends on who wrote for it.
+    """
+    return tuple(one for one in others if one.result_bits != one.result.bits and one.result in group.inputs)
 
 
 def executed(op: Operator) -> Operator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hwconfigs import HardwareSpec
@@ -30,7 +30,7 @@ class CutSearch:
 def search_cut(
     graph: OpGraph,
     spec: HardwareSpec,
-    price: Callable[[FusionGroup], tuple[float, float]],
+    price: Callable[[FusionGroup, Sequence[FusionGroup]], tuple[float, float]],
     objective: Goal,
 ) -> CutSearch:
     """Return the cut of a graph with the least objective by the estimate, each group alone on cold caches.
@@ -40,7 +40,8 @@ def search_cut(
     graph, spec
         What runs on which machine.
     price
-        Returns cycles and energy of a group [cycles, pJ], or raises a `MappingError` if it has no mapping.
+        Returns cycles and energy of a group [cycles, pJ], given those that write its operands, or raises a
+        `MappingError` if it has no mapping.
     objective
         What is minimised.
 
@@ -52,10 +53,12 @@ def search_cut(
     allowed = candidates(graph, spec)
     prices: dict[FusionGroup, tuple[float, float]] = {}
     refused: list[MappingError] = []
+    # Who writes an operand wide leads a group of its own, the first that it can lead.
+    alone = [groups[0] for groups in allowed.values() if groups]
     for groups in allowed.values():
         for group in groups:
             try:
-                prices[group] = price(group)
+                prices[group] = price(group, alone)
             except MappingError as problem:
                 refused.append(problem)
 

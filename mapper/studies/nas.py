@@ -21,7 +21,7 @@ from mapper.compiler import Compiler
 from mapper.evaluation.evaluate import Evaluator
 from mapper.graph.dram_layout import lay_out
 from mapper.graph.fusion_cuts import fusion_groups
-from mapper.graph.fusion_group import FusionGroup
+from mapper.graph.fusion_group import FusionGroup, writers_of_wide_inputs
 from mapper.search.options import SearchOptions
 from mapper.search.strategies import SearchStrategy
 from simulator.memory.request_stream import MemoryState
@@ -200,9 +200,7 @@ class ColdCosts:
 
     def group(self, group: FusionGroup, others: Sequence[FusionGroup]) -> Price:
         """Return what one of some groups costs, estimated and simulated."""
-        # Who writes an operand decides its width in DRAM: scores in front of a softmax have four bytes.
-        wide = [one for one in others if one.result in group.inputs and one.result_bits != one.result.bits]
-        alone = self._compiler.laid_out([*wide, group])
+        alone = self._compiler.laid_out([*writers_of_wide_inputs(group, others), group])
         alone.search([group])
         evaluator = Evaluator(self.spec, self._prices, spans=False, exact=False, memory=MemoryState(self.spec))
         alone.settle(group, evaluator)

@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.image import imread
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("hwconfigs", "workloads", "simulator", "mapper", "notebooks")
 
@@ -52,6 +54,11 @@ class Page:
         named = ((re.match(r"# ([a-z_]+\.yaml)\n", block), block) for block in self.blocks("yaml"))
         return {match[1]: block for match, block in named if match is not None}
 
+    def picture(self, name: str) -> Path | None:
+        """Return a picture that the page shows, by the name of its file."""
+        targets = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", self.text)
+        return next((self.path.parent / target for target in targets if Path(target).name == name), None)
+
     def section(self, title: str) -> str:
         """Return the text below a heading of the second level."""
         (found,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", self.text, flags=re.MULTILINE | re.DOTALL)
@@ -65,6 +72,20 @@ class Page:
 README = Page(ROOT / "README.md")
 PAGES = (README, *(Page(path) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.md"))))
 """All pages but the list of changes and what the tests keep for themselves."""
+
+
+MOST_DIFFERENCE = 0.01
+"""Between a picture that is shown and one made anew, in the mean over its pixels: what nobody sees needs no refresh."""
+
+
+def hold_picture(shown: Path, made: Path, update: bool) -> None:
+    """Compare a picture of a page with one that was made anew, or put the new one in its place."""
+    if update:
+        shown.write_bytes(made.read_bytes())
+    elif shown.read_bytes() != made.read_bytes():
+        old, new = imread(shown), imread(made)
+        assert old.shape == new.shape, f"{shown.name} has another size by now; refresh it with --update-golden"
+        assert abs(old - new).mean() <= MOST_DIFFERENCE, f"{shown.name} is old; refresh it with --update-golden"
 
 
 def page(name: str) -> Page:

@@ -1,6 +1,6 @@
-"""Deviations of the README, D1 and on: each effect that is told there is measured or bounded here, at a small size.
+"""Deviations D1 and on of `simulator/DEVIATIONS.md`: each effect told there is measured or bounded at a small size.
 
-Effects that a table of the README shows, or that a study measures, are only pointed at: `SHOWN_ELSEWHERE`.
+Effects that a table of another page shows, or that a study measures, are only pointed at: `SHOWN_ELSEWHERE`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from mapper.nest.model.hierarchy import Hierarchy
 from mapper.nest.model.problem import matmul
 from mapper.search.exact.loop_nests import search
 from simulator.report import Report
+from tests.pages import page
 from workloads import Conv2d
 
-SHOWN_ELSEWHERE = {"D3": "tests/test_readme.py", "D9": "tests/benchmarks/simulation_speed.py"}
+SHOWN_ELSEWHERE = {"D3": "tests/test_pages.py", "D9": "tests/benchmarks/simulation_speed.py"}
 WITHOUT_FIGURE = {"D10"}
 
 
@@ -31,9 +32,7 @@ def block(machine: str = "gemmini_ibert", **changes: object) -> Report:
 
 
 def test_every_deviation_is_numbered_and_shown(repository: Path) -> None:
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    section = text.split("## What it does not model")[1].split("\n## ")[0]
-    numbers = re.findall(r"^\| (D\d+) \|", section, re.MULTILINE)
+    numbers = re.findall(r"^\| (D\d+) \|", page("simulator/DEVIATIONS.md").text, re.MULTILINE)
     assert numbers == [f"D{number}" for number in range(1, len(numbers) + 1)]
     tested = set(re.findall(r"def test_(d\d+)_", Path(__file__).read_text(encoding="utf-8")))
     assert {number.lower() for number in set(numbers) - set(SHOWN_ELSEWHERE) - WITHOUT_FIGURE} == tested

@@ -8,6 +8,7 @@ rooms and says what a room, an arrow, a floor and a circle are; run with ``-s`` 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from tests import house
+from tests.pages import page
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("simulator", "mapper", "workloads", "hwconfigs")
@@ -143,6 +145,12 @@ def test_the_mathematics_knows_of_machines_only_how_files_are_read() -> None:
 @pytest.fixture(scope="module")
 def drawn() -> house.House:
     return house.read(ROOT)
+
+
+def test_every_room_is_told_of_on_the_page_of_rooms() -> None:
+    rows = re.findall(r"^\| (`[^|]+) \| [^|]+ \|$", page("mapper/README.md").text, re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert told == {room.removeprefix("mapper/") for room in ROOMS if "/" in room} - {"errors", "version", "cli"}
 
 
 def test_the_house_can_be_seen(drawn: house.House) -> None:

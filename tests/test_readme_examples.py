@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from mapper import cli
-from tests.pages import MAIN, PAGES, ROOT, Page
+from tests.pages import MAIN, PAGES, ROOT, Page, hold_picture
 
 MINUTES = ("tilewright study", "tilewright validate", "tilewright generate", "--lm-head")
 """Commands that are long at any size: as they are written or not at all."""
@@ -111,26 +111,40 @@ def lines(block: str) -> Iterator[str]:
             yield line
 
 
-def lay_out(page: Page, folder: Folder) -> None:
+def lay_out(page: Page, folder: Folder, *, small: bool = False) -> None:
     """Write the files that a page shows."""
     for name, content in page.files().items():
-        (folder.path / name).write_text(content, encoding="utf-8")
+        (folder.path / name).write_text(
+            re.sub(r"\bseq: \d+", "seq: 16", content) if small else content, encoding="utf-8"
+        )
+
+
+def hold_pictures(page: Page, line: str, folder: Folder, update: bool) -> None:
+    """Compare what a line drew with the picture of that name that the page shows, if it does."""
+    for name in re.findall(r"(?:-o|--plot) (\S+\.png)", line):
+        if (shown := page.picture(name)) is not None:
+            hold_picture(shown, folder.path / name, update)
 
 
 @pytest.mark.parametrize(("page", "block"), SHELL)
-def test_examples_at_a_small_size(page: Page, block: str, folder: Folder) -> None:
-    lay_out(page, folder)
-    for line in lines(block):
-        if not any(word in line for word in MINUTES):
-            folder.call(small(line))
+def test_examples_at_a_small_size(page: Page, block: str, folder: Folder, update_golden: bool) -> None:
+    """Pictures of blocks that are small as they are written are compared with those shown, or refreshed."""
+    lay_out(page, folder, small=True)
+    run = [line for line in lines(block) if not any(word in line for word in MINUTES)]
+    as_written = run == [small(line) for line in run] and "seq:" not in "".join(page.files().values())
+    for line in run:
+        folder.call(small(line))
+        if as_written:
+            hold_pictures(page, line, folder, update_golden)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "block"), SHELL)
-def test_examples_as_they_are_written(page: Page, block: str, folder: Folder) -> None:
+def test_examples_as_they_are_written(page: Page, block: str, folder: Folder, update_golden: bool) -> None:
     lay_out(page, folder)
     for line in lines(block):
         folder.shell(line)
+        hold_pictures(page, line, folder, update_golden)
 
 
 @pytest.mark.parametrize(("page", "shown"), SHOWN)

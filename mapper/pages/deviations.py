@@ -1,4 +1,4 @@
-"""Which of the numbered deviations of the README touch a run, and why."""
+"""Which of the numbered deviations of `simulator/DEVIATIONS.md` touch a run, and why."""
 
 from __future__ import annotations
 

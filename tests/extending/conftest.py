@@ -1,4 +1,4 @@
-"""The README's section "Extending" as files, and a copy of the packages to add them to.
+"""The page "Extending" as files, and a copy of the packages to add them to.
 
 A block whose first line is ``# PATH`` is a whole new file; ``# PATH, after: LINE`` puts its further lines behind the
 one line of an existing file that reads LINE. Files are written as shown, the comment included.
@@ -17,12 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import page
+
 PACKAGES = ("hwconfigs", "workloads", "simulator", "mapper")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One code block of the README."""
+    """One code block of the page."""
 
     path: str
     """File that it is, or that it adds lines to; relative to the root."""
@@ -62,17 +64,15 @@ class Copy:
 
 
 @pytest.fixture(scope="session")
-def extending(repository: Path) -> Callable[[str], tuple[Block, ...]]:
-    """Code blocks of the subsection with this title, in their order."""
-    readme = (repository / "README.md").read_text(encoding="utf-8")
-    (section,) = re.findall(r"^## Extending\n(.*?)^## ", readme, flags=re.MULTILINE | re.DOTALL)
-    parts = re.split(r"^### (.+)\n", section, flags=re.MULTILINE)
-    titles, texts = parts[1::2], parts[2::2]
+def extending() -> Callable[[str], tuple[Block, ...]]:
+    """Code blocks of the section with this title, in their order."""
+    shown = page("mapper/testing/README.md")
 
     def blocks(title: str) -> tuple[Block, ...]:
-        text = texts[titles.index(title)]
-        shown = re.findall(r"^```\w+\n# (\S+?)(?:, after: ([^\n]+))?\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-        return tuple(Block(path, after or None, code if after else f"# {path}\n{code}") for path, after, code in shown)
+        found = re.findall(
+            r"^```\w+\n# (\S+?)(?:, after: ([^\n]+))?\n(.*?)^```$", shown.section(title), flags=re.MULTILINE | re.DOTALL
+        )
+        return tuple(Block(path, after or None, code if after else f"# {path}\n{code}") for path, after, code in found)
 
     return blocks
 

@@ -1,4 +1,4 @@
-"""The README's new host operator: one file and one line, and the report tells where its cost comes from."""
+"""Extending's new host operator: one file and one line, and the report tells where its cost comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's new machine: one YAML file, listed, shown with its sources and run."""
+"""Extending's new machine: one YAML file, listed, shown with its sources and run."""
 
 from __future__ import annotations
 

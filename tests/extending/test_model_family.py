@@ -1,4 +1,4 @@
-"""The README's new model family: one file, its place among the families, and a preset of it."""
+"""Extending's new model family: one file, its place among the families, and a preset of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's new kernel on the normaliser: an operator's file and one row of the table of kernels."""
+"""Extending's new kernel on the normaliser: an operator's file and one row of the table of kernels."""
 
 from __future__ import annotations
 

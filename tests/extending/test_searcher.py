@@ -1,4 +1,4 @@
-"""The README's new searcher: one file and one line, and the command line offers it for both mapspaces."""
+"""Extending's new searcher: one file and one line, and the command line offers it for both mapspaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's new unit: one file and its place in the table, and it shows wherever units are shown."""
+"""Extending's new unit: one file and its place in the table, and it shows wherever units are shown."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import pytest
 from mapper import cli
 from mapper.sweep import run
 from tests.mapper.sweep.points import counted, trivial_sweep
+from tests.pages import page
 
 SWEEP = "model: 24x16x40\nmachine: tiny_4x4\naxes:\n  dram.latency: [20, 40]\n  objective: [latency, energy]\n"
 
@@ -34,12 +35,10 @@ def says(capsys: pytest.CaptureFixture[str], command: str, code: int = 0) -> str
     return printed.out or printed.err
 
 
-def test_the_example_of_the_rooms_own_page_is_read(repository: Path) -> None:
+def test_the_example_of_the_rooms_own_page_is_read() -> None:
     from mapper.sweep import read_sweep
 
-    text = (repository / "mapper/sweep/README.md").read_text(encoding="utf-8")
-    (file,) = re.findall(r"^```yaml\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    Path("buffers.yaml").write_text(file)
+    Path("buffers.yaml").write_text(page("mapper/sweep/README.md").files()["buffers.yaml"])
     assert read_sweep("buffers.yaml").combinations == 12
 
 

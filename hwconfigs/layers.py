@@ -21,6 +21,9 @@ from hwconfigs.textfiles import strict_yaml
 OWN = "own"
 """Source of a value in a what-if that gives none."""
 
+ALONE = "; a first line 'extends: gemmini' would take all that is not said here from that machine"
+"""What helps a file that is no whole machine."""
+
 OVERRIDE = "override"
 """Source of a value that the user changed."""
 
@@ -148,7 +151,8 @@ def read_layer(file: catalogue.SourceFile) -> tuple[LayeredValues, str | None]:
         layered.values.setdefault("source", OWN)
     for key in ("description", "source"):
         if key not in layered.values and not document.problems:
-            layered.problems.append(f"{file.label}: {key}: missing; every machine says it for itself")
+            remedy = ALONE if parent is None and key == "description" else ""
+            layered.problems.append(f"{file.label}: {key}: missing; every machine says it for itself{remedy}")
             layered.values[key] = "-"
     _expand_pages(values, layered.sources, complain)
     _resolve_energy(layered, file)

@@ -39,7 +39,8 @@ def _figure(options: argparse.Namespace, table: Table, axes: tuple[str, ...], si
     rows, title = list(table.dicts()), Path(options.source).name
     varied = [axis for axis in axes if len(set(map(str, table.column(axis)))) > 1]
     if options.kind == "front":
-        return draw_front(front_of(rows, options.x or MEASURES[0], options.y or MEASURES[1], varied, title), size)
+        named = f"{title}; labels: {', '.join(varied)}" if varied else title
+        return draw_front(front_of(rows, options.x or MEASURES[0], options.y or MEASURES[1], varied, named), size)
     if options.kind == "parallel":
         measures = [name for name in MEASURES if name in table.columns]
         return draw_parallel(parallel(rows, varied, measures, title), size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def execute(options: argparse.Namespace) -> int:
         outputs = open_outputs(stack, names, (options.store,))
         counts, version = store.counts(), store.model_version
         table = _chosen(table_of(store), options)
-        shown = _named_columns(options.columns) or _screen_columns(store, table)
+        asked = [name.removeprefix("-") for given in (options.pareto, options.sort) for name in _named_columns(given)]
+        shown = _named_columns(options.columns) or _screen_columns(store, table, asked)
         most = SHOWN_ROWS if options.rows is None else options.rows
         lines = _lines(table.narrowed(shown), most)
         print(f"{options.store}: {counts.done:,} done, {counts.failed:,} failed, {counts.waiting:,} waiting")
@@ -60,15 +62,15 @@ def _named_columns(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
-def _screen_columns(store: Store, table: Table) -> tuple[str, ...]:
-    """Row, status, what changes between the rows, the main numbers, and the reason if a row has one."""
+def _screen_columns(store: Store, table: Table, asked: Sequence[str]) -> tuple[str, ...]:
+    """Row, status, what changes between the rows, the main numbers, those asked for, and reasons if a row has one."""
     first = next(store.rows(), None)
     axes = () if first is None else tuple(first.point.values)
     plan = ["plan"] if len(set(table.column("plan"))) > 1 else []
     named = [name for name in ("model", "machine") if name not in axes and len(set(table.column(name))) > 1]
     numbers = [name for name in ALWAYS if name in table.columns]
     reasons = ["reason"] if any(table.column("reason")) else []
-    return tuple(dict.fromkeys(["row", *plan, "status", *named, *axes, *numbers, *reasons]))
+    return tuple(dict.fromkeys(["row", *plan, "status", *named, *axes, *numbers, *asked, *reasons]))
 
 
 def _lines(table: Table, most: int) -> list[str]:

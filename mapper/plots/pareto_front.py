@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mapper.mapping.loop_nest import LoopNest
 from simulator.views.labels import place_labels
-from simulator.views.style import NOTEBOOK, Size, dress, new_figure
+from simulator.views.style import NOTEBOOK, Size, dress, legend_below, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +78,7 @@ def draw_front(info: FrontPoints, size: Size = NOTEBOOK) -> Figure:
     axes.margins(x=0.12, y=0.12)
     dress(axes, size, x=info.x_label, y=info.y_label, grid="both")
     figure.suptitle(info.title, fontsize=size.font_points)
-    axes.legend(frameon=False, fontsize=size.font_points * 0.85, loc="upper right")
+    legend_below(figure, size, axes.get_legend_handles_labels()[0])
     axes.set_xlim(axes.get_xlim())
     axes.set_ylim(axes.get_ylim())
     _name(axes, info, size)

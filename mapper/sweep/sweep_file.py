@@ -36,6 +36,9 @@ from mapper.sweep.definition import DEFAULT_MACHINE, FIXED_ONLY, MAPPING, Sweep,
 STRUCTURE = ("description", "model", "machine", "set", "axes", "linked", "filters", "timeout", "memory")
 SETTINGS = (MAPPING, "strict_positions", *(one.name for one in fields(RunSettings) if one.name not in FIXED_ONLY))
 
+OTHER_WORDS = {"hw": "machine", "hardware": "machine", "network": "model", "axis": "axes", "parameters": "axes"}
+"""Words of the command line, and of people, for keys of the file."""
+
 
 def read_sweep(path: str | Path, *, besides: tuple[str, ...] = ()) -> Sweep:
     """Read the file of a sweep; names of files in it start from its folder.
@@ -56,10 +59,11 @@ def read_sweep(path: str | Path, *, besides: tuple[str, ...] = ()) -> Sweep:
         raise SweepError("\n".join(document.problems))
     if not isinstance(document.data, dict):
         raise SweepError(f"{file}: must consist of 'key: value' lines, with at least 'model' and 'axes'")
+    accepted = (*STRUCTURE, *SETTINGS, *besides)
     problems = [
-        f"{document.where(key)}: {key}: unknown key{suggestion(key, (*STRUCTURE, *SETTINGS, *besides))}"
+        f"{document.where(key)}: {key}: unknown key{suggestion(OTHER_WORDS.get(key, key), accepted)}"
         for key in document.data
-        if key not in STRUCTURE and key not in SETTINGS and key not in besides
+        if key not in accepted
     ]
     if problems:
         raise SweepError("\n".join(problems))

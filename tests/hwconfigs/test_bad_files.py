@@ -155,7 +155,9 @@ def test_missing_sections(tmp_path: Path) -> None:
     lines = problems(tmp_path, f"description: d\nsource: s\nhost: {host}\n")
     assert "mine.yaml: array: missing" in lines
     assert not any("kernel_cycles" in line for line in lines)
-    assert "mine.yaml: source: missing; every machine says it for itself" in problems(tmp_path, "dram: {latency: 1}\n")
+    told = problems(tmp_path, "dram: {latency: 1}\n")
+    assert "mine.yaml: source: missing; every machine says it for itself" in told
+    assert any("description: missing" in line and "a first line 'extends: gemmini' would" in line for line in told)
     assert any("dram: no source for latency_cycles" in line for line in problems(tmp_path, "dram: {latency: 1}\n"))
 
 

@@ -78,6 +78,7 @@ def refused(tmp_path: Path, text: str, match: str) -> None:
         ("axes: {seq: [1]}\nfilters: seq < 2", "filters: must be a list"),
         ("axes: {seq: [1]}\nfilters: [__import__('os').system('true')]", "must be a comparison"),
         ("axes: {seq: [1]}\naxis: {}", "axis: unknown key; did you mean 'axes'"),
+        ("axes: {seq: [1]}\nhw: gemmini", "hw: unknown key; did you mean 'machine'"),
         ("axes: {seq: [1]}\ntimeout: soon", "timeout: 'soon': must be a time"),
         ("axes: {seq: [1]}\ntimeout: -1", "timeout: -1.0: must be a time above"),
         ("axes: {seq: [1]}\nmemory: 1 GB", "memory: .*did you mean 'GiB'"),

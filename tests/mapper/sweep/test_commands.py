@@ -63,6 +63,8 @@ def test_pareto_and_order(capsys: pytest.CaptureFixture[str]) -> None:
     lines = says(capsys, "results t.sqlite --pareto cycles,-half --sort=-cycles --columns row,cycles").splitlines()
     assert [line.split() for line in lines[3:]] == [[str(row), str(row - 1)] for row in range(6, 0, -1)]
     assert says(capsys, "results t.sqlite --pareto cycles --columns row").splitlines()[3:] == ["  1"]
+    heading = says(capsys, "results t.sqlite --pareto cycles,-half").splitlines()[1]
+    assert "half" in heading.split(), "what the front is about is shown"
     assert "2 more" in says(capsys, "results t.sqlite --rows 4")
 
 

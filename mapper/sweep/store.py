@@ -161,9 +161,10 @@ class Store:
 
     def _claim(self, version: str) -> None:
         """Note the version of the model, or refuse another one before anything is changed."""
-        if self.model_version not in ("", version):
+        made_by = self.model_version or ("that it does not name" if self.counts().total else "")
+        if made_by not in ("", version):
             raise StoreError(
-                f"{self.path}: was computed by model {self.model_version}, this is {version}; results of two models "
+                f"{self.path}: was computed by model {made_by}, this is {version}; results of two models "
                 "are never mixed: name another store, or read this one with 'tilewright results'"
             )
         with explained(self.path):
@@ -196,13 +197,16 @@ class Store:
     @property
     def plans(self) -> int:
         """Return how many different sweeps were driven into it."""
-        return int(self.about("plans") or 1)
+        try:
+            return int(self.about("plans") or 1)
+        except ValueError:
+            raise self._damaged_notes() from None
 
     def begin(self, digest: str) -> None:
         """Let the points that are planned from now on be those of a sweep, by its digest; the last one may go on."""
         number = self.plans
-        told = self.about(f"plan {number}")
-        self._plan = number + (bool(told) and json.loads(told)["digest"] != digest)
+        told = self._told(number)
+        self._plan = number + (told is not None and told.get("digest") != digest)
         # From the store to where names of files start, so that both can be moved together.
         folder = os.path.relpath(Path.cwd(), self.path.resolve().parent)
         self.note("plans", str(self._plan))
@@ -210,11 +214,22 @@ class Store:
 
     def folder(self, plan: int) -> Path:
         """Return where names of files start in the rows of a sweep: the current directory when it was driven."""
-        told = self.about(f"plan {plan}")
+        told = self._told(plan)
+        return Path.cwd() if told is None else self.path.resolve().parent / str(told.get("folder", "."))
+
+    def _told(self, plan: int) -> dict[str, object] | None:
+        """Return what was noted of a sweep; None if nothing was."""
+        text = self.about(f"plan {plan}")
         try:
-            return self.path.resolve().parent / str(json.loads(told)["folder"]) if told else Path.cwd()
-        except (ValueError, KeyError, TypeError):
-            raise StoreError(f"{self.path}: what it knows of its sweeps is damaged and cannot be read") from None
+            told = json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            raise self._damaged_notes() from None
+        if not isinstance(told, dict | None):
+            raise self._damaged_notes()
+        return told
+
+    def _damaged_notes(self) -> StoreError:
+        return StoreError(f"{self.path}: what it knows of its sweeps is damaged and cannot be read")
 
     def plan(self, points: Iterable[tuple[str, Point]]) -> list[Status]:
         """Give points their rows, by key, unless they have one; return the status of each.

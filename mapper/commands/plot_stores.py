@@ -24,20 +24,18 @@ def store_figure(options: argparse.Namespace, size: Size) -> Figure:
     """Return the picture that the options ask for; a `CommandError` if there is nothing to draw."""
     with Store.to_read(options.source) as store:
         table = filtered(table_of(store), options.where)
-        first = next(store.rows(), None)
-        axes = () if first is None else tuple(first.point.values)
     for name in (options.x, options.y, options.value):
         if name is not None:
             table.column(name)  # names the nearest one if there is none
     try:
-        return _figure(options, table, axes, size)
+        return _figure(options, table, size)
     except ValueError as problem:
         raise CommandError(f"{options.source}: {problem}") from None
 
 
-def _figure(options: argparse.Namespace, table: Table, axes: tuple[str, ...], size: Size) -> Figure:
+def _figure(options: argparse.Namespace, table: Table, size: Size) -> Figure:
     rows, title = list(table.dicts()), Path(options.source).name
-    varied = [axis for axis in axes if len(set(map(str, table.column(axis)))) > 1]
+    varied = [axis for axis in table.varied() if len(set(map(str, table.column(axis)))) > 1]
     if options.kind == "front":
         named = f"{title}; labels: {', '.join(varied)}" if varied else title
         return draw_front(front_of(rows, options.x or MEASURES[0], options.y or MEASURES[1], varied, named), size)

@@ -35,7 +35,7 @@ def execute(options: argparse.Namespace) -> int:
         counts, version = store.counts(), store.model_version
         table = _chosen(table_of(store), options)
         asked = [name.removeprefix("-") for given in (options.pareto, options.sort) for name in _named_columns(given)]
-        shown = _named_columns(options.columns) or _screen_columns(store, table, asked)
+        shown = _named_columns(options.columns) or _screen_columns(table, asked)
         most = SHOWN_ROWS if options.rows is None else options.rows
         lines = _lines(table.narrowed(shown), most)
         print(f"{options.store}: {counts.done:,} done, {counts.failed:,} failed, {counts.waiting:,} waiting")
@@ -62,10 +62,9 @@ def _named_columns(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
-def _screen_columns(store: Store, table: Table, asked: Sequence[str]) -> tuple[str, ...]:
+def _screen_columns(table: Table, asked: Sequence[str]) -> tuple[str, ...]:
     """Row, status, what changes between the rows, the main numbers, those asked for, and reasons if a row has one."""
-    first = next(store.rows(), None)
-    axes = () if first is None else tuple(first.point.values)
+    axes = table.varied()
     plan = ["plan"] if len(set(table.column("plan"))) > 1 else []
     named = [name for name in ("model", "machine") if name not in axes and len(set(table.column(name))) > 1]
     numbers = [name for name in ALWAYS if name in table.columns]

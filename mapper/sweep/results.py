@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, get_args
 
 import numpy as np
@@ -32,6 +32,8 @@ class Table:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    axes: tuple[str, ...] = ()
+    """Columns that sweeps chose the values of."""
 
     def column(self, name: str) -> list[Cell]:
         """Return the cells of a column; a `SweepError` with the nearest name if there is none."""
@@ -42,7 +44,11 @@ class Table:
 
     def taken(self, places: Iterable[int]) -> Table:
         """Return some of the rows, in the order given."""
-        return Table(self.columns, tuple(self.rows[place] for place in places))
+        return replace(self, rows=tuple(self.rows[place] for place in places))
+
+    def varied(self) -> tuple[str, ...]:
+        """Return the axes that some row has a value of; each sweep has its own."""
+        return tuple(name for name in self.axes if any(cell is not None for cell in self.column(name)))
 
     def narrowed(self, names: Sequence[str]) -> Table:
         """Return some of the columns, in the order given."""
@@ -56,13 +62,17 @@ class Table:
 
 def table_of(store: Store, statuses: Sequence[Status] = ("done", "failed", "waiting")) -> Table:
     """Return all rows of a store: number, status, values of the axes, metrics, reason and key."""
-    found = [_cells(stored) for stored in store.rows(statuses=statuses)]
+    found: list[Mapping[str, Cell]] = []
+    axes: dict[str, None] = {}
+    for stored in store.rows(statuses=statuses):
+        found.append(_cells(stored))
+        axes.update(dict.fromkeys(stored.point.values))
     names: dict[str, None] = dict.fromkeys(FIXED)
     for cells in found:
         names.update(dict.fromkeys(cells))
     last = ("reason", "seconds", "plan", "key")
     columns = tuple(name for name in names if name not in last) + last
-    return Table(columns, tuple(tuple(cells.get(name) for name in columns) for cells in found))
+    return Table(columns, tuple(tuple(cells.get(name) for name in columns) for cells in found), tuple(axes))
 
 
 def _cells(stored: StoredPoint) -> Mapping[str, Cell]:

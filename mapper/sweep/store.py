@@ -242,8 +242,9 @@ class Store:
         given = [(key, json.dumps(point.to_dict(), ensure_ascii=False)) for key, point in points]
         with self._writing():
             self._connection.executemany("INSERT OR IGNORE INTO points(key, point) VALUES (?, ?)", given)
-            of_this = [(self._plan, key, self._plan) for key, _ in given]
-            self._connection.executemany("UPDATE points SET plan = ? WHERE key = ? AND plan != ?", of_this)
+            # Names of files start from the folder of the plan, and axes are its own: the point goes with the plan.
+            of_this = [(self._plan, point, key, self._plan) for key, point in given]
+            self._connection.executemany("UPDATE points SET plan = ?, point = ? WHERE key = ? AND plan != ?", of_this)
         find = "SELECT status FROM points WHERE key = ?"
         with explained(self.path):
             return [self._connection.execute(find, (key,)).fetchone()[0] for key, _ in given]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mapper import cli
 from mapper.errors import StoreError
 from mapper.settings import RunSettings
 from mapper.sweep import Store, Sweep, run
+from mapper.sweep.reproduce import reproduce
 from tests.mapper.sweep.points import counted, trivial_sweep
 
 FILE = "model: 8x8x8\nmachine: m.yaml\nfinalists: 0\naxes: {dram.latency: [20]}\n"
@@ -24,6 +26,37 @@ def changed(store: Path | str, statement: str) -> None:
     connection.execute(statement)
     connection.commit()
     connection.close()
+
+
+def test_a_row_that_two_sweeps_ask_for_finds_its_files_from_the_folder_of_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sweeps have one point, by the same file of a machine that each names from its own folder."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "a/m.yaml").write_text("extends: tiny_4x4\n")
+    (tmp_path / "a/s.yaml").write_text(FILE)
+    (tmp_path / "b/s.yaml").write_text(FILE.replace("m.yaml", "../a/m.yaml").replace("[20]", "[20, 30]"))
+    for folder in ("a", "b"):
+        monkeypatch.chdir(tmp_path / folder)
+        run("s.yaml", tmp_path / "s.sqlite")
+    monkeypatch.chdir(tmp_path)
+    again = reproduce("s.sqlite", "1")
+    assert again.stored.plan == 2
+    assert again.is_same_point and not again.differences
+
+
+def test_every_sweep_of_a_store_shows_its_own_axes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(sweep_over(dram_latency=[20, 30]), "s.sqlite", work=counted)
+    run(sweep_over(seed=[0, 5]), "s.sqlite", work=counted)
+    assert cli.main(["results", "s.sqlite"]) == 0
+    heading = capsys.readouterr().out.splitlines()[2].split()
+    assert heading[:5] == ["row", "plan", "status", "dram.latency", "seed"]
+    assert cli.main(["results", "s.sqlite", "--where", "plan == 2"]) == 0
+    assert "dram.latency" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("value", ["'x'", "'[]'", "'{'"])

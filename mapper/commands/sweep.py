@@ -10,9 +10,11 @@ from hwconfigs import quantity
 from mapper.commands.exit_codes import INTERRUPTED, NOTHING_RAN
 from mapper.commands.point_progress import point_progress
 from mapper.commands.problems import CommandError
+from mapper.reports.text import printable
 from mapper.sweep.cache import SMALLEST_BYTES, default_path
 from mapper.sweep.driver import Progress, count_points, run
 from mapper.sweep.points import CacheChoice
+from mapper.sweep.store import Store
 from mapper.sweep.sweep_file import read_sweep
 
 
@@ -47,7 +49,13 @@ def execute(options: argparse.Namespace) -> int:
             print(f"tilewright: interrupted: {_summary(last, store)}; run the same again to go on", file=sys.stderr)
             return INTERRUPTED
     print(f"{_summary(last, store)}; 'tilewright results {store}' shows them", flush=True)
-    return 0 if last.done or last.done_before else NOTHING_RAN
+    if last.done or last.done_before:
+        return 0
+    with Store.to_read(store) as opened:
+        first = next(opened.rows(statuses=("failed",)), None)
+    if first is not None:
+        print(f"tilewright: nothing could be computed; row {first.row}: {printable(first.reason)}", file=sys.stderr)
+    return NOTHING_RAN
 
 
 def cache_of(options: argparse.Namespace) -> bool | CacheChoice:

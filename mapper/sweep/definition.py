@@ -53,6 +53,8 @@ class Sweep:
     """Longest time of a point [s]."""
     memory_bytes: int | None = None
     """Most memory of the process that computes a point [bytes]."""
+    source: str = field(default="", repr=False, compare=False)
+    """Path of its file, for messages; empty if it has none."""
 
     def __post_init__(self) -> None:
         problems = [*self._problems_of_names(), *self._problems_of_limits()]
@@ -72,6 +74,7 @@ class Sweep:
         filters: Sequence[str] = (),
         timeout_s: float | None = None,
         memory_bytes: int | None = None,
+        source: str = "",
     ) -> Sweep:
         """Make a sweep from plain data.
 
@@ -98,7 +101,12 @@ class Sweep:
             filters=tuple(read_filter(text, names) for text in filters),
             timeout_s=timeout_s,
             memory_bytes=memory_bytes,
+            source=source,
         )
+
+    def problem(self, text: str) -> SweepError:
+        """Return an error that names the file, if there is one."""
+        return SweepError(f"{self.source}: {text}" if self.source else text)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -93,6 +93,7 @@ def run(
     chosen = sweep if isinstance(sweep, Sweep) else read_sweep(sweep)
     count = count_points(chosen, allow_many=allow_many)
     resolver = Resolver(model_version(), chosen.timeout_s, chosen.memory_bytes, shared_cache(cache))
+    resolver.require_base(chosen)
     # The cluster comes first: without an answer no file is made.
     with closing(engine_for(chosen, jobs, dask)) as engine, Store.to_write(store, model_version()) as opened:
         if not resume and opened.counts().total:
@@ -115,12 +116,12 @@ def count_points(sweep: Sweep, *, allow_many: bool = False) -> int:
         When there is none, or there are more than `MANY` and nobody allowed that.
     """
     if sweep.combinations > MANY and not allow_many:
-        raise SweepError(
+        raise sweep.problem(
             f"axes: {sweep.combinations:,} combinations are more than {MANY:,}; give --yes if that is meant"
         )
     count = sum(1 for _ in sweep.choices()) if sweep.filters else sweep.combinations
     if not count:
-        raise SweepError(f"filters: none of the {sweep.combinations:,} combinations of the axes is left")
+        raise sweep.problem(f"filters: none of the {sweep.combinations:,} combinations of the axes is left")
     return count
 
 

@@ -175,6 +175,24 @@ class Resolver:
         models = [str(name) for name in (sweep.model, *columns.get("model", ())) if Path(str(name)).is_file()]
         return _digest([repr(sweep), machines, [_file_digest(name) for name in models]])
 
+    def require_base(self, sweep: Sweep) -> None:
+        """Refuse a machine or a model that no axis changes, and with which no point could run.
+
+        Raises
+        ------
+        SweepError
+            With the key of the sweep, and what is wrong with it.
+        """
+        try:
+            key = "machine"
+            if key not in sweep.names:
+                self._base(sweep.machine)
+            key = "model"
+            if sweep.model is not None and not {key, *_Shape._fields} & {*sweep.names}:
+                self._graph(sweep.model, _shape(sweep.settings))
+        except (SpecError, GraphError, MappingError, SettingsError, OSError) as problem:
+            raise sweep.problem(f"{key}: {one_line(problem)}") from None
+
     def task(self, point: Point) -> Task:
         """Return what a worker needs; a point that cannot run has a problem in place of machine and workload."""
         settings = point.settings
@@ -182,7 +200,7 @@ class Resolver:
             return self._unable(point, point.problem)
         try:
             spec = self._spec(point.machine, settings.overrides)
-            graph, workload = self._graph(point.model, _Shape(*(getattr(settings, name) for name in _Shape._fields)))
+            graph, workload = self._graph(point.model, _shape(settings))
             files = [self._energy(settings.energy or spec.energy)]
             bare = replace(settings, overrides=None, energy=None)
             if settings.fusion not in CUTS:
@@ -216,6 +234,10 @@ class _Shape(NamedTuple):
     bits: str | None
     dims: str | None
     routing: str | None
+
+
+def _shape(settings: RunSettings) -> _Shape:
+    return _Shape(*(getattr(settings, name) for name in _Shape._fields))
 
 
 def _graph(model: str, shape: _Shape) -> tuple[OpGraph, str]:

@@ -68,7 +68,7 @@ def read_sweep(path: str | Path, *, besides: tuple[str, ...] = ()) -> Sweep:
     if problems:
         raise SweepError("\n".join(problems))
     try:
-        return _sweep(document.data, file.parent)
+        return _sweep(document.data, file)
     except (SweepError, SettingsError, MappingError) as problem:
         lines = [f"{_place(document, line)}: {line}" for line in str(problem).splitlines()]
         raise SweepError("\n".join(lines)) from None
@@ -87,7 +87,8 @@ def _place(document: strict_yaml.Document, line: str) -> str:
     return document.where(f"{first}.{rest.partition(': ')[0]}")
 
 
-def _sweep(data: Mapping[str, Any], folder: Path) -> Sweep:
+def _sweep(data: Mapping[str, Any], file: Path) -> Sweep:
+    folder = file.parent
     axes = _section(data, "axes")
     linked = data.get("linked") or []
     if not isinstance(linked, list) or not all(isinstance(one, dict) for one in linked):
@@ -106,6 +107,7 @@ def _sweep(data: Mapping[str, Any], folder: Path) -> Sweep:
         filters=filters,
         timeout_s=_seconds(data.get("timeout")),
         memory_bytes=_bytes(data.get("memory")),
+        source=str(file),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mapper import cli
-from mapper.errors import StoreError
+from mapper.errors import StoreError, SweepError
 from mapper.settings import RunSettings
 from mapper.sweep import Store, Sweep, run
 from mapper.sweep.reproduce import reproduce
@@ -80,3 +80,39 @@ def test_rows_of_a_model_that_nobody_knows_are_never_added_to(tmp_path: Path) ->
     assert run(trivial_sweep(3), store, work=counted).done == 3
     with Store.to_read(store) as opened:
         assert opened.model_version
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("machine: tiny_4x5", "s.yaml: machine: tiny_4x5: no such machine; did you mean 'tiny_4x4'"),
+        ("model: bert-bose\nseq: 8", "s.yaml: model: unknown model 'bert-bose'; did you mean 'bert-base'"),
+        ("seq: 8", "s.yaml: model: 8x8x8: a product has its sizes in its name"),
+        ("filters: [dram.latency > 40]", "s.yaml: filters: none of the 1 combinations"),
+    ],
+)
+def test_what_no_point_could_run_with_is_refused_before_a_store_is_made(tmp_path: Path, line: str, says: str) -> None:
+    keys = [one.partition(":")[0] for one in line.splitlines()]
+    kept = [one for one in FILE.replace("m.yaml", "tiny_4x4").splitlines() if one.partition(":")[0] not in keys]
+    (tmp_path / "s.yaml").write_text("\n".join([*kept, line]))
+    with pytest.raises(SweepError) as refused:
+        run(tmp_path / "s.yaml", tmp_path / "s.sqlite", work=counted)
+    assert says in str(refused.value)
+    assert not (tmp_path / "s.sqlite").exists()
+
+
+def test_shapes_that_an_axis_gives_are_no_part_of_the_base(tmp_path: Path) -> None:
+    """A decode step needs a context: the base has none, its points have."""
+    sweep = Sweep.of("gpt2", "tiny_4x4", RunSettings(phase="decode"), axes={"context": [4]})
+    assert run(sweep, tmp_path / "s.sqlite", work=counted).done == 1
+
+
+def test_a_sweep_without_a_result_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(FILE.replace("m.yaml", "tiny_4x4").replace("dram.latency: [20]", "array.size: [0]"))
+    assert cli.main(["sweep", "s.yaml"]) == 1
+    assert capsys.readouterr().err == (
+        "tilewright: nothing could be computed; row 1: override: array.size: must be in 1 .. 65,536, got 0\n"
+    )

@@ -7,7 +7,7 @@ DRIFTED = 1
 CHECK_FAILED = 1
 """A program computed wrong numbers."""
 NOTHING_RAN = 1
-"""No point of a sweep could be computed; their rows say why."""
+"""No point of a sweep, or machine of an exploration, could be computed; their rows say why."""
 BAD_INPUT = 2
 INTERRUPTED = 130
 TERMINATED = 143

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mapper.commands.exit_codes import INTERRUPTED
+from mapper.commands.exit_codes import INTERRUPTED, NOTHING_RAN
 from mapper.commands.point_progress import point_progress
 from mapper.commands.problems import CommandError
 from mapper.commands.sweep import cache_of
@@ -38,12 +38,12 @@ def execute(options: argparse.Namespace) -> int:
             print(f"tilewright: interrupted: {store} keeps what was computed; run the same again", file=sys.stderr)
             return INTERRUPTED
     print("\n".join([*_lines(exploration, found), "", *_summary(exploration, found, store)]), flush=True)
-    return 0
+    return 0 if found.front else NOTHING_RAN
 
 
 def _lines(exploration: Exploration, found: Explored) -> list[str]:
     if not found.front:
-        return ["no machine could be computed"]
+        return ["no machine keeps the limits" if found.refused and not found.tried else "no machine could be computed"]
     names = exploration.sweep.names
     rows = [("row", *names, *exploration.objectives)]
     for stored in found.front[:SHOWN]:
@@ -79,4 +79,5 @@ def _summary(exploration: Exploration, found: Explored, store: str) -> list[str]
         f"{len(found.front):,} of {found.tried:,} machines are beaten by none in {', '.join(exploration.objectives)}"
         f"{failed}{broken}; {found.computed:,} computed now{end}"
     )
-    return [*more, told, f"'tilewright results {store} --pareto {','.join(exploration.columns)}' shows them again"]
+    again = f" --pareto {','.join(exploration.columns)}' shows them again" if found.front else "' shows the reasons"
+    return [*more, told, *([f"'tilewright results {store}{again}"] if found.tried else [])]

@@ -135,4 +135,6 @@ def _limit(name: str, value: object) -> Limit:
         most = quantity.in_units(str(value), f"a limit of the {name}", kind.units, kind.example)
     except ValueError as problem:
         raise SweepError(f"explore: limits: {name}: {problem}") from None
+    if not most > 0:
+        raise SweepError(f"explore: limits: {name}: must be above 0, got {value!r:.40}")
     return Limit(kind, most)

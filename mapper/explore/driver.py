@@ -14,7 +14,6 @@ import numpy as np
 
 import hwconfigs
 from hwconfigs import SpecError
-from mapper.errors import SweepError
 from mapper.explore.asking import Asker
 from mapper.explore.definition import Exploration
 from mapper.nest.bounds.pareto import minimal
@@ -107,9 +106,11 @@ def explore(
 
 def _require_a_machine(exploration: Exploration) -> None:
     """Refuse what no machine could run, before any file is made."""
-    if next(exploration.sweep.choices(MOST_WALKED), None) is None:
-        raise SweepError(f"filters: none of the first {MOST_WALKED:,} combinations of the axes is left")
-    if "machine" not in exploration.sweep.names:
+    sweep = exploration.sweep
+    if next(sweep.choices(MOST_WALKED), None) is None:
+        first = min(MOST_WALKED, sweep.combinations)
+        raise sweep.problem(f"filters: none of the first {first:,} combinations of the axes is left")
+    if "machine" not in sweep.names:
         _require_base(exploration)
 
 
@@ -118,11 +119,13 @@ def _require_base(exploration: Exploration) -> None:
     base = Resolver(model_version()).task(point_of(exploration.sweep, {}))
     where = f"{base.point.model} on {base.point.machine}"
     if base.problem or base.spec is None or base.point.settings is None:
-        raise SweepError(f"{where}: {base.problem}")
+        raise exploration.sweep.problem(f"{where}: {base.problem}")
     energy = hwconfigs.load_energy(base.point.settings.energy or base.spec.energy)
     wanted = {*exploration.objectives, *(limit.kind.name for limit in exploration.limits)} & {"area", "leakage"}
     if wanted and energy.silicon is None:
-        raise SweepError(f"{where}: explore: {', '.join(sorted(wanted))}: the energy table {energy.name} knows no die")
+        raise exploration.sweep.problem(
+            f"{where}: explore: {', '.join(sorted(wanted))}: the energy table {energy.name} knows no die"
+        )
 
 
 class _Search:

@@ -112,6 +112,36 @@ def test_limits_that_nothing_keeps(name: str, most: float, tmp_path: Path) -> No
     assert (nothing.tried, nothing.refused, nothing.front) == (0, 12, ())
 
 
+def test_a_search_without_a_machine_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    body = "model: 8x8x8\nmachine: tiny_4x4\nfinalists: 0\naxes: {array.size: [0, 3]}\n"
+    for explored, says in (
+        ("{trials: 2, limits: {area: 1 um2}}", "no machine keeps the limits"),
+        ("{trials: 2}", "no machine could be computed"),
+    ):
+        Path("s.yaml").write_text(f"{body.replace('0, 3', '4') if 'um2' in explored else body}explore: {explored}\n")
+        assert cli.main(["explore", "s.yaml"]) == 1
+        out = capsys.readouterr().out
+        assert out.startswith(says)
+        assert ("'tilewright results s.sqlite' shows the reasons" in out) == ("um2" not in explored)
+
+
+def test_a_store_of_a_sweep_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine that the sweep computed under other axes is on the front with the axes of the search."""
+    monkeypatch.chdir(tmp_path)
+    body = "model: 8x8x8\nmachine: tiny_4x4\nfinalists: 0\naxes: "
+    Path("s.yaml").write_text(f"{body}{{dram.latency: [20]}}\n")
+    Path("e.yaml").write_text(f"{body}{{scratchpad.capacity: [1 KiB], dram.latency: [20]}}\nexplore: {{trials: 1}}\n")
+    assert cli.main(["sweep", "s.yaml", "--store", "s.sqlite", "--no-cache"]) == 0
+    capsys.readouterr()
+    assert cli.main(["explore", "e.yaml", "--store", "s.sqlite", "--no-cache"]) == 0
+    assert capsys.readouterr().out.splitlines()[2].split()[:4] == ["1", "1", "KiB", "20"]
+
+
 def test_worker_processes_find_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command with one and with two jobs, on machines that are really simulated; then once more from the store."""
     file = tmp_path / "small.yaml"
@@ -144,6 +174,8 @@ def test_worker_processes_find_the_same(tmp_path: Path, capsys: pytest.CaptureFi
         ("{sampler: tpee}", "'tpee' is none; did you mean 'tpe'?"),
         ("{limits: {aera: 3}}", "limits: aera: unknown limit; did you mean 'area'?"),
         ("{limits: {area: 3 KiB}}", "limits: area: '3 KiB' is not a limit of the area"),
+        ("{limits: {area: -3 mm2}}", "limits: area: must be above 0, got '-3 mm2'"),
+        ("{limits: {memory: 0}}", "limits: memory: must be above 0, got 0"),
         ("{limits: 3}", "limits: must be a section"),
         ("7", "explore: must be a section"),
     ],

@@ -18,6 +18,7 @@ from mapper.commands.outputs import open_outputs
 from mapper.commands.problems import CommandError
 from mapper.commands.progress import OperatorProgress
 from mapper.commands.shape_options import dims_of
+from mapper.errors import SweepError
 from mapper.reports.comparison import Side, comparison_dict, comparison_text
 from mapper.reports.documents import DocumentError
 from mapper.reports.run_json import run_dict
@@ -132,10 +133,14 @@ def _task(text: str, model: str, machine: str, values: dict[str, object], option
         overrides=overrides(options.overrides),
     )
     axes = {key: [value] for key, value in values.items()}
-    (point,) = points_of(Sweep.of(model, machine, settings, axes=axes))
+    try:
+        (point,) = points_of(Sweep.of(model, machine, settings, axes=axes))
+    except SweepError as problem:
+        lines = [f"{text}: {line.removeprefix('axes: ')}" for line in str(problem).splitlines()]
+        raise CommandError("\n".join(lines)) from None
     task = Resolver(__version__).task(point)
     if task.problem:
-        raise CommandError(f"{text}: {task.problem}")
+        raise CommandError(task.problem if task.problem.startswith(f"{text}: ") else f"{text}: {task.problem}")
     return task
 
 

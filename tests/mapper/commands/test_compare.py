@@ -61,14 +61,18 @@ def test_contexts_are_no_equal_work(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["gemmini"], "compare needs at least two items"),
         (["gemmini", "tiny_4x4"], "gemmini is a machine: say with --model what it is to run"),
-        (["gemini", "tiny_4x4", *TINY], "did you mean 'gemmini'?"),
+        (["gemini", "tiny_4x4", *TINY], "tilewright: gemini: no such machine; did you mean 'gemmini'?"),
         (["bert-bse@gemmini", "bert-base@gemmini", "--seq", "8"], "did you mean 'bert-base'?"),
-        (["gemmini,contxt=5", "gemmini", *TINY], "did you mean 'context'?"),
+        (["gemmini,contxt=5", "gemmini", *TINY], "gemmini,contxt=5: contxt: unknown field; did you mean 'context'?"),
         (["gemmini,array.sise=8", "gemmini", *TINY], "did you mean 'array.size'?"),
         (["gemmini,array.size", "gemmini", *TINY], "'array.size': must be KEY=VALUE"),
         (["@gemmini", "gemmini", *TINY], "write MODEL@MACHINE"),
         (["gone.json", "gemmini", *TINY], "gone.json: cannot be read: No such file or directory"),
         (["gemmini,array.size=0", "gemmini", *TINY], "gemmini,array.size=0: "),
+        (
+            ["gemmini,objective=pareto", "gemmini", *TINY],
+            "gemmini,objective=pareto: objective: a point needs one mapping",
+        ),
     ],
 )
 def test_bad_items(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ def read_sweep(path: str | Path, *, besides: tuple[str, ...] = ()) -> Sweep:
         raise SweepError(f"{file}: must consist of 'key: value' lines, with at least 'model' and 'axes'")
     accepted = (*STRUCTURE, *SETTINGS, *besides)
     problems = [
-        f"{document.where(key)}: {key}: unknown key{suggestion(OTHER_WORDS.get(key, key), accepted)}"
+        f"{document.where(key)}: {key}: unknown key{suggestion(str(OTHER_WORDS.get(key, key)), accepted)}"
         for key in document.data
         if key not in accepted
     ]

@@ -271,9 +271,8 @@ class LoadTimes:
         fill = np.maximum(0.0, alone - cycles)
         if spec.l2 is None:
             memory = sweep[:, BYTES] / commands / spec.dram.bytes_per_cycle
-            return AverageLoad(
-                cycles, memory, np.zeros_like(memory), beats, fill, np.ones_like(missing), np.zeros_like(missing)
-            )
+            # Straight from DRAM, every request takes the response bus in its turn, as a hit does.
+            return AverageLoad(cycles, memory, np.zeros_like(memory), beats, fill, *(np.ones_like(missing),) * 2)
         latency = dram_latency(spec)
         per_line = fetch_cycles(spec, spec.line_bytes)
         missed = missing * times.lines

@@ -29,7 +29,7 @@ from mapper.cost.latency.bunching import bunched_cycles
 from mapper.cost.latency.kind_tables import KindTables
 from mapper.cost.latency.load_times import Addend, Touch
 from mapper.cost.latency.loop_rules import rules_of
-from mapper.cost.latency.loop_times import LoopTimes, fence_cycles
+from mapper.cost.latency.loop_times import LoopTimes
 from mapper.cost.latency.lower_bounds import lower_bound
 from mapper.cost.latency.memory_system import memory_busy
 from mapper.cost.latency.replayed_loops import ReplayedLoops
@@ -37,6 +37,7 @@ from mapper.cost.latency.store_times import Stored
 from mapper.cost.sweep import BYTES
 from mapper.mapping.loop_nest import DIMS
 from mapper.mapspace.batch import Batch
+from mapper.mapspace.tiling import LAST
 from simulator.arrays import Floats, Ints
 from simulator.memory.compiled import use
 from simulator.units.systolic_array import completion_delay
@@ -95,6 +96,17 @@ def memory_cycles(batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheRe
     return busy
 
 
+def fence_cycles(times: LoopTimes) -> Floats:
+    """Cycles from the completion of the last store to the core going on: its writes are acknowledged first."""
+    several = times.tilings.n.trips > 1
+    last, alone = (
+        np.broadcast_to(times.stores.acknowledged(stored), (2, 1, 2, len(several)))[LAST, 0, LAST]
+        for stored in (Stored.RESULT, Stored.RESULT_FIRST_IN_ROW)
+    )
+    acknowledged: Floats = np.where(several, last, alone)
+    return acknowledged + times.spec.front_end.fence_cycles
+
+
 class _Pipeline:
     """The recurrence over the loops of all mappings of a batch, and the sums it adds up."""
 
@@ -120,7 +132,7 @@ class _Pipeline:
             rows,
             tables.stacked(number),
             self._replayed(places),
-            rules_of(times),
+            rules_of(times, self._loops is not None),
             state,
             sums,
         )
@@ -218,7 +230,6 @@ class _Kinds:
         yield tables.row(times.burst)
         yield tables.row(times.hits, a, b)
         yield tables.row(times.depth)
-        yield tables.row(times.before_store)
         yield tables.row(times.early_stores, a, b)
         yield tables.row(times.lead)
 
@@ -238,3 +249,5 @@ class _Kinds:
         yield tables.row(stores.mvouts, stored)
         yield tables.row(stores.requests, stored)
         yield tables.row(stores.acknowledged, stored)
+        yield tables.row(self._times.before_store, stored)
+        yield tables.row(self._times.head_behind_store, self._a, self._b, stored)

@@ -11,15 +11,15 @@ import numpy as np
 from mapper.cost.latency.loop_rules import Rules
 from simulator.arrays import Bools, Floats, Ints
 
-COLUMNS = range(38)
+COLUMNS = range(39)
 ISSUED, FILL, LOAD, COMMANDS_ALONE, REPEATED, MEMORY, ENTRIES, BEATS, COMMANDS, MISSING, WAITING = COLUMNS[0:11]
 COMPUTE, AFTER_FIRST_WEIGHTS, LAST_WEIGHTS, COMMAND, ADDEND, HEAD, SPARED, BANK_CONFLICTS = COLUMNS[11:19]
-BETWEEN_HALVES, TAIL, BURST, HITS, DEPTH, BEFORE_STORE, EARLY_STORES, LEAD, STORE, SERIAL = COLUMNS[19:29]
-AFTER_LAST, STORE_MEMORY, STORE_ENTRIES, STORE_BEATS, WRITES, AHEAD, MVOUTS, REQUESTS = COLUMNS[29:37]
-UNACKNOWLEDGED = COLUMNS[37]
+BETWEEN_HALVES, TAIL, BURST, HITS, DEPTH, EARLY_STORES, LEAD, STORE, SERIAL = COLUMNS[19:28]
+AFTER_LAST, STORE_MEMORY, STORE_ENTRIES, STORE_BEATS, WRITES, AHEAD, MVOUTS, REQUESTS = COLUMNS[28:36]
+UNACKNOWLEDGED, BEFORE_STORE, HEAD_BEHIND_STORE = COLUMNS[36:39]
 """What one loop needs, as `mapper.cost.latency.loop_times` says; from ``STORE`` on, of its stores."""
 
-LAST_COLUMN = UNACKNOWLEDGED
+LAST_COLUMN = HEAD_BEHIND_STORE
 
 STATES = range(18)
 START, RELEASED, RELEASED_BEFORE, RELEASED_THIRD, LOADED, FED, FED_BEFORE, STORED, READ_OUT = STATES[0:9]
@@ -110,7 +110,8 @@ def replace_memory(now: Floats, replayed: Floats, rules: Rules, stores: bool) ->
     # The replay knows each row that is read; a row of the bias is written on chip many times.
     loads = replayed[IN_STREAM] + now[REPEATED]
     slower = loads / max(1.0, now[COMMANDS_ALONE])
-    now[ADDEND], now[HEAD] = slower * now[ADDEND], slower * now[HEAD]
+    for column in (ADDEND, HEAD, HEAD_BEHIND_STORE):
+        now[column] *= slower
     now[LOAD], now[FILL] = loads, max(0.0, replayed[ALONE] - replayed[IN_STREAM])
     if stores:
         replace_writes(now, replayed[WRITTEN], rules)
@@ -158,10 +159,10 @@ def advance(now: Floats, state: Floats, mapping: int, rules: Rules, addend: bool
     else:
         load = behind_writes(now, state, mapping, arriving, load)
     begun, fed, _ = fed_at(now, state, mapping, rules, arriving, load, new_tile)
+    if rules.double_buffered and rules.one_bank:
+        behind_sums(now, state, mapping, rules, begun, fed, addend)
     through, drained = stored_at(now, state, mapping, rules, begun, fed, addend, ahead_of_operands(now, early, load))
-    emitted = released_at(
-        now, rules, begin, arriving + load, fed, through if stores else state[STORED, mapping], stores
-    )
+    emitted = released_at(now, state, mapping, rules, begin, (arriving + load, fed, through), stores)
     state[START, mapping] = start
     state[RELEASED_THIRD, mapping] = state[RELEASED_BEFORE, mapping]
     state[RELEASED_BEFORE, mapping] = state[RELEASED, mapping]
@@ -210,7 +211,9 @@ def contended(now: Floats, state: Floats, mapping: int, rules: Rules, early: flo
     stores = state[MVOUTS_OF_STORES, mapping] + early * now[MVOUTS]
     if not rules.cached:
         # Without an L2 stores take the bus while loads wait for their data, behind which others are under way.
-        memory = max(0.0, memory - (now[LOAD] - now[MEMORY]) * (1.0 - 1.0 / rules.commands_in_flight))
+        hidden = 1.0 - 1.0 / rules.commands_in_flight
+        memory = max(0.0, memory - (now[LOAD] - now[MEMORY]) * hidden)
+        beats = max(0.0, beats - (now[LOAD] - now[BEATS]) * hidden)
     # Stores and loads that need miss entries take turns; further stores delay nobody.
     turns = min(1.0, now[MISSING] * now[COMMANDS] / max(1.0, stores))
     delay = max(now[WAITING] * beats, now[MISSING] * max(memory, turns * entries))
@@ -239,7 +242,12 @@ def early_stores(now: Floats, state: Floats, mapping: int, rules: Rules, arrivin
     # The pairs that need the last loads have to be written before their stores, while further loads arrive.
     written = (now[TAIL] + rules.completion + rules.load_to_use) / max(1.0, now[COMMAND])
     share: float = max(0.0, now[EARLY_STORES] - (1.0 - now[EARLY_STORES]) * written)
-    return share
+    # They are taken one after another, while the operands of the last k block arrive.
+    window = now[LOAD] / now[DEPTH] - rules.completion - rules.load_to_use
+    if now[DEPTH] <= 1.0:
+        window -= now[ADDEND] + now[HEAD] + rules.preload
+    taken: float = min(share, max(0.0, window) / max(1.0, now[SERIAL]))
+    return taken
 
 
 def ahead_of_operands(now: Floats, early: float, load: float) -> float:
@@ -278,6 +286,16 @@ def behind_mvins(now: Floats, state: Floats, mapping: int, rules: Rules, start: 
         state[TILE_STORED, mapping] += delay
 
 
+def behind_sums(now: Floats, state: Floats, mapping: int, rules: Rules, begun: float, fed: float, addend: bool) -> None:
+    """Delay the stores of the loop before while this one accumulates into the bank that they read."""
+    begins = max(begun, state[READ_OUT, mapping] - rules.completion)
+    if state[STORED, mapping] > begins + rules.completion:
+        accumulating = 1.0 if addend else 1.0 - 1.0 / now[DEPTH]
+        delay = max(0.0, fed - begins) * accumulating
+        state[STORED, mapping] += delay
+        state[TILE_STORED, mapping] += delay
+
+
 def fed_at(
     now: Floats, state: Floats, mapping: int, rules: Rules, arriving: float, load: float, new_tile: bool
 ) -> tuple[float, float, float]:
@@ -285,22 +303,19 @@ def fed_at(
 
     The last value are the cycles that the pairs still need when all is loaded.
     """
-    free = state[FED, mapping] + early_release(now, state, mapping, rules, load)
-    usable = arriving + now[ADDEND] + now[HEAD]
-    usable = usable + rules.load_to_use + rules.preload
-    usable = max(usable, state[TILE_STORED_BEFORE, mapping] + rules.preload if new_tile else 0.0)
-    if rules.double_buffered and rules.one_bank:
-        # The loop before is stored from the bank that this one accumulates into: they take turns.
-        free = max(free, state[FED, mapping] + now[STORE])
-    begun = max(free, usable)
-    # An array that waits for its first weights has nothing to overlap their preload with, but its last step of the
-    # loop before was shorter for it.
-    compute = now[COMPUTE] - (now[SPARED] if usable > free + rules.preload else 0.0)
+    free = state[FED, mapping] + early_release(now, state, mapping, rules, arriving, load)
+    ready = arriving + now[ADDEND] + now[HEAD] + rules.arrival + rules.load_to_use
+    ready = max(ready, state[TILE_STORED_BEFORE, mapping] if new_tile else 0.0)
+    # First weights that are not there when the last step of the loop before begins have nothing to overlap their
+    # preload with, but that step is shorter for it.
+    late = ready > free - (rules.preload - now[SPARED])
+    begun = max(free, ready) + rules.preload if late else free
+    compute = now[COMPUTE] - (now[SPARED] if late else 0.0)
     if rules.shares_halves:
         # The array loses a cycle for each row that arrives, and as it takes longer more of them do.
         rate = now[BETWEEN_HALVES] / max(load, 1.0)
         compute = compute + min(now[BETWEEN_HALVES], compute * rate / max(1.0 - rate, 1e-9))
-    loaded = arriving + load
+    loaded = arriving + load + rules.arrival
     window = max(0.0, loaded - begun)
     taken = now[BANK_CONFLICTS] / max(now[LOAD], 1.0)
     # Rows that arrive while the array waits for operands cost it nothing; those that stop it draw out its steps.
@@ -310,11 +325,11 @@ def fed_at(
     return begun, max(begun + compute, loaded + max(left, now[TAIL]) if window > 0.0 else 0.0), left
 
 
-def early_release(now: Floats, state: Floats, mapping: int, rules: Rules, load: float) -> float:
+def early_release(now: Floats, state: Floats, mapping: int, rules: Rules, arriving: float, load: float) -> float:
     """Delay of the loop before when this one's loads began under the last pairs of the one before that.
 
-    A loop of few stores is released while its last pairs wait to be fed. Loads into its half that hit the L2 write a
-    row per cycle and stop the reads of these pairs (calibration notes, 1.1).
+    A loop of few stores is released while its last pairs wait to be fed. Loads into its half that hit the L2 write
+    rows that stop the reads of these pairs (calibration notes, 1.1), as long as both last.
     """
     before = state[FED_BEFORE, mapping]
     if not rules.stops_last_pairs or state[LOADED, mapping] >= before:
@@ -322,7 +337,10 @@ def early_release(now: Floats, state: Floats, mapping: int, rules: Rules, load: 
     if state[RELEASED_BEFORE, mapping] >= before - 1.0:
         return 0.0
     conflicts = min(rules.early_release, now[BURST]) * now[HITS]
-    delay: float = min(conflicts, min(load, now[COMPUTE]))
+    rate = now[BETWEEN_HALVES] / max(load, 1.0)
+    # The first weights come before them.
+    together = max(0.0, before - arriving - now[COMMAND]) / max(1.0 - rate, 1e-9)
+    delay: float = min(min(conflicts, rate * together), min(load, now[COMPUTE]))
     return delay
 
 
@@ -335,25 +353,36 @@ def stored_at(
     up the unit when all are taken.
     """
     written = fed + rules.completion
-    first = written
+    first = written - ahead
     if not (now[DEPTH] > 1.0 or addend or rules.whole_rows):
         # A tile one block deep does not accumulate: rows are stored while others are computed.
+        begun = max(begun - now[HEAD_BEHIND_STORE], min(begun, state[FED, mapping]))
         first = min(written, begun + now[BEFORE_STORE] + rules.completion)
-    start = max(state[STORED, mapping], first - ahead)
+    start = max(state[STORED, mapping], first)
     read = max(start + now[SERIAL], written + now[SERIAL] / max(1.0, now[MVOUTS]))
     drained = max(state[DRAINED, mapping], start) + now[WRITES]
     return max(read, drained - now[AHEAD]), drained
 
 
 def released_at(
-    now: Floats, rules: Rules, begin: float, loaded: float, fed: float, stored: float, stores: bool
+    now: Floats, state: Floats, mapping: int, rules: Rules, begin: float, ends: tuple[float, float, float], stores: bool
 ) -> float:
-    """When the last command of each queue has entered it: release takes no completion (calibration notes, 1.1)."""
-    last_loads = rules.load_entries * now[COMMAND]
-    released: float = max(max(begin, loaded - last_loads), fed - now[LEAD])
+    """When the last command of each queue has entered it: release takes no completion (calibration notes, 1.1).
+
+    ``ends``: of the loads, of the pairs' feeding, of the stores. A queue that holds all commands of a loop has them as
+    soon as its unit is through with the loop before, that of the pairs at once.
+    """
+    loaded, fed, stored = ends
+    if now[COMMANDS] > rules.load_entries:
+        loads = loaded + rules.arrival - rules.load_entries * now[COMMAND]
+    else:
+        loads = state[LOADED, mapping] - rules.commands_in_flight * now[COMMAND]
+    # Pairs that do not fill the queue wait for those of the loop before.
+    pairs = fed - now[LEAD] if now[LEAD] < now[COMPUTE] else state[FED, mapping] - (now[LEAD] - now[COMPUTE])
+    released: float = max(max(begin, loads), max(pairs, state[STORED, mapping]))
     if rules.whole_rows:
         # A loop that is normalised keeps its context until the end, and one without output until it is its turn.
-        return max(released, stored)
+        return max(released, stored if stores else 0.0)
     mvouts = max(now[MVOUTS], 1.0)
     # Stores that all fit their queue enter it with the last pairs.
     if stores and mvouts > rules.store_entries:

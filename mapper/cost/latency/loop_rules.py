@@ -34,6 +34,8 @@ class Rules(NamedTuple):
     loop_config: float
     loop_cycles: float
     load_to_use: float
+    arrival: float
+    """Until the rows of a load may be used, from the last cycle that its memory times know."""
     preload: float
     completion: float
     load_entries: float
@@ -54,8 +56,8 @@ class Rules(NamedTuple):
     """Until a write to a line that the L2 holds is acknowledged."""
 
 
-def rules_of(times: LoopTimes) -> Rules:
-    """Return what holds for all loops."""
+def rules_of(times: LoopTimes, replayed: bool) -> Rules:
+    """Return what holds for all loops, whose memory times are tables of complete commands, or a replay of beats."""
     spec, problem, double_buffered = times.spec, times.problem, times.batch.double_buffered
     front_end = spec.front_end
     return Rules(
@@ -70,6 +72,7 @@ def rules_of(times: LoopTimes) -> Rules:
         loop_config=float(front_end.loop_config_cycles),
         loop_cycles=float(spec.host.loop_cycles),
         load_to_use=float(front_end.load_to_use_cycles),
+        arrival=float(spec.dma.completion_cycles) if replayed else 0.0,
         preload=float(times.preload),
         completion=float(completion_delay(spec.array)),
         load_entries=float(front_end.load_entries),

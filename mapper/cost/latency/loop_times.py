@@ -102,7 +102,7 @@ class LoopTimes:
         return self.preload - compute_cycles(self.m_last_rows, self.spec.array, self.problem.transposes_b)
 
     def lead(self) -> Floats:
-        """Cycles before the end of a loop at which its last pair enters the execute queue.
+        """Cycles of as many pairs as wait in the execute queue when the last one enters it, its own included.
 
         Until it is fed a pair takes two entries, and one until its result is written
         (`simulator.frontend.reservation_station`).
@@ -112,7 +112,7 @@ class LoopTimes:
         step = self._compute / pairs
         unwritten = np.ceil(completion_delay(self.spec.array) / step)
         ahead = 1 + np.maximum(0, (self.spec.front_end.execute_entries - 2 - unwritten) // 2)
-        cycles: Floats = np.minimum(pairs, ahead) * step
+        cycles: Floats = ahead * step
         return cycles
 
     def after_first_weights(self) -> Floats:
@@ -136,12 +136,12 @@ class LoopTimes:
         tiling = self.tilings.k
         return accumulates(tiling.trips, tiling.blocks[LAST], self.problem) | self.problem.whole_rows
 
-    def before_store(self) -> Floats:
+    def before_store(self, stored: Stored) -> Floats:
         """Execute cycles of the pairs before the first store of a tile that is one block deep.
 
         They run down the rows of one column after another, and the first store takes the first rows of a segment.
         """
-        columns = np.minimum(self.n, 1 if self.problem.c_full else self.segment)
+        columns = np.minimum(self.n, 1 if self.stores.full(stored) else self.segment)
         cycles: Floats = self._compute * (((columns - 1) * self.m + 1) / (self.m * self.n))
         return cycles
 
@@ -241,6 +241,14 @@ class LoopTimes:
         # they run. Whatever is longer decides.
         cycles: Floats = np.maximum(of_a + of_b, of_b + self.m * of_a - first_pairs)
         return cycles
+
+    def head_behind_store(self, a: Touch, b: Touch, stored: Stored) -> Floats:
+        """Cycles of `head` in which the first store of a tile that is one block deep may be computed already."""
+        if not (self._loads_a(a) and self._loads_b(b)):
+            return np.zeros(1)
+        alone = np.minimum(self.n, self.segment) == 1
+        cycles: Floats = self.head(a, b) - self.loads.a[a].cycles - self.loads.b[b].cycles
+        return np.where(alone | self.stores.full(stored), cycles, 0.0)
 
     def last_weights(self, b: Touch) -> Floats:
         """Cycles of the last load of B alone; none if B is held (mappings)."""
@@ -373,17 +381,6 @@ class LoopTimes:
         """Share of the pairs of one k block that belong to the first weights and to all row blocks but the last."""
         share: Floats = (1.0 - 1.0 / self.m) / self.n
         return share
-
-
-def fence_cycles(times: LoopTimes) -> Floats:
-    """Cycles from the completion of the last store to the core going on: its writes are acknowledged first."""
-    several = times.tilings.n.trips > 1
-    last, alone = (
-        np.broadcast_to(times.stores.acknowledged(stored), (2, 1, 2, len(several)))[LAST, 0, LAST]
-        for stored in (Stored.RESULT, Stored.RESULT_FIRST_IN_ROW)
-    )
-    acknowledged: Floats = np.where(several, last, alone)
-    return acknowledged + times.spec.front_end.fence_cycles
 
 
 def accumulates(trips: Ints, last_blocks: Ints, problem: MatmulProblem) -> Bools:

@@ -112,6 +112,7 @@ TILES = loops("tiles", (64, 64, 64), HardwareLoop(2, 2, 2))
 RAGGED = loops("ragged", (40, 72, 40), HardwareLoop(2, 2, 2, "nmk"), bias=True)
 ROWS = loops("single rows", (1, 96, 96), HardwareLoop(1, 3, 3))
 SPILLED = loops("spilled", (64, 64, 64), HardwareLoop(2, 2, 4, "kmn"), c_full=True)
+GROUPS = loops("groups of rows", (128, 64, 64), HardwareLoop(4, 4, 4))
 DEEP = loops("deep", (128, 128, 16), HardwareLoop(4, 8, 1))
 GELU = loops("gelu", (64, 16, 64), HardwareLoop(4, 1, 4), activation="gelu")
 TRANSPOSED = loops("transposed", (32, 32, 64), HardwareLoop(2, 2, 2), b_axes=("n", "k"))
@@ -138,7 +139,7 @@ BASES: dict[str, tuple[str, dict[str, object]]] = {
 
 EXERCISED: dict[str, tuple[tuple[str, tuple[Workload, ...]], ...]] = {
     "array": (("ibert", (ONE, TILES, TRANSPOSED, RAGGED)),),
-    "scratchpad": (("ibert", (DEEP, TILES)),),
+    "scratchpad": (("ibert", (DEEP, TILES, GROUPS)),),
     "accumulator": (("ibert", (TILES, SPILLED)),),
     "dma": (("ibert", (ONE, TILES, RAGGED, ROWS, SPILLED, ADD, COPY)),),
     "front_end": (("ibert", (ONE, TILES, RAGGED, BLOCKS, ADD)),),

@@ -61,6 +61,9 @@ class StoreController(Controller):
         self._spad_first = _either(dma.scratchpad_store_first_cycles, dma.store_first_cycles)
         self._spad_completion = _either(dma.scratchpad_store_completion_cycles, dma.store_completion_cycles)
         self._gap = command_gap(spec)
+        self._kinds: dict[tuple[int, bool, bool, int, str], tuple[float, int, int]] = {}
+        """Of mvouts by blocks, width, source, size and activation: cycles and beats of an aligned row, and those of the
+        lanes."""
         self._next = 0
         """When the controller can take the next mvout [cycles]."""
         entries = spec.front_end.store_entries
@@ -158,14 +161,17 @@ class StoreController(Controller):
 
     def _writer_cycles(self, work: WorkInFlight, index: int, rows: int) -> float:
         """Mean cycles of the writer per row of an mvout: more than of an aligned row by its additional beats."""
-        stores, traffic, dma = work.queues.stores, work.store_traffic, self._spec.dma
-        blocks, full = stores.blocks[index], stores.full[index]
-        size = int(stores.size_bytes[index])
-        _, wanted, _ = segment_totals(0, size, dma)
-        beats = traffic.beats[index]
-        extra = beats / rows - wanted if beats else 0.0
-        writer = writer_cycles(blocks, full, stores.bank[index] < 0, dma) + extra
-        return max(writer, epilogue_cycles(blocks, stores.activation[index], self._spec))
+        stores, dma = work.queues.stores, self._spec.dma
+        blocks, full, from_scratchpad = stores.blocks[index], stores.full[index], stores.bank[index] < 0
+        size, activation = int(stores.size_bytes[index]), stores.activation[index]
+        kind = blocks, full, from_scratchpad, size, activation
+        if kind not in self._kinds:
+            _, wanted, _ = segment_totals(0, size, dma)
+            least = epilogue_cycles(blocks, activation, self._spec)
+            self._kinds[kind] = writer_cycles(blocks, full, from_scratchpad, dma), wanted, least
+        writer, wanted, least = self._kinds[kind]
+        beats = work.store_traffic.beats[index]
+        return max(writer + (beats / rows - wanted if beats else 0.0), least)
 
     def _read_by(self, reader: ReadoutUnit, work: WorkInFlight, index: int) -> TimedProcess:
         """Let a readout unit read the rows; the mvouts of a hardware loop are parts of the whole rows of its tile."""

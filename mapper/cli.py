@@ -23,7 +23,7 @@ from mapper.commands.compare_options import COMPARE, add_compare
 from mapper.commands.exit_codes import BAD_INPUT, INTERRUPTED, TERMINATED
 from mapper.commands.generate_options import add_generate
 from mapper.commands.machines import MAP_MACHINE, RUN_MACHINE
-from mapper.commands.plot_options import PLOT, add_plot
+from mapper.commands.plot_options import PLOT, add_plot, add_size
 from mapper.commands.regress_options import OTHER_MACHINE, REGRESS, add_regress
 from mapper.commands.report_options import REPORT, add_report
 from mapper.commands.shape_options import add_shape, fill_shape
@@ -311,6 +311,7 @@ def _add_map_block(block: argparse.ArgumentParser) -> None:
     files.add_argument("--json", type=_name, metavar="FILE", help="trees and costs, as JSON")
     files.add_argument("--yaml", type=_name, metavar="FILE", help="the trees, to be priced again")
     files.add_argument("--plot", type=_name, metavar="FILE", help="the trees as .png, .svg or .pdf: what stays where")
+    add_size(files)
 
 
 def _add_set(to: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

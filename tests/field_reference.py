@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 import hwconfigs
 from hwconfigs import DramPagesSpec, HardwareSpec
-from hwconfigs.key_names import nested, spellings
+from hwconfigs.key_names import holds_entries, nested, spellings
 from hwconfigs.spec import SECTIONS
 from tests.pages import ROOT
 
@@ -90,7 +90,8 @@ def _table(model: type[BaseModel], machine: HardwareSpec, path: str, skipped: tu
         if name in skipped or name == "sources":
             continue
         full = f"{path}.{name}" if path else name
-        cells = (f"`{short[name]}`", _unit(name, field), _default(field), _value(machine, full))
+        key = name if holds_entries(model, name) else short[name]
+        cells = (f"`{key}`", _unit(name, field), _default(field), _value(machine, full))
         rows.append(f"| {' | '.join(map(_cell, (*cells, _meaning(field), _source(machine, full))))} |")
     return "\n".join(rows) + "\n"
 
@@ -150,9 +151,15 @@ def _shown(value: object) -> str:
 
 
 def _source(machine: HardwareSpec, path: str) -> str:
-    """Return the text that covers a value: its own, or that of the section around it."""
+    """Return the text that covers a value: its own, those of its entries, or that of the section around it."""
     if path in TEXTS:
         return ""
+    entries: dict[str, list[str]] = {}
+    for place, told in machine.sources.items():
+        if place.startswith(f"{path}."):
+            entries.setdefault(told, []).append(place.removeprefix(f"{path}."))
+    if entries and path not in machine.sources:
+        return "; ".join(f"{', '.join(names)}: {told}" for told, names in entries.items())
     while path not in machine.sources and "." in path:
         path = path.rpartition(".")[0]
     told = str(machine.sources.get(path, ""))

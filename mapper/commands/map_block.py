@@ -26,6 +26,7 @@ from mapper.reports.fused_report import front_lines, fused_dict, fused_text
 from mapper.reports.text import wrapped
 from mapper.search.budget import Budget
 from mapper.version import __version__
+from simulator.views.style import SIZES, Size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,6 +44,8 @@ class BlockCase:
     machine: FlatMachine
     rules: Rules
     title: str
+    size: Size
+    """Of its picture."""
 
     def search(self, seconds: float | None = None) -> FusedCutSearch:
         """Return a search of cuts."""
@@ -94,7 +97,7 @@ def _case(options: argparse.Namespace) -> BlockCase:
     model = fused_model(graph, only)
     count = len(model.graph.operators)
     title = f"{graph.name} on {machine.name}: {count} operators of one block in loop nests, {graph.repeat} such blocks"
-    return BlockCase(model, machine, Rules(options.cut_rows, options.narrow_sums), title)
+    return BlockCase(model, machine, Rules(options.cut_rows, options.narrow_sums), title, SIZES[options.size])
 
 
 def _answer(options: argparse.Namespace, case: BlockCase) -> Answer:
@@ -140,7 +143,7 @@ def _cut_answer(case: BlockCase, cut: Cut, unfused: Cut, found_by: str) -> Answe
     def picture() -> Figure:
         from mapper.plots.loop_trees import draw_trees, tree_picture
 
-        return draw_trees(tree_picture(f"{case.model.graph.name} on {case.machine.name}", cut))
+        return draw_trees(tree_picture(f"{case.model.graph.name} on {case.machine.name}", cut), case.size)
 
     files: dict[str, Writer] = {"json": json_file(lambda: document), "yaml": write_trees, "plot": picture_file(picture)}
     return Answer("\n".join(lines), files)

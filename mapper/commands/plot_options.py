@@ -24,15 +24,20 @@ OF_STORES = {
 KINDS = {**OF_RUNS, **OF_STORES}
 
 
+def add_size(to: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the size of a picture."""
+    to.add_argument(
+        "--size", choices=("notebook", "paper"), default="notebook", help="width and letters; default: %(default)s"
+    )
+
+
 def add_plot(plot: argparse.ArgumentParser, name: NameType) -> None:
     """Add the options."""
     kinds = "; ".join(f"{kind}: {what}" for kind, what in KINDS.items())
     plot.add_argument("kind", choices=KINDS, metavar="KIND", help=kinds)
     plot.add_argument("source", type=name, metavar="FILE", help="the JSON of a run, or the store of a sweep")
     plot.add_argument("-o", "--out", type=name, metavar="FILE", required=True, help="the picture: .png, .svg or .pdf")
-    plot.add_argument(
-        "--size", choices=("notebook", "paper"), default="notebook", help="width and letters; default: %(default)s"
-    )
+    add_size(plot)
     plot.add_argument("--x", type=name, metavar="COLUMN", help="of front (default: latency_s) and heatmap (an axis)")
     plot.add_argument("--y", type=name, metavar="COLUMN", help="of front (default: energy_pj) and heatmap (an axis)")
     plot.add_argument("--value", type=name, metavar="COLUMN", help="of heatmap and distribution; default: latency_s")

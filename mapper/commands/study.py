@@ -17,6 +17,7 @@ from mapper.commands.study_options import OPTIONS
 from mapper.studies import mapspace, mapspace_report
 from mapper.studies.mapspace import Distribution
 from mapper.studies.study import StudyPlan
+from simulator.views.style import SIZES, Size, drawn_at, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +53,7 @@ def _planned(options: argparse.Namespace) -> int:
         if interrupted:
             print(f"interrupted: {done} of {plan.steps} steps", flush=True)
         if outputs:
-            _finish(outputs, f"{options.name}.png", outcome.figure(), outcome.tables)
+            _finish(outputs, f"{options.name}.png", drawn_at(SIZES[options.size], outcome.figure), outcome.tables)
     return INTERRUPTED if interrupted else 0
 
 
@@ -80,7 +81,7 @@ def _mapspace(options: argparse.Namespace) -> int:
                 raise
             interrupted = True
         print(mapspace_report.text(finished))
-        _write(finished, outputs)
+        _write(finished, outputs, SIZES[options.size])
         if interrupted:
             print(f"interrupted: {len(finished)} of {len(layers) * len(samplers)} distributions", flush=True)
             return INTERRUPTED
@@ -99,18 +100,16 @@ def _outputs(stack: ExitStack, folder: str | None, names: Mapping[str, str]) -> 
     return {purpose: stack.enter_context(Output(str(place / file))) for purpose, file in names.items()}
 
 
-def _write(finished: list[Distribution], outputs: dict[str, Output]) -> None:
+def _write(finished: list[Distribution], outputs: dict[str, Output], size: Size) -> None:
     if not outputs:
         return
-    figure = mapspace_report.draw(mapspace_report.curves(finished))
+    figure = drawn_at(size, lambda: mapspace_report.draw(mapspace_report.curves(finished)))
     tables = {"summary": mapspace_report.summary_csv(finished), "cdf": mapspace_report.cdf_csv(finished)}
     _finish(outputs, "png", figure, tables)
 
 
 def _finish(outputs: Mapping[str, Output], picture: str, figure: Figure, tables: Mapping[str, str]) -> None:
     """Write the picture and the tables of a study."""
-    from simulator.views.style import save
-
     outputs[picture].finish(lambda path: save(figure, path, "png"))
     for purpose, content in tables.items():
         outputs[purpose].finish(lambda path, content=content: path.write_text(content, encoding="utf-8"))  # type: ignore[misc]

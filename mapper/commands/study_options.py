@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from mapper.commands.plot_options import add_size
 from mapper.commands.sweep_options import NameType
 
 STUDY = "Repeat a published experiment and print its figures beside the published ones."
@@ -61,3 +62,4 @@ def add_study(study: argparse.ArgumentParser, name: NameType) -> None:
         help="how much of the array every mapping uses: full rows, any part, all it can; default: one after another",
     )  # fmt: skip
     study.add_argument("--out", type=name, metavar="DIR", help="write PNG and CSV files there")
+    add_size(study)

@@ -23,6 +23,7 @@ from mapper.validation.measured import firesim, normaliser_rows, programs
 from mapper.validation.measured.results import RowResults
 from mapper.validation.measured.rows import MeasuredTable, ValidationError, read_table
 from mapper.validation.measured.runner import Progress, run_firesim, run_normaliser, run_rtl
+from simulator.views.style import SIZES, Size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,7 +105,7 @@ def _measured(options: argparse.Namespace) -> int:
                 results += _run_firesim(from_firesim, progress, patched=not options.without_patch)
         files = {
             "json": json_file(lambda: scoreboard.as_dict(results)),
-            "plot": picture_file(lambda: _scatter(results)),
+            "plot": picture_file(lambda: _scatter(results, SIZES[options.size])),
         }
         Answer(scoreboard.text(results), files).deliver(outputs)
     if results.bad:
@@ -135,10 +136,10 @@ def _run_firesim(table: MeasuredTable, progress: Progress, *, patched: bool) -> 
         raise CommandError(f"{table.path}: a worker process was killed, probably for want of memory") from None
 
 
-def _scatter(results: RowResults) -> Figure:
+def _scatter(results: RowResults, size: Size) -> Figure:
     from mapper.validation.plots import draw_scatter, scatter
 
-    return draw_scatter(scatter(results.run))
+    return draw_scatter(scatter(results.run), size)
 
 
 def _processors() -> int:

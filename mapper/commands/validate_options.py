@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from mapper.commands.plot_options import add_size
 from mapper.commands.sweep_options import NameType
 
 VALIDATE = "Simulate measured rows and print how far off the simulator is. Exit code 1: a gate fails."
@@ -38,3 +39,4 @@ def add_validate(validate: argparse.ArgumentParser, name: NameType) -> None:
     group = validate.add_argument_group("files to write")
     group.add_argument("--json", type=name, metavar="FILE", help="scores, gates and rows, as JSON")
     group.add_argument("--plot", type=name, metavar="FILE", help="measured against simulated: .png, .svg or .pdf")
+    add_size(group)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mapper.fused.cut import Cut
 from mapper.fused.loop_tree import MEMORIES, Loop, LoopTree
 from mapper.reports.quantities import quantity
+from simulator.views.style import NOTEBOOK, PAPER, Size, legend_below, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,9 +28,11 @@ LOOKS = {
 }  # fmt: skip
 """Colour, hatching and first word of a cell by its kind: the kinds differ without colour, too."""
 
-COLUMN_INCHES, ROW_INCHES = 2.3, 0.3
-BAND_COLUMNS = 7
-"""Operators side by side, a page's width; further groups go below. A group of more is drawn in one all the same."""
+BAND_COLUMNS = {NOTEBOOK.name: 7, PAPER.name: 4}
+"""Operators side by side by size; further groups go below. A group of more is drawn in one all the same."""
+
+COLUMN_LETTERS, ROW_LETTERS = 16.3, 2.2
+"""Width and height of a cell of one column, in sizes of a letter."""
 
 LETTERS = 30
 """Characters that a cell of one column holds; longer texts are cut, with an ellipsis."""
@@ -70,12 +73,12 @@ class TreePicture:
     groups: tuple[int, ...]
     """Number of operators of each group."""
 
-    def bands(self) -> list[Band]:
-        """Return the groups in lines of text, as it were: each takes as many as fit, and at least one."""
+    def bands(self, most: int) -> list[Band]:
+        """Return the groups in lines of text, as it were: each takes as many columns as fit, and at least one group."""
         bands: list[Band] = []
         for end, members in zip(accumulate(self.groups), self.groups, strict=True):
             last = bands[-1] if bands else None
-            if last is not None and end - last.first <= BAND_COLUMNS:
+            if last is not None and end - last.first <= most:
                 bands[-1] = Band(last.first, end, (*last.boundaries, end - members))
             else:
                 bands.append(Band(end - members, end, ()))
@@ -116,32 +119,31 @@ def _cells(block: LoopTree, first: int, row: int) -> Iterator[Cell]:
         first += sum(1 for _ in part.leaves())
 
 
-def draw_trees(info: TreePicture) -> Figure:
+def draw_trees(info: TreePicture, size: Size = NOTEBOOK) -> Figure:
     """Draw the cells: the outermost loop on top, time from left to right within what a loop spans."""
-    from matplotlib.figure import Figure
-
-    bands = info.bands()
+    bands = info.bands(BAND_COLUMNS[size.name])
     rows = [max(cell.row for cell in info.cells if band.first <= cell.first < band.end) + 1 for band in bands]
     width = max(band.end - band.first for band in bands)
-    size = (max(COLUMN_INCHES * width, 7.0) + 0.4, ROW_INCHES * sum(rows) + 0.3 * len(rows) + 1.0)
-    figure = Figure(figsize=size, layout="constrained")
+    letter = size.font_points / 72
+    figure = new_figure(size, letter * (ROW_LETTERS * (sum(rows) + len(rows)) + 7.0))
+    figure.set_figwidth(max(COLUMN_LETTERS * letter * width + 0.2, size.width_inches))
     all_axes = figure.subplots(len(bands), squeeze=False, gridspec_kw={"height_ratios": rows})[:, 0]
     for axes, band, depth in zip(all_axes, bands, rows, strict=True):
         for cell in info.cells:
             if band.first <= cell.first < band.end:
-                _draw_cell(axes, cell)
+                _draw_cell(axes, cell, size)
         # Between groups tensors pass through DRAM.
         for place in band.boundaries:
             axes.plot([place, place], [0, depth], color="#000000", linewidth=1.2, linestyle=(0, (4, 3)))
         axes.set_xlim(band.first, band.first + width)
         axes.set_ylim(depth, 0)
         axes.set_axis_off()
-    figure.suptitle(info.title, fontsize="medium")
-    _explain(figure)
+    figure.suptitle(info.title, fontsize=size.font_points)
+    _explain(figure, size)
     return figure
 
 
-def _draw_cell(axes: Axes, cell: Cell) -> None:
+def _draw_cell(axes: Axes, cell: Cell, size: Size) -> None:
     from matplotlib.patches import Rectangle
 
     colour, hatch, word = LOOKS[cell.kind]
@@ -157,13 +159,13 @@ def _draw_cell(axes: Axes, cell: Cell) -> None:
         text if len(text) <= most else text[: most - 1] + "…",
         ha="center",
         va="center",
-        fontsize="small",
+        fontsize=size.font_points * 0.83,
         color="#ffffff" if cell.kind == OPERATOR else "#000000",
         bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.0} if hatch else None,
     )
 
 
-def _explain(figure: Figure) -> None:
+def _explain(figure: Figure, size: Size) -> None:
     from matplotlib.patches import Patch
 
     names = {LOOP: "loop, outermost on top", **{memory: f"kept in the {memory}" for memory in MEMORIES}}
@@ -171,4 +173,4 @@ def _explain(figure: Figure) -> None:
     for kind, label in names.items():
         colour, hatch, _ = LOOKS[kind]
         patches.append(Patch(facecolor=colour, edgecolor="#777777", hatch=hatch, label=label))
-    figure.legend(handles=patches, loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+    legend_below(figure, size, patches, columns=2)

@@ -217,11 +217,11 @@ def draw(info: Sequence[Curves]) -> Figure:
     for (left, right), curves_of_sampler in zip(panels, info, strict=True):
         _draw_shares(left, curves_of_sampler)
         _draw_histogram(right, curves_of_sampler)
+        left.set_title(curves_of_sampler.title, fontsize="medium", loc="left")
         for axes in (left, right):
             axes.set_xscale("log")
             axes.tick_params(labelbottom=True)
             axes.set_xlabel("EDP / least EDP")
-            axes.set_title(curves_of_sampler.title, fontsize="medium")
             axes.grid(linewidth=0.5, alpha=0.5)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mapper.validation.measured.categories import CATEGORIES
 from mapper.validation.measured.results import RowResult
+from simulator.views.style import NOTEBOOK, Size, dress, legend_below, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,42 +57,37 @@ def errors(info: Scatter) -> dict[str, tuple[tuple[int, float], ...]]:
     }
 
 
-def draw_scatter(info: Scatter) -> Figure:
+def draw_scatter(info: Scatter, size: Size = NOTEBOOK) -> Figure:
     """Log-log scatter with the line of equality and the band around it; beside it the errors against the size."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(14.0, 7.0), layout="constrained")
+    figure = new_figure(size, size.width_inches * 0.62)
     axes, beside = figure.subplots(1, 2)
-    _draw_errors(beside, info)
+    _draw_errors(beside, info, size)
     _draw_band(axes, info.limits)
     for category, points in info.points.items():
         measured, simulated = zip(*points, strict=True)
         colour, marker = STYLES[category]
         axes.plot(
-            measured, simulated, marker, color=colour, markersize=4, alpha=0.6, markeredgewidth=0,
-            label=f"{category} ({len(points)})",
+            measured, simulated, marker, color=colour, markersize=size.font_points * 0.35, alpha=0.6,
+            markeredgewidth=0, label=f"{category} ({len(points)})",
         )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(info.limits)
     axes.set_ylim(info.limits)
     axes.set_aspect("equal")
-    axes.set_xlabel("measured [cycles]")
-    axes.set_ylabel("simulated [cycles]")
-    axes.set_title(info.title)
-    axes.grid(linewidth=0.5, alpha=0.5)
-    axes.set_axisbelow(True)
-    axes.legend(fontsize="small", frameon=False, loc="upper left", markerscale=2)
+    dress(axes, size, x="measured [cycles]", y="simulated [cycles]", grid="both")
+    figure.suptitle(info.title, fontsize=size.font_points)
+    legend_below(figure, size, axes.get_legend_handles_labels()[0], columns=3)
     return figure
 
 
-def _draw_errors(axes: Axes, info: Scatter) -> None:
+def _draw_errors(axes: Axes, info: Scatter, size: Size) -> None:
     axes.axhspan(-100 * BAND, 100 * BAND, color="#dddddd", linewidth=0)
     axes.axhline(0.0, color="#777777", linewidth=0.8)
     for category, points in errors(info).items():
         measured, off = zip(*points, strict=True)
         colour, marker = STYLES[category]
-        axes.plot(measured, off, marker, color=colour, markersize=4, alpha=0.6, markeredgewidth=0)
+        axes.plot(measured, off, marker, color=colour, markersize=size.font_points * 0.35, alpha=0.6, markeredgewidth=0)
     axes.set_xscale("log")
     axes.set_xlim(info.limits)
     # Small errors are told apart, and large ones still have their place.
@@ -99,10 +95,8 @@ def _draw_errors(axes: Axes, info: Scatter) -> None:
     ticks = (-100, -50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50, 100)
     axes.set_yticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlabel("measured [cycles]")
-    axes.set_ylabel(f"simulated - measured [%], linear up to {100 * BAND:.0f}")
-    axes.grid(linewidth=0.5, alpha=0.5)
-    axes.set_axisbelow(True)
+    off_label = f"simulated - measured [%], linear up to {100 * BAND:.0f}"
+    dress(axes, size, x="measured [cycles]", y=off_label, grid="both")
 
 
 def _draw_band(axes: Axes, limits: tuple[float, float]) -> None:

@@ -5,7 +5,7 @@ Matplotlib is imported inside the functions, and figures are built without pyplo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -102,6 +102,23 @@ def new_figure(size: Size, height_inches: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(size.width_inches, height_inches), layout="constrained", dpi=size.dots_per_inch)
+
+
+def drawn_at(size: Size, draw: Callable[[], Figure]) -> Figure:
+    """Return a figure that was made for no size, at one: as wide as it, and in its letters."""
+    import matplotlib
+
+    with matplotlib.rc_context({"font.size": size.font_points}):
+        figure = draw()
+    if size != NOTEBOOK:
+        width, height = figure.get_size_inches()
+        figure.set_dpi(size.dots_per_inch)
+        figure.set_size_inches(size.width_inches, height * size.width_inches / width * LOOSER)
+    return figure
+
+
+LOOSER = 1.2
+"""How much higher than its width asks a figure becomes that is made narrower: its letters shrink less."""
 
 
 def dress(

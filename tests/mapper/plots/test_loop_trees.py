@@ -11,6 +11,7 @@ from mapper.fused.cut import FusedCutSearch
 from mapper.fused.einsum import FusedGraph
 from mapper.plots.loop_trees import BAND_COLUMNS, Band, Cell, TreePicture, draw_trees, tree_picture
 from mapper.validation.fused_peers import peers_machine
+from simulator.views.style import NOTEBOOK, PAPER
 from tests.mapper.fused.random_trees import GRAPHS
 
 GRAPH = FusedGraph("attention", {"m": 96, "e": 32, "p": 200, "f": 32}, tuple(GRAPHS["attention"]))
@@ -46,12 +47,15 @@ def test_every_cell_is_drawn_with_its_text(info: TreePicture) -> None:
 
 def test_groups_that_do_not_fit_side_by_side_go_below() -> None:
     """Groups of 4, 3, 2 and 9 operators: 4 and 3 fill a band, the last one is too wide for any and has its own."""
-    sizes = (4, 3, 2, BAND_COLUMNS + 2)
+    sizes = (4, 3, 2, BAND_COLUMNS[NOTEBOOK.name] + 2)
     starts = (0, 4, 7, 9)
     cells = tuple(Cell("loop", "for m by 1", first, size, 0) for first, size in zip(starts, sizes, strict=True))
     info = TreePicture("many", cells, sizes)
-    assert info.bands() == [Band(0, 7, (4,)), Band(7, 9, ()), Band(9, 18, ())]
+    assert info.bands(BAND_COLUMNS[NOTEBOOK.name]) == [Band(0, 7, (4,)), Band(7, 9, ()), Band(9, 18, ())]
     assert [len(axes.patches) for axes in draw_trees(info).axes] == [2, 1, 1]
+    paper = draw_trees(TreePicture("few", cells[:3], sizes[:3]), PAPER)
+    assert [len(axes.patches) for axes in paper.axes] == [1, 1, 1], "a page's width has room for four"
+    assert paper.get_figwidth() == PAPER.width_inches
 
 
 def test_the_command_writes_it_and_not_of_a_front(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from mapper.errors import MappingError
 from mapper.nest.model.problem import conv2d, matmul
 from mapper.studies import mapspace, mapspace_report
 from mapper.studies.mapspace import ISO_LAYERS, LAYERS, Distribution, Layer, Sampler
+from simulator.views.style import NOTEBOOK, PAPER, drawn_at
 
 PUBLISHED = [layer for layer in LAYERS if layer.published]
 
@@ -128,7 +129,10 @@ def test_the_picture_shows_the_numbers(small: list[Distribution]) -> None:
     for panel in info:
         assert [float(shares.sum()) for shares in panel.histogram] == pytest.approx([1.0] * 4)
         assert dict(panel.published)["base-qkv"] == ((3.0, 0.017), (9.42, 0.1))
-    figure = mapspace_report.draw(info)
+    on_paper = drawn_at(PAPER, lambda: mapspace_report.draw(info))
+    assert (on_paper.get_figwidth(), on_paper.get_dpi()) == (PAPER.width_inches, PAPER.dots_per_inch)
+    assert on_paper.axes[0].xaxis.label.get_fontsize() == PAPER.font_points
+    figure = drawn_at(NOTEBOOK, lambda: mapspace_report.draw(info))
     left, right = figure.axes[:2]
     assert len(left.lines) == 4 + 4
     assert len(right.patches) == 4

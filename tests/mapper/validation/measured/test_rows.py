@@ -12,10 +12,11 @@ from mapper.validation.measured.measuring_programs import in_second_series
 from mapper.validation.measured.results import RowResult
 from mapper.validation.measured.rows import MeasuredTable
 from mapper.validation.measured.runner import run_firesim, run_rtl
-from mapper.validation.plots import scatter
+from mapper.validation.plots import draw_scatter, scatter
 from mapper.validation.ranks import spearman, within_groups
 from mapper.validation.scoreboard import scores
 from simulator.program import MatmulLoop
+from simulator.views.style import PAPER
 from tests.mapper.validation.measured.made_rows import (
     FIRESIM,
     SHIPPED,
@@ -247,6 +248,12 @@ def test_scores_by_hand() -> None:
     (line,) = scores([result(100, 110), result(100, 90), result(100, 100)])
     assert (line.rows, line.mean, line.median) == (3, pytest.approx(0.2 / 3), pytest.approx(0.1))
     assert line.bias == pytest.approx((1.1 * 0.9) ** (1 / 3) - 1)
+
+
+def test_the_scatter_is_as_wide_as_its_size_in_letters_of_it() -> None:
+    figure = draw_scatter(scatter([result(100, 105), result(100, 130)]), PAPER)
+    assert (figure.get_figwidth(), figure.get_dpi()) == (PAPER.width_inches, PAPER.dots_per_inch)
+    assert {axes.xaxis.label.get_fontsize() for axes in figure.axes} == {PAPER.font_points}
 
 
 def test_scatter_numbers() -> None:

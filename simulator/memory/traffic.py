@@ -258,8 +258,10 @@ def traffic_of(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareS
             stream.append(waiting)
             waiting = None
         if step is not None:
-            stream.extend(_host_accesses(region, spec, write=False) for region in step.reads)
-            stream.extend(_host_accesses(region, spec, write=True) for region in step.writes)
+            for region in step.reads:
+                stream.extend(_host_accesses(region, spec, write=False))
+            for region in step.writes:
+                stream.extend(_host_accesses(region, spec, write=True))
     if waiting is not None:
         stream.append(waiting)
     return Traffic(stream, spec, memory)
@@ -287,9 +289,11 @@ def _row_bytes(loads: Loads, spec: HardwareSpec) -> Ints:
     return np.where(full, wide, narrow)
 
 
-def _host_accesses(region: Region, spec: HardwareSpec, *, write: bool) -> Commands:
-    """Lines of a range that the host core touches once each."""
+def _host_accesses(region: Region, spec: HardwareSpec, *, write: bool) -> Iterator[Commands]:
+    """Yield lines of a range that the host core touches once each, no more at a time than a chunk may have."""
     line = spec.dma.max_request_bytes
-    first, last = region.address // line, -(-(region.address + region.size_bytes) // line)
-    base, rows, size = (np.array([value], dtype=np.int64) for value in (first * line, last - first, line))
-    return Commands(base, rows, size, size, size, write, False)
+    begin, last = region.address // line, -(-(region.address + region.size_bytes) // line)
+    for first in range(begin, last, CHUNK_SEGMENTS):
+        number = min(CHUNK_SEGMENTS, last - first)
+        base, rows, size = (np.array([value], dtype=np.int64) for value in (first * line, number, line))
+        yield Commands(base, rows, size, size, size, write, False)

@@ -13,7 +13,7 @@ from simulator.machine import prepare, program_steps
 from simulator.memory import traffic
 from simulator.memory.request_stream import MemoryState
 from simulator.memory.traffic import Traffic, trace
-from simulator.program import Fence, Matrix, Program
+from simulator.program import Fence, HostTask, Matrix, Program, Region
 
 machines = st.tuples(st.sampled_from([1, 2, 3, 4, 8]), st.integers(1, 40), st.booleans())
 """Ways, sets and whether there is a last-level cache."""
@@ -72,3 +72,18 @@ def test_memory_times_found_on_the_way_are_those_found_later(monkeypatch: pytest
     prepared = prepare(program(spec, 0), spec, MemoryState(spec), timed=True)
     assert not prepared.traffic.is_kept
     assert (prepared.memory_times.all() == later).all()
+
+
+def test_what_the_host_reads_and_writes_is_cut_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,001 lines read and 500 written: no chunk lists more than 100 requests, and the caches end as in one piece."""
+    spec = machine(4, 8, llc=True)
+    regions = (Region("x", 0x1020, 64 * 1000),), (Region("y", 0x40000, 64 * 500),)
+    steps = program_steps(Program("host", (HostTask("gelu", 1000, 1, *regions),)), spec)
+    whole, memory = MemoryState(spec), MemoryState(spec)
+    expected = trace(steps, spec, whole)
+    monkeypatch.setattr(traffic, "CHUNK_SEGMENTS", 100)
+    cut = trace(steps, spec, memory)
+    assert cut.counts == expected.counts
+    assert memory.fingerprint() == whole.fingerprint()
+    assert max(table.shape[1] for table in cut.tables()) <= 100 < max(table.shape[1] for table in expected.tables())
+    assert sum(cut.requests(queue) for queue in range(16)) == 1001 + 500

@@ -40,3 +40,16 @@ def test_the_report_tells_what_is_missing(found: NonlinearTimes) -> None:
 def test_the_command(tmp_path: Path) -> None:
     assert cli.main(["study", "nonlinear", "--tokens", "64", "--out", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["nonlinear.csv", "nonlinear.png"]
+
+
+@pytest.mark.slow
+def test_the_longest_length_of_the_study() -> None:
+    """4,096 tokens: the order of the three ways holds, and rows that no tile holds say which memory is too small."""
+    times = NonlinearTimes()
+    list(nonlinear.run(times, (4096,)))
+    softmax, norm, gelu = times.rows
+    for row in times.rows:
+        assert row.unit is not None and row.unit < row.host / 10
+    assert softmax.fused is None and "would do has 65 KiB" in softmax.refused
+    for row in (norm, gelu):
+        assert row.unit is not None and row.fused is not None and row.fused < row.unit / 2

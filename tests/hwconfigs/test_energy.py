@@ -244,6 +244,15 @@ def test_energy_of_the_array_follows_widths_and_wires() -> None:
     assert wide["array", "weight_load"] == pytest.approx(4.5 * 16 * bit)
 
 
+@pytest.mark.parametrize(("table", "side_mm"), [("cacti_22nm", 1.01), ("horowitz_45nm", 2.07), ("jouppi_7nm", 0.32)])
+def test_a_beat_crosses_one_side_of_the_tile(table: str, side_mm: float) -> None:
+    """1.029 mm2 at 22 nm, its side scaled with the node; a bus of 16 bytes has 128 wires, one of 32 twice as many."""
+    bit = hwconfigs.load_energy(table).wire.bit_mm.pj
+    for bus, bits in ((16, 128), (32, 256)):
+        pj = model(table, "gemmini", dma__bus_bytes_per_cycle=bus).pj
+        assert pj["dma", "read_beat"] == pj["dma", "write_beat"] == pytest.approx(bits * bit * side_mm)
+
+
 def test_energy_of_an_array_of_weight_registers() -> None:
     """A MAC reads its weight, and a weight is written once, however many rows there are."""
     table = hwconfigs.load_energy("cacti_22nm")

@@ -65,14 +65,32 @@ def test_contradictions_lend_nothing() -> None:
     assert cycles([50, 50], simulated(1000, 50, 50), simulated(1050, 50, 50)) is None
 
 
+def with_conflicts(one: Simulated, lost: int, side: int) -> Simulated:
+    """The same program, whose array of some rows loses cycles to bank conflicts."""
+    array = UnitTime(0, {"bank conflict": lost}, one.report.cycles - lost)
+    return replace(one, report=replace(one.report, units={"execute": array}, peak_macs_per_cycle=side * side))
+
+
 @pytest.mark.parametrize(("side", "expected"), [(2, None), (16, 1002)])
 def test_bank_conflicts_of_a_small_array_lend_nothing(side: int, expected: int | None) -> None:
     """20 cycles of conflicts may all come or go on an array of 2 x 2, and 2.5 of them on one of 16 x 16."""
-    one = simulated(1000, 50, 50)
-    array = UnitTime(0, {"bank conflict": 20}, 980)
-    known = replace(one, report=replace(one.report, units={"execute": array}, peak_macs_per_cycle=side * side))
+    known = with_conflicts(simulated(1000, 50, 50), 20, side)
     assert cycles([52, 52], known) == expected
     assert cycles([50, 50], known) == 1000
+
+
+@pytest.mark.parametrize(
+    ("side", "known", "expected"),
+    [(16, (1000, 1001, 1001), 1002), (16, (1000, 1001), None), (16, (1000, 1010, 1020), None),
+     (2, (1000, 1001, 1001), None)],
+)  # fmt: skip
+def test_three_programs_tell_how_far_conflicts_come_and_go(
+    side: int, known: tuple[int, ...], expected: int | None
+) -> None:
+    """Of 200 cycles of conflicts 25 count, until three programs like this one were within one cycle of each other."""
+    times = ((50, 50), (51, 50), (50, 51))
+    programs = [with_conflicts(simulated(took, *at), 200, side) for took, at in zip(known, times, strict=False)]
+    assert cycles([51, 51], *programs) == expected
 
 
 def test_short_runs_are_simulated() -> None:

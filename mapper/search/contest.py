@@ -141,6 +141,12 @@ class Contest:
         self.simulated.append(Tried(contender, float(cycles), energy_pj, dram_bytes))
         self._expected.tell(contender, float(cycles), energy_pj)
 
+    def correct(self, cycles: int, energy_pj: float, dram_bytes: int) -> None:
+        """Hear what a closer simulation says of the winner, which may be another one then."""
+        winner = self.winner
+        self.simulated[self.simulated.index(winner)] = Tried(winner.contender, float(cycles), energy_pj, dram_bytes)
+        self._expected.tell(winner.contender, float(cycles), energy_pj)
+
     def _hoping(self) -> int | None:
         """Return who has most to hope for; the like of the best comes in before nobody has."""
         if self._far_wait:

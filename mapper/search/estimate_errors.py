@@ -78,9 +78,13 @@ class EstimateErrors:
         return covariance
 
     def tell(self, row: int, told: float, estimated: float) -> None:
-        """Hear what a mapping really costs, and what the estimate said."""
+        """Hear what a mapping really costs, and what the estimate said; what was told of it before is forgotten."""
+        error = float(np.log(told / estimated))
+        if row in self._told:
+            self._errors[self._told.index(row)] = error
+            return
         self._told.append(row)
-        self._errors.append(float(np.log(told / estimated)))
+        self._errors.append(error)
         self._known.append(self._covariance(row))
 
     @property

@@ -46,14 +46,10 @@ def settled(result: MappingResult, trial: Trial) -> MappingResult:
     contest = Contest(result.contenders, trial.dynamic_pj)
     reports: dict[HardwareLoop, tuple[Callable[[], Report], Report]] = {}
     try:
-        while (contender := contest.next()) is not None:
-            _, simulated = reports[contender.loop] = trial(contender.loop)
-            contest.tell(contender, simulated.cycles, simulated.energy_pj, simulated.dram_bytes)
+        _hold(contest, trial, reports)
     except KeyboardInterrupt:
         statement = f"{result.statement}; not settled by simulation: interrupted"
         raise SearchInterrupted(replace(result, statement=statement, interrupted=True)) from None
-    best = contest.winner.contender.loop
-    reports[best] = reports[best][0], trial.confirmed(best)
     final = _finalists(contest, result, reports)
     winner = final.winner
     return replace(
@@ -64,6 +60,25 @@ def settled(result: MappingResult, trial: Trial) -> MappingResult:
         finalists=final,
         contenders=None,
     )
+
+
+def _hold(contest: Contest, trial: Trial, reports: dict[HardwareLoop, tuple[Callable[[], Report], Report]]) -> None:
+    """Simulate stretches of whom the contest asks for, and its winner as runs are.
+
+    A winner that its stretch has flattered hands on to the next best, or to one that may win against that.
+    """
+    confirmed: set[HardwareLoop] = set()
+    while True:
+        while (contender := contest.next()) is not None:
+            _, simulated = reports[contender.loop] = trial(contender.loop)
+            contest.tell(contender, simulated.cycles, simulated.energy_pj, simulated.dram_bytes)
+        loop = contest.winner.contender.loop
+        if loop in confirmed:
+            return
+        confirmed.add(loop)
+        simulated = trial.confirmed(loop)
+        reports[loop] = reports[loop][0], simulated
+        contest.correct(simulated.cycles, simulated.energy_pj, simulated.dram_bytes)
 
 
 def _finalists(

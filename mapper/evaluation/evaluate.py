@@ -21,6 +21,7 @@ from mapper.cost.latency.replayed_loops import Replayed
 from mapper.evaluation.aggregate import group_report
 from mapper.evaluation.alike_instances import MANY, like_note, like_the_last, likeness, parts, passed_over, settled
 from mapper.evaluation.interpolate import Simulated, lent
+from mapper.evaluation.matmul_trial import MatmulTrial
 from mapper.evaluation.recalled_simulations import RecalledSimulations
 from mapper.graph.fusion_group import FusionGroup
 from mapper.lowering.repeated_program import (
@@ -32,13 +33,12 @@ from mapper.lowering.repeated_program import (
 )
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
-from simulator.fast_forward.memory_times import KnownTimes, WorkTimes
 from simulator.fast_forward.steady_state import Step
 from simulator.machine import PreparedProgram, prepare, prepare_moved
 from simulator.memory.path import first_data_cycles
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program, Region
-from simulator.report import Counts, Report
+from simulator.report import Report
 
 
 class Evaluation(NamedTuple):
@@ -57,23 +57,6 @@ class TrialReports(NamedTuple):
     """Makes the estimate, for the caches of the trial."""
     simulation: Report
     """Judged by a stretch of its loops."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """What is known of a matmul that was tried in the caches as they are."""
-
-    report: Report
-    after: MemoryState
-    """The caches after it."""
-    memory_times: WorkTimes
-    is_confirmed: bool
-    """The report is that of the default simulation."""
-
-    @property
-    def counts(self) -> Counts:
-        """Actions of the program."""
-        return self.report.counts
 
 
 @dataclass(slots=True)
@@ -103,7 +86,7 @@ class Evaluator:
     """Simulate every instance."""
     memory: MemoryState
     """The caches before the next program."""
-    _trials: dict[tuple[MatmulProblem, HardwareLoop], _Trial] = field(default_factory=dict)
+    _trials: dict[tuple[MatmulProblem, HardwareLoop], MatmulTrial] = field(default_factory=dict)
     """What was tried in the caches as they are."""
     _matmuls: dict[tuple[MatmulProblem, HardwareLoop], _Known] = field(default_factory=dict)
     """What is known of matmuls, by signature and mapping."""
@@ -122,10 +105,13 @@ class Evaluator:
 
     def trial(self, instance: MatmulInstance) -> TrialReports:
         """Return what a matmul would cost if it ran next, judged by a stretch of its loops; the caches stay."""
-        after, prepared = self._ahead(instance)
-        stretch = prepared.simulate_stretch
+        trial = MatmulTrial(instance, self.spec, self.memory.copy())
+
+        def stretch() -> tuple[Report, bool]:
+            return trial.prepared().simulate_stretch()
+
         told = stretch() if self.recalled is None else self.recalled.stretch(instance, self.memory, stretch)
-        trial = self._kept(instance, after, prepared, *told)
+        self._keep(instance, trial, *told)
         ahead = partial(estimate, instance.loop, instance.problem, self.spec, self.prices, self.memory.copy(), trial)
         return TrialReports(ahead, trial.report)
 
@@ -133,27 +119,14 @@ class Evaluator:
         """Return the default simulation of a matmul that was tried; it is the one that runs if it runs next."""
         trial = self._trials.get((instance.problem, instance.loop))
         if trial is None or not trial.is_confirmed:
-            after, prepared = self._ahead(instance)
-            simulated = self._simulated(instance, self.memory, prepared)
-            trial = self._kept(instance, after, prepared, simulated, is_confirmed=True)
+            trial = MatmulTrial(instance, self.spec, self.memory.copy())
+            simulated = self._simulated(instance, self.memory, lambda: trial.prepared().simulate())
+            self._keep(instance, trial, simulated, is_confirmed=True)
         return trial.report
 
-    def _ahead(self, instance: MatmulInstance) -> tuple[MemoryState, PreparedProgram]:
-        after = self.memory.copy()
-        return after, prepare(instance.program, self.spec, after, timed=True)
-
-    def _kept(
-        self,
-        instance: MatmulInstance,
-        after: MemoryState,
-        prepared: PreparedProgram,
-        simulated: Report,
-        is_confirmed: bool,
-    ) -> _Trial:
-        # The program is left out: it may be long.
-        trial = _Trial(priced(simulated, self.prices), after, _times_of(prepared), is_confirmed)
+    def _keep(self, instance: MatmulInstance, trial: MatmulTrial, simulated: Report, is_confirmed: bool) -> None:
+        trial.tell(priced(simulated, self.prices), is_confirmed=is_confirmed)
         self._trials[instance.problem, instance.loop] = trial
-        return trial
 
     def dynamic_pj(self, instance: MatmulInstance) -> float:
         """Return the dynamic energy that a matmul would need if it ran next, counted and not simulated [pJ]."""
@@ -245,7 +218,7 @@ class Evaluator:
         # The first instance of a stream calls the library: a program of its own.
         return known if known.template is instance.template else _Known(instance.template)
 
-    def _tried(self, instance: Instance) -> _Trial | None:
+    def _tried(self, instance: Instance) -> MatmulTrial | None:
         """Return the trial of what runs next; None if there was none, or not as is asked."""
         # Whatever runs next changes the caches: no trial holds any longer.
         trials, self._trials = self._trials, {}
@@ -254,11 +227,9 @@ class Evaluator:
         trial = trials.get((instance.problem, instance.loop))
         return trial if trial is not None and trial.is_confirmed else None
 
-    def _simulated(self, instance: Instance, before: MemoryState, prepared: PreparedProgram) -> Report:
+    def _simulated(self, instance: Instance, before: MemoryState, simulate: Callable[[], Report]) -> Report:
         """Return the default simulation of a program in the caches before it, which another run may have made."""
-        return (
-            prepared.simulate() if self.recalled is None else self.recalled.report(instance, before, prepared.simulate)
-        )
+        return simulate() if self.recalled is None else self.recalled.report(instance, before, simulate)
 
     def _time(
         self, instance: Instance, before: MemoryState, prepared: PreparedProgram, simulated: list[Simulated]
@@ -268,7 +239,7 @@ class Evaluator:
         report = lent(times, simulated, first_data_cycles(self.spec))
         if report is not None:
             return replace(report, name=prepared.program.name, counts=prepared.counts)
-        report = self._simulated(instance, before, prepared)
+        report = self._simulated(instance, before, prepared.simulate)
         simulated.append(Simulated(report, lambda: times))
         return report
 
@@ -280,11 +251,6 @@ class Evaluator:
             case CommandInstance(template, rows_below):
                 known.estimates = known.estimates or CommandEstimates(template, self.spec, self.prices)
                 return known.estimates.report(memory, replayed.counts, rows_below)
-
-
-def _times_of(prepared: PreparedProgram) -> WorkTimes:
-    """Return the memory times of a program; only of short ones they are left to be found when asked."""
-    return prepared.memory_times if prepared.traffic.is_short else KnownTimes(prepared.memory_times.all())
 
 
 def _summed(group: FusionGroup, results: Sequence[tuple[Evaluation, int]]) -> Evaluation:

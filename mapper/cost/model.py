@@ -10,6 +10,7 @@ A single mapping is a batch of one (`mapper.cost.estimate`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from mapper.cost.costs import Costs
 from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.energy import UNPRICED
+from mapper.cost.known_cycles import known_cycles
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.lower_bounds import rough_lower_bound
 from mapper.mapping.matmul_problem import MatmulProblem
@@ -63,14 +65,23 @@ class CostModel:
     def costs(self, batch: Batch) -> Costs:
         """Return cycles, energy and footprint of every candidate."""
         visits, reuse = self._reuse(batch)
-        times = loop_pipeline.cycles(batch, visits, self.traffic, reuse)
+        cycles = self._column("cycles", batch, lambda: loop_pipeline.cycles(batch, visits, self.traffic, reuse).cycles)
         operands, results = occupied_bytes(batch, self.spec)
-        return Costs(times.cycles, self.with_leakage(self._dynamic(batch, reuse), times.cycles), operands + results)
+        return Costs(cycles, self.with_leakage(self._dynamic(batch, reuse), cycles), operands + results)
 
     def least_cycles(self, batch: Batch) -> Floats:
         """Return cycles that no candidate stays below, for a tenth of the effort."""
-        visits, reuse = self._reuse(batch)
-        return loop_pipeline.least_cycles(batch, visits, self.traffic, reuse)
+
+        def compute() -> Floats:
+            visits, reuse = self._reuse(batch)
+            return loop_pipeline.least_cycles(batch, visits, self.traffic, reuse)
+
+        return self._column("least", batch, compute)
+
+    def _column(self, what: str, batch: Batch, compute: Callable[[], Floats]) -> Floats:
+        """Return cycles of a batch, which another search may have computed on the same cold caches."""
+        known = known_cycles(self.problem, self.spec.dma.max_request_bytes) if self.held == COLD else None
+        return compute() if known is None else known.column(what, batch, compute)
 
     def rough_cycles(self, batch: Batch) -> Floats:
         """Return cycles that `least_cycles` does not stay below, for a few operations."""

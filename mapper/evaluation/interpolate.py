@@ -69,19 +69,15 @@ def lent(times: Ints, simulated: Sequence[Simulated], wait: int) -> Report | Non
     known = simulated[-LATEST:]
     if not known or known[0].report.cycles < UNSEEN * wait:
         return None
-    differences = [(times - one.memory_times()).astype(np.float64) for one in known]
-    least = [one.report.cycles - longer(-difference) for one, difference in zip(known, differences, strict=True)]
-    most = [one.report.cycles + longer(difference) for one, difference in zip(known, differences, strict=True)]
+    cycles = np.array([one.report.cycles for one in known], dtype=np.float64)
+    differences = np.stack([times - one.memory_times() for one in known]).astype(np.float64)
+    least, most = cycles - longer(-differences), cycles + longer(differences)
     busiest = max(unit.busy_cycles for unit in known[0].report.units.values())
     like = [one.report for one, low, high in zip(known, least, most, strict=True) if _close(low, high)]
-    conflicts = [
-        _conflicts(one.report, like) * bool(difference.any())
-        for one, difference in zip(known, differences, strict=True)
-    ]
-    least = [bound - cycles for bound, cycles in zip(least, conflicts, strict=True)]
-    most = [bound + cycles for bound, cycles in zip(most, conflicts, strict=True)]
-    low, high = max(*least, float(busiest)), min(most)
-    nearest = min(range(len(known)), key=lambda at: most[at] - least[at])
+    conflicts = np.array([_conflicts(one.report, like) for one in known]) * differences.any(axis=(1, 2))
+    least, most = least - conflicts, most + conflicts
+    low, high = max(float(least.max()), float(busiest)), float(most.min())
+    nearest = int(np.argmin(most - least))
     # Bounds that contradict each other say that the memory times do not tell all.
     if high < low or not _close(low, high):
         return None

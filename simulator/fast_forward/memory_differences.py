@@ -14,15 +14,30 @@ QUARTERS = 4
 """Parts of a sequence of works within which chance differences cancel."""
 
 
-def longer(difference: Floats) -> float:
-    """Return by how much a run may take longer whose works' memory times (rows x works) are longer by this. [cycles]
+def longer(differences: Floats) -> Floats:
+    """Return by how much runs may take longer whose works' memory times are longer by this. [cycles]
 
     Chance differences, as which lines a random victim was, even out: longer and shorter times cancel within a quarter
     of the works, and within every second and every third work. The grouping that says most counts.
+
+    Parameters
+    ----------
+    differences
+        Of each run, by row of memory times and work (runs x rows x works) [cycles].
     """
-    works = difference.shape[1]
+    works = differences.shape[2]
     if works < QUARTERS:
-        return float(np.maximum(difference, 0.0).sum())
-    groups = [np.add.reduceat(difference, np.arange(QUARTERS) * works // QUARTERS, axis=1)]
-    groups += [np.stack([difference[:, at::every].sum(axis=1) for at in range(every)]) for every in (2, 3)]
-    return max(float(np.maximum(group, 0.0).sum()) for group in groups)
+        return _excess(differences)
+    quarters = np.add.reduceat(differences, np.arange(QUARTERS) * works // QUARTERS, axis=2)
+    groups = [_excess(quarters)]
+    for every in (2, 3):
+        sums = [differences[:, :, at::every].sum(axis=2) for at in range(every)]
+        groups.append(_excess(np.stack(sums, axis=2)))
+    most: Floats = np.maximum.reduce(groups)
+    return most
+
+
+def _excess(differences: Floats) -> Floats:
+    """What is longer, summed, of each run."""
+    total: Floats = np.maximum(differences, 0.0).sum(axis=(1, 2))
+    return total

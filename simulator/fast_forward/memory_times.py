@@ -104,6 +104,11 @@ class MemoryTimes:
             self._find(work)
         return self._times[:, first:end]
 
+    def known(self, first: int, end: int) -> int:
+        """Return of how many works from ``first`` on, up to ``end``, the times were found before."""
+        unknown = self._times[LOADS, first:end] < 0
+        return int(unknown.argmax()) if unknown.any() else end - first
+
     def _find(self, work: int) -> None:
         times = self._times[:, work]
         times[:] = 0

@@ -29,7 +29,7 @@ only what is `CERTAIN` is passed over. Mappings that are only compared are judge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,6 +48,9 @@ Step = CommandQueues | HostTask | None
 
 FILLING_LOOPS = 3
 """Loops at the start whose pace says nothing: the machine takes in as many as it holds before one has run."""
+
+MOST_TOGETHER = 256
+"""Windows that are compared in one go: enough to keep numpy busy, and few megabytes."""
 
 
 class Tolerances(NamedTuple):
@@ -119,27 +122,52 @@ class _Pace:
     tolerances: Tolerances
 
     def alike(self, windows: Iterable[Ints]) -> int:
-        """Return how many of the windows ahead, given by their memory times, take this pace."""
-        alike, total, above = 0, np.zeros_like(self.usual), 0.0
+        """Return how many of the windows ahead take this pace.
+
+        Parameters
+        ----------
+        windows
+            Their memory times, some windows at a time (windows x rows x works) [cycles].
+        """
+        passed, alike, total, above = 0, 0, np.zeros_like(self.usual), 0.0
         chance = self.tolerances.window * self.cycles
         if min(self.uneven, self.spare) > chance:
             return 0
         # Loads that follow each other more slowly than loops do pile up, until the loops have to wait for them.
         if self.usual[BEHIND].sum() > (1 + self.tolerances.time) * self.cycles:
             return 0
-        for count, times in enumerate(windows, start=1):
-            difference, over = times - self.usual, float(np.maximum(times - self.hidden, 0.0).sum())
-            if min(float(np.abs(difference).sum()), self.spare + over) > chance:
+        for times in windows:
+            differences, over = times - self.usual, np.maximum(times - self.hidden, 0.0).sum(axis=(1, 2))
+            strange = np.minimum(np.abs(differences).sum(axis=(1, 2)), self.spare + over) > chance
+            end = int(strange.argmax()) if strange.any() else len(times)
+            if end:
+                totals = total + np.cumsum(differences[:end], axis=0)
+                aboves = above + np.cumsum(over[:end])
+                within = np.flatnonzero(self._bounds(totals, aboves, passed) <= self._allowed(passed, end))
+                alike = passed + int(within[-1]) + 1 if len(within) else alike
+                passed, total, above = passed + end, totals[-1], float(aboves[-1])
+            if end < len(times):
                 break
-            total += difference
-            above += over
-            bound = min(max(longer(total), longer(-total)), count * self.spare + above)
-            # Which rows meet in a bank depends on single cycles: only an exact repetition repeats it.
-            if self.tolerances.conflicts_differ and (total.any() or above):
-                bound += count * self.conflicts
-            if bound <= self.tolerances.mean * self.cycles * count:
-                alike = count
         return alike
+
+    def _bounds(self, totals: Floats, aboves: Floats, passed: int) -> Floats:
+        """Bounds of what the next windows, each with all before it, differ from the pace. [cycles]
+
+        ``totals`` are the sums of their differences, ``aboves`` those of what did not stay hidden, and ``passed`` is
+        how many windows stand before them.
+        """
+        counts = passed + np.arange(1, len(totals) + 1)
+        bounds = np.minimum(np.maximum(longer(totals), longer(-totals)), counts * self.spare + aboves)
+        # Which rows meet in a bank depends on single cycles: only an exact repetition repeats it.
+        if self.tolerances.conflicts_differ:
+            repeated = ~totals.any(axis=(1, 2)) & (aboves == 0)
+            bounds += np.where(repeated, 0.0, counts * self.conflicts)
+        return bounds
+
+    def _allowed(self, passed: int, number: int) -> Floats:
+        """Differences that the next windows may have, each with all before it. [cycles]"""
+        allowed: Floats = self.tolerances.mean * self.cycles * (passed + np.arange(1.0, number + 1))
+        return allowed
 
 
 class FastForward:
@@ -265,8 +293,16 @@ class FastForward:
         most = min(int(period.ahead[work]) // window, (len(self._shapes) - work - CERTAIN.loops) // window)
         if most < 1:
             return 0
-        starts = range(work, work + most * window, window)
-        return self._pace(work, window, tolerances).alike(self._times.of(start, start + window) for start in starts)
+        return self._pace(work, window, tolerances).alike(self._memory_times(work, window, most))
+
+    def _memory_times(self, work: int, window: int, most: int) -> Iterator[Ints]:
+        """Yield the memory times of the windows ahead: those that are known together, others one by one."""
+        end = work + most * window
+        while work < end:
+            together = min(max(1, self._times.known(work, end) // window), MOST_TOGETHER)
+            times = self._times.of(work, work + together * window)
+            yield times.reshape(len(times), together, window).swapaxes(0, 1)
+            work += together * window
 
     def _pace(self, work: int, window: int, tolerances: Tolerances) -> _Pace:
         """What the two windows before a work have shown."""

@@ -98,8 +98,7 @@ def test_memory_times_bound_the_difference_of_runs(latency: int) -> None:
 
 def test_differences_cancel_within_groups_only() -> None:
     """Of eight works: chance cancels, a slower half or every second slower work does not."""
-    assert longer(np.array([[1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0]])) == 2.0
-    assert longer(np.array([[1.0] * 4 + [-1.0] * 4])) == 4.0
-    assert longer(np.array([[1.0, -1.0] * 4])) == 4.0
-    assert longer(np.array([[1.0, -1.0]])) == 1.0
-    assert longer(np.full((STORES + 1, 8), 1.0)) == 16.0
+    runs = np.array([[1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0], [1.0] * 4 + [-1.0] * 4, [1.0, -1.0] * 4])
+    assert longer(runs[:, np.newaxis]).tolist() == [2.0, 4.0, 4.0]
+    assert longer(np.array([[[1.0, -1.0]]])).tolist() == [1.0]
+    assert longer(np.full((1, STORES + 1, 8), 1.0)).tolist() == [16.0]

@@ -61,8 +61,9 @@ class Progress:
             event = self._env.event()
             self._waiting.append((count, event))
             yield event
-        if count and self.times[count - 1] > self._env.now:
-            yield self._env.timeout(self.times[count - 1] - self._env.now)
+        left = self.times[count - 1] - self._env.now if count else 0
+        if left > 0 and not self._env.passes(left):
+            yield self._env.timeout(left)
 
 
 class WorkInFlight:

@@ -67,7 +67,7 @@ class LoadController(Controller):
             start = max(state.free, state.done[-self._in_flight], state.entries[0])
             if loads.issue is not None:
                 start = max(start, work.start + loads.issue[index])
-            if start > env.now:
+            if start > env.now and not env.passes(start - env.now):
                 yield env.timeout(start - env.now)
             yield from self._hazards(work, index)
             self._load(work, index)

@@ -23,7 +23,7 @@ from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError
 from simulator.report import Counts, Report, Span
 from simulator.residency import levels_of, with_tensors
 from simulator.units import UNITS, readout_passes
-from simulator.units.execute import BANK_CONFLICT, ExecuteController
+from simulator.units.execute import BANK_CONFLICT, OPERANDS_LATE, ExecuteController
 from simulator.units.in_flight import WorksInFlight
 from simulator.units.load import LoadController
 from simulator.units.unit import Chip
@@ -225,7 +225,8 @@ def simulate(
 def _watched() -> Watched:
     units = [unit.name for unit in UNITS]
     loading = tuple(stall.cause for stall in LoadController.stalls if stall.counts_as_work)
-    return Watched(units.index(LoadController.name), loading, units.index(ExecuteController.name), BANK_CONFLICT)
+    loader, array = units.index(LoadController.name), units.index(ExecuteController.name)
+    return Watched(loader, loading, array, BANK_CONFLICT, OPERANDS_LATE)
 
 
 class Machine:

@@ -20,7 +20,8 @@ difference in time is bounded below a tolerance by one of two arguments:
   exceed what did not hold that unit up.
 
 Neither holds for conflicts in the banks of the scratchpad: single cycles decide which rows meet. Where memory times are
-not equal, all the time of such conflicts counts as a difference.
+not equal, all the time of such conflicts counts as a difference, unless the loads alone set the pace: where one load
+follows the other, a run is not faster for fewer conflicts, and not slower for more while the array waits for loads.
 
 Error: passed-over windows are at most `Tolerances.mean` off in the mean by these bounds, and the windows that lend
 their time differ by at most `Tolerances.time` from each other, so by half of it from their mean: 0.75 % in all where
@@ -101,6 +102,8 @@ class Watched:
     array: int
     conflict: str
     """While rows that are written keep others of their bank from being read."""
+    awaiting: str
+    """While the array waits for loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class _Pace:
     uneven: float
     """Difference of the memory times of the two windows [cycles]."""
     conflicts: float
-    """Time for which rows that are written keep rows from being read [cycles]."""
+    """By how much it may matter for how long rows that are written keep rows from being read [cycles]."""
     tolerances: Tolerances
 
     def alike(self, windows: Iterable[Ints]) -> int:
@@ -311,11 +314,14 @@ class FastForward:
         busy = [end - start for (end, _), (start, _) in zip(now.accounts, earlier.accounts, strict=True)]
         loading = sum(_stalled(now, earlier, self._watched.loader, cause) for cause in self._watched.loading)
         conflicts = _stalled(now, earlier, self._watched.array, self._watched.conflict)
+        waited = _stalled(now, earlier, self._watched.array, self._watched.awaiting)
+        pause = max(0, two - busy[self._watched.loader] - loading)
         times = self._times.of(work - 2 * window, work).astype(np.float64)
         first, second = times[:, :window], times[:, window:]
         hidden = np.maximum(first, second)
-        hidden[LOADS] += LOAD_SLACK * max(0, two - busy[self._watched.loader] - loading) / (2 * window)
+        hidden[LOADS] += LOAD_SLACK * pause / (2 * window)
         spare, uneven = max(0, two - max(busy)) / 2, float(np.abs(first - second).sum())
+        conflicts = max(min(conflicts, pause), conflicts - waited)
         return _Pace(two / 2, (first + second) / 2, hidden, spare, uneven, conflicts / 2, tolerances)
 
     def _skip(self, windows: int, window: int) -> None:

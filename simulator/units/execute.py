@@ -25,6 +25,9 @@ from simulator.units.unit import Chip, Controller, Role, Stall
 ARRAY_FILL = "array fill"
 """Cause of waits for what is still inside the array, or not yet in it."""
 
+OPERANDS_LATE = "load"
+"""Name of the stall in which operands have not arrived."""
+
 BANK_CONFLICT = "bank conflict"
 """Name of the stall in which DMA writes take the bank that is read."""
 
@@ -83,7 +86,7 @@ class ExecuteController(Controller):
     bound = "compute"
     role = Role.ARRAY
     stalls = (
-        Stall("load", "an operand of the pair has not arrived", shown_as="load"),
+        Stall(OPERANDS_LATE, "an operand of the pair has not arrived", shown_as="load"),
         Stall(BANK_CONFLICT, "DMA writes take the scratchpad bank that is read", shown_as="load"),
         Stall("exposed preload", "weights that came too late to be preloaded under a step", shown_as=ARRAY_FILL),
         Stall("result", "the pair reads a result that is still in the array", shown_as=ARRAY_FILL),
@@ -167,7 +170,7 @@ class ExecuteController(Controller):
             ready = loaded[need - 1] + self._load_to_use
             if ready > env.now and not env.passes(ready - env.now):
                 yield env.timeout(ready - env.now)
-            self.account.stall("load", env.now - waited)
+            self.account.stall(OPERANDS_LATE, env.now - waited)
         if pairs.after_store[pair]:
             self.waiting_for = f"mvout {pairs.after_store[pair]} of {work.queues.name}"
             waited = env.now

@@ -97,7 +97,7 @@ class MemoryTimes:
 
     def of(self, first: int, end: int) -> Ints:
         """Return the times of works ``[first, end)`` (``ROWS`` x works) [cycles]."""
-        unknown = [work for work in range(first, end) if self._times[LOADS, work] < 0]
+        unknown = (first + np.flatnonzero(self._times[LOADS, first:end] < 0)).tolist()
         if unknown:
             self._announce(unknown)
         for work in unknown:

@@ -17,7 +17,7 @@ difference in time is bounded below a tolerance by one of two arguments:
 
 - a window is slower or faster by no more than its memory is (`simulator.fast_forward.memory_differences`);
 - it is faster by no more than the time in which the busiest unit did nothing, and slower by no more than memory times
-  exceed what did not hold that unit up.
+  exceed what did not hold that unit up: those that were seen, and for loads as much again as they have been early.
 
 Neither holds for conflicts in the banks of the scratchpad: single cycles decide which rows meet. Where memory times are
 not equal, all the time of such conflicts counts as a difference, unless the loads alone set the pace: where one load
@@ -39,7 +39,7 @@ import numpy as np
 from simulator.arrays import Floats, Ints
 from simulator.cycle_account import CycleAccount
 from simulator.fast_forward.memory_differences import longer
-from simulator.fast_forward.memory_times import BEHIND, LOADS, MemoryTimes
+from simulator.fast_forward.memory_times import BEHIND, STORES, MemoryTimes
 from simulator.fast_forward.periods import Period, periods
 from simulator.frontend.command_queues import CommandQueues
 from simulator.program import HostTask
@@ -77,10 +77,6 @@ CERTAIN = Tolerances(time=0.005, busy=0.05, window=0.05, mean=0.005, conflicts_d
 STRETCH = Tolerances(time=0.01, busy=0.1, window=0.2, mean=0.02, conflicts_differ=False, loops=2)
 """What is enough to tell mappings apart, when each is judged by a stretch of its loops."""
 
-LOAD_SLACK = 0.2
-"""Share of the time in which no load is under way by which loads may take longer before anything waits for them. Most
-of that time passes before a loop may load at all: with half of it loops of 512 cycles on a 4x4 array were 1.3 % off."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
@@ -116,6 +112,8 @@ class _Pace:
     """Memory times of its works (rows x works)."""
     hidden: Floats
     """Memory times that held nothing up."""
+    lead: float
+    """Least time by which loads were there before the first of them was used [cycles]."""
     spare: float
     """By how much a window is longer than its busiest unit works in it [cycles]."""
     uneven: float
@@ -140,7 +138,7 @@ class _Pace:
         if self.usual[BEHIND].sum() > (1 + self.tolerances.time) * self.cycles:
             return 0
         for times in windows:
-            differences, over = times - self.usual, np.maximum(times - self.hidden, 0.0).sum(axis=(1, 2))
+            differences, over = times - self.usual, self._over(times)
             strange = np.minimum(np.abs(differences).sum(axis=(1, 2)), self.spare + over) > chance
             end = int(strange.argmax()) if strange.any() else len(times)
             if end:
@@ -152,6 +150,15 @@ class _Pace:
             if end < len(times):
                 break
         return alike
+
+    def _over(self, times: Ints) -> Floats:
+        """By how much memory times exceed what held nothing up, in all works of each window. [cycles]"""
+        excess = np.maximum(times - self.hidden, 0.0)
+        stores = excess[:, STORES]
+        # Loads are early by a lead: only what they are later than that is waited for.
+        late = np.maximum(excess.sum(axis=1) - stores - self.lead, 0.0)
+        over: Floats = (late + stores).sum(axis=1)
+        return over
 
     def _bounds(self, totals: Floats, aboves: Floats, passed: int) -> Floats:
         """Bounds of what the next windows, each with all before it, differ from the pace. [cycles]
@@ -212,6 +219,7 @@ class FastForward:
             self._learn([step for step in steps if isinstance(step, CommandQueues)])
         self._filling = FILLING_LOOPS
         self._snapshots: dict[int, _Snapshot] = {}
+        self._leads: dict[int, int] = {}
         self.cycles_passed_over = 0
         self.loops_passed_over = 0
         self.is_certain = True
@@ -229,6 +237,10 @@ class FastForward:
             self._shapes.append(layouts[layout])
         self._periods = periods(self._shapes)
         self._halves = [work.halves for work in works]
+
+    def begins(self, work: int, lead: int) -> None:
+        """Take note that the array begins a work all of whose loads have been complete for some time. [cycles]"""
+        self._leads[work] = lead
 
     def next(self, now: int) -> tuple[int, Step] | None:
         """The next step and, for works, its number; None at the end. ``now`` is when the host asks."""
@@ -319,10 +331,10 @@ class FastForward:
         times = self._times.of(work - 2 * window, work).astype(np.float64)
         first, second = times[:, :window], times[:, window:]
         hidden = np.maximum(first, second)
-        hidden[LOADS] += LOAD_SLACK * pause / (2 * window)
         spare, uneven = max(0, two - max(busy)) / 2, float(np.abs(first - second).sum())
         conflicts = max(min(conflicts, pause), conflicts - waited)
-        return _Pace(two / 2, (first + second) / 2, hidden, spare, uneven, conflicts / 2, tolerances)
+        lead = min((self._leads[at] for at in range(work - 2 * window, work) if at in self._leads), default=0)
+        return _Pace(two / 2, (first + second) / 2, hidden, lead, spare, uneven, conflicts / 2, tolerances)
 
     def _skip(self, windows: int, window: int) -> None:
         """Pass over some windows; each is assumed to last the mean time of the last two."""

@@ -102,6 +102,7 @@ class ExecuteController(Controller):
         super().__init__(chip, account)
         spec = chip.spec
         self._spec = spec
+        self._steps_ahead = chip.steps
         self._load_to_use = spec.front_end.load_to_use_cycles
         self._scratchpad = chip.scratchpad
         self._accumulator = chip.accumulator
@@ -135,6 +136,7 @@ class ExecuteController(Controller):
             self.account.stall("store", self.env.now - waited)
         steps = self._steps_of(pairs)
         began, pair = self.env.now, 0
+        self._report_lead(work)
         while pair < len(pairs):
             yield from self._operands(work, pair)
             if not self._state.preloaded:
@@ -149,6 +151,13 @@ class ExecuteController(Controller):
                 yield from self._step(work, steps, pair)
                 pair += 1
         self.account.span(work.queues.name, began, self.env.now, work.index)
+
+    def _report_lead(self, work: WorkInFlight) -> None:
+        """Say by how much a work's loads are complete before it begins; works without loads say nothing."""
+        loads, loaded = len(work.queues.loads), work.loaded.times
+        if loads:
+            lead = self.env.now - loaded[-1] - self._load_to_use if len(loaded) == loads else 0
+            self._steps_ahead.begins(work.index, max(0, lead))
 
     def _steps_of(self, pairs: Pairs) -> Steps:
         """Costs of ``pairs``; loops of one shape share the object, so its identity is the key."""

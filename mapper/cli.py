@@ -250,7 +250,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--fusion", default="none", type=_name, metavar="CUT",
         help="none: element-wise activations only (default); auto: the best groups that are found, never worse; "
-        "gemmini: what its library fuses by hand; or a YAML file that names the groups",
+        "gemmini: what its library fuses by hand; or a YAML file that names the groups, or of --yaml",
     )  # fmt: skip
     checks = run.add_argument_group("what to check")
     checks.add_argument(
@@ -260,7 +260,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--check-step", type=_name, metavar="STEP",
         help="real value of a step of the sums that softmax, LayerNorm or GELU take; default: as they spread",
     )  # fmt: skip
-    _add_outputs(run)
+    _add_outputs(run).add_argument("--yaml", type=_name, metavar="FILE", help="groups, turns, mappings: for --fusion")
 
 
 def _add_map(command: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ settled when the first of equal matmuls is about to run, in the caches that it w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from hwconfigs import EnergyModel, HardwareSpec
@@ -24,6 +24,7 @@ from mapper.mapping.hardware_loop import HardwareLoop, hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import batch_of
+from mapper.mapspace.hardware_loops import MapSpace, check
 from mapper.search.mapping_result import FrontPoint, MappingResult
 from mapper.search.recalled_mappings import RecalledMappings
 from mapper.search.settle import Trial, settled
@@ -46,10 +47,17 @@ class Compiler:
     """Results by the problem's signature."""
     recalled: RecalledMappings | None = None
     """Mappings that other runs settled; None: there are none. What is recalled is searched by nobody."""
+    given: Mapping[str, HardwareLoop] = field(default_factory=dict)
+    """Mappings that are taken as they are, by name of their group."""
+    _blocks: dict[MatmulProblem, MappingResult] = field(default_factory=dict)
+    """Mappings of blocks of rows by signature: the estimate's, whatever was settled for a matmul of that size."""
 
-    def laid_out(self, groups: Iterable[FusionGroup]) -> Compiler:
-        """Return a compiler for other groups of the graph, which knows all that was searched and settled."""
-        return replace(self, layout=lay_out(groups, self.spec), searches={})
+    def laid_out(self, groups: Iterable[FusionGroup], given: Mapping[str, HardwareLoop] | None = None) -> Compiler:
+        """Return a compiler for other groups of the graph, which knows all that was searched and settled.
+
+        ``given``: mappings that are not searched.
+        """
+        return replace(self, layout=lay_out(groups, self.spec), searches={}, given=given or {})
 
     def price(self, group: FusionGroup, others: Iterable[FusionGroup] = ()) -> tuple[float, float]:
         """Return cycles and energy of a group by the estimate, alone on cold caches [cycles, pJ].
@@ -87,9 +95,17 @@ class Compiler:
         MappingError
             When a matmul has no mapping, or is too large to be counted.
         """
-        for group in groups if self.recalled is None else ():
-            if group.unit == "array":
+        for group in groups:
+            if group.name in self.given:
+                self.searches[group.name] = self._given(group)
+            elif group.unit == "array" and self.recalled is None:
                 self.searches[group.name] = self._search_once(self.problem(group))
+
+    def _given(self, group: FusionGroup) -> MappingResult:
+        """Return the mapping that a group was given, if it fits."""
+        problem, loop = self.problem(group), self.given[group.name]
+        check(loop, problem, self.spec)
+        return MappingResult(MapSpace(problem, self.spec).nest(loop), "given, not searched")
 
     def settle(self, group: FusionGroup, evaluator: Evaluator) -> None:
         """Let simulations choose among the mappings of a matmul, unless its equal was settled before.
@@ -99,7 +115,7 @@ class Compiler:
         evaluator
             About to run the group.
         """
-        if group.unit != "array":
+        if group.unit != "array" or group.name in self.given:
             return
         problem = self.problem(group)
         key = problem.signature(self.spec.dma.max_request_bytes)
@@ -183,9 +199,15 @@ class Compiler:
             found = self.searches[group.name]
         else:
             problem = problem.row_block(first, rows)
-            found = self._search_once(problem)
+            found = self._of_block(problem)
         loop = hardware_loop_of(found.mapping)
         return MatmulInstance(lower_matmul(problem, loop, self.spec), problem, loop)
+
+    def _of_block(self, problem: MatmulProblem) -> MappingResult:
+        key = problem.signature(self.spec.dma.max_request_bytes)
+        if key not in self._blocks:
+            self._blocks[key] = self._found(problem, key)
+        return self._blocks[key]
 
     def problem(self, group: FusionGroup, instance: int = 0) -> MatmulProblem:
         """Return the matmul that leads a group, with its operands where the layout puts them."""

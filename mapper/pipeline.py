@@ -29,13 +29,14 @@ from mapper.errors import MappingError
 from mapper.evaluation.aggregate import group_rows, model_report, repeated
 from mapper.evaluation.evaluate import Evaluation, Evaluator
 from mapper.evaluation.recalled_simulations import RecalledSimulations
-from mapper.evaluation.turns import TurnsChoice, run_pair
+from mapper.evaluation.turns import TurnsChoice, run_given, run_pair
 from mapper.graph.capabilities import require
-from mapper.graph.cut_file import read_cut
+from mapper.graph.cut_file import read_plan
 from mapper.graph.dram_layout import lay_out
 from mapper.graph.fusion_cuts import Cut, default_cut, fusion_groups
 from mapper.graph.fusion_group import FusionGroup
-from mapper.graph.interleaving import choices, paired
+from mapper.graph.fusion_plan import FusionPlan, together
+from mapper.graph.interleaving import Interleaving, choices, paired
 from mapper.lowering.gemmini_library import library_cut
 from mapper.recall.digests import Recall
 from mapper.result import Fusion, RunResult
@@ -161,7 +162,7 @@ def run_graph(
     settings: RunSettings | None = None,
     *,
     strategy: Strategy | None = None,
-    cut: Cut | None = None,
+    cut: Cut | FusionPlan | None = None,
     progress: RunProgress | None = None,
     recall: Recall | None = None,
     **options: Unpack[RunOptions],
@@ -169,9 +170,9 @@ def run_graph(
     """Map and simulate a graph, group by group; the arguments and errors are those of `run`.
 
     Settings that say what to build, or change the machine, have no effect: graph and machine are given. So have those
-    of the fusion if a ``cut`` is given, operators of each group by name. With ``recall``, what other runs searched and
-    simulated is taken from there, and what this one does is kept there; no number changes, but how mappings were found
-    is not told.
+    of the fusion if a ``cut`` is given, operators of each group by name, or a plan with turns and mappings. With
+    ``recall``, what other runs searched and simulated is taken from there, and what this one does is kept there; no
+    number changes, but how mappings were found is not told.
     """
     chosen = _settings(settings, options)
     require_goal(chosen.objective, OBJECTIVES)
@@ -183,14 +184,15 @@ def run_graph(
             compiler.recalled = RecalledMappings(spec, compiler.prices, compiler.strategy, recall)
     if cut is not None or chosen.fusion != BEST_CUT:
         given = named_cut(graph, spec, chosen.fusion) if cut is None else cut
-        return _run_cut(graph, given, compiler, evaluator, chosen, progress)
-    unfused = _run_cut(graph, default_cut(graph, spec), compiler, evaluator, chosen, progress)
+        plan = given if isinstance(given, FusionPlan) else FusionPlan(given)
+        return _run_cut(graph, plan, compiler, evaluator, chosen, progress)
+    unfused = _run_cut(graph, FusionPlan(default_cut(graph, spec)), compiler, evaluator, chosen, progress)
     found = search_cut(graph, spec, compiler.price, chosen.objective)
     best = settled_cut(
         unfused,
         found.best.names,
         chosen.objective,
-        lambda cut: _run_cut(graph, cut, compiler, evaluator.restarted(), chosen, None, takes_turns=True),
+        lambda cut: _run_cut(graph, FusionPlan(cut), compiler, evaluator.restarted(), chosen, None, takes_turns=True),
     )
     gains = group_gains(best.groups, best.simulation, unfused)
     return replace(best, fusion=Fusion(found, gains, unfused.simulation))
@@ -198,7 +200,7 @@ def run_graph(
 
 def _run_cut(
     graph: OpGraph,
-    cut: Cut,
+    plan: FusionPlan,
     compiler: Compiler,
     evaluator: Evaluator,
     settings: RunSettings,
@@ -206,22 +208,26 @@ def _run_cut(
     *,
     takes_turns: bool = False,
 ) -> RunResult:
-    """Map and simulate the groups of a cut, in an order in which they can run; in turns where that is better."""
+    """Map and simulate the groups of a plan, in an order in which they can run.
+
+    ``takes_turns``: turns are tried, and taken where they are better; otherwise they are those of the plan.
+    """
     spec = compiler.spec
-    groups = fusion_groups(graph, spec, cut)
-    compiler = compiler.laid_out(groups)
+    groups = fusion_groups(graph, spec, plan.cut)
+    compiler = compiler.laid_out(groups, plan.mappings)
     evaluator.tensors = compiler.layout.regions()
     compiler.search(groups)
     estimates: dict[str, Report] = {}
     simulations: dict[str, Report] = {}
     turns: list[TurnsChoice] = []
     noted: list[FusionGroup] = []
-    for together in paired(groups, graph) if takes_turns else zip(groups):
-        for group in together:
+    fixed = {how.consumer: how for how in plan.turns}
+    for members in paired(groups, graph) if takes_turns else together(groups, plan.turns, graph):
+        for group in members:
             compiler.settle(group, evaluator)
-        evaluations, choice = _run_together(together, compiler, evaluator, settings)
+        evaluations, choice = _run_together(members, compiler, evaluator, settings, fixed.get(members[-1].name))
         turns += [choice] if choice is not None else []
-        for group, (expected, measured, note) in zip(together, evaluations, strict=True):
+        for group, (expected, measured, note) in zip(members, evaluations, strict=True):
             noted.append(replace(group, note="; ".join(filter(None, (group.note, note)))))
             for estimate, simulation in zip(group_rows(group, expected), group_rows(group, measured), strict=True):
                 estimates[estimate.name] = estimate
@@ -249,23 +255,31 @@ def _whole(graph: OpGraph, rows: Mapping[str, Report]) -> Report:
 
 
 def _run_together(
-    groups: tuple[FusionGroup, ...], compiler: Compiler, evaluator: Evaluator, settings: RunSettings
+    groups: tuple[FusionGroup, ...],
+    compiler: Compiler,
+    evaluator: Evaluator,
+    settings: RunSettings,
+    how: Interleaving | None,
 ) -> tuple[Sequence[Evaluation], TurnsChoice | None]:
-    """Estimate and simulate a group, or two groups that may take turns in the best way."""
+    """Estimate and simulate a group, or two groups that take turns: as ``how`` says, or in the best way."""
     if len(groups) == 1 or not all(map(compiler.is_simulated, groups)):
+        if how is not None:
+            raise MappingError(f"{how.producer} and {how.consumer}: a program is too long to be simulated in turns")
         return tuple(evaluator.run(group, compiler.lower(group)) for group in groups), None
     producer, consumer = groups
+    if how is not None:
+        return run_given(evaluator, (producer, consumer), compiler.in_turns(producer, consumer, how), how)
     ways = {
         how: partial(compiler.in_turns, producer, consumer, how) for how in choices(producer, consumer, compiler.spec)
     }
     return run_pair(evaluator, (producer, consumer), compiler.lower, ways, settings.objective)
 
 
-def named_cut(graph: OpGraph, spec: HardwareSpec, name: str | Path) -> Cut:
-    """Return the cut that a setting names, other than the best one; raises as `mapper.graph.cut_file.read_cut`."""
+def named_cut(graph: OpGraph, spec: HardwareSpec, name: str | Path) -> FusionPlan:
+    """Return the cut that a setting names, other than the best one; raises as `mapper.graph.cut_file.read_plan`."""
     if name == LIBRARY_CUT:
-        return library_cut(graph, spec)
-    return default_cut(graph, spec) if name == UNFUSED else read_cut(name, graph, spec)
+        return FusionPlan(library_cut(graph, spec))
+    return FusionPlan(default_cut(graph, spec)) if name == UNFUSED else read_plan(name, graph, spec)
 
 
 def check_numbers(result: RunResult, *, seed: int = 0, step: float | None = None) -> NumbersCheck:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.evaluation.turns import TurnsChoice
 from mapper.graph.fusion_group import FusionGroup
+from mapper.graph.fusion_plan import FusionPlan
+from mapper.mapping.hardware_loop import hardware_loop_of
 from mapper.mapping.loop_nest import LoopNest
 from mapper.search.fusion_search import CutSearch
 from mapper.search.mapping_result import MappingResult
@@ -49,6 +51,13 @@ class RunResult:
     """Groups that ran in turns."""
     fusion: Fusion | None = None
     """What fusing operators bought, if it was left to the mapper."""
+
+    @property
+    def plan(self) -> FusionPlan:
+        """What another run needs to do the same: groups, turns and mappings."""
+        cut = tuple(tuple(op.name for op in group.operators) for group in self.groups)
+        mappings = {name: hardware_loop_of(nest) for name, nest in self.mappings.items()}
+        return FusionPlan(cut, tuple(choice.how for choice in self.turns), mappings)
 
     def group(self, operator: str) -> FusionGroup:
         """Return the group in which an operator ran.

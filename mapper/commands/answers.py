@@ -61,10 +61,15 @@ def json_file(document: Callable[[], Mapping[str, object]]) -> Writer:
 
 def mapping_file(mapping: LoopNest) -> Writer:
     """Return what writes a mapping as YAML."""
+    return text_file(lambda: dump_mapping(mapping))
+
+
+def text_file(text: Callable[[], str]) -> Writer:
+    """Return what writes a text, which is made only if it is asked for."""
 
     def write(path: Path, ending: str) -> None:
         del ending
-        path.write_text(dump_mapping(mapping), encoding="utf-8", errors=SPELT_OUT)
+        path.write_text(text(), encoding="utf-8", errors=SPELT_OUT)
 
     return write
 

@@ -109,7 +109,7 @@ def run_request(options: argparse.Namespace) -> RunRequest:
     """Read the options of ``run``; a `CommandError` names what makes no sense."""
     changes = overrides(options.overrides)
     _check(options, loop_nest=False)
-    files = {"json": options.json, "trace": options.trace, "plot": options.plot}
+    files = {"json": options.json, "trace": options.trace, "plot": options.plot, "yaml": options.yaml}
     settings = replace(
         _shared_settings(options, changes),
         seq=options.seq,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import replace
 
 from mapper import pipeline
+from mapper.commands.answers import text_file
 from mapper.commands.exit_codes import CHECK_FAILED
 from mapper.commands.outputs import open_outputs
 from mapper.commands.progress import OperatorProgress
 from mapper.commands.reporting import run_answer
 from mapper.commands.requests import run_request
+from mapper.graph.cut_file import dump_plan
 from mapper.reports.finalists import far_off_lines, settled_lines
 from mapper.reports.fusion_report import fusion_lines
 from mapper.reports.number_lines import number_lines
@@ -24,7 +27,9 @@ def execute(options: argparse.Namespace) -> int:
         with OperatorProgress() as progress:
             result = pipeline.run(request.model, request.hw, request.settings, progress=progress)
         below = [*fusion_lines(result), *settled_lines(result), *far_off_lines(result)]
-        code = run_answer(result, explained=request.explain, below=below, window=request.window).deliver(outputs)
+        answer = run_answer(result, explained=request.explain, below=below, window=request.window)
+        plan = text_file(lambda: dump_plan(result.plan, result.graph, result.spec))
+        code = replace(answer, files={**answer.files, "yaml": plan}).deliver(outputs)
         if not request.check:
             return code
         # The report is out before the check begins, which may be interrupted or refuse the step.

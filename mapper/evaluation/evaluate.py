@@ -73,6 +73,10 @@ class _Known:
     evaluated: dict[bytes | None, Evaluation] = field(default_factory=dict)
     """By likeness."""
 
+    def copied(self) -> _Known:
+        """Return what is known now, whatever is learnt later."""
+        return replace(self, simulated=list(self.simulated), evaluated=dict(self.evaluated))
+
 
 @dataclass(slots=True)
 class Evaluator:
@@ -96,12 +100,17 @@ class Evaluator:
     """Where the tensors lie in DRAM, by which the contents of the memories are told; none: as the programs say."""
 
     def restarted(self) -> Evaluator:
-        """Return one on cold caches that knows the times of matmuls that were simulated."""
-        return replace(self, memory=MemoryState(self.spec), _trials={})
+        """Return one on cold caches that knows nothing: what it says does not depend on what ran before."""
+        return replace(self, memory=MemoryState(self.spec), _trials={}, _matmuls={})
 
     def copied(self) -> Evaluator:
-        """Return one on a copy of the caches, which shares what is known of matmuls."""
-        return replace(self, memory=self.memory.copy(), _trials=dict(self._trials))
+        """Return one on a copy of the caches; what it learns of matmuls is its own."""
+        known = {key: one.copied() for key, one in self._matmuls.items()}
+        return replace(self, memory=self.memory.copy(), _trials=dict(self._trials), _matmuls=known)
+
+    def take_over(self, copy: Evaluator) -> None:
+        """Go on where a copy has come to."""
+        self.memory, self._trials, self._matmuls = copy.memory, copy._trials, copy._matmuls
 
     def trial(self, instance: MatmulInstance) -> TrialReports:
         """Return what a matmul would cost if it ran next, judged by a stretch of its loops; the caches stay."""

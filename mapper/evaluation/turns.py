@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mapper.cost.objective import Goal, objective_value
 from mapper.evaluation.evaluate import Evaluation, Evaluator
@@ -15,18 +16,22 @@ Turn = tuple[FusionGroup, MatmulInstance]
 """A program, and the group whose part it is."""
 
 
+class TurnsCost(NamedTuple):
+    """What two groups take on the machine."""
+
+    cycles: int
+    energy_pj: float
+    dram_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class TurnsChoice:
     """How two groups run, and what that is worth."""
 
     how: Interleaving
-    cycles: int
-    energy_pj: float
-    dram_bytes: int
-    apart_cycles: int
-    """Of the same groups one after the other."""
-    apart_energy_pj: float
-    apart_dram_bytes: int
+    spent: TurnsCost
+    apart: TurnsCost | None = None
+    """Of the same groups one after the other; None if that was not tried."""
 
 
 def run_pair(
@@ -51,18 +56,26 @@ def run_pair(
     goal
         What is minimised.
     """
-    copy = evaluator.copied()
-    apart = tuple(copy.run(group, lower(group)) for group in groups)
-    best, memory, chosen = apart, copy.memory, None
+    winner = evaluator.copied()
+    apart = tuple(winner.run(group, lower(group)) for group in groups)
+    best, chosen = apart, None
     for how, turns in ways.items():
         copy = evaluator.copied()
         tried = copy.run_in_turns(groups, turns())
         if _value(goal, tried) < _value(goal, best):
-            best, memory, chosen = tried, copy.memory, how
-    evaluator.memory = memory
+            best, winner, chosen = tried, copy, how
+    evaluator.take_over(winner)
     if chosen is None:
         return best, None
-    return best, TurnsChoice(chosen, *_spent(best), *_spent(apart))
+    return best, TurnsChoice(chosen, _spent(best), _spent(apart))
+
+
+def run_given(
+    evaluator: Evaluator, groups: tuple[FusionGroup, FusionGroup], turns: Iterable[Turn], how: Interleaving
+) -> tuple[tuple[Evaluation, ...], TurnsChoice]:
+    """Run two groups in the one way that is asked for; return what each costs."""
+    evaluations = evaluator.run_in_turns(groups, turns)
+    return evaluations, TurnsChoice(how, _spent(evaluations))
 
 
 def _value(goal: Goal, evaluations: Sequence[Evaluation]) -> float:
@@ -70,9 +83,9 @@ def _value(goal: Goal, evaluations: Sequence[Evaluation]) -> float:
     return objective_value(goal, float(cycles), energy_pj)
 
 
-def _spent(evaluations: Sequence[Evaluation]) -> tuple[int, float, int]:
+def _spent(evaluations: Sequence[Evaluation]) -> TurnsCost:
     reports = [evaluation.simulation for evaluation in evaluations]
-    return (
+    return TurnsCost(
         sum(report.cycles for report in reports),
         sum(report.energy_pj for report in reports),
         sum(report.dram_bytes for report in reports),

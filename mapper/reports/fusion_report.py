@@ -26,10 +26,11 @@ _HEADINGS = (
 
 
 def fusion_lines(result: RunResult) -> list[str]:
-    """Return the groups with what they saved, and the next-best cut; nothing if no cut was searched."""
+    """Return the groups with what they saved, turns, and the next-best cut; the turns alone of a cut that was given."""
     fusion = result.fusion
     if fusion is None:
-        return []
+        told = [line for choice in result.turns for line in wrapped(_turns(result, choice))]
+        return ["", *told] if told else []
     lines = [""]
     if fusion.gains:
         rows = [_row(result, gain) for gain in fusion.gains]
@@ -56,12 +57,8 @@ def fusion_dict(result: RunResult) -> dict[str, object]:
                     "consumer": choice.how.consumer,
                     "rows": choice.how.rows,
                     "rows_outside": choice.how.rows_outside,
-                    "cycles": choice.cycles,
-                    "energy_pj": choice.energy_pj,
-                    "dram_bytes": choice.dram_bytes,
-                    "apart_cycles": choice.apart_cycles,
-                    "apart_energy_pj": choice.apart_energy_pj,
-                    "apart_dram_bytes": choice.apart_dram_bytes,
+                    **choice.spent._asdict(),
+                    **_apart_dict(choice),
                 }
                 for choice in result.turns
             ],
@@ -78,6 +75,10 @@ def fusion_dict(result: RunResult) -> dict[str, object]:
             "next_best_by_estimate": None if other is None else _cut_dict(other),
         }
     }
+
+
+def _apart_dict(choice: TurnsChoice) -> dict[str, object]:
+    return {} if choice.apart is None else {f"apart_{name}": value for name, value in choice.apart._asdict().items()}
 
 
 def _row(result: RunResult, gain: GroupGain) -> tuple[str, ...]:
@@ -102,13 +103,16 @@ def _turns(result: RunResult, choice: TurnsChoice) -> str:
     rows = min(how.rows, op.dims["m"])
     order = "all instances of a block of rows first" if how.rows_outside else "one instance after the other"
     held = size(rows * op.dims["n"])
-    cycles = choice.cycles / choice.apart_cycles - 1.0
-    pj = _signed(energy, choice.apart_energy_pj - choice.energy_pj)
-    dram = _signed(size, choice.apart_dram_bytes - choice.dram_bytes)
-    return (
+    text = (
         f"{how.producer} and {how.consumer} in turns, blocks of {rows:,} rows, {order}: {held} of {between.name} at a "
-        f"time between them; {cycles:+.1%} cycles, {pj} and {dram} of DRAM saved"
+        "time between them"
     )
+    spent, apart = choice.spent, choice.apart
+    if apart is None:
+        return f"{text}; {spent.cycles:,} cycles, {energy(spent.energy_pj)}, {size(spent.dram_bytes)} of DRAM"
+    pj = _signed(energy, apart.energy_pj - spent.energy_pj)
+    dram = _signed(size, apart.dram_bytes - spent.dram_bytes)
+    return f"{text}; {spent.cycles / apart.cycles - 1.0:+.1%} cycles, {pj} and {dram} of DRAM saved"
 
 
 def _signed(text: Callable[[float], str], number: float) -> str:

@@ -2,16 +2,19 @@
 
     python tests/benchmarks/default_against_exact.py                     400 cases of seed 0
     python tests/benchmarks/default_against_exact.py --seed 7 --first 100 --number 50
+    python tests/benchmarks/default_against_exact.py --fused --number 100
 
 A case is a random machine and a random product, or one block of a small random model (BERT, GPT-2, LLaMA, ViT; prefill
-or decode, one or more sequences), mapped by the search, by Gemmini's library or at random. It is run twice with equal
-mappings. Printed are the cases with the largest difference of any operator's cycles, how many loops the default mode
+or decode, one or more sequences), mapped by the search, by Gemmini's library or at random. With ``--fused`` it is a
+block on a machine with a normaliser, cut in random groups of those that the machine can run, of which some take turns,
+in blocks of random height, heads or rows outside. It is run twice with equal mappings. Printed are the cases with the largest difference of any operator's cycles, how many loops the default mode
 passed over, and CPU seconds. The exit code is 1 if a case differs by more than 1 %.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 import time
@@ -30,7 +33,11 @@ from mapper.cost import counts
 from mapper.cost.model import CostModel
 from mapper.errors import MappingError
 from mapper.graph.dram_layout import lay_out
+from mapper.graph.fusion_candidates import candidates
 from mapper.graph.fusion_cuts import fusion_groups
+from mapper.graph.fusion_group import executed
+from mapper.graph.fusion_plan import FusionPlan
+from mapper.graph.interleaving import Interleaving, paired
 from mapper.mapping.hardware_loop import hardware_loop_of
 from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import batch_of
@@ -44,6 +51,7 @@ from simulator.fast_forward.steady_state import FastForward
 from simulator.frontend.command_queues import CommandQueues
 from simulator.report import Report
 from workloads import OpGraph
+from workloads.ops import Matmul
 
 TOLERANCE = 0.01
 """Largest relative difference of an operator's cycles."""
@@ -61,6 +69,9 @@ SECONDS_PER_LOOP, SECONDS_PER_REQUEST, SECONDS_PER_STEP = 5e-4, 1e-6, 8e-6
 """Rough costs of an exact simulation: hardware loops, DMA requests, steps of the array."""
 
 MACHINES = ("gemmini", "gemmini_ibert", "gemmini_lean", "gemmini_chip", "tiny_4x4", "firesim_dosa", "paper_codesign")
+FUSING = ("gemmini_ibert", "gemmini_ibert_v071", "paper_codesign")
+"""Those that normalise."""
+
 KIB = 1024
 
 
@@ -106,6 +117,8 @@ class Case:
     graph: OpGraph
     spec: HardwareSpec
     strategy: Once
+    plan: FusionPlan | None = None
+    """How it is cut; None: as by default."""
     difference: float = 0.0
     """Largest relative difference of an operator's cycles."""
     operator: str = ""
@@ -126,10 +139,10 @@ def power(rng: random.Random, low: int, high: int) -> int:
     return 1 << rng.randint(low.bit_length() - 1, high.bit_length() - 1)
 
 
-def draw_machine(rng: random.Random) -> tuple[str, HardwareSpec]:
+def draw_machine(rng: random.Random, names: tuple[str, ...]) -> tuple[str, HardwareSpec]:
     """Draw a shipped machine with other sizes and rates."""
     while True:
-        name = rng.choice(MACHINES)
+        name = rng.choice(names)
         spec = hwconfigs.load(name)
         changes: dict[str, object] = {
             "array.size": power(rng, 2, 64),
@@ -182,25 +195,59 @@ def draw_model(rng: random.Random, side: int) -> tuple[str, OpGraph]:
     return f"run {config} {text}", workloads.build(config, batch=batch, **options)
 
 
-def draw(seed: int, number: int, seconds: float = MOST_SECONDS) -> Case:
+def draw_plan(rng: random.Random, graph: OpGraph, spec: HardwareSpec) -> FusionPlan:
+    """Draw a cut, as long groups as there are most of the time, and turns of those that may take them."""
+    allowed, cut, taken = candidates(graph, spec), [], set[str]()
+    for op in graph.operators:
+        if op.name in taken:
+            continue
+        free = [names for group in allowed[op.name] if taken.isdisjoint(names := [one.name for one in group.operators])]
+        cut.append(free[-1] if rng.random() < 0.7 else rng.choice(free))
+        taken.update(cut[-1])
+    turns = []
+    for members in paired(fusion_groups(graph, spec, cut), graph):
+        if len(members) == 2 and rng.random() < 0.8:
+            lead, side = executed(members[0].lead), spec.array.rows
+            assert isinstance(lead, Matmul)
+            rows = min(lead.m, side * rng.randint(1, -(-lead.m // side)))
+            turns.append(Interleaving(members[0].name, members[1].name, rows, rng.random() < 0.5))
+    return FusionPlan(cut, tuple(turns))
+
+
+def plan_text(plan: FusionPlan | None) -> str:
+    """Return what is special about a cut."""
+    if plan is None:
+        return ""
+    joined = ["+".join(names) for names in plan.cut if len(names) > 1]
+    turns = [f"{how.producer}~{how.consumer}:{how.rows}{' rows outside' * how.rows_outside}" for how in plan.turns]
+    return f" <{', '.join([*joined, *turns])}>"
+
+
+def draw(seed: int, number: int, seconds: float = MOST_SECONDS, *, fused: bool = False) -> Case:
     """Draw case ``number`` of a seed; those that have no mapping, too few loops or take too long are drawn again."""
     attempt = 0
     while True:
         attempt += 1
         rng = random.Random(f"{seed} {number} {attempt}")
-        on, spec = draw_machine(rng)
-        what, graph = (draw_product if rng.random() < 0.6 else draw_model)(rng, spec.array.rows)
+        on, spec = draw_machine(rng, FUSING if fused else MACHINES)
+        is_product = not fused and rng.random() < 0.6
+        what, graph = (draw_product if is_product else draw_model)(rng, spec.array.rows)
         search, goal = rng.choice(["optimal", "gemmini_auto", "random"]), rng.choice(["latency", "energy", "edp"])
         options = SearchOptions(budget=Budget(evaluations=1), seed=number) if search == "random" else SearchOptions()
         strategy = Once(SearchStrategy(goal, search, options), seconds)
         try:
-            groups = fusion_groups(graph, spec)
+            plan = draw_plan(rng, graph, spec) if fused else None
+            if plan is not None and not plan.turns and max(map(len, plan.cut)) == 1:
+                continue
+            groups = fusion_groups(graph, spec, plan and plan.cut)
             prices = hwconfigs.load_energy(spec.energy).bind(spec)
             Compiler(spec, prices, lay_out(groups), strategy).search(groups)
         except (MappingError, TooMuchError, SpecError):
             continue
         if strategy.loops >= LEAST_LOOPS:
-            return Case(f"{what} {on} [{search} {goal}]", graph, spec, strategy)
+            # Blocks of rows are searched as they run.
+            strategy.seconds = math.inf
+            return Case(f"{what} {on} [{search} {goal}]{plan_text(plan)}", graph, spec, strategy, plan)
 
 
 @contextmanager
@@ -230,7 +277,7 @@ def simulated(case: Case, exact: bool) -> tuple[Report, int, float]:
     """Run a case: its report, the loops that were simulated, and CPU seconds."""
     start = time.process_time()
     with runs_of_the_machine() as runs:
-        report = run_graph(case.graph, case.spec, strategy=case.strategy, exact=exact).simulation
+        report = run_graph(case.graph, case.spec, strategy=case.strategy, exact=exact, cut=case.plan).simulation
     return report, loops_simulated(runs), time.process_time() - start
 
 
@@ -277,10 +324,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first case [0]")
     parser.add_argument("--number", type=int, default=400, help="cases [400]")
+    parser.add_argument("--fused", action="store_true", help="blocks of models whose operators are fused at random")
     options = parser.parse_args()
     cases = []
     for number in range(options.first, options.first + options.number):
-        case = draw(options.seed, number)
+        case = draw(options.seed, number, fused=options.fused)
         run(case)
         cases.append(case)
         sys.stderr.write(f"{number:4d} {case.line()}")

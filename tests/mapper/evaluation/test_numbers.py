@@ -15,7 +15,7 @@ from mapper.compiler import Compiler
 from mapper.errors import MappingError
 from mapper.evaluation.number_reports import NumbersCheck
 from mapper.evaluation.numbers import NumbersRun, apart
-from mapper.evaluation.turns import TurnsChoice
+from mapper.evaluation.turns import TurnsChoice, TurnsCost
 from mapper.graph.dram_layout import DramLayout, lay_out
 from mapper.graph.interleaving import Interleaving
 from mapper.lowering.repeated_program import CommandInstance, MatmulInstance, RepeatedProgram
@@ -109,7 +109,7 @@ def test_residuals_are_added_to_the_sums_of_a_matmul() -> None:
 @pytest.mark.parametrize("rows_outside", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_blocks_of_rows_in_turns_compute_the_same(fused: RunResult, rows_outside: bool) -> None:
     """40 rows in blocks of 16: the last one has 8. Blocks of a head come first, or those of all heads."""
-    turns = TurnsChoice(Interleaving("scores", "context", 16, rows_outside), 0, 0.0, 0, 0, 0.0, 0)
+    turns = TurnsChoice(Interleaving("scores", "context", 16, rows_outside), TurnsCost(0, 0.0, 0))
     check = pipeline.check_numbers(replace(fused, turns=(turns,)))
     assert check.passed
     assert check.programs == pipeline.check_numbers(fused).programs + 2 * 12 * 2

@@ -7,8 +7,9 @@
 A case is a random machine and a random product, or one block of a small random model (BERT, GPT-2, LLaMA, ViT; prefill
 or decode, one or more sequences), mapped by the search, by Gemmini's library or at random. With ``--fused`` it is a
 block on a machine with a normaliser, cut in random groups of those that the machine can run, of which some take turns,
-in blocks of random height, heads or rows outside. It is run twice with equal mappings. Printed are the cases with the largest difference of any operator's cycles, how many loops the default mode
-passed over, and CPU seconds. The exit code is 1 if a case differs by more than 1 %.
+in blocks of random height, instances or rows outside. It is run twice with equal mappings. Printed are the cases with
+the largest difference of any operator's cycles, how many loops the default mode passed over, and CPU seconds. The exit
+code is 1 if a case differs by more than 1 %.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from mapper import pipeline
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SEED, CASES, SECONDS = 10, 16, 0.8
+FUSED_SECONDS = 0.3
 DEAR = (3, 4, 5, 8, 9, 12, 13, 15)
 """Cases of three CPU seconds and more."""
 
@@ -28,6 +29,16 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_random_machines(benchmark: dict[str, Any], number: int) -> None:
     case = benchmark["draw"](SEED, number, SECONDS)
     benchmark["run"](case)
+    assert case.difference <= benchmark["TOLERANCE"], case.line()
+
+
+@pytest.mark.parametrize(
+    "number", [pytest.param(number, marks=[] if number in (2, 3, 4) else [pytest.mark.slow]) for number in range(8)]
+)
+def test_fused_programs_of_random_machines(benchmark: dict[str, Any], number: int) -> None:
+    case = benchmark["draw"](SEED, number, FUSED_SECONDS, fused=True)
+    benchmark["run"](case)
+    assert case.plan.turns or max(map(len, case.plan.cut)) > 1
     assert case.difference <= benchmark["TOLERANCE"], case.line()
 
 

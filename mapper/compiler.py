@@ -245,6 +245,9 @@ class _InstanceTrial:
     def dynamic_pj(self, loop: HardwareLoop) -> float:
         return self.evaluator.dynamic_pj(self._instance(loop))
 
+    def least_cycles(self) -> float:
+        return self.evaluator.least_cycles(self.problem)
+
     def _instance(self, loop: HardwareLoop) -> MatmulInstance:
         return MatmulInstance(lower_matmul(self.problem, loop, self.evaluator.spec), self.problem, loop)
 

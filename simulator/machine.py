@@ -25,7 +25,7 @@ from simulator.residency import levels_of, with_tensors
 from simulator.units import UNITS, readout_passes
 from simulator.units.execute import BANK_CONFLICT, OPERANDS_LATE, ExecuteController
 from simulator.units.in_flight import WorksInFlight
-from simulator.units.load import LoadController
+from simulator.units.load import LOADING, LoadController
 from simulator.units.unit import Chip
 
 SHOWN = 5
@@ -224,9 +224,8 @@ def simulate(
 
 def _watched() -> Watched:
     units = [unit.name for unit in UNITS]
-    loading = tuple(stall.cause for stall in LoadController.stalls if stall.counts_as_work)
     loader, array = units.index(LoadController.name), units.index(ExecuteController.name)
-    return Watched(loader, loading, array, BANK_CONFLICT, OPERANDS_LATE)
+    return Watched(loader, LOADING, array, BANK_CONFLICT, OPERANDS_LATE)
 
 
 class Machine:

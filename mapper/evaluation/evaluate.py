@@ -18,6 +18,7 @@ from mapper.cost.energy import dynamic_pj, priced
 from mapper.cost.estimate import estimate, estimate_unreplayed
 from mapper.cost.estimate_commands import CommandEstimates
 from mapper.cost.latency.replayed_loops import Replayed
+from mapper.cost.memory_floor import memory_floor
 from mapper.evaluation.aggregate import group_report
 from mapper.evaluation.alike_instances import MANY, like_note, like_the_last, likeness, parts, passed_over, settled
 from mapper.evaluation.interpolate import Simulated, lent
@@ -145,6 +146,10 @@ class Evaluator:
         else:
             counts = prepare(instance.program, self.spec, self.memory.copy()).counts
         return sum(dynamic_pj(counts, self.prices).values())
+
+    def least_cycles(self, problem: MatmulProblem) -> float:
+        """Return cycles that no mapping of a matmul stays below if it runs next."""
+        return memory_floor(problem, self.spec, self.memory)
 
     def run(self, group: FusionGroup, programs: Iterable[RepeatedProgram]) -> Evaluation:
         """Return what a group costs, called like its leading operator."""

@@ -24,9 +24,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simulator.arrays import Ints
-from simulator.fast_forward.memory_differences import longer
+from simulator.fast_forward.memory_differences import conflicts_that_matter, longer
 from simulator.report import Report, UnitTime
-from simulator.units.execute import BANK_CONFLICT, ExecuteController
+from simulator.units.execute import BANK_CONFLICT, OPERANDS_LATE, ExecuteController
+from simulator.units.load import LOADING, LoadController
+
+NOTHING = UnitTime(0, {}, 0)
+"""Of a unit that a machine does not have."""
 
 ERROR = 0.006
 """Largest distance of the bounds from a lent time, relative to it."""
@@ -99,8 +103,11 @@ def _conflicts(report: Report, like: Sequence[Report]) -> float:
     like
         Of those that the memory alone hardly tells from the program asked about.
     """
-    array = report.units.get(ExecuteController.name)
-    lost = array.stall_cycles.get(BANK_CONFLICT, 0) if array is not None else 0
+    array = report.units.get(ExecuteController.name, NOTHING)
+    loader = report.units.get(LoadController.name, NOTHING)
+    loading = loader.busy_cycles + sum(loader.stall_cycles.get(cause, 0) for cause in LOADING)
+    conflicts, waited = (array.stall_cycles.get(cause, 0) for cause in (BANK_CONFLICT, OPERANDS_LATE))
+    lost = conflicts_that_matter(conflicts, waited, max(0, report.cycles - loading))
     rows = math.isqrt(report.peak_macs_per_cycle)
     if rows <= PHASES or len(like) < SEEN:
         return lost * PHASES / max(PHASES, rows)

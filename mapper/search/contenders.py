@@ -105,12 +105,14 @@ class Contenders:
         """What the die leaks [pJ]."""
         return self._candidates.model.energy.static_pj_per_cycle
 
-    @property
-    def floor(self) -> float:
-        """The objective that no mapping can stay below on the machine: the steps of the array; of energies, none."""
+    def floor(self, least_cycles: float) -> float:
+        """Return the objective that no mapping can stay below: the steps of the array, or ``least_cycles``.
+
+        Of energies there is no bound.
+        """
         candidates = self._candidates
         cycles = min(float(candidates.rough_cycles(batch).min()) for batch in range(len(candidates.batches)))
-        return least_objective(self.objective, cycles, lambda cycles: 0.0)
+        return least_objective(self.objective, max(cycles, least_cycles), lambda cycles: 0.0)
 
     @cached_property
     def near(self) -> tuple[Contender, ...]:

@@ -2,9 +2,9 @@
 
 The proved best of the estimate goes first. What simulations say about the estimate is expected of mappings like those
 that were simulated (`mapper.search.expectations`). So every other contender has a hopeful guess: its estimate with the
-least error to be expected, never below the steps of the array. One of every kind (buffering, innermost loop) is
-simulated, if it is within `ERROR_BAND`: errors of two kinds differ by more than that for one matmul in seven. Then
-comes the most hopeful, until none hopes to win:
+least error to be expected, never below the steps of the array, nor below what the DRAM must bring. One of every kind
+(buffering, innermost loop) is simulated, if it is within `ERROR_BAND`: errors of two kinds differ by more than that for
+one matmul in seven. Then comes the most hopeful, until none hopes to win:
 
     near the floor    the best is so close to what no mapping can stay below that only ties are left to settle
     no hope           no guess is better than the best by more than a tie
@@ -91,15 +91,20 @@ class Contest:
         Who may win.
     weigh
         Returns the dynamic energy of a mapping by counting what it does [pJ].
+    least_cycles
+        What no mapping stays below in the caches in which they are simulated.
     """
 
-    def __init__(self, contenders: Contenders, weigh: Callable[[HardwareLoop], float]) -> None:
+    def __init__(
+        self, contenders: Contenders, weigh: Callable[[HardwareLoop], float], least_cycles: float = 0.0
+    ) -> None:
         self._contenders = contenders
         self._weigh = weigh
         self._objective: Objective = contenders.objective
         weight = cycles_weight(contenders.objective)
         self._by_energy, self._by_energy_alone = weight < 1.0, weight == 0.0
-        self._expected = Expectations(contenders.objective, contenders.static_pj_per_cycle)
+        self._floor = contenders.floor(least_cycles)
+        self._expected = Expectations(contenders.objective, contenders.static_pj_per_cycle, least_cycles)
         self._expected.join(contenders.near)
         self._far_wait = True
         self._around: set[HardwareLoop] = set()
@@ -129,7 +134,7 @@ class Contest:
         if len(self.simulated) < min(self._contenders.wanted, len(self._contenders.near)):
             return self._expected.rows[len(self.simulated)]
         chosen = None
-        if self._best > self._contenders.floor * (1.0 + CLOSE):
+        if self._best > self._floor * (1.0 + CLOSE):
             chosen = self._hoping()
         if chosen is None:
             chosen = self._certain(self._next_tie)
@@ -232,7 +237,7 @@ class Contest:
 
     def _worth(self) -> float:
         """Return what share of the time for cheap simulations a matmul is worth."""
-        potential = 1.0 - self._contenders.floor / self._best
+        potential = 1.0 - self._floor / self._best
         doubt = min(MOST_DOUBT, max(1.0, self._expected.doubt))
         return doubt * min(1.0, potential / FULL_POTENTIAL)
 

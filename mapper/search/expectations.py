@@ -22,11 +22,14 @@ class Expectations:
         What is minimised.
     static_pj_per_cycle
         What the die leaks [pJ].
+    least_cycles
+        What no contender stays below; each has a floor of its own, too.
     """
 
-    def __init__(self, objective: Objective, static_pj_per_cycle: float) -> None:
+    def __init__(self, objective: Objective, static_pj_per_cycle: float, least_cycles: float) -> None:
         self._objective: Objective = objective
         self._static_pj = static_pj_per_cycle
+        self._least_cycles = least_cycles
         self._errors = EstimateErrors(), EstimateErrors()
         """Of cycles and of dynamic energies."""
         self.rows: list[Contender] = []
@@ -48,7 +51,8 @@ class Expectations:
         self.is_waiting = np.concatenate([self.is_waiting, np.ones(len(new), dtype=np.bool_)])
         self._told_pj = np.concatenate([self._told_pj, np.full(len(new), np.nan)])
         columns = np.array([(row.cycles, row.energy_pj, row.floor_cycles, row.seconds) for row in self.rows])
-        self._cycles, energy_pj, self._floor, self.seconds = columns.T
+        self._cycles, energy_pj, floor, self.seconds = columns.T
+        self._floor = np.maximum(floor, self._least_cycles)
         self._dynamic_pj = energy_pj - self._static_pj * self._cycles
 
     @property

@@ -41,3 +41,21 @@ def _excess(differences: Floats) -> Floats:
     """What is longer, summed, of each run."""
     total: Floats = np.maximum(differences, 0.0).sum(axis=(1, 2))
     return total
+
+
+def conflicts_that_matter(conflicts: float, waited: float, pauses: float) -> float:
+    """Return by how much a run may take longer or shorter for its bank conflicts. [cycles]
+
+    Which rows meet in a bank depends on single cycles. Where one load follows the other without a pause, they set the
+    pace: fewer conflicts do not make a run faster, and more do not make it slower while the array waits for loads.
+
+    Parameters
+    ----------
+    conflicts
+        How long rows that are written keep rows from being read [cycles].
+    waited
+        How long the array waits for loads [cycles].
+    pauses
+        How long no load is under way [cycles].
+    """
+    return max(min(conflicts, pauses), conflicts - waited)

@@ -20,8 +20,7 @@ difference in time is bounded below a tolerance by one of two arguments:
   exceed what did not hold that unit up: those that were seen, and for loads as much again as they have been early.
 
 Neither holds for conflicts in the banks of the scratchpad: single cycles decide which rows meet. Where memory times are
-not equal, all the time of such conflicts counts as a difference, unless the loads alone set the pace: where one load
-follows the other, a run is not faster for fewer conflicts, and not slower for more while the array waits for loads.
+not equal, all the time of such conflicts counts as a difference, unless the loads alone set the pace.
 
 Error: passed-over windows are at most `Tolerances.mean` off in the mean by these bounds, and the windows that lend
 their time differ by at most `Tolerances.time` from each other, so by half of it from their mean: 0.75 % in all where
@@ -38,7 +37,7 @@ import numpy as np
 
 from simulator.arrays import Floats, Ints
 from simulator.cycle_account import CycleAccount
-from simulator.fast_forward.memory_differences import longer
+from simulator.fast_forward.memory_differences import conflicts_that_matter, longer
 from simulator.fast_forward.memory_times import BEHIND, STORES, MemoryTimes
 from simulator.fast_forward.periods import Period, periods
 from simulator.frontend.command_queues import CommandQueues
@@ -332,9 +331,9 @@ class FastForward:
         first, second = times[:, :window], times[:, window:]
         hidden = np.maximum(first, second)
         spare, uneven = max(0, two - max(busy)) / 2, float(np.abs(first - second).sum())
-        conflicts = max(min(conflicts, pause), conflicts - waited)
         lead = min((self._leads[at] for at in range(work - 2 * window, work) if at in self._leads), default=0)
-        return _Pace(two / 2, (first + second) / 2, hidden, lead, spare, uneven, conflicts / 2, tolerances)
+        matter = conflicts_that_matter(conflicts, waited, pause)
+        return _Pace(two / 2, (first + second) / 2, hidden, lead, spare, uneven, matter / 2, tolerances)
 
     def _skip(self, windows: int, window: int) -> None:
         """Pass over some windows; each is assumed to last the mean time of the last two."""

@@ -84,6 +84,10 @@ class CacheState:
         """Lines that belong to the programs run so far."""
         return int((self._tags >= 0).sum())
 
+    def valid_share(self) -> float:
+        """Share of all lines that hold anything, so that a fill of their place evicts."""
+        return float((self._tags != _INVALID).mean())
+
     def dirty_share(self) -> float:
         """Share of all lines that are dirty."""
         return float(self._dirty.mean())

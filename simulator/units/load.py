@@ -157,3 +157,7 @@ class LoadController(Controller):
                 self.waiting_for = f"compute {pair + 1} of {before.queues.name}"
                 yield from before.fed.until(pair + 1)
                 return
+
+
+LOADING = tuple(stall.cause for stall in LoadController.stalls if stall.counts_as_work)
+"""Stalls while a load is under way."""

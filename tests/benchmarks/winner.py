@@ -105,6 +105,10 @@ class Bench:
         """Count and price a mapping on cold caches."""
         return self._evaluator.dynamic_pj(self._instance(loop))
 
+    def least_cycles(self) -> float:
+        """Return cycles that no mapping stays below on cold caches."""
+        return self._evaluator.least_cycles(self.problem)
+
     @property
     def _evaluator(self) -> Evaluator:
         return Evaluator(self.spec, self.energy, False, False, MemoryState(self.spec))

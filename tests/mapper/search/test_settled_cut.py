@@ -99,7 +99,8 @@ def test_groups_in_turns_are_those_that_win() -> None:
     )
     assert result.turns
     for choice in result.turns:
-        assert choice.energy_pj < choice.apart_energy_pj
+        assert choice.apart is not None
+        assert choice.spent.energy_pj < choice.apart.energy_pj
     for expected, measured in zip(result.estimate.by_op, result.simulation.by_op, strict=True):
         assert expected.counts == measured.counts
     assert result.simulation.macs == result.graph.macs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -30,6 +30,9 @@ class Trial(Protocol):
     def dynamic_pj(self, loop: HardwareLoop) -> float:
         """Count a mapping's actions and price them [pJ]."""
 
+    def least_cycles(self) -> float:
+        """Return cycles that no mapping stays below in these caches."""
+
 
 def settled(result: MappingResult, trial: Trial) -> MappingResult:
     """Return a search's result with the mapping that wins on the machine.
@@ -43,7 +46,7 @@ def settled(result: MappingResult, trial: Trial) -> MappingResult:
     """
     if result.contenders is None:
         return result
-    contest = Contest(result.contenders, trial.dynamic_pj)
+    contest = Contest(result.contenders, trial.dynamic_pj, trial.least_cycles())
     reports: dict[HardwareLoop, tuple[Callable[[], Report], Report]] = {}
     try:
         _hold(contest, trial, reports)
@@ -114,6 +117,7 @@ class _Remembered:
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
         self._reports: dict[HardwareLoop, tuple[Callable[[], Report], Report]] = {}
+        self._confirmed: set[HardwareLoop] = set()
 
     def __call__(self, loop: HardwareLoop) -> tuple[Callable[[], Report], Report]:
         if loop not in self._reports:
@@ -121,15 +125,34 @@ class _Remembered:
         return self._reports[loop]
 
     def confirmed(self, loop: HardwareLoop) -> Report:
-        estimator, _ = self(loop)
-        self._reports[loop] = estimator, self._trial.confirmed(loop)
-        return self._reports[loop][1]
+        estimator, report = self(loop)
+        if loop not in self._confirmed:
+            self._confirmed.add(loop)
+            report = self._trial.confirmed(loop)
+            self._reports[loop] = estimator, report
+        return report
+
+    def best(self, loops: Sequence[HardwareLoop]) -> list[int]:
+        """Return which mappings no other one beats, all of them simulated as runs are.
+
+        A stretch may flatter a mapping; those that it has kept from the front come back once that is known.
+        """
+        while True:
+            rows = _best(self(loop)[1] for loop in loops)
+            new = [loops[row] for row in rows if loops[row] not in self._confirmed]
+            if not new:
+                return rows
+            for loop in new:
+                self.confirmed(loop)
 
     def dynamic_pj(self, loop: HardwareLoop) -> float:
         if loop not in self._reports:
             return self._trial.dynamic_pj(loop)
         _, report = self._reports[loop]
         return report.energy_pj - report.static_pj
+
+    def least_cycles(self) -> float:
+        return self._trial.least_cycles()
 
 
 def settled_front(result: MappingResult, singles: Iterable[MappingResult], trial: Trial) -> MappingResult:
@@ -151,11 +174,8 @@ def settled_front(result: MappingResult, singles: Iterable[MappingResult], trial
         final = settled(single, tried).finalists
         for row in final.rows if final is not None else ():
             points.setdefault(row.loop, FrontPoint(row.mapping, row.searched_cycles, row.searched_energy_pj))
-    loops = list(points)
-    near = _best(tried(loop)[1] for loop in loops)
-    number, loops = len(loops), [loops[row] for row in near]
-    simulated = [tried.confirmed(loop) for loop in loops]
-    kept = _best(simulated)
+    loops, kept = list(points), tried.best(list(points))
+    simulated = [tried(loop)[1] for loop in loops]
     front = tuple(
         FrontPoint(points[loops[row]].mapping, float(simulated[row].cycles), simulated[row].energy_pj) for row in kept
     )
@@ -167,7 +187,7 @@ def settled_front(result: MappingResult, singles: Iterable[MappingResult], trial
         mapping=front[least].mapping,
         estimated=points[loops[kept[least]]],
         front=front,
-        front_simulated=SimulatedFront(estimates, number, dropped),
+        front_simulated=SimulatedFront(estimates, len(loops), dropped),
     )
 
 

@@ -15,7 +15,7 @@ GEMMINI_KERNELS = frozenset(kernel.name for kernel in KERNELS if kernel.needs_un
 LOOP_CONTEXTS = 2
 """Hardware loops that every Gemmini has configured at once."""
 
-ONLY_HERE = ("vector.online_softmax", "vector.rescale_cycles")
+ONLY_HERE = ("vector.online_softmax", "vector.rescale_cycles", "vector.writes_scratchpad")
 """Fields that stand for nothing in Gemmini, whatever their value."""
 
 

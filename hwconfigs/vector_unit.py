@@ -37,6 +37,11 @@ class VectorSpec(Part):
     """Maximum and sum of exponentials in one pass, which rescales the sum by each new maximum."""
     rescale_cycles: Cycles = 1
     """Lanes taken per block of that pass to rescale the sum; no machine was built, so this is chosen."""
+    writes_scratchpad: bool = False
+    """Results of the store pipeline, normalised or not, may go to the scratchpad, a block of a row per cycle.
+
+    Where they may not, what lies between two matmuls passes through memory.
+    """
     max_cycles_per_block: Count = 2
     """Cycles per accumulator row of the max pass; the other passes take one (RTL)."""
     mean_cycles: Cycles

@@ -16,7 +16,7 @@ from mapper.cost.model import CostModel
 from mapper.evaluation.evaluate import Evaluator, TrialReports
 from mapper.graph.dram_layout import DramLayout, lay_out, matmul_problem
 from mapper.graph.fusion_group import FusionGroup, writers_of_wide_inputs
-from mapper.graph.interleaving import Interleaving
+from mapper.graph.interleaving import Interleaving, block_between
 from mapper.lowering.matmul import lower_matmul
 from mapper.lowering.operators import lower_operator
 from mapper.lowering.repeated_program import EstimatedInstance, MatmulInstance, RepeatedProgram
@@ -175,9 +175,20 @@ class Compiler:
             When a block has no mapping.
         """
         whole = self.problem(producer)
+        kept = block_between(how, whole.n, self.spec) if how.in_scratchpad else None
         for instance, first in how.turns(producer.lead.repeat, whole.m):
+            rows = min(how.rows, whole.m - first)
             for group in (producer, consumer):
-                yield group, self._row_block(group, instance, first, min(how.rows, whole.m - first))
+                problem = self.problem(group, instance)
+                if kept is not None:
+                    problem = problem.row_block(first, rows)
+                    free = self.spec.scratchpad.rows - kept.row
+                    problem = problem.leaving(kept, free) if group == producer else problem.finding(kept, free)
+                    yield group, self._block(problem)
+                elif rows == problem.m:
+                    yield group, self._instance(problem, self.searches[group.name])
+                else:
+                    yield group, self._block(problem.row_block(first, rows))
 
     def is_simulated(self, group: FusionGroup) -> bool:
         """Return whether the programs of a group whose mapping was searched are short enough to be made."""
@@ -193,13 +204,11 @@ class Compiler:
     def _why_too_long(self, problem: MatmulProblem, loop: HardwareLoop) -> str:
         return simulation_limits.why_too_long(problem, loop, self.spec, self.prices)
 
-    def _row_block(self, group: FusionGroup, instance: int, first: int, rows: int) -> MatmulInstance:
-        problem = self.problem(group, instance)
-        if rows == problem.m:
-            found = self.searches[group.name]
-        else:
-            problem = problem.row_block(first, rows)
-            found = self._of_block(problem)
+    def _block(self, problem: MatmulProblem) -> MatmulInstance:
+        """Return the program of a block of rows, in the estimate's mapping."""
+        return self._instance(problem, self._of_block(problem))
+
+    def _instance(self, problem: MatmulProblem, found: MappingResult) -> MatmulInstance:
         loop = hardware_loop_of(found.mapping)
         return MatmulInstance(lower_matmul(problem, loop, self.spec), problem, loop)
 

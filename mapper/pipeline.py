@@ -222,7 +222,7 @@ def _run_cut(
     turns: list[TurnsChoice] = []
     noted: list[FusionGroup] = []
     fixed = {how.consumer: how for how in plan.turns}
-    for members in paired(groups, graph) if takes_turns else together(groups, plan.turns, graph):
+    for members in paired(groups, graph) if takes_turns else together(groups, plan.turns, graph, spec):
         for group in members:
             compiler.settle(group, evaluator)
         evaluations, choice = _run_together(members, compiler, evaluator, settings, fixed.get(members[-1].name))
@@ -323,7 +323,7 @@ def _steps(result: RunResult, compiler: Compiler) -> Iterator[Step]:
             how = turns[group.name]
             producer = result.group(how.producer)
             programs = compiler.in_turns(producer, group, how)
-            yield (producer, group), ((one, instance.program) for one, instance in programs)
+            yield (producer, group), programs
         elif group.name not in first:
             yield from apart([group], compiler.lower)
 

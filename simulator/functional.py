@@ -28,6 +28,7 @@ from simulator.program import (
     Compute,
     HostTask,
     Item,
+    KeptBlocks,
     MatmulLoop,
     Matrix,
     Mvin,
@@ -103,6 +104,7 @@ def execute(
     *,
     scaling: Scaling | None = None,
     host: Callable[[HostTask, Dram], None] | None = None,
+    on_chip: LocalMemories | None = None,
 ) -> Dram:
     """Run a program on numbers.
 
@@ -118,6 +120,8 @@ def execute(
         How int32 sums become int8 results; 1.0 unless given.
     host
         Called for each host task with the image to change; host tasks do nothing without it.
+    on_chip
+        What an earlier program left in the memories; changed. None: zeros, and forgotten.
 
     Returns
     -------
@@ -132,7 +136,7 @@ def execute(
     check(program, spec)
     if (spec.array.input_bits, spec.array.accumulator_bits) != (8, 32):
         raise ProgramError(f"{spec.name}: numbers are executed for int8 inputs with int32 sums only")
-    executor = _Executor(memory.copy(), spec, scaling or Scaling(), host)
+    executor = _Executor(memory.copy(), spec, scaling or Scaling(), host, on_chip or LocalMemories(spec))
     for index, item in enumerate(program.items):
         try:
             executor.run(item)
@@ -155,11 +159,42 @@ class _LocalMemory:
         return self._values[row : row + height, :width].copy()
 
 
+class LocalMemories:
+    """Values in the memories of a machine, by name."""
+
+    def __init__(self, spec: HardwareSpec) -> None:
+        self._side = spec.array.rows
+        self.values: dict[str, _LocalMemory] = {
+            "scratchpad": _LocalMemory(spec.scratchpad.rows, spec.array.cols),
+            "accumulator": _LocalMemory(spec.accumulator.rows, spec.array.cols),
+        }
+
+    def kept(self, blocks: KeptBlocks, rows: int, cols: int) -> Ints:
+        """Return what lies in blocks that stay in the scratchpad (rows, cols)."""
+        side, scratchpad = self._side, self.values["scratchpad"]
+        parts = [
+            [
+                scratchpad.read(
+                    blocks.part(top // side, left // side, side).row, min(side, rows - top), min(side, cols - left)
+                )
+                for left in range(0, cols, side)
+            ]
+            for top in range(0, rows, side)
+        ]
+        values: Ints = np.block(parts)
+        return values
+
+
 class _Executor:
     """State of the machine between commands."""
 
     def __init__(
-        self, dram: Dram, spec: HardwareSpec, scaling: Scaling, host: Callable[[HostTask, Dram], None] | None
+        self,
+        dram: Dram,
+        spec: HardwareSpec,
+        scaling: Scaling,
+        host: Callable[[HostTask, Dram], None] | None,
+        on_chip: LocalMemories,
     ) -> None:
         self.dram = dram
         self._side = spec.array.rows
@@ -167,10 +202,7 @@ class _Executor:
         self._scaling = scaling
         self._host = host
         self._expander = LoopExpander(spec, readout_passes(spec))
-        self._memories = {
-            "scratchpad": _LocalMemory(spec.scratchpad.rows, spec.array.cols),
-            "accumulator": _LocalMemory(spec.accumulator.rows, spec.array.cols),
-        }
+        self._memories = on_chip.values
         self._weights: Ints = np.zeros((0, 0), dtype=np.int64)
         self._preload: Preload | None = None
         self._inside: Ints | None = None
@@ -265,11 +297,11 @@ class _Executor:
     def _loop(self, loop: MatmulLoop) -> None:
         work = self._expander.expand(loop)
         shape = loop_unroller.shape_of(loop, self._spec)
-        where = loop_unroller.placement(shape, self._spec, *work.halves, loop.whole_memory)
+        where = loop_unroller.placed(loop, shape, self._spec, work.halves)
         self._loop_loads(work.loads)
         self._loop_pairs(loop, shape, where, work.pairs)
-        if loop.c is not None:
-            self._loop_stores(loop, loop.c, shape, where)
+        if loop.stores:
+            self._loop_stores(loop, shape, where)
 
     def _loop_loads(self, loads: Loads) -> None:
         columns = (
@@ -294,26 +326,27 @@ class _Executor:
             row = where.c_row + (i * shape.j + j) * side
             self._put("accumulator", row, inputs @ self._weights, pairs.accumulates[at])
 
-    def _loop_stores(
-        self, loop: MatmulLoop, target: Matrix, shape: loop_unroller.Shape, where: loop_unroller.Placement
-    ) -> None:
+    def _loop_stores(self, loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement) -> None:
         """Row-wise activations see whole rows of the tile; then each mvout takes its part."""
         accumulator, side = self._memories["accumulator"], self._side
         bits = self._spec.array.accumulator_bits if loop.c_full else 8
         columns = loop_unroller.store_columns(loop, shape, self._spec, where)
-        for base, rows, size, row in zip(
-            columns.base, columns.rows, columns.size_bytes, columns.local_row, strict=True
+        for at, (base, rows, width, row) in enumerate(
+            zip(columns.base, columns.rows, columns.columns.tolist(), columns.local_row, strict=True)
         ):
-            block, width = (int(row) - where.c_row) // side, int(size) * 8 // bits
+            block = (int(row) - where.c_row) // side
             i, j = divmod(block, shape.j)
             first, count = (0, loop.n) if kernel_named(loop.activation).whole_rows else (j * side, width)
             parts = [
-                accumulator.read(where.c_row + i * shape.j * side + at, int(rows), min(side, first + count - at))
-                for at in range(first, first + count, side)
+                accumulator.read(where.c_row + i * shape.j * side + left, int(rows), min(side, first + count - left))
+                for left in range(first, first + count, side)
             ]
             values = results(np.hstack(parts), loop.activation, self._scaling, full=loop.c_full)
-            start = j * side - first
-            self.dram.write(Matrix(int(base), target.row_stride_bytes), values[:, start : start + width], bits)
+            values = values[:, j * side - first : j * side - first + width]
+            if columns.kept_row is not None:
+                self._load("scratchpad", int(columns.kept_row[at]), values)
+            else:
+                self.dram.write(Matrix(int(base), int(columns.stride[at])), values, bits)
 
 
 def wrap(values: Ints) -> Ints:

@@ -50,6 +50,25 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptBlocks:
+    """int8 blocks that stay in the scratchpad between loops: a row of blocks one after another, then the next one."""
+
+    row: int
+    """Row of the first block."""
+    across: int
+    """Blocks of a row of blocks."""
+
+    def part(self, down: int, right: int, side: int) -> KeptBlocks:
+        """Return what begins so many blocks further down and to the right, of blocks of ``side`` rows."""
+        return KeptBlocks(self.row + (down * self.across + right) * side, self.across)
+
+    def rows(self, height: int, width: int, side: int) -> range:
+        """Return the rows from the first to the last block of a part of ``height`` x ``width`` elements."""
+        down, right = -(-height // side), -(-width // side)
+        return range(self.row, self.row + ((down - 1) * self.across + right) * side)
+
+
+@dataclass(frozen=True, slots=True)
 class MatmulLoop:
     """One hardware loop: ``C[m, n] (+)= A[m, k] B[k, n] (+ D[m, n])`` on one scratchpad tile."""
 
@@ -81,6 +100,17 @@ class MatmulLoop:
     b_half: int | None = None
     whole_memory: bool = False
     """Not double-buffered: the tile may use the whole memories and runs only when the loop before it is complete."""
+    a_kept: KeptBlocks | None = None
+    """A lies in the scratchpad, where an earlier loop left its results; ``a`` is None then."""
+    c_kept: KeptBlocks | None = None
+    """int8 results go to the scratchpad, on machines whose normaliser writes there; ``c`` is None then."""
+    reserved_rows: int = 0
+    """Rows at the top of the scratchpad that hold such blocks, which A and B leave alone."""
+
+    @property
+    def stores(self) -> bool:
+        """Whether the result leaves the accumulator."""
+        return self.c is not None or self.c_kept is not None
 
     @property
     def macs(self) -> int:
@@ -202,6 +232,8 @@ class Program:
     """Where the caller answers for what is on chip before and during the program: reads of rows that no command wrote,
     kept operands and kept sums are not checked there. For parts of a longer program, and for measurements that compute
     on whatever the memories held."""
+    found: tuple[range, ...] = ()
+    """Rows of the scratchpad in which an earlier program left results that this one reads."""
 
     @property
     def macs(self) -> int:
@@ -215,7 +247,8 @@ class Program:
     def __add__(self, other: Program) -> Program:
         regions = tuple(dict.fromkeys(self.regions + other.regions))
         preloaded = tuple(dict.fromkeys(self.preloaded + other.preloaded))
-        return Program(f"{self.name}+{other.name}", self.items + other.items, regions, preloaded)
+        found = tuple(dict.fromkeys(self.found + other.found))
+        return Program(f"{self.name}+{other.name}", self.items + other.items, regions, preloaded, found)
 
 
 def loop_kinds(items: tuple[Item, ...]) -> list[int]:
@@ -242,6 +275,9 @@ def _kind(loop: MatmulLoop) -> tuple[object, ...]:
         loop.a_half,
         loop.b_half,
         loop.whole_memory,
+        loop.a_kept,
+        loop.c_kept,
+        loop.reserved_rows,
     )
 
 
@@ -295,9 +331,12 @@ def _loop_line(loop: MatmulLoop) -> str:
         (f"A half {loop.a_half}", loop.a_half is not None),
         (f"B half {loop.b_half}", loop.b_half is not None),
         ("whole memory", loop.whole_memory),
+        (f"{loop.reserved_rows} rows reserved", loop.reserved_rows > 0),
     )
     bias = "" if loop.d is None else f" D={_at(loop.d)}"
     bias += "" if loop.residual is None else f" residual={_at(loop.residual)}"
     result = "accumulator" if loop.c is None else _at(loop.c)
-    text = f"loop_ws {loop.m}x{loop.k}x{loop.n} A={_at(loop.a)} B={_at(loop.b)}{bias} C={result}"
+    result = result if loop.c_kept is None else f"scratchpad[{loop.c_kept.row}]"
+    inputs = _at(loop.a) if loop.a_kept is None else f"scratchpad[{loop.a_kept.row}]"
+    text = f"loop_ws {loop.m}x{loop.k}x{loop.n} A={inputs} B={_at(loop.b)}{bias} C={result}"
     return _joined(text, [name for name, on in named if on])

@@ -198,7 +198,7 @@ class _OnChip:
         """Return the halves of a loop, its rows, and its blocks."""
         shape = loop_unroller.shape_of(loop, self.spec)
         halves = loop_unroller.halves(loop, self._loops, self._stored)
-        return halves, loop_unroller.placement(shape, self.spec, *halves, loop.whole_memory), shape
+        return halves, loop_unroller.placed(loop, shape, self.spec, halves), shape
 
     def _operands(self, work: int, loop: MatmulLoop) -> Iterator[_Holding]:
         """Yield the tiles that a loop loads; those that it finds are held longer."""
@@ -208,6 +208,9 @@ class _OnChip:
             ("a", loop.a, halves[0], where.a_row, shape.i * shape.k),
             ("b", loop.b, halves[1], where.b_row, shape.k * shape.j),
         ):
+            if operand == "a" and loop.a_kept is not None:
+                # Nobody loads what an earlier program left.
+                continue
             kept = self._tiles.get((operand, half)) if matrix is None else None
             if kept is not None:
                 kept.end = max(kept.end, used)

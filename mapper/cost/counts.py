@@ -54,7 +54,7 @@ def count_visits(batch: Batch, problem: MatmulProblem, spec: HardwareSpec) -> Vi
         trips_m=trips_m,
         trips_k=trips_k,
         trips_n=trips_n,
-        loads_a=once if "input" in batch.held else trips_n,
+        loads_a=once if "input" in batch.held or problem.a_kept is not None else trips_n,
         loads_b=once if "weight" in batch.held else trips_m,
         spilled=spills(batch.order, trips_m, trips_k, trips_n),
     )
@@ -71,12 +71,14 @@ def on_chip(batch: Batch, visits: Visits, problem: MatmulProblem, spec: Hardware
     once = np.ones(len(batch), dtype=np.int64)
     result = m * n_blocks
     passes = readout_passes(spec).get(problem.activation, 1)
+    # What stays in the scratchpad is found there, and is written there by the stores.
+    loaded, kept = m * k_blocks * visits.loads_a * (problem.a_kept is None), result * (problem.c_kept is not None)
     counts: dict[Action, Ints] = {
         ("array", "mac"): m * k * n * once,
         # Weights are new at the first row block of a tile only.
         ("array", "weight_load"): k * n * visits.trips_m,
         ("scratchpad", "read_row"): m * n_blocks * k_blocks + weight_rows * visits.trips_m,
-        ("scratchpad", "write_row"): m * k_blocks * visits.loads_a + weight_rows * visits.loads_b,
+        ("scratchpad", "write_row"): loaded + weight_rows * visits.loads_b + kept,
         # Every k block adds to the sums; bias, residual and returning sums are written by loads.
         ("accumulator", "write_row"): result * (k_blocks + bias + residual + visits.spilled),
         # Every k block reads the sums but the first, which has none unless something was loaded; a residual reads the

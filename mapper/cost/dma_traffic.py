@@ -65,6 +65,8 @@ class Traffic:
     def a(self) -> Ints:
         """Loads of A by tile extent along k."""
         p = self.problem
+        if p.a_kept is not None:
+            return _nothing(self.widths_k)
         return Sweep(p.a, p.m, p.k, self._block, self._segment).table(self.widths_k, self.spec.dma)
 
     @cached_property
@@ -150,6 +152,8 @@ class Traffic:
     def c(self) -> Ints:
         """Stores of C by tile extent along n; int32 results leave block by block, whatever the tile."""
         p = self.problem
+        if p.c_kept is not None:
+            return _nothing(self.widths_n)
         if p.c_full:
             # An mvout of int32 moves a single block, so that the tile's width changes no segment.
             return np.broadcast_to(self._full(p.c, p.m), (int(self.widths_n.max()) + 1, 5))
@@ -174,7 +178,7 @@ class Traffic:
     def residual(self) -> Ints:
         """Loads of the residual by tile extent along n."""
         if self.problem.residual is None:
-            return np.zeros((int(self.widths_n.max()) + 1, 5), dtype=np.int64)
+            return _nothing(self.widths_n)
         return self._residual_sweep(self.problem.residual).table(self.widths_n, self.spec.dma)
 
     @cached_property
@@ -194,7 +198,7 @@ class Traffic:
         p = self.problem
         shapes = ((p.a, p.m, p.k), (p.b, p.b_rows, p.b_row_bytes), (p.c, p.m, p.n * p.c_bytes))
         a, b, c = (distinct_lines(*shape, self.spec.dma.max_request_bytes) for shape in shapes)
-        return a, b, c
+        return a * (p.a_kept is None), b, c * (p.c_kept is None)
 
     @cached_property
     def unique_sums(self) -> int:
@@ -259,6 +263,11 @@ def _store_times(sweep: Sweep, widths: tuple[int, ...], spec: HardwareSpec, acti
         return store_command_times(segments, sweep.block_bytes, activation, spec)
 
     return sweep_times(sweep, np.array(widths, dtype=np.int64), spec, timed, to_accumulator=full)
+
+
+def _nothing(widths: Ints) -> Ints:
+    """Return the totals of sweeps that move nothing, by tile extent."""
+    return np.zeros((int(widths.max()) + 1, 5), dtype=np.int64)
 
 
 def _meets_itself(matrix: Matrix, spec: HardwareSpec) -> bool:

@@ -27,10 +27,10 @@ from mapper.errors import MappingError
 from mapper.evaluation.number_reports import KernelNumbers, NumbersCheck, Wrong
 from mapper.graph.dram_layout import Allocation, DramLayout
 from mapper.graph.fusion_group import FusionGroup, executed
-from mapper.lowering.repeated_program import RepeatedProgram
+from mapper.lowering.repeated_program import Instance, MatmulInstance, RepeatedProgram
 from simulator.arrays import Bytes, Ints
-from simulator.functional import Dram, Scaling, execute, results, saturate, wrap
-from simulator.program import HostTask, Program, ProgramError
+from simulator.functional import Dram, LocalMemories, Scaling, execute, results, saturate, wrap
+from simulator.program import HostTask, ProgramError
 from workloads import Operator, Tensor
 from workloads.ops import Matmul
 
@@ -46,7 +46,7 @@ INPUT_SPREAD = 24.0
 REAL_SPREAD = 1.5
 """Standard deviation of the real values that sums stand for: logits and inputs of GELU of a usual size."""
 
-Step = tuple[tuple[FusionGroup, ...], Iterable[tuple[FusionGroup, Program]]]
+Step = tuple[tuple[FusionGroup, ...], Iterable[tuple[FusionGroup, Instance]]]
 """Groups that run together, and their programs in order, each with its group."""
 
 
@@ -120,19 +120,25 @@ class NumbersRun:
         self._write(group.result, self._on_host(group))
         noted.append(group.name)
 
-    def _run_groups(self, groups: tuple[FusionGroup, ...], programs: Iterable[tuple[FusionGroup, Program]]) -> None:
+    def _run_groups(self, groups: tuple[FusionGroup, ...], programs: Iterable[tuple[FusionGroup, Instance]]) -> None:
         """Execute groups and compare what each wrote with what its operators make of their operands."""
         expected: dict[str, _Expected] = {}
         for group in groups:
             self._fill(group)
             expected[group.name] = self._expected(group)
             self._values[group.result.name] = expected[group.name].results.ravel()
-        before = self.image
-        for group, program in programs:
-            scaling = expected[group.name].scaling
+        before, on_chip = self.image, LocalMemories(self.spec)
+        for group, instance in programs:
+            scaling, program = expected[group.name].scaling, instance.program
             with _named(group):
-                self.image = execute(program, self.image, self.spec, scaling=scaling, host=_library_code)
+                self.image = execute(
+                    program, self.image, self.spec, scaling=scaling, host=_library_code, on_chip=on_chip
+                )
             self._check.programs += 1
+            if isinstance(instance, MatmulInstance) and instance.problem.c_kept is not None:
+                # What stays on chip is compared like everything else: where it would lie in memory.
+                problem = instance.problem
+                self.image.write(problem.c, on_chip.kept(instance.problem.c_kept, problem.m, problem.n))
         regions = [self.layout.allocation(group.result) for group in groups]
         if _changed_elsewhere(before.data, self.image.data, regions, self.layout.workspace):
             self._check.wrong.append(Wrong(groups[0].name, "changes DRAM outside its result", 0, 0))
@@ -210,9 +216,9 @@ def apart(groups: Iterable[FusionGroup], lower: Callable[[FusionGroup], Iterable
         yield (group,), () if group.unit == "host" else _programs(group, lower(group))
 
 
-def _programs(group: FusionGroup, programs: Iterable[RepeatedProgram]) -> Iterator[tuple[FusionGroup, Program]]:
+def _programs(group: FusionGroup, programs: Iterable[RepeatedProgram]) -> Iterator[tuple[FusionGroup, Instance]]:
     for repeated in programs:
-        yield from ((group, repeated.instance(number).program) for number in range(repeated.count))
+        yield from ((group, repeated.instance(number)) for number in range(repeated.count))
 
 
 @contextmanager

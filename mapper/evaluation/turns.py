@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mapper.cost.objective import Goal, objective_value
+from mapper.errors import MappingError
 from mapper.evaluation.evaluate import Evaluation, Evaluator
 from mapper.graph.fusion_group import FusionGroup
 from mapper.graph.interleaving import Interleaving
@@ -61,7 +62,11 @@ def run_pair(
     best, chosen = apart, None
     for how, turns in ways.items():
         copy = evaluator.copied()
-        tried = copy.run_in_turns(groups, turns())
+        try:
+            tried = copy.run_in_turns(groups, turns())
+        except MappingError:
+            # What stays in the scratchpad may leave too little for tiles.
+            continue
         if _value(goal, tried) < _value(goal, best):
             best, winner, chosen = tried, copy, how
     evaluator.take_over(winner)

@@ -13,9 +13,10 @@
 The first operator of a group leads it. Operators that no group names are cut as by default: an activation that stores
 can apply joins the operator before it, if neither is named. ``model`` is the one that the graph was built from, or the
 name of a graph of one's own. Of two groups in turns, ``outside`` says whether all instances of a block of rows come
-before the next rows, or all rows of an instance before the next instance. Tiles are in the order of the DRAM loops,
-outermost first [elements]; groups without a mapping are searched. `dump_plan` writes what a run did, so that the file
-makes another run do the same.
+before the next rows, or all rows of an instance before the next instance, and ``between`` whether a block passes
+through memory or stays in the scratchpad of a machine whose normaliser writes there. Tiles are in the order of the DRAM
+loops, outermost first [elements]; groups without a mapping are searched. `dump_plan` writes what a run did, so that the
+file makes another run do the same.
 """
 
 from __future__ import annotations
@@ -47,9 +48,11 @@ class _Turn(StrictModel):
     consumer: str
     rows: Size
     outside: Literal["rows", "instances"] = "instances"
+    between: Literal["memory", "scratchpad"] = "memory"
 
     def interleaving(self) -> Interleaving:
-        return Interleaving(self.producer, self.consumer, self.rows, self.outside == "rows")
+        outside, kept = self.outside == "rows", self.between == "scratchpad"
+        return Interleaving(self.producer, self.consumer, self.rows, outside, kept)
 
 
 class _Loop(StrictModel):
@@ -97,7 +100,7 @@ def read_plan(path: str | Path, graph: OpGraph, spec: HardwareSpec) -> FusionPla
     turns = tuple(turn.interleaving() for turn in content.turns)
     groups = fusion_groups(graph, spec, cut)
     try:
-        together(groups, turns, graph)
+        together(groups, turns, graph, spec)
         mappings = dict(_mappings(content.mappings, groups, spec))
     except MappingError as problem:
         raise MappingError(f"{path}: {problem}") from problem
@@ -151,6 +154,7 @@ def dump_plan(plan: FusionPlan, graph: OpGraph, spec: HardwareSpec) -> str:
                 "consumer": how.consumer,
                 "rows": how.rows,
                 "outside": "rows" if how.rows_outside else "instances",
+                "between": "scratchpad" if how.in_scratchpad else "memory",
             }
             for how in plan.turns
         ],

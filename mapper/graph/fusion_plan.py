@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hwconfigs import HardwareSpec
 from mapper.errors import MappingError
 from mapper.graph.fusion_cuts import Cut
 from mapper.graph.fusion_group import FusionGroup, executed
-from mapper.graph.interleaving import Interleaving, may_interleave
+from mapper.graph.interleaving import Interleaving, block_between, may_interleave
 from mapper.mapping.hardware_loop import HardwareLoop
 from workloads import OpGraph
 from workloads.ops import Matmul
@@ -29,20 +30,21 @@ class FusionPlan:
 
 
 def together(
-    groups: Sequence[FusionGroup], turns: Sequence[Interleaving], graph: OpGraph
+    groups: Sequence[FusionGroup], turns: Sequence[Interleaving], graph: OpGraph, spec: HardwareSpec
 ) -> tuple[tuple[FusionGroup, ...], ...]:
     """Return groups in an order in which they can run, two together where they are to take turns.
 
     Raises
     ------
     MappingError
-        When a turn names no group, or groups that cannot take turns, or is of more rows than there are.
+        When a turn names no group, or groups that cannot take turns, or is of more rows than there are, or its block
+        would stay in a scratchpad that cannot take it.
     """
     named = {group.name: group for group in groups}
     producers: dict[str, Interleaving] = {}
     busy: set[str] = set()
     for how in turns:
-        _check(how, named, graph)
+        _check(how, named, graph, spec)
         for name in (how.producer, how.consumer):
             if name in busy:
                 raise MappingError(f"turns: {name} takes turns with one group only")
@@ -56,7 +58,7 @@ def together(
     )
 
 
-def _check(how: Interleaving, named: Mapping[str, FusionGroup], graph: OpGraph) -> None:
+def _check(how: Interleaving, named: Mapping[str, FusionGroup], graph: OpGraph, spec: HardwareSpec) -> None:
     for name in (how.producer, how.consumer):
         if name not in named:
             raise MappingError(f"turns: no group is led by {name!r}; groups are {', '.join(named)}")
@@ -70,3 +72,5 @@ def _check(how: Interleaving, named: Mapping[str, FusionGroup], graph: OpGraph) 
     assert isinstance(lead, Matmul), "only groups of matmuls take turns"
     if how.rows > lead.m:
         raise MappingError(f"turns: {how.producer}: blocks of {how.rows:,} rows, and an instance has {lead.m:,}")
+    if how.in_scratchpad:
+        block_between(how, lead.n, spec)

@@ -56,14 +56,17 @@ def lower_matmul(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec)
     items: list[Item] = [call_overhead(spec)]
     items += _loops(problem, loop, spec)
     items.append(Fence())
-    return Program(problem.name, tuple(items), problem.regions)
+    kept = problem.a_kept
+    found = () if kept is None else (kept.rows(problem.m, problem.k, spec.array.rows),)
+    return Program(problem.name, tuple(items), problem.regions, found=found)
 
 
 def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> Iterator[MatmulLoop]:
     tiles_m, tiles_k, tiles_n = MapSpace(problem, spec).tile_counts(loop)
     spill = spills(loop.order, tiles_m, tiles_k, tiles_n) > 0
     loaded: dict[str, set[int]] = {"input": set(), "weight": set()}
-    for step in tile_steps(problem, loop, spec.array.rows):
+    kept, left, side = problem.a_kept, problem.c_kept, spec.array.rows
+    for step in tile_steps(problem, loop, side):
         first, last = step.index["k"] == 0, step.index["k"] == tiles_k - 1
         number = {
             "input": step.index["m"] * tiles_k + step.index["k"],
@@ -76,7 +79,7 @@ def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> It
             m=step.size["m"],
             k=step.size["k"],
             n=step.size["n"],
-            a=problem.a.part(step.start["m"], step.start["k"]) if fresh["input"] else None,
+            a=None if kept is not None or not fresh["input"] else problem.a.part(step.start["m"], step.start["k"]),
             b=_weights(problem, step) if fresh["weight"] else None,
             c=_result(problem, step, last, spill),
             d=_addend(problem, step, first, spill),
@@ -91,6 +94,11 @@ def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> It
             a_half=number["input"] if "input" in loop.held else None,
             b_half=number["weight"] if "weight" in loop.held else None,
             whole_memory=not loop.double_buffered,
+            a_kept=None if kept is None else kept.part(step.start["m"] // side, step.start["k"] // side, side),
+            c_kept=(
+                None if left is None or not last else left.part(step.start["m"] // side, step.start["n"] // side, side)
+            ),
+            reserved_rows=problem.reserved_rows,
         )
 
 
@@ -102,6 +110,8 @@ def _weights(problem: MatmulProblem, step: TileStep) -> Matrix:
 
 def _result(problem: MatmulProblem, step: TileStep, last: bool, spill: bool) -> Matrix | None:
     if last:
+        if problem.c_kept is not None:
+            return None
         return problem.c.part(step.start["m"], step.start["n"], problem.c_bytes)
     return problem.partial.part(step.start["m"], step.start["n"], INT32_BYTES) if spill else None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from hwconfigs.kernels import kernel_named
 from mapper.mapping.loop_nest import OPERAND_AXES
-from simulator.program import Activation, Matrix, Region
+from simulator.program import Activation, KeptBlocks, Matrix, Region
 from workloads.ops.matrices import MatrixAxes
 
 INT32_BYTES = 4
@@ -44,6 +44,12 @@ class MatmulProblem:
     c_full: bool = False
     """The result is stored as int32."""
     activation: Activation = "none"
+    a_kept: KeptBlocks | None = None
+    """A lies in the scratchpad, not at its place in DRAM."""
+    c_kept: KeptBlocks | None = None
+    """The result goes to the scratchpad, not to its place in DRAM."""
+    reserved_rows: int = 0
+    """Rows at the top of the scratchpad that tiles leave to such matrices."""
 
     @property
     def dims(self) -> dict[str, int]:
@@ -104,6 +110,14 @@ class MatmulProblem:
             residual=None if self.residual is None else self.residual.part(first, 0),
         )
 
+    def leaving(self, kept: KeptBlocks, reserved_rows: int) -> MatmulProblem:
+        """Return the problem whose result goes to the scratchpad, in some of its reserved rows."""
+        return replace(self, c_kept=kept, reserved_rows=reserved_rows)
+
+    def finding(self, kept: KeptBlocks, reserved_rows: int) -> MatmulProblem:
+        """Return the problem that finds A there."""
+        return replace(self, a_kept=kept, reserved_rows=reserved_rows)
+
     def signature(self, line_bytes: int) -> MatmulProblem:
         """Return the problem without name, addresses reduced to their place in a line: equal if the cost is equal."""
         return replace(
@@ -120,11 +134,11 @@ class MatmulProblem:
     @property
     def regions(self) -> tuple[Region, ...]:
         """The DRAM ranges of the operands."""
-        spans = [
-            ("A", self.a, self.m, self.k),
-            ("B", self.b, self.b_rows, self.b_row_bytes),
-            ("C", self.c, self.m, self.n * self.c_bytes),
-        ]
+        spans = [("B", self.b, self.b_rows, self.b_row_bytes)]
+        if self.a_kept is None:
+            spans.insert(0, ("A", self.a, self.m, self.k))
+        if self.c_kept is None:
+            spans.append(("C", self.c, self.m, self.n * self.c_bytes))
         return tuple(
             Region(f"{self.name}.{label}", matrix.address, (rows - 1) * matrix.row_stride_bytes + row_bytes)
             for label, matrix, rows, row_bytes in spans

@@ -89,7 +89,8 @@ class MapSpace:
     def capacity_blocks(self, double_buffered: bool) -> tuple[int, int]:
         """Return the array blocks that fit the scratchpad and the accumulator, or half of each."""
         parts = 2 if double_buffered else 1
-        return self.spec.scratchpad.rows // parts // self.side, self.spec.accumulator.rows // parts // self.side
+        scratchpad = self.spec.scratchpad.rows - self.problem.reserved_rows
+        return scratchpad // parts // self.side, self.spec.accumulator.rows // parts // self.side
 
     def tiles(self, double_buffered: bool) -> tuple[Ints, Ints, Ints]:
         """Return every tile (columns m, k, n in blocks) that is tried and fits."""
@@ -196,12 +197,13 @@ class MapSpace:
         parts = 2 if loop.double_buffered else 1
         shape = f"tile m={m * self.side} k={k * self.side} n={n * self.side}"
         place = "half of the memory" if loop.double_buffered else "the whole memory"
-        for resource, memory, demand_blocks, hint in (
-            ("scratchpad", self.spec.scratchpad, scratchpad_blocks(m, k, n), "reduce the k, m or n extent"),
-            ("accumulator", self.spec.accumulator, accumulator_blocks(m, n), "reduce the m or n extent"),
+        reserved = self.problem.reserved_rows
+        for resource, memory, taken, demand_blocks, hint in (
+            ("scratchpad", self.spec.scratchpad, reserved, scratchpad_blocks(m, k, n), "reduce the k, m or n extent"),
+            ("accumulator", self.spec.accumulator, 0, accumulator_blocks(m, n), "reduce the m or n extent"),
         ):
             demand = demand_blocks * self.side * memory.row_bytes
-            bound = memory.rows // parts * memory.row_bytes
+            bound = (memory.rows - taken) // parts * memory.row_bytes
             if demand > bound:
                 rule = f"{shape} in {place}"
                 yield Violation(

@@ -57,6 +57,7 @@ def fusion_dict(result: RunResult) -> dict[str, object]:
                     "consumer": choice.how.consumer,
                     "rows": choice.how.rows,
                     "rows_outside": choice.how.rows_outside,
+                    "in_scratchpad": choice.how.in_scratchpad,
                     **choice.spent._asdict(),
                     **_apart_dict(choice),
                 }
@@ -105,7 +106,7 @@ def _turns(result: RunResult, choice: TurnsChoice) -> str:
     held = size(rows * op.dims["n"])
     text = (
         f"{how.producer} and {how.consumer} in turns, blocks of {rows:,} rows, {order}: {held} of {between.name} at a "
-        "time between them"
+        f"time between them{', in the scratchpad' if how.in_scratchpad else ''}"
     )
     spent, apart = choice.spent, choice.apart
     if apart is None:

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwconfigs import HardwareSpec
-from simulator.frontend.loop_unroller import blocks, halves, placement, shape_of
+from simulator.checks.kept_blocks import parts_of
+from simulator.frontend.loop_unroller import blocks, halves, placed, shape_of
 from simulator.program import Compute, Config, Fence, HostTask, Item, MatmulLoop, Mvin, Mvout, OnChip, Preload
 
 Columns = NDArray[np.int32]
@@ -144,11 +145,13 @@ class _Held:
 class DefUseCheck:
     """Follows a program item by item; ``enter`` says what is wrong with the next one."""
 
-    def __init__(self, spec: HardwareSpec, preloaded: tuple[OnChip, ...] = ()) -> None:
+    def __init__(self, spec: HardwareSpec, preloaded: tuple[OnChip, ...] = (), found: tuple[range, ...] = ()) -> None:
         self._spec = spec
         self._side = spec.array.rows
         self._preloaded = preloaded
         self._rows = {"scratchpad": WrittenRows(), "accumulator": WrittenRows()}
+        for rows in found:
+            self._rows["scratchpad"].write(rows.start, len(rows), spec.array.cols)
         self._loops = self._stored = 0
         self._tiles: dict[tuple[str, int], _Held] = {}
         self._sums: dict[int, _Held] = {}
@@ -276,23 +279,31 @@ class DefUseCheck:
         a, b, c = self._layout(loop, a_half, b_half, c_half)
         for matrix, half, tile in ((loop.a, a_half, a), (loop.b, b_half, b)):
             place = tile.name[0], half
-            if matrix is None:
+            if tile is a and loop.a_kept is not None:
+                yield from self._kept_inputs(loop)
+            elif matrix is None:
                 if "scratchpad" not in self._preloaded:
                     yield from self._keep(place, tile)
             else:
                 self._load(index, place, tile)
         if loop.accumulate and loop.d is None and "accumulator" not in self._preloaded:
             yield from self._accumulate(c_half, c)
-        self._sum(index, c_half, c, stored=loop.c is not None)
+        self._sum(index, c_half, c, stored=loop.stores)
+        for row, height, width in parts_of(loop.c_kept, loop.m, loop.n, self._side):
+            self._rows["scratchpad"].write(row, height, width)
         self._loops += 1
-        self._stored += loop.c is not None
+        self._stored += loop.stores
         self._weights = True
         self._preload = None
 
+    def _kept_inputs(self, loop: MatmulLoop) -> Iterator[str]:
+        for row, height, width in parts_of(loop.a_kept, loop.m, loop.k, self._side):
+            yield from self._read("scratchpad", row, height, width)
+
     def _layout(self, loop: MatmulLoop, a_half: int, b_half: int, c_half: int) -> tuple[_Tile, _Tile, _Tile]:
-        key = (loop.m, loop.k, loop.n, loop.b_transposed, a_half, b_half, c_half, loop.whole_memory)
+        key = (loop.m, loop.k, loop.n, loop.b_transposed, a_half, b_half, c_half, loop.whole_memory, loop.reserved_rows)
         if key not in self._layouts:
-            where = placement(shape_of(loop, self._spec), self._spec, a_half, b_half, c_half, loop.whole_memory)
+            where = placed(loop, shape_of(loop, self._spec), self._spec, (a_half, b_half, c_half))
             shape_b = (loop.n, loop.k) if loop.b_transposed else (loop.k, loop.n)
             name_b = "B^T" if loop.b_transposed else "B"
             self._layouts[key] = (

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from hwconfigs import HardwareSpec, SramSpec
 from hwconfigs.kernels import kernel_named
 from simulator.checks.dram_hazards import clashes
+from simulator.checks.kept_blocks import kept_problems, unfenced
 from simulator.checks.on_chip_contents import DefUseCheck
 from simulator.frontend.loop_unroller import blocks
 from simulator.program import (
@@ -92,17 +93,17 @@ def _addresses_fit(loop: MatmulLoop) -> bool:
 def _nonsense(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iterator[str]:
     """Commands that read rows that nothing wrote, or overwrite data that are still read."""
     if not _all_written(program, spec, kinds):
-        contents = DefUseCheck(spec, program.preloaded)
+        contents = DefUseCheck(spec, program.preloaded, program.found)
         for index, item in enumerate(program.items):
             for complaint in contents.enter(index, item):
                 yield _named(index, item, complaint)
-    for index, complaint in clashes(program, spec, kinds):
+    for index, complaint in (*clashes(program, spec, kinds), *unfenced(program.items, spec.array.rows)):
         yield _named(index, program.items[index], complaint)
 
 
 def _all_written(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> bool:
     """Whether there is no complaint about rows on chip; loops of a known kind in a known state are looked up."""
-    contents = DefUseCheck(spec, program.preloaded)
+    contents = DefUseCheck(spec, program.preloaded, program.found)
     for index, (item, kind) in enumerate(zip(program.items, kinds, strict=True)):
         if kind >= 0 and contents.repeats(kind):
             continue
@@ -185,11 +186,11 @@ def _loop_problems(loop: MatmulLoop, spec: HardwareSpec) -> Iterator[str]:
     side = spec.array.rows
     i, j, k = blocks(loop.m, side), blocks(loop.n, side), blocks(loop.k, side)
     share = 1 if loop.whole_memory else 2
-    for memory, name, demand in (
-        (spec.scratchpad, "scratchpad", scratchpad_blocks(i, k, j) * side),
-        (spec.accumulator, "accumulator", accumulator_blocks(i, j) * side),
+    for rows, name, demand in (
+        (spec.scratchpad.rows - loop.reserved_rows, "scratchpad", scratchpad_blocks(i, k, j) * side),
+        (spec.accumulator.rows, "accumulator", accumulator_blocks(i, j) * side),
     ):
-        bound = memory.rows // share
+        bound = rows // share
         if demand > bound:
             halved = "" if loop.whole_memory else ", half of it for double buffering"
             yield f"{name}: tile {loop.m}x{loop.k}x{loop.n} needs {demand} rows > {bound}{halved}"
@@ -199,8 +200,10 @@ def _loop_problems(loop: MatmulLoop, spec: HardwareSpec) -> Iterator[str]:
     if loop.residual is not None and loop.accumulate:
         yield "adds a residual to the sums of the loop before it: give it to the first loop of a tile"
     yield from _activation_problems(loop.activation, spec)
+    if loop.a_kept is not None or loop.c_kept is not None or loop.reserved_rows:
+        yield from kept_problems(loop, spec)
     kernel = kernel_named(loop.activation)
-    if kernel.whole_rows and loop.c is None:
+    if kernel.whole_rows and not loop.stores:
         yield f"{loop.activation} needs a stored result"
     if loop.c_full and kernel.needs_unit:
         yield f"{loop.activation} results are {spec.array.input_bits}-bit, not int32"

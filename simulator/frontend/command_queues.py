@@ -108,7 +108,9 @@ class Stores:
     """Pairs of this work whose results must be written first (count)."""
     issue: list[int] | None = None
     columns: list[int] | None = None
-    """Columns read of each row, of commands issued by the core; hardware loops read what they store."""
+    """Columns read of each row, if they are not those that leave for memory."""
+    kept_row: list[int] | None = None
+    """First row of the scratchpad to which each goes; None: to memory."""
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -117,7 +119,7 @@ class Stores:
         """Return the same mvouts to other addresses."""
         return Stores(
             base, self.rows, self.size_bytes, self.stride, self.blocks, self.full, self.bank, self.activation,
-            self.after_load, self.after_pair, self.issue, self.columns,
+            self.after_load, self.after_pair, self.issue, self.columns, self.kept_row,
         )  # fmt: skip
 
 

@@ -41,11 +41,11 @@ class LoopExpander:
         """Return the command queues of the next loop."""
         halves = loop_unroller.halves(loop, self.loops, self.stored)
         self.loops += 1
-        self.stored += loop.c is not None
+        self.stored += loop.stores
         matrices = (loop.a, loop.b, loop.d, loop.residual, loop.c)
         strides = tuple(None if matrix is None else matrix.row_stride_bytes for matrix in matrices)
         flags = (loop.accumulate, loop.b_transposed, loop.b_bits, loop.c_full, loop.activation, loop.whole_memory)
-        key = (loop.m, loop.k, loop.n, halves, strides, flags)
+        key = (loop.m, loop.k, loop.n, halves, strides, flags, loop.a_kept, loop.c_kept, loop.reserved_rows)
         if key not in self._layouts:
             self._layouts[key] = self._lay_out(loop, halves)
         layout = self._layouts[key]
@@ -60,7 +60,7 @@ class LoopExpander:
         at_zero = {name: Matrix(0, matrix.row_stride_bytes) for name, matrix in matrices.items() if matrix is not None}
         loop = replace(loop, **at_zero)  # type: ignore[arg-type]
         shape = loop_unroller.shape_of(loop, spec)
-        where = loop_unroller.placement(shape, spec, *halves, loop.whole_memory)
+        where = loop_unroller.placed(loop, shape, spec, halves)
         loads = self._loads(loop, shape, where)
         stores = self._stores(loop, shape, where)
         pairs, counts = _loop_pairs(loop, shape, where, spec)
@@ -118,6 +118,8 @@ class LoopExpander:
             activation=[loop.activation] * count,
             after_load=[0] * count,
             after_pair=need,
+            columns=None if columns.kept_row is None else columns.columns.tolist(),
+            kept_row=None if columns.kept_row is None else columns.kept_row.tolist(),
         )
 
 
@@ -135,7 +137,7 @@ def _loop_pairs(
     i, j, k = order.pair_i, order.pair_j, order.pair_k
     rows = np.minimum(side, loop.m - i * side)
     new = i == 0
-    a_row = where.a_row + (i * shape.k + k) * side
+    a_row = where.a_row + (i * where.a_across + k) * side
     b_row = where.b_row + (j * shape.k + k if loop.b_transposed else k * shape.j + j) * side
     c_row = where.c_row + (i * shape.j + j) * side
     accumulates = (k > 0) | loop.accumulate | (loop.d is not None) | (loop.residual is not None)

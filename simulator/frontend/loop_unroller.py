@@ -11,14 +11,14 @@ LOOP_WS of ucb-bar/gemmini as described in the project's timing notes, section 5
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from hwconfigs import HardwareSpec
 from simulator.arrays import Bools, Ints
-from simulator.program import MatmulLoop
+from simulator.program import MatmulLoop, Matrix
 from simulator.tile_footprint import scratchpad_blocks
 
 INPUT, WEIGHT, BIAS, RESIDUAL = 0, 1, 2, 3
@@ -193,6 +193,8 @@ class Placement:
     a_row: int
     b_row: int
     c_row: int
+    a_across: int
+    """Blocks of A from one of its rows of blocks to the next."""
 
 
 def halves(loop: MatmulLoop, loops: int, stored: int) -> tuple[int, int, int]:
@@ -213,18 +215,28 @@ def halves(loop: MatmulLoop, loops: int, stored: int) -> tuple[int, int, int]:
     )
 
 
-def placement(shape: Shape, spec: HardwareSpec, a_half: int, b_half: int, c_half: int, whole: bool) -> Placement:
+def placed(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, halves: tuple[int, int, int]) -> Placement:
+    """Rows of the tiles of a loop in its halves; A is where an earlier loop left it, if one did."""
+    where = placement(shape, spec, *halves, loop.whole_memory, loop.reserved_rows)
+    kept = loop.a_kept
+    return where if kept is None else replace(where, a_row=kept.row, a_across=kept.across)
+
+
+def placement(
+    shape: Shape, spec: HardwareSpec, a_half: int, b_half: int, c_half: int, whole: bool, reserved: int = 0
+) -> Placement:
     """Rows of the A, B and C tiles: A from the bottom of its half, B up to the top of its half.
 
-    A tile that may use the whole memory but fits a half lies in the first half.
+    A tile that may use the whole memory but fits a half lies in the first half. Reserved rows belong to no half.
     """
     side = spec.array.rows
-    scratchpad = spec.scratchpad.rows // 2
+    free = spec.scratchpad.rows - reserved
+    scratchpad = free // 2
     if whole and scratchpad_blocks(shape.i, shape.k, shape.j) * side > scratchpad:
-        scratchpad = spec.scratchpad.rows
+        scratchpad = free
     accumulator = spec.accumulator.rows if whole else spec.accumulator.rows // 2
-    b_end = (b_half + 1) * scratchpad
-    return Placement(a_half * scratchpad, b_end - shape.k * shape.j * side, c_half * accumulator)
+    b_row = (b_half + 1) * scratchpad - shape.k * shape.j * side
+    return Placement(a_half * scratchpad, b_row, c_half * accumulator, shape.k)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -293,24 +305,33 @@ class StoreColumns:
     stride: Ints
     local_row: Ints
     blocks: Ints
+    columns: Ints
+    """Columns of each; all of them are in ``size_bytes``, unless they stay on chip."""
+    kept_row: Ints | None = None
+    """First row of the scratchpad to which each goes; None: to memory."""
 
 
 def store_columns(loop: MatmulLoop, shape: Shape, spec: HardwareSpec, where: Placement) -> StoreColumns:
     """Addresses and rows of all mvouts of a loop; int32 results leave one block per command."""
     order = plan(shape)
     side = spec.array.rows
-    if loop.c is None:
+    kept = loop.c_kept
+    if loop.c is None and kept is None:
         empty = np.zeros(0, dtype=np.int64)
-        return StoreColumns(empty, empty, empty, empty, empty, empty)
+        return StoreColumns(empty, empty, empty, empty, empty, empty, empty)
+    # What stays on chip has no address: the distances of its rows are those of a matrix without gaps.
+    matrix = loop.c or Matrix(0, shape.j * side)
     element = spec.array.sum_bytes if loop.c_full else 1
     i, j = order.store_i, order.store_j
     width = np.minimum(loop.n - j * side, shape.blocks_per_mvout * side)
-    base = loop.c.address + i * side * loop.c.row_stride_bytes + j * side * element
+    base = matrix.address + i * side * matrix.row_stride_bytes + j * side * element
     return StoreColumns(
         base=base,
         rows=np.minimum(side, loop.m - i * side),
-        size_bytes=width * element,
-        stride=np.full(len(i), loop.c.row_stride_bytes, dtype=np.int64),
+        size_bytes=width * element * (kept is None),
+        stride=np.full(len(i), matrix.row_stride_bytes, dtype=np.int64),
         local_row=where.c_row + (i * shape.j + j) * side,
         blocks=-(-width // side),
+        columns=width,
+        kept_row=None if kept is None else kept.row + (i * kept.across + j) * side,
     )

@@ -107,6 +107,8 @@ def count_transfers(
     )
     for (unit, action), number in (*loaded.items(), *stored.items()):
         add(counts, unit, action, number)
+    if stores.kept_row is not None:
+        add(counts, "scratchpad", "write_row", int((stores.rows * np.array(stores.blocks, dtype=np.int64)).sum()))
 
 
 def _columns(stores: Stores, full: Bools, spec: HardwareSpec) -> Ints:

@@ -54,6 +54,7 @@ class StoreController(Controller):
         self._spec = spec
         self._path = chip.path
         self._accumulator = chip.accumulator
+        self._scratchpad = chip.scratchpad
         self._readers = chip.readers
         self._lookahead = result_delay(spec.array)
         self._reuse = spec.front_end.load_to_use_cycles
@@ -131,6 +132,10 @@ class StoreController(Controller):
             last_row = yield from self._read_rows(bank, rows, blocks, writer, stores.full[index])
             ahead = math.ceil(dma.store_buffer_blocks * writer / blocks)
         width = math.ceil(writer) if stores.full[index] else blocks
+        if stores.kept_row is not None:
+            # One block of a row each cycle; the last row is written when it would have reached the bus.
+            times = [last_row + first - (rows - 1 - row) * blocks for row in range(rows)]
+            self._scratchpad.load(stores.kept_row[index], blocks * self._spec.array.rows, times, [blocks] * rows)
         sent = self._path.write(began + first, work.store_traffic, index, max(last_row - began + width, 1))
         late = sent - first - env.now
         if late > 0:
@@ -169,7 +174,8 @@ class StoreController(Controller):
         if kind not in self._kinds:
             _, wanted, _ = segment_totals(0, size, dma)
             least = epilogue_cycles(blocks, activation, self._spec)
-            self._kinds[kind] = writer_cycles(blocks, full, from_scratchpad, dma), wanted, least
+            on_chip = from_scratchpad or stores.kept_row is not None
+            self._kinds[kind] = writer_cycles(blocks, full, on_chip, dma), wanted, least
         writer, wanted, least = self._kinds[kind]
         beats = work.store_traffic.beats[index]
         return max(writer + (beats / rows - wanted if beats else 0.0), least)
@@ -182,7 +188,8 @@ class StoreController(Controller):
             cols = stores.columns[index]
         if work.queues.is_loop:
             high, parts = _blocks_high(stores, self._spec.array.rows), len(stores)
-            rows, cols = int(stores.rows[:high].sum()), int(stores.size_bytes[::high].sum())
+            rows = int(stores.rows[:high].sum())
+            cols = int(stores.size_bytes[::high].sum()) if stores.columns is None else sum(stores.columns[::high])
         cycles = reader.read((rows, cols), stores.activation[index], work.queues.name, (index, parts))
         self.account.busy += cycles
         if not self.env.passes(cycles):

@@ -130,7 +130,6 @@ class LoadTimes:
         tile_b = batch.tile(b_dim)
         # The loads of a tile go down its rows first, those of weights that are stored as they are used along them.
         along_b = (tile_b > self._segment) & (not problem.transposes_b)
-        times_a = self._chosen(traffic.times_a, batch.tile_k, batch.tile_m == 1)
         times_b = self._chosen(traffic.times_b, tile_b, along_b)
         nothing = np.zeros(1)
         refetched_a, first_a, refetched_b, first_b, refetched_sums, bias = (
@@ -140,9 +139,14 @@ class LoadTimes:
         )
         unique_a, unique_b, _ = traffic.compulsory
         cold_a, cold_b = (reuse.cold_a, reuse.cold_b) if reuse else (np.ones(1),) * 2
-        self.a, self.bunch_a = self._operand(
-            _Operand(traffic.a[batch.tile_k], times_a, problem.m, tilings.k, refetched_a, first_a, unique_a, cold_a)
-        )
+        if problem.a_kept is None:
+            times_a = self._chosen(traffic.times_a, batch.tile_k, batch.tile_m == 1)
+            self.a, self.bunch_a = self._operand(
+                _Operand(traffic.a[batch.tile_k], times_a, problem.m, tilings.k, refetched_a, first_a, unique_a, cold_a)
+            )
+        else:
+            # It is in the scratchpad already.
+            self.a, self.bunch_a = (AverageLoad(*(nothing,) * 7),) * 3, Bunch.even(nothing)
         rows_b, along = problem.b_rows, tilings.along(b_dim)
         self.b, self.bunch_b = self._operand(
             _Operand(traffic.b[tile_b], times_b, rows_b, along, refetched_b, first_b, unique_b, cold_b)

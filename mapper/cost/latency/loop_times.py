@@ -174,6 +174,8 @@ class LoopTimes:
         return cycles
 
     def _loads_a(self, touch: Touch) -> bool:
+        if self.problem.a_kept is not None:
+            return False
         return touch != Touch.REFETCH or "input" not in self.batch.held
 
     def _loads_b(self, touch: Touch) -> bool:

@@ -101,6 +101,9 @@ class StoreTimes:
         new = reuse.fresh_share if reuse is not None else np.ones(1)
         replaces = reuse is not None and self._problem.c_full
         self._new_sums, self._new_results = new, np.where(visits.spilled > 0, 0.0, new) if replaces else new
+        if self._problem.c_kept is not None:
+            # Results that stay on chip touch no line.
+            self._new_results = np.zeros(1)
         self._cycles: dict[Stored, Floats] = {}
         self._streams: dict[bool, _StoreStream] = {}
 
@@ -275,8 +278,9 @@ class StoreTimes:
         widths = range(1, 2 if full else self._segment + 1)
         activation = "none" if full else self._problem.activation
         lanes = [epilogue_cycles(blocks, activation, self._spec) for blocks in widths]
-        writer = [writer_cycles(blocks, full, False, dma) for blocks in widths]
-        pipeline = [row_period(blocks, full, False, dma) for blocks in widths]
+        on_chip = self._problem.c_kept is not None and not full
+        writer = [writer_cycles(blocks, full, on_chip, dma) for blocks in widths]
+        pipeline = [row_period(blocks, full, on_chip, dma) for blocks in widths]
         return np.array([0.0, *map(max, writer, lanes)]), np.array([0.0, *map(max, pipeline, lanes)])
 
     def _more_beats(self, stored: Stored) -> Floats:

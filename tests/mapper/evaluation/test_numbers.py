@@ -17,6 +17,7 @@ from mapper.evaluation.number_reports import NumbersCheck
 from mapper.evaluation.numbers import NumbersRun, apart
 from mapper.evaluation.turns import TurnsChoice, TurnsCost
 from mapper.graph.dram_layout import DramLayout, lay_out
+from mapper.graph.fusion_plan import FusionPlan
 from mapper.graph.interleaving import Interleaving
 from mapper.lowering.repeated_program import CommandInstance, MatmulInstance, RepeatedProgram
 from mapper.result import RunResult
@@ -114,6 +115,41 @@ def test_blocks_of_rows_in_turns_compute_the_same(fused: RunResult, rows_outside
     assert check.passed
     assert check.programs == pipeline.check_numbers(fused).programs + 2 * 12 * 2
     assert next(numbers.group for numbers in check.kernels) == "scores"
+
+
+@pytest.mark.parametrize("rows", [16, pytest.param(40, marks=pytest.mark.slow)])
+def test_blocks_that_stay_in_the_scratchpad_compute_the_same(rows: int) -> None:
+    """Ragged blocks of 40 rows; what lies between the matmuls is no traffic, at both fidelities."""
+    spec = hwconfigs.load("gemmini_ibert", {"vector.writes_scratchpad": True, "accumulator.capacity": "32 KiB"})
+    config = {"name": "bert", "family": "bert", "layers": 1, "d_model": 40, "heads": 1, "d_ffn": 72}
+    graph = workloads.build(config, seq=40)
+    cut = [("scores", "softmax"), ("ffn1", "ffn_activation")]
+    turns = tuple(Interleaving(*names, rows, in_scratchpad=True) for names in (("scores", "context"), ("ffn1", "ffn2")))
+    memory = tuple(replace(how, in_scratchpad=False) for how in turns)
+    named = {name for group in cut for name in group}
+    whole = (*cut, *((op.name,) for op in graph.operators if op.name not in named))
+    kept, passed = (
+        pipeline.run_graph(graph, spec, cut=FusionPlan(whole, ways), search="gemmini_auto") for ways in (turns, memory)
+    )
+    check = pipeline.check_numbers(kept)
+    assert check.passed
+    assert {numbers.group for numbers in check.kernels} >= {"scores", "ffn1"}
+    for expected, measured in zip(kept.estimate.by_op, kept.simulation.by_op, strict=True):
+        assert expected.counts == measured.counts
+    scores, ffn1 = (next(part for part in kept.simulation.by_op if part.name == name) for name in ("scores", "ffn1"))
+    assert scores.counts["dma", "write_request"] == ffn1.counts["dma", "write_request"] == 0
+    assert kept.simulation.counts["dma", "read_beat"] < passed.simulation.counts["dma", "read_beat"]
+    assert kept.plan.turns == turns
+
+
+def test_blocks_stay_in_no_scratchpad_without_a_path_or_without_room(fused: RunResult) -> None:
+    how = Interleaving("scores", "context", 40, in_scratchpad=True)
+    plan = FusionPlan(fused.plan.cut, (how,))
+    with pytest.raises(MappingError, match=r"has no path into the scratchpad \(vector.writes_scratchpad"):
+        pipeline.run_graph(fused.graph, fused.spec, cut=plan, **LIBRARY)  # type: ignore[arg-type]
+    small = hwconfigs.override(fused.spec, {"vector.writes_scratchpad": True, "scratchpad.capacity": "2 KiB"})
+    with pytest.raises(MappingError, match=r"no room for a block between them\n.* 2,304 bytes > 2,048"):
+        pipeline.run_graph(fused.graph, small, cut=plan, search="random", budget=Budget(evaluations=4))
 
 
 def test_other_numbers_are_drawn_with_another_seed(fused: RunResult) -> None:

@@ -18,6 +18,8 @@ from mapper.mapping.hardware_loop import HardwareLoop
 from tests.mapper.tiny import machine
 
 BERT = workloads.build("bert-base", seq=32)
+PATH = hwconfigs.override(machine("gemmini_ibert"), {"vector.writes_scratchpad": True})
+"""Its normaliser writes to the scratchpad."""
 
 
 def written(folder: Path, text: str) -> Path:
@@ -106,18 +108,16 @@ def test_rows_that_do_not_fit_name_the_inequality(tmp_path: Path) -> None:
 
 TURNS = """model: bert-base
 groups: [[scores, softmax]]
-turns: [{producer: scores, consumer: context, rows: 16, outside: rows}]
+turns: [{producer: scores, consumer: context, rows: 16, outside: rows, between: scratchpad}]
 mappings: {context: {tiles: {n: 64, m: 32, k: 16}, double_buffered: false}}
 """
 
 
 def test_turns_and_mappings_are_those_of_the_file(tmp_path: Path) -> None:
-    plan = read_plan(written(tmp_path, TURNS), BERT, machine("gemmini_ibert"))
-    assert plan.turns == (Interleaving("scores", "context", 16, rows_outside=True),)
+    plan = read_plan(written(tmp_path, TURNS), BERT, PATH)
+    assert plan.turns == (Interleaving("scores", "context", 16, rows_outside=True, in_scratchpad=True),)
     assert plan.mappings == {"context": HardwareLoop(2, 1, 4, "nmk", double_buffered=False)}
-    again = read_plan(
-        written(tmp_path, dump_plan(plan, BERT, machine("gemmini_ibert"))), BERT, machine("gemmini_ibert")
-    )
+    again = read_plan(written(tmp_path, dump_plan(plan, BERT, PATH)), BERT, PATH)
     assert again == plan
 
 
@@ -127,27 +127,32 @@ def test_turns_and_mappings_are_those_of_the_file(tmp_path: Path) -> None:
         ("rows: 16", "rows: 0", "turns.0.rows: "),
         ("rows: 16", "rows: 33", "turns: scores: blocks of 33 rows, and an instance has 32"),
         ("outside: rows", "outside: heads", "turns.0.outside: "),
+        ("between: scratchpad", "between: l1", "turns.0.between: "),
         ("consumer: context", "consumer: softmax", "turns: no group is led by 'softmax'"),
         ("consumer: context", "consumer: ffn1", "scores and ffn1 cannot take turns"),
         ("consumer: context", "consumer: scores", "scores and scores cannot take turns"),
         ("groups: [[scores, softmax]]", "groups: []", "scores and context cannot take turns"),
-        ("rows}]", "rows}, {producer: scores, consumer: context, rows: 8}]", "scores takes turns with one group only"),
+        ("scratchpad}]", "scratchpad}, {producer: scores, consumer: context, rows: 8}]", "scores takes turns with one"),
         ("{context: {", "{softmax: {", "mappings: no matmul leads a group 'softmax'"),
         ("n: 64, m: 32", "n: 60, m: 32", "mappings: context: tiles n=60 are no multiples of the array's 16"),
         ("n: 64, m: 32, k: 16", "n: 64, m: 32", "mappings: context: tiles must be of m, k, n"),
         ("model: bert-base", "model: bert-base\nmachine: gemmini", "machine: plan for 'gemmini'"),
+        ("rows: 16", "rows: 32", "no room for a block between them\n.*32 rows of 32.* 1,024 bytes > 1,024"),
     ],
 )
 def test_turns_and_mappings_that_make_no_sense_name_the_reason(tmp_path: Path, old: str, new: str, says: str) -> None:
     assert old in TURNS
+    spec = hwconfigs.override(PATH, {"scratchpad.capacity": "1 KiB"})
     with pytest.raises(MappingError, match=says):
-        read_plan(written(tmp_path, TURNS.replace(old, new)), BERT, machine("gemmini_ibert"))
+        read_plan(written(tmp_path, TURNS.replace(old, new)), BERT, spec)
+    with pytest.raises(MappingError, match=r"gemmini_ibert has no path into the scratchpad"):
+        read_plan(written(tmp_path, TURNS), BERT, machine("gemmini_ibert"))
 
 
 def test_a_mapping_that_does_not_fit_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    plan = read_plan(written(tmp_path, TURNS.replace("n: 64, m: 32", "n: 64, m: 64")), BERT, machine("gemmini_ibert"))
+    plan = read_plan(written(tmp_path, TURNS.replace("n: 64, m: 32", "n: 64, m: 64")), BERT, PATH)
     with pytest.raises(MappingError, match="context: mapping does not fit"):
-        pipeline.run_graph(BERT, machine("gemmini_ibert"), cut=plan)
+        pipeline.run_graph(BERT, PATH, cut=plan)
 
 
 def test_what_a_run_did_is_done_again_bit_for_bit(tmp_path: Path) -> None:

@@ -47,5 +47,9 @@ def test_blocks_are_whole_or_fill_half_of_the_l2() -> None:
     assert [(how.rows, how.rows_outside) for how in ways] == [
         (2048, False), (128, False), (128, True), (64, False), (64, True),
     ]  # fmt: skip
+    # Rows of 128 blocks: 1,024 of them are half of the scratchpad, room for 128 rows, then 64 and 32.
+    path = hwconfigs.override(spec, {"vector.writes_scratchpad": True})
+    kept = [how for how in choices(groups["scores"], groups["context"], path) if how not in ways]
+    assert kept == [Interleaving("scores", "context", rows, in_scratchpad=True) for rows in (64, 32, 16)]
     without = hwconfigs.override(spec, {"l2": None})
     assert [how.rows for how in choices(groups["scores"], groups["context"], without)] == [2048]

@@ -19,7 +19,7 @@ from simulator.frontend.command_queues import CommandQueues, Loads, Stores
 from simulator.memory import recurrences
 from simulator.memory.compiled import use
 from simulator.memory.path import Arguments
-from simulator.memory.recurrences import CODE, FETCH, LINE, NEXT_REQUEST
+from simulator.memory.recurrences import CODE, EVICTIONS, FETCH, LINE, NEXT_REQUEST
 from simulator.memory.traffic import Traffic
 
 LOADS, STORES, BEHIND, BESIDE = range(4)
@@ -39,6 +39,13 @@ PASSES = 3
 LONG = 100
 """Works that need the memory for as many latencies, or lines on the DRAM's bus where those take longer, hide what
 neighbours do to each other: at most a few of either."""
+
+
+UNKNOWN = -1
+"""Time of loads that were not put through the memory."""
+
+HALF = 0.5
+"""An eviction is charged once so many and a half are to be expected; every work begins in between."""
 
 
 class WorkTimes(Protocol):
@@ -87,6 +94,10 @@ class MemoryTimes:
         self._done = np.zeros(spec.dma.max_commands_in_flight, dtype=np.int64)
         self._idle = REST
         """When all ports are idle."""
+        self._latest = 0
+        """When the last command so far ended."""
+        self._ahead = (-1, UNKNOWN, UNKNOWN)
+        """A work, when its loads end behind those of the work before, and beside its stores."""
         self._rules: dict[int, tuple[Loads, Ints]] = {}
         self._durations: dict[int, tuple[Stores, Ints]] = {}
         self._times = np.full((ROWS, len(works)), -1, dtype=np.int64)
@@ -100,8 +111,8 @@ class MemoryTimes:
         unknown = (first + np.flatnonzero(self._times[LOADS, first:end] < 0)).tolist()
         if unknown:
             self._announce(unknown)
-        for work in unknown:
-            self._find(work)
+        for place, work in enumerate(unknown, start=1):
+            self._find(work, goes_on=work + 1 in unknown[place : place + 1])
         return self._times[:, first:end]
 
     def known(self, first: int, end: int) -> int:
@@ -109,33 +120,67 @@ class MemoryTimes:
         unknown = self._times[LOADS, first:end] < 0
         return int(unknown.argmax()) if unknown.any() else end - first
 
-    def _find(self, work: int) -> None:
+    def _find(self, work: int, *, goes_on: bool) -> None:
+        """Find the times of a work; ``goes_on``: those of the next one will be asked for, too.
+
+        A run of loads, and one of stores, also tells what they do to the loads behind and beside them: where works are
+        found in their order each of their commands goes through the memory at most three times.
+        """
         times = self._times[:, work]
         times[:] = 0
-        times[LOADS] = self._rest(self._loads(work))
-        times[STORES] = self._rest(self._stores(work))
-        if work and times[: STORES + 1].sum() < LONG * self._wait:
+        times[LOADS] = end = self._loads(work)
+        goes_on = goes_on and self._is_short(times)
+        behind = self._behind(work + 1) - end if goes_on else UNKNOWN
+        self._rest()
+        times[STORES] = self._stores(work)
+        goes_on = goes_on and self._is_short(times)
+        beside = self._loads(work + 1) if goes_on and self._may_meet(work + 1) else UNKNOWN
+        self._rest()
+        if work and self._is_short(times):
             self._find_beside(work, times)
+        if goes_on:
+            self._ahead = work + 1, behind, beside
+
+    def _is_short(self, times: Ints) -> bool:
+        return bool(times[LOADS] + times[STORES] < LONG * self._wait)
 
     def _find_beside(self, work: int, times: Ints) -> None:
         """Find what the work before does to the loads of a work."""
-        end = self._idle + self._loads(work - 1)
-        # They begin as soon as the last request before them has left.
-        self._idle = max(self._idle, int(self._path.ports.cycles[NEXT_REQUEST]))
-        times[BEHIND] = self._idle + self._loads(work) - end
-        self._rest(max(0, end - self._idle) + int(times[BEHIND]))
-        if not self._path.limits.sets:
-            return
-        # Both begin at once, on the same ports.
-        stores, loads = self._stores(work - 1), self._loads(work)
-        self._rest(max(stores, loads))
-        if loads > times[LOADS]:
-            times[BESIDE + self._meeting(work)] = loads - times[LOADS]
+        found, behind, beside = self._ahead
+        if found != work:
+            behind, beside = self._found_behind(work)
+        times[BEHIND] = behind
+        if beside > times[LOADS]:
+            times[BESIDE + self._meeting(work)] = beside - times[LOADS]
 
-    def _rest(self, cycles: int) -> int:
-        """Let the ports become idle after some cycles."""
-        self._idle += cycles + REST
-        return cycles
+    def _found_behind(self, work: int) -> tuple[int, int]:
+        """By how much loads end later than those of the work before, and when they end beside its stores."""
+        end = self._loads(work - 1)
+        behind, beside = self._behind(work) - end, UNKNOWN
+        self._rest()
+        if self._may_meet(work):
+            self._stores(work - 1)
+            beside = self._loads(work)
+            self._rest()
+        return behind, beside
+
+    def _behind(self, work: int) -> int:
+        """When the loads of a work end that begin as soon as the last request before them has left. [cycles]"""
+        begin = self._idle
+        self._idle = max(begin, int(self._path.ports.cycles[NEXT_REQUEST]))
+        end = self._idle + self._loads(work) - begin
+        self._idle = begin
+        return end
+
+    def _may_meet(self, work: int) -> bool:
+        """Whether loads of a work may meet stores of the work before in a set of the L2."""
+        return self._path.limits.sets > 0 and len(self._works[work - 1].stores) > 0
+
+    def _rest(self) -> None:
+        """Let all ports become idle, so that the next work begins as every work does."""
+        ports = self._path.ports
+        self._idle = int(max(self._latest, ports.cycles[NEXT_REQUEST])) + REST
+        ports.dram[EVICTIONS] = HALF
 
     def _meeting(self, work: int) -> int:
         """Number the places at which a work's loads use sets into which the stores before them fetch."""
@@ -167,7 +212,7 @@ class MemoryTimes:
             self._idle,
             self._log,
         )
-        return int(end) - self._idle
+        return self._ended(int(end))
 
     def _stores(self, work: int) -> int:
         """Put the stores of a work through idle ports. [cycles]"""
@@ -181,7 +226,11 @@ class MemoryTimes:
         end = recurrences.stores_alone(
             self._path.constants, self._path.shared, traffic.table, traffic.starts, durations, self._idle
         )
-        return int(end) - self._idle
+        return self._ended(int(end))
+
+    def _ended(self, end: int) -> int:
+        self._latest = max(self._latest, end)
+        return end - self._idle
 
     def _announce(self, works: Sequence[int]) -> None:
         """Prepare for the requests of some works, and of those before them."""

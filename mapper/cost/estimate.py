@@ -21,6 +21,7 @@ from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.loop_pipeline import PipelineCycles
 from mapper.cost.latency.replayed_loops import Replayed, ReplayedLoops
 from mapper.cost.model import CostModel, memory_actions, occupied_bytes
+from mapper.cost.pace import Pace, Progress, sample
 from mapper.cost.trace_replay import MEMORY_UNITS
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
@@ -43,6 +44,7 @@ def estimate(
     energy: EnergyModel,
     memory: MemoryState | None = None,
     replayed: Replayed | None = None,
+    pace: Pace | None = None,
 ) -> Report:
     """Return what the analytical model says about one mapping.
 
@@ -55,6 +57,8 @@ def estimate(
     replayed
         What the lowered mapping did to the caches, if its requests went through them already: those are then left
         alone.
+    pace
+        At which its loops run; found if it is not known. None: they run as closed forms say.
 
     Raises
     ------
@@ -67,15 +71,25 @@ def estimate(
     visits = counts.count_visits(batch, problem, spec)
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
     held = replace(COLD, dirty=0.0) if memory is None else held_in(memory, problem)
+    before = MemoryState(spec) if memory is None else memory
+    begun = sample(loop, problem, spec, before) if pace is not None and pace.ratio is None else None
     if replayed is None:
-        replayed = prepare(lower_matmul(problem, loop, spec), spec, MemoryState(spec) if memory is None else memory)
+        replayed = prepare(lower_matmul(problem, loop, spec), spec, before)
     reuse = loops = None
     if spec.l2 is not None:
         loops = ReplayedLoops(replayed.memory_times, spec.dma.max_commands_in_flight > 1)
         moved = replayed.counts
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
         reuse = scaled(estimate_reuse(batch, visits, model.traffic, held), moved)
-    pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse, loops)
+    known = batch, visits, model.traffic, reuse
+    pipeline = loop_pipeline.cycles(*known, loops)
+    if pace is not None and begun is not None:
+        whole = Progress(float(pipeline.cycles[0]) - spec.host.call_cycles, float(pipeline.compute[0]))
+        busy = max(whole.array, float(loop_pipeline.memory_cycles(*known)[0])) + spec.host.call_cycles
+        at_pace = begun.cycles(whole, lambda first: Progress(*loop_pipeline.cycles_until(*known, loops, first)), busy)
+        pace.ratio = at_pace / float(pipeline.cycles[0])
+    if pace is not None and pace.ratio is not None:
+        pipeline = replace(pipeline, cycles=pipeline.cycles * pace.ratio)
     times = _times(pipeline, visits, numbers["dma", "read_beat"], problem, spec)
     return report_of(problem.name, times, Counts(numbers), spec, energy, _peak_bytes(batch, spec))
 

@@ -19,6 +19,7 @@ from mapper.cost.estimate import estimate, estimate_unreplayed
 from mapper.cost.estimate_commands import CommandEstimates
 from mapper.cost.latency.replayed_loops import Replayed
 from mapper.cost.memory_floor import memory_floor
+from mapper.cost.pace import Pace
 from mapper.evaluation.aggregate import group_report
 from mapper.evaluation.alike_instances import MANY, like_note, like_the_last, likeness, parts, passed_over, settled
 from mapper.evaluation.interpolate import Simulated, lent
@@ -71,6 +72,8 @@ class _Known:
     estimates: CommandEstimates | None = None
     """Of a stream."""
     simulated: list[Simulated] = field(default_factory=list)
+    pace: Pace = field(default_factory=Pace)
+    """Of a matmul."""
     evaluated: dict[bytes | None, Evaluation] = field(default_factory=dict)
     """By likeness."""
 
@@ -174,6 +177,8 @@ class Evaluator:
         while number < repeated.count:
             instance = repeated.instance(number)
             known = self._known_of(instance, known)
+            if number == 1:
+                known.pace = Pace()  # the first one found the caches without what all of them share
             results.append(self._instance(instance, known, is_single=repeated.count == 1))
             number += 1
             if number >= MANY and not (ahead or self.exact or self.spans) and settled(results):
@@ -261,7 +266,7 @@ class Evaluator:
         """Return the estimate of an instance from the caches before it and the replay of its requests."""
         match instance:
             case MatmulInstance(_, problem, loop):
-                return estimate(loop, problem, self.spec, self.prices, memory, replayed)
+                return estimate(loop, problem, self.spec, self.prices, memory, replayed, known.pace)
             case CommandInstance(template, rows_below):
                 known.estimates = known.estimates or CommandEstimates(template, self.spec, self.prices)
                 return known.estimates.report(memory, replayed.counts, rows_below)

@@ -44,8 +44,10 @@ def tile_steps(problem: MatmulProblem, loop: HardwareLoop, block: int) -> Iterat
         yield TileStep(index, start, size)
 
 
-def lower_matmul(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> Program:
-    """Return the program of one matmul.
+def lower_matmul(
+    problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec, *, first: int | None = None
+) -> Program:
+    """Return the program of one matmul, or of the ``first`` of its hardware loops without the fence.
 
     Raises
     ------
@@ -54,8 +56,9 @@ def lower_matmul(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec)
     """
     check(loop, problem, spec)
     items: list[Item] = [call_overhead(spec)]
-    items += _loops(problem, loop, spec)
-    items.append(Fence())
+    items += itertools.islice(_loops(problem, loop, spec), first)
+    if first is None:
+        items.append(Fence())
     kept = problem.a_kept
     found = () if kept is None else (kept.rows(problem.m, problem.k, spec.array.rows),)
     return Program(problem.name, tuple(items), problem.regions, found=found)

@@ -9,6 +9,7 @@ to cost if it is told which shares of the matrices the caches hold; what is prin
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ import numpy as np
 from mapper.cost.cache_contents import held_in
 from mapper.cost.estimate import estimate
 from mapper.cost.model import CostModel
+from mapper.cost.pace import Pace, sample_size
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapspace.batch import batch_of
+from mapper.mapspace.hardware_loops import MapSpace
 from mapper.validation.random_cases import RandomCase, random_cases
 from mapper.validation.ranks import spearman
 from simulator.machine import count, prepare
@@ -40,6 +43,12 @@ class Row:
     searched: float
 
     @property
+    def extrapolated(self) -> bool:
+        """The estimate simulated some of the loops only, or none."""
+        loops = math.prod(MapSpace(self.case.problem, self.case.spec).tile_counts(self.loop))
+        return sample_size(self.loop, loops) < loops
+
+    @property
     def error(self) -> float:
         """Signed [fraction]."""
         return self.estimated.cycles / self.simulated.cycles - 1.0
@@ -54,7 +63,7 @@ def rows_of(case: RandomCase) -> Iterator[Row]:
             count(program, spec, memory)
         prepared, held = prepare(program, spec, memory.copy()), memory.copy()
         simulated = prepared.simulate(exact=True)
-        expected = estimate(loop, problem, spec, case.energy, memory, prepared)
+        expected = estimate(loop, problem, spec, case.energy, memory, prepared, Pace())
         batch = batch_of(loop)
         model = CostModel.of(problem, spec, case.energy, batch, held_in(held, problem))
         searched = float(model.costs(batch).cycles[0])
@@ -107,6 +116,8 @@ def main() -> int:
     write(summary("printed", [row.error for row in rows]) + "\n")
     closed = [row.searched / row.simulated.cycles - 1.0 for row in rows]
     write(summary("closed form", closed) + "\n")
+    beyond = [row.error for row in rows if row.extrapolated]
+    write(summary("printed, more loops than are simulated", beyond) + "\n")
     write(summary("printed against closed form", [row.estimated.cycles / row.searched - 1.0 for row in rows]) + "\n")
     for label, warm in (("warm", True), ("cold", False)):
         write(summary(label, [row.error for row in rows if row.warm == warm]) + "\n")

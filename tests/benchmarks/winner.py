@@ -1,13 +1,17 @@
 """Whether the mapping that runs by default is as good as its rivals on the machine, on random machines and matmuls.
 
     python tests/benchmarks/winner.py [--pairs N] [--seed N] [--first N] [--worst N] [--seconds S] [--reported]
+        [--keep FILE]
 
 Rivals are simulated in the same cold caches (or counted, where energy is asked for), and compared by the objective:
 
     library     the tile of Gemmini's own library
     other       what runs by default under the two other objectives
-    best of 32  the best by simulation of the 32 best by the estimate
+    best of 32  the best by simulation of the 32 best by the estimate: a stretch of each, and the best of those whole
     half        what runs by default on the machine with one resource halved (or its latency doubled), replayed here
+
+``--keep`` names a file to which every pair is added when it is done; pairs that are in it are not run again, so that a
+long run can be stopped and gone on with.
 
 ``--reported`` adds the shapes of a report in which the best by the estimate lost. Losses are in per cent of the
 objective; a positive one means that the rival is better. Exit code 1 if one exceeds 1 %.
@@ -19,9 +23,11 @@ larger one, is worse there than at home. Such pairs are printed at the end with 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -50,6 +56,9 @@ from simulator.report import Report
 
 BOUND = 0.01
 """Loss that is too much [fraction]."""
+
+WHOLE = 3
+"""Of the 32, mappings that are simulated whole: a stretch is 0.5 % off at most (95 % of 351 mappings: 0.1 %)."""
 
 HALVED = (
     "scratchpad.capacity_bytes", "accumulator.capacity_bytes", "l2.capacity_bytes", "l2.ways", "l2.mshrs",
@@ -85,6 +94,7 @@ class Bench:
     problem: MatmulProblem
     spec: HardwareSpec
     reports: dict[HardwareLoop, Report] = field(default_factory=dict)
+    stretches: dict[HardwareLoop, TrialReports] = field(default_factory=dict)
 
     @property
     def energy(self) -> EnergyModel:
@@ -92,8 +102,10 @@ class Bench:
         return hwconfigs.load_energy(self.spec.energy).bind(self.spec)
 
     def __call__(self, loop: HardwareLoop) -> TrialReports:
-        """Simulate a mapping on cold caches."""
-        return self._evaluator.trial(self._instance(loop))
+        """Simulate a stretch of a mapping on cold caches, once."""
+        if loop not in self.stretches:
+            self.stretches[loop] = self._evaluator.trial(self._instance(loop))
+        return self.stretches[loop]
 
     def confirmed(self, loop: HardwareLoop) -> Report:
         """Return the default simulation of a mapping on cold caches."""
@@ -121,6 +133,15 @@ class Bench:
         report = self.confirmed(loop)
         return objective_value(objective, float(report.cycles), report.energy_pj)
 
+    def nearly_best(self, loops: Iterable[HardwareLoop], objective: Objective) -> list[HardwareLoop]:
+        """Return those of which a stretch says the least."""
+
+        def value(loop: HardwareLoop) -> float:
+            report = self(loop).simulation
+            return objective_value(objective, float(report.cycles), report.energy_pj)
+
+        return sorted(loops, key=value)[:WHOLE]
+
     def choice(self, objective: Objective) -> HardwareLoop:
         """Return the mapping that runs by default."""
         result = prove_hardware_loops(self.problem, self.spec, self.energy, objective, SearchOptions())
@@ -142,6 +163,7 @@ class Loss:
 def losses(bench: Bench, rng: np.random.Generator) -> Iterator[Loss]:
     """Yield what the default loses to each rival, and to the choice of one smaller machine."""
     smaller = half_machine(bench.spec, rng)
+    less = None if smaller is None else Bench(bench.name, bench.problem, smaller[1])
     chosen = {objective: bench.choice(objective) for objective in OBJECTIVES}
     library = library_loop(MapSpace(bench.problem, bench.spec))
     for objective in OBJECTIVES:
@@ -158,17 +180,15 @@ def losses(bench: Bench, rng: np.random.Generator) -> Iterator[Loss]:
             yield loss("library", [library])
         yield loss("other", [chosen[other] for other in OBJECTIVES if other != objective])
         _, rows = ranked(bench.problem, bench.spec, bench.energy, objective, 32)
-        yield loss("best of 32", [row.loop for row in rows])
-        if smaller is not None:
-            key, spec = smaller
-            less = Bench(bench.name, bench.problem, spec)
+        yield loss("best of 32", bench.nearly_best((row.loop for row in rows), objective))
+        if smaller is not None and less is not None:
             try:
                 theirs = less.choice(objective)
             except MappingError:
                 continue
             if fits(theirs, bench):
                 replay = bench.value(theirs, objective) / less.value(theirs, objective) - 1.0
-                yield replace(loss(f"half of {key}", [theirs]), replay=replay)
+                yield replace(loss(f"half of {smaller[0]}", [theirs]), replay=replay)
 
 
 def fits(loop: HardwareLoop, bench: Bench) -> bool:
@@ -218,6 +238,23 @@ def benches(options: argparse.Namespace) -> Iterator[tuple[Bench, np.random.Gene
             yield bench, rng
 
 
+def all_losses(options: argparse.Namespace) -> Iterator[Loss]:
+    """Yield the losses of all pairs; those of a file are read, and what is new is added to it."""
+    known: dict[str, list[Loss]] = {}
+    if options.keep is not None and options.keep.exists():
+        for line in options.keep.read_text().splitlines():
+            pair = json.loads(line)
+            known[pair["name"]] = [Loss(**row) for row in pair["losses"]]
+    for bench, rng in benches(options):
+        if bench.name not in known:
+            known[bench.name] = list(losses(bench, rng))
+            if options.keep is not None:
+                with options.keep.open("a") as file:
+                    rows = [asdict(row) for row in known[bench.name]]
+                    file.write(json.dumps({"name": bench.name, "losses": rows}) + "\n")
+        yield from known[bench.name]
+
+
 def printed(rows: list[Loss], worst: int) -> str:
     """The distribution by rival and objective, and the worst."""
     lines = [
@@ -244,12 +281,13 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=2026)
     options.add_argument("--first", type=int, default=0, help="number of the first pair")
     options.add_argument("--worst", type=int, default=10)
-    options.add_argument("--seconds", type=float, default=0.3, help="longest simulation of the best by the estimate")
+    options.add_argument("--seconds", type=float, default=0.05, help="longest simulation of the best by the estimate")
     options.add_argument("--reported", action="store_true")
+    options.add_argument("--keep", type=Path, help="file of the pairs that are done")
     chosen = options.parse_args()
     if chosen.seconds <= SECONDS_PER_PROGRAM:
         options.error(f"--seconds: a simulation takes more than {SECONDS_PER_PROGRAM:g} s, however short")
-    rows = [row for bench, rng in benches(chosen) for row in losses(bench, rng)]
+    rows = list(all_losses(chosen))
     sys.stdout.write(printed(rows, chosen.worst) + "\n")
     return int(any(row.fraction > BOUND for row in rows))
 

@@ -46,10 +46,6 @@ OUTER, INNERMOST = 4, 5
 """Loops stepped through along a dimension, and along the innermost one that has several: there the two loops in flight
 need a few to find their pace."""
 
-INNERMOST_REPLAYED = 12
-"""The same of a single mapping whose memory times were replayed: stores that wait for the memory have let the loads run
-ahead by then. Of 628 random mappings 5.9 % are off by more than 10 % with 5, 5.6 % with 12 and with 24."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PipelineCycles:
@@ -77,6 +73,14 @@ def cycles(
     least = lower_bound(times, visits, memory)
     bunched = bunched_cycles(times, visits)
     return replace(stepped, cycles=np.maximum(stepped.cycles, least) + bunched + spec.host.call_cycles)
+
+
+def cycles_until(
+    batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None, replayed: ReplayedLoops | None, loops: int
+) -> tuple[float, float]:
+    """Return the cycles of the first loops of the only mapping of a batch, and those in which their array works."""
+    times = LoopTimes(batch, visits, traffic, reuse)
+    return _Pipeline(times, visits, replayed, first=loops).first_cycles()
 
 
 def least_cycles(batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None) -> Floats:
@@ -110,16 +114,36 @@ def fence_cycles(times: LoopTimes) -> Floats:
 class _Pipeline:
     """The recurrence over the loops of all mappings of a batch, and the sums it adds up."""
 
-    def __init__(self, times: LoopTimes, visits: Visits, replayed: ReplayedLoops | None = None) -> None:
+    def __init__(
+        self, times: LoopTimes, visits: Visits, replayed: ReplayedLoops | None = None, first: int | None = None
+    ) -> None:
         self._times, self._loops = times, replayed
+        self._first = first
+        """Loops to step through of a single mapping, one by one; None: all, which repeat."""
         self._trips = np.stack([visits.trips_m, visits.trips_k, visits.trips_n])
-        self._most = self._steps_at_most()
+        self._most = self._steps_at_most() if first is None else self._trips
         self._steps = np.minimum(self._trips, self._most)
 
     def run(self) -> PipelineCycles:
         """Step through the loops; the cycles returned are those from the first loop to the fence."""
+        state, (total, compute, load, store) = self._stepped()
+        fence = fence_cycles(self._times)
+        if self._loops is not None:
+            spec = self._times.spec
+            fed, stored = state[recurrence.FED] + completion_delay(spec.array), state[recurrence.TILE_STORED]
+            waited = state[recurrence.ACKNOWLEDGED] - np.maximum(fed, stored)
+            fence = np.maximum(fence, waited + spec.front_end.fence_cycles)
+        return PipelineCycles(total + fence, compute, load, store)
+
+    def first_cycles(self) -> tuple[float, float]:
+        """Step through the first loops; return the cycles until they are complete, and those of the array."""
+        total, array = self._stepped()[1][[recurrence.TOTAL, recurrence.ARRAY], 0]
+        return float(total), float(array)
+
+    def _stepped(self) -> tuple[Floats, Floats]:
+        """Return the state behind the loops, and the sums over them."""
         times, number = self._times, len(self._times.batch)
-        places = self._places()
+        places = self._places() if self._first is None else self._first_places(self._first)
         state, sums = np.zeros((len(recurrence.STATES), number)), np.zeros((len(recurrence.SUMS), number))
         state[: recurrence.NEVER] = -np.inf
         tables = KindTables()
@@ -136,13 +160,14 @@ class _Pipeline:
             state,
             sums,
         )
-        total, compute, load, store = sums
-        fence = fence_cycles(times)
-        if self._loops is not None:
-            fed, stored = state[recurrence.FED] + completion_delay(times.spec.array), state[recurrence.TILE_STORED]
-            waited = state[recurrence.ACKNOWLEDGED] - np.maximum(fed, stored)
-            fence = np.maximum(fence, waited + times.spec.front_end.fence_cycles)
-        return PipelineCycles(total + fence, compute, load, store)
+        return state, sums
+
+    def _first_places(self, number: int) -> Ints:
+        """Return the places of the first loops of the only mapping, in their order."""
+        order = self._times.batch.order
+        trips = [int(self._trips[DIMS.index(name), 0]) for name in order]
+        every = np.stack(np.unravel_index(np.arange(number), trips))
+        return np.stack([every[order.index(name)] for name in DIMS], axis=1).astype(np.int64)
 
     def _places(self) -> Ints:
         """Return the places along m, k and n of all steps, in the order of the loops (steps x 3)."""
@@ -153,12 +178,11 @@ class _Pipeline:
 
     def _steps_at_most(self) -> Ints:
         """Loops to step through along each dimension: more along the innermost one that has several."""
-        innermost = INNERMOST if self._loops is None else INNERMOST_REPLAYED
         inside = np.zeros(len(self._times.batch), dtype=bool)
         most = np.zeros_like(self._trips)
         for name in reversed(self._times.batch.order):
             several = self._trips[DIMS.index(name)] > 1
-            most[DIMS.index(name)] = np.where(several & ~inside, innermost, OUTER)
+            most[DIMS.index(name)] = np.where(several & ~inside, INNERMOST, OUTER)
             inside |= several
         return most
 

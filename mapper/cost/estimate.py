@@ -8,6 +8,7 @@ and the memory path, while a search estimates them from reuse distances. Without
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,11 +18,12 @@ from mapper.cost.as_report import Times, report_of
 from mapper.cost.cache_contents import COLD, held_in
 from mapper.cost.cache_reuse import CacheReuse, estimate_reuse
 from mapper.cost.counts import Visits
+from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.loop_pipeline import PipelineCycles
 from mapper.cost.latency.replayed_loops import Replayed, ReplayedLoops
 from mapper.cost.model import CostModel, memory_actions, occupied_bytes
-from mapper.cost.pace import Pace, Progress, sample
+from mapper.cost.pace import Elapsed, Pace, Sample, sample
 from mapper.cost.trace_replay import MEMORY_UNITS
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
@@ -35,6 +37,9 @@ from simulator.units.execute import ExecuteController
 from simulator.units.host import Host
 from simulator.units.load import LoadController
 from simulator.units.store import StoreController
+
+Known: TypeAlias = tuple[Batch, Visits, Traffic, CacheReuse | None]
+"""What every formula of a mapping is told."""
 
 
 def estimate(
@@ -84,14 +89,23 @@ def estimate(
     known = batch, visits, model.traffic, reuse
     pipeline = loop_pipeline.cycles(*known, loops)
     if pace is not None and begun is not None:
-        whole = Progress(float(pipeline.cycles[0]) - spec.host.call_cycles, float(pipeline.compute[0]))
-        busy = max(whole.array, float(loop_pipeline.memory_cycles(*known)[0])) + spec.host.call_cycles
-        at_pace = begun.cycles(whole, lambda first: Progress(*loop_pipeline.cycles_until(*known, loops, first)), busy)
-        pace.ratio = at_pace / float(pipeline.cycles[0])
+        pace.ratio = _ratio(begun, pipeline, known, loops)
     if pace is not None and pace.ratio is not None:
         pipeline = replace(pipeline, cycles=pipeline.cycles * pace.ratio)
     times = _times(pipeline, visits, numbers["dma", "read_beat"], problem, spec)
     return report_of(problem.name, times, Counts(numbers), spec, energy, _peak_bytes(batch, spec))
+
+
+def _ratio(begun: Sample, pipeline: PipelineCycles, known: Known, loops: ReplayedLoops | None) -> float:
+    """Return how long a mapping takes at the pace of its first loops, relative to what closed forms say."""
+    call = known[2].spec.host.call_cycles
+    whole = Elapsed(float(pipeline.cycles[0]) - call, float(pipeline.compute[0]))
+    busy = max(whole.array, float(loop_pipeline.memory_cycles(*known)[0])) + call
+
+    def until(first: int) -> Elapsed:
+        return Elapsed(*loop_pipeline.cycles_until(*known, loops, first))
+
+    return begun.cycles(whole, until, busy) / float(pipeline.cycles[0])
 
 
 def estimate_unreplayed(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Report:

@@ -48,7 +48,7 @@ class Pace:
     """Cycles by those of closed forms."""
 
 
-class Progress(NamedTuple):
+class Elapsed(NamedTuple):
     """What closed forms say of some loops [cycles]."""
 
     cycles: float
@@ -60,9 +60,9 @@ class Progress(NamedTuple):
         """In which it does not."""
         return max(0.0, self.cycles - self.array)
 
-    def less(self, earlier: Progress) -> Progress:
+    def less(self, earlier: Elapsed) -> Elapsed:
         """Return what came since."""
-        return Progress(self.cycles - earlier.cycles, self.array - earlier.array)
+        return Elapsed(self.cycles - earlier.cycles, self.array - earlier.array)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Sample:
     whole: bool
     """These are all loops, and the fence."""
 
-    def cycles(self, closed_form: Progress, until: Callable[[int], Progress], least: float) -> float:
+    def cycles(self, closed_form: Elapsed, until: Callable[[int], Elapsed], least: float) -> float:
         """Return the cycles of the whole mapping.
 
         Parameters
@@ -97,8 +97,10 @@ class Sample:
         # A machine that is faster than closed forms overlaps more of what its array waits for; its array is no faster.
         if found < expected.cycles:
             pace = max(0.0, found - expected.array) / max(1.0, expected.waits)
-            return max(least, self.last_cycles + ahead.array + ahead.waits * pace**TRUST)
-        return max(least, self.last_cycles + ahead.cycles * (found / max(1.0, expected.cycles)) ** TRUST)
+            rest = ahead.array + ahead.waits * math.pow(pace, TRUST)
+        else:
+            rest = ahead.cycles * math.pow(found / max(1.0, expected.cycles), TRUST)
+        return max(least, self.last_cycles + rest)
 
 
 def sample_size(loop: HardwareLoop, loops: int) -> int:

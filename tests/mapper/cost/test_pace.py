@@ -6,7 +6,7 @@ import pytest
 
 from hwconfigs import load
 from mapper.cost.estimate import estimate
-from mapper.cost.pace import FEWEST_LOOPS, MOST_COMMANDS, MOST_LOOPS, TRUST, Pace, Progress, Sample, sample, sample_size
+from mapper.cost.pace import FEWEST_LOOPS, MOST_COMMANDS, MOST_LOOPS, TRUST, Elapsed, Pace, Sample, sample, sample_size
 from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import contiguous
@@ -24,8 +24,8 @@ def loop_of(tiles: tuple[int, int, int], order: str = "mnk", *, halves: bool = T
 
 def test_the_rest_goes_on_at_the_pace_of_the_second_half() -> None:
     """A machine slower than closed forms (150 cycles for 100), and one that overlaps half of the waits (75)."""
-    until = {2: Progress(100.0, 50.0), 4: Progress(200.0, 100.0)}.__getitem__
-    whole = Progress(1000.0, 500.0)
+    until = {2: Elapsed(100.0, 50.0), 4: Elapsed(200.0, 100.0)}.__getitem__
+    whole = Elapsed(1000.0, 500.0)
     assert Sample(2, 4, 120, 270, whole=False).cycles(whole, until, 0.0) == 270 + 800 * 1.5**TRUST
     assert Sample(2, 4, 120, 195, whole=False).cycles(whole, until, 0.0) == 195 + 400 + 400 * 0.5**TRUST
     assert Sample(2, 4, 120, 195, whole=False).cycles(whole, until, 2000.0) == 2000.0

@@ -176,7 +176,6 @@ NEITHER: dict[str, str] = {
     "vector.one_block_lead_cycles": "rows of a single block: the lanes of wider ones drain for longer",
     "vector.one_exponential_cycles": "rows of a single element",
     "vector.rescale_cycles": "of a unit with online softmax, which no shipped machine has",
-    "vector.writes_scratchpad": "changes no program that does not use the path",
 }
 """Parameters that move neither fidelity by `MOVED`, and why."""
 

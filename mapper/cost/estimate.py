@@ -86,18 +86,25 @@ def estimate(
         moved = replayed.counts
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
         reuse = scaled(estimate_reuse(batch, visits, model.traffic, held), moved)
-    known = batch, visits, model.traffic, reuse
-    pipeline = loop_pipeline.cycles(*known, loops)
-    if pace is not None and begun is not None:
-        pace.ratio = _ratio(begun, pipeline, known, loops)
-    if pace is not None and pace.ratio is not None:
-        pipeline = replace(pipeline, cycles=pipeline.cycles * pace.ratio)
+    pipeline = _at_pace(pace, begun, (batch, visits, model.traffic, reuse), loops)
     times = _times(pipeline, visits, numbers["dma", "read_beat"], problem, spec)
     return report_of(problem.name, times, Counts(numbers), spec, energy, _peak_bytes(batch, spec))
 
 
+def _at_pace(pace: Pace | None, begun: Sample | None, known: Known, loops: ReplayedLoops | None) -> PipelineCycles:
+    """Return what closed forms say, at the pace of the first loops if there is one."""
+    pipeline = loop_pipeline.cycles(*known, loops)
+    if pace is None:
+        return pipeline
+    if begun is not None:
+        pace.ratio = _ratio(begun, pipeline, known, loops)
+    # Units are as busy at any pace: only what they wait for each other takes longer or shorter.
+    return pipeline if pace.ratio is None else replace(pipeline, cycles=pipeline.cycles * pace.ratio)
+
+
 def _ratio(begun: Sample, pipeline: PipelineCycles, known: Known, loops: ReplayedLoops | None) -> float:
     """Return how long a mapping takes at the pace of its first loops, relative to what closed forms say."""
+    # The call of the library comes once, before the first loop: it has no pace.
     call = known[2].spec.host.call_cycles
     whole = Elapsed(float(pipeline.cycles[0]) - call, float(pipeline.compute[0]))
     busy = max(whole.array, float(loop_pipeline.memory_cycles(*known)[0])) + call

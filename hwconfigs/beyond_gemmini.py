@@ -9,7 +9,9 @@ from hwconfigs.kernels import KERNELS, Site
 from hwconfigs.spec import NO_GEMMINI, HardwareSpec
 from hwconfigs.vector_unit import VERSIONS
 
-GEMMINI_KERNELS = frozenset(kernel.name for kernel in KERNELS if kernel.needs_unit and kernel.sites - {Site.SIMD})
+GEMMINI_KERNELS = frozenset(
+    kernel.name for kernel in KERNELS if kernel.needs_unit and kernel.in_gemmini and kernel.sites - {Site.SIMD}
+)
 """What commands of its I-BERT build can ask for."""
 
 LOOP_CONTEXTS = 2

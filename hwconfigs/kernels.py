@@ -89,6 +89,8 @@ class Kernel:
     """Real values (rows, cols) to results (rows, cols), as the unit computes; None if no store evaluates it."""
     part_of: str = ""
     """Kernel of which this is one way through rows that do not fit the accumulator; empty: a kernel of its own."""
+    in_gemmini: bool = True
+    """Whether a unit of Gemmini that has it can be asked for it; only a machine of one's own can have others there."""
     operations: tuple[int, int] | None = None
     """int32 multiplies and additions per element, for energy tables that do not name it.
 
@@ -158,10 +160,11 @@ KERNELS: tuple[Kernel, ...] = (
         integer=LAYERNORM,
     ),
     Kernel("gelu", _ELEMENTWISE | _SIMD, needs_unit=True, reference=gelu, integer=GELU),
-    # No Gemmini has a unit for those that only a vector unit beside the normaliser runs. Operations per element, where
-    # energy tables have none, are counted from the formulas: rotary two products and a sum, a product one multiply.
+    # No Gemmini has a unit for SiLU, and none for those that only a vector unit beside the normaliser runs. Operations
+    # per element, where energy tables have none, are counted from the formulas: rotary two products and a sum, a
+    # product one multiply.
     Kernel("rmsnorm", _SIMD, needs_unit=True, statistics=(Statistic.MEAN_SQUARE,), reference=rmsnorm),
-    Kernel("silu", _SIMD, needs_unit=True, reference=silu),
+    Kernel("silu", _ELEMENTWISE | _SIMD, needs_unit=True, reference=silu, in_gemmini=False),
     Kernel("relu", _ELEMENTWISE, reference=relu),
     Kernel("add", frozenset({Site.ACCUMULATOR})),
     Kernel("mul", _SIMD, needs_unit=True, operands=2, reference=product, operations=(1, 0)),

@@ -52,24 +52,38 @@ class Compiler:
     _blocks: dict[MatmulProblem, MappingResult] = field(default_factory=dict)
     """Mappings of blocks of rows by signature: the estimate's, whatever was settled for a matmul of that size."""
 
-    def laid_out(self, groups: Iterable[FusionGroup], given: Mapping[str, HardwareLoop] | None = None) -> Compiler:
+    def laid_out(
+        self,
+        groups: Iterable[FusionGroup],
+        given: Mapping[str, HardwareLoop] | None = None,
+        writers: Iterable[FusionGroup] = (),
+    ) -> Compiler:
         """Return a compiler for other groups of the graph, which knows all that was searched and settled.
 
-        ``given``: mappings that are not searched.
+        Parameters
+        ----------
+        groups
+            What has a place in DRAM.
+        given
+            Mappings that are not searched.
+        writers
+            Groups without a place whose results those read: stores write bytes, however narrow the tensor is.
         """
-        return replace(self, layout=lay_out(groups, self.spec), searches={}, given=given or {})
+        written = (group.result.name for group in writers)
+        return replace(self, layout=lay_out(groups, self.spec, written), searches={}, given=given or {})
 
     def price(self, group: FusionGroup, others: Iterable[FusionGroup] = ()) -> tuple[float, float]:
         """Return cycles and energy of a group by the estimate, alone on cold caches [cycles, pJ].
 
-        ``others`` are groups of the graph among which those are that write its operands.
+        ``others`` are the groups of the graph that write its operands, among others.
 
         Raises
         ------
         MappingError
             When its matmul has no mapping, or is too large to be counted.
         """
-        alone = self.laid_out([*writers_of_wide_inputs(group, others), group])
+        others = tuple(others)
+        alone = self.laid_out([*writers_of_wide_inputs(group, others), group], writers=others)
         if group.unit != "array":
             return alone._stream_price(group)
         problem = alone.problem(group)

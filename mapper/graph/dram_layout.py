@@ -70,14 +70,14 @@ class DramLayout:
         return Matrix(allocation.address + offset // 8, stride // 8)
 
 
-def lay_out(groups: Iterable[FusionGroup], spec: HardwareSpec | None = None) -> DramLayout:
+def lay_out(groups: Iterable[FusionGroup], spec: HardwareSpec | None = None, written: Iterable[str] = ()) -> DramLayout:
     """Give every tensor that a group reads or writes its DRAM, one behind the other.
 
-    Weights and caches that a machine widens as it loads them lie packed, but for what a group of these writes: stores
-    write bytes.
+    Weights and caches that a machine widens as it loads them lie packed, but for what a group writes, one of these or
+    another one that is named by the tensor that it has ``written``: stores write bytes.
     """
     groups = tuple(groups)
-    packed = _packed(groups, spec)
+    packed = _packed(groups, spec) - frozenset(written)
     allocations: dict[str, Allocation] = {}
     address = PAGE_BYTES
     for group in groups:

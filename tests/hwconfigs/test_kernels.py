@@ -34,6 +34,7 @@ BRUTE_FORCE: dict[str, tuple[Callable[[Row], Row], float]] = {
     "layernorm": (layernorm, 1e-12),
     "gelu": (lambda row: [0.5 * x * (1 + math.erf(x / math.sqrt(2))) for x in row], 0.02),
     "relu": (lambda row: [max(x, 0.0) for x in row], 0.0),
+    "silu": (lambda row: [x / (1.0 + math.exp(-x)) for x in row], 0.001),
 }
 """What each kernel of a store means, and how far the unit's polynomials may be from it."""
 
@@ -53,7 +54,7 @@ def test_rows_say_what_the_machine_does() -> None:
     assert {kernel.name: kernel.passes for kernel in KERNELS if kernel.whole_rows} == {
         "softmax": 3, "layernorm": 3, "rmsnorm": 2,
     }  # fmt: skip
-    assert {kernel.name for kernel in KERNELS if Site.EPILOGUE in kernel.sites} == {"gelu", "relu"}
+    assert {kernel.name for kernel in KERNELS if Site.EPILOGUE in kernel.sites} == {"gelu", "relu", "silu"}
     assert kernel_named("add").activation == "none"
     assert kernel_named("none").reference is identity
     assert len({kernel.name for kernel in KERNELS}) == len(KERNELS)

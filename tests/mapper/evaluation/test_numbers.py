@@ -152,6 +152,17 @@ def test_blocks_stay_in_no_scratchpad_without_a_path_or_without_room(fused: RunR
         pipeline.run_graph(fused.graph, small, cut=plan, search="random", budget=Budget(evaluations=4))
 
 
+def test_a_unit_that_has_silu_applies_it_as_the_gate_leaves() -> None:
+    config = {"name": "l", "family": "llama", "layers": 1, "d_model": 32, "heads": 1, "d_ffn": 40}
+    spec = hwconfigs.load("gemmini_ibert", {"vector.kernels": ["softmax", "silu"]})
+    result = pipeline.run_graph(workloads.build(config, seq=20), spec, search="gemmini_auto")
+    assert [op.name for op in result.group("ffn_activation").operators] == ["gate", "ffn_activation"]
+    check = pipeline.check_numbers(result)
+    assert check.passed
+    assert next(numbers.kernel for numbers in check.kernels if numbers.group == "gate") == "silu"
+    assert result.simulation.counts["vector", "silu"] == 20 * 40
+
+
 def test_other_numbers_are_drawn_with_another_seed(fused: RunResult) -> None:
     first, second = (pipeline.check_numbers(fused, seed=seed) for seed in (0, 1))
     assert first.passed and second.passed

@@ -31,3 +31,15 @@ def test_instances_follow_the_views() -> None:
     assert first.a.row_stride_bytes == 768
     assert first.b_axes == ("n", "k")
     assert second.c.address - first.c.address == 32 * 32 * 4
+
+
+def test_a_cache_that_another_group_fills_lies_in_bytes() -> None:
+    """Of 4 bits it lies packed, unless stores fill it, which write bytes."""
+    spec = machine("gemmini_decoder")
+    config = {"family": "gpt", "name": "small", "layers": 1, "d_model": 128, "heads": 1, "d_ffn": 128}
+    graph = workloads.build(config, phase="decode", context=63, bits=workloads.Bits(kv=4))
+    context = next(group for group in fusion_groups(graph, spec) if group.name == "context")
+    cache = context.inputs[1]
+    packed, written = lay_out([context], spec), lay_out([context], spec, [cache.name])
+    assert [layout.allocation(cache).packed_bits for layout in (packed, written)] == [4, 8]
+    assert written.allocation(cache).size_bytes == 2 * packed.allocation(cache).size_bytes

@@ -7,7 +7,7 @@ from mapper.graph.fusion_rules import obstacles
 from tests.mapper.graph.chains import X, addition, after, chain
 from tests.mapper.tiny import machine
 from workloads import Operator, Tensor, matmul
-from workloads.ops import Gelu, LayerNorm, Relu, RmsNorm, Softmax
+from workloads.ops import Gelu, LayerNorm, Relu, RmsNorm, Silu, Softmax
 
 
 def told(*operators: Operator, proposed: int = 2, name: str = "gemmini_ibert") -> list[str]:
@@ -30,6 +30,15 @@ def test_a_machine_without_the_kernel_is_told() -> None:
         "next: gemmini has no unit that evaluates gelu",
     ]
     assert told(FIRST, after(Relu, FIRST.output), name="gemmini") == []
+
+
+def test_silu_joins_a_matmul_where_the_normaliser_has_it() -> None:
+    """No Gemmini has; a vector unit beside the normaliser is no store."""
+    group = (FIRST, after(Silu, FIRST.output))
+    assert told(*group) == ["next: gemmini_ibert has no unit that evaluates silu"]
+    assert told(*group, name="gemmini_decoder") == ["next: gemmini_decoder has no unit that evaluates silu"]
+    with_silu = hwconfigs.override(IBERT, {"vector.kernels": ["softmax", "silu"]})
+    assert obstacles(group, chain(*group), with_silu) == ()
 
 
 def test_other_readers_are_named() -> None:

@@ -18,6 +18,9 @@ from workloads.models.layers import Stack
 from workloads.models.pruned_layers import stack_of
 from workloads.reading import parse
 
+PRODUCT = re.compile(r"\d+(x\d+){2,3}")
+"""Sizes of a matmul, perhaps behind the number of equal ones."""
+
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/(?!.*\.(json|ya?ml)$)[\w.-]+")
 """A name such as ``meta-llama/Llama-3.1-8B``."""
 
@@ -81,6 +84,8 @@ def _read(model: str | Path | Mapping[str, object]) -> tuple[dict[str, object], 
     path = Path(model)
     if isinstance(model, str) and not _means_file(path, model):
         known = available()
+        if PRODUCT.fullmatch(model):
+            raise GraphError(f"{model!r:.60} is no model but a product: map takes those")
         raise GraphError(f"unknown model {model!r:.60}{nearest(model, known)} (available: {', '.join(known)})")
     if isinstance(model, str) and REPOSITORY.fullmatch(model) and not path.exists():
         raise GraphError(f"{model!r:.80}: only files are read; save that repository's config.json and give its path")

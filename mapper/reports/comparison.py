@@ -32,6 +32,8 @@ class Side:
     bound: str
     area_mm2: float | None
     """None of reports whose energy table has none, and of those that are older than areas."""
+    energy_table: str
+    """What its energies are priced by; empty of reports that do not say so."""
     operators: Mapping[str, int]
     """Cycles in one block, by name."""
 
@@ -60,6 +62,7 @@ class Side:
             report.whole("dram_bytes"),
             printable(report.text("bound")),
             _area(whole),
+            _energy_table(whole),
             {printable(part.text("name")): part.whole("cycles") for part in operators},
         )
         if side.utilisation > 1:
@@ -70,6 +73,11 @@ class Side:
 def _area(document: Document) -> float | None:
     die = document.section("die") if "die" in document else None
     return die.amount("area_mm2") if die is not None and "area_mm2" in die else None
+
+
+def _energy_table(document: Document) -> str:
+    die = document.section("die") if "die" in document else None
+    return printable(die.text("energy_table")) if die is not None and "energy_table" in die else ""
 
 
 def comparison_text(sides: Sequence[Side]) -> str:
@@ -83,6 +91,11 @@ def comparison_text(sides: Sequence[Side]) -> str:
     if len({(side.workload, side.macs) for side in sides}) > 1:
         work = "; ".join(f"{_label(side)}: {side.workload}, {side.macs:,} MACs" for side in sides)
         lines += wrapped(f"note: not the same work: {work}")
+    if len(tables := {side.energy_table for side in sides if side.energy_table}) > 1:
+        names = "; ".join(f"{_label(side)}: {side.energy_table or 'not said'}" for side in sides)
+        lines += wrapped(
+            f"note: {len(tables)} tables of energies, so that ratios of energy and EDP compare them, too: {names}"
+        )
     operators = _operators(sides)
     return "\n".join([*lines, "", *operators] if operators else lines)
 

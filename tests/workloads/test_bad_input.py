@@ -20,6 +20,7 @@ DECODE = {"phase": "decode"}
     [
         ("bert-bse", {"seq": 8}, "unknown model 'bert-bse'; did you mean 'bert-base'"),
         ("", {"seq": 8}, "unknown model ''"),
+        ("8x8x8", {}, "'8x8x8' is no model but a product: map takes those"),
         ("qqqq", {"seq": 8}, r"unknown model 'qqqq' \(available: bert-base, "),
         (17, {"seq": 8}, "must be a name, a path or a mapping, not int"),
         ("bert-base", {}, "prefill needs seq"),

@@ -49,6 +49,19 @@ def test_reports_beside_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert {**first, "run": ""} == {**second, "run": ""}
 
 
+def test_energies_of_two_tables_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ratios of energies that are priced differently say as much of the tables as of the runs."""
+    reports = []
+    for table in ("horowitz_45nm", "conservative_22nm"):
+        reports.append(str(tmp_path / f"{table}.json"))
+        assert cli.main(["map", "16x32x16", "--hw", "tiny_4x4", "--energy", table, "--json", reports[-1]]) == 0
+    capsys.readouterr()
+    text = " ".join(printed(reports, capsys).split())
+    assert "note: 2 tables of energies" in text
+    assert "horowitz_45nm; " in text
+    assert "note:" not in printed([reports[0], reports[0]], capsys)
+
+
 def test_contexts_are_no_equal_work(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(["gpt2,context=4", "gpt2,context=8", "--phase", "decode", "--finalists", "0"], capsys)
     assert "note: not the same work" in text

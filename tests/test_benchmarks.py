@@ -127,3 +127,25 @@ def test_the_default_is_as_good_as_its_rivals_on_a_few_machines() -> None:
     losses = [loss for bench, rng in winner["benches"](asked) for loss in winner["losses"](bench, rng)]
     assert {loss.rival.split(" of ")[0] for loss in losses} >= {"library", "other", "best"}
     assert [loss for loss in losses if loss.fraction > winner["BOUND"]] == []
+
+
+def test_winners_that_are_known_are_not_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    winner = runpy.run_path(str(FOLDER / "winner.py"), run_name="benchmark")
+    asked: list[str] = []
+
+    def losses(bench: argparse.Namespace, _: object) -> list[object]:
+        asked.append(bench.name)
+        return [winner["Loss"]("library", "latency", 0.001, bench.name)]
+
+    all_losses = winner["all_losses"]
+    monkeypatch.setitem(all_losses.__globals__, "losses", losses)
+    monkeypatch.setitem(
+        all_losses.__globals__,
+        "benches",
+        lambda options: ((argparse.Namespace(name=name), None) for name in options.names),
+    )
+    keep = tmp_path / "pairs"
+    first = list(all_losses(argparse.Namespace(keep=keep, names=["a"])))
+    both = list(all_losses(argparse.Namespace(keep=keep, names=["a", "b"])))
+    assert both[:1] == first
+    assert [loss.case for loss in both] == asked == ["a", "b"]

@@ -24,6 +24,15 @@ def test_each_row_written_delays_the_step_by_a_cycle(tiny: HardwareSpec) -> None
     assert banks.delay(0, -1, 0, 100) == 0
 
 
+def test_rows_of_two_loads_arrive_in_turns(tiny: HardwareSpec) -> None:
+    """The second load hits while the first still waits for a line: all that is written in a step delays it."""
+    banks = scratchpad(tiny)
+    banks.write(0, [1, 20], [1, 1])
+    banks.write(0, [5, 6, 25], [1, 1, 1])
+    assert banks.delay(0, -1, 0, 10) == 3
+    assert banks.delay(0, -1, 10, 30) == 2
+
+
 def test_a_step_that_reads_two_banks_waits_for_the_busier(tiny: HardwareSpec) -> None:
     banks = scratchpad(tiny)
     banks.write(0, [1], [2])

@@ -366,6 +366,7 @@ def _add_outputs(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--trace-window", metavar="A:B", help="only what runs between two cycles; default: the whole run"
     )
     group.add_argument("--plot", type=_name, metavar="FILE", help="latency and energy breakdown: .png, .svg or .pdf")
+    add_size(group)
     return group
 
 

@@ -100,3 +100,12 @@ def test_d8_the_head_of_a_language_model_is_left_out(model: str, width: int, voc
     """MACs of the head beside those of all blocks, one token of a decode."""
     graph = workloads.build(model, phase="decode", context=128)
     assert width * vocabulary / graph.macs == pytest.approx(share, abs=0.005)
+
+
+@pytest.mark.slow
+def test_d11_operators_that_store_exceed_the_dram_port() -> None:
+    """Of a port of 8 bytes a cycle; scores are four bytes each, and all that most of the cycles are for."""
+    report = pipeline.run("bert-base", "gemmini_ibert", seq=256, finalists=0).simulation
+    rates = {part.name: part.dram_bytes / part.cycles for part in report.by_op if part.cycles}
+    assert 8.0 < rates.pop("scores") < 8.6
+    assert max(rates.values()) < 8.0

@@ -45,7 +45,7 @@ def _answer(request: MapRequest, spec: HardwareSpec, progress: SearchProgress) -
     if request.settings.objective == "pareto":
         graph = pipeline.matmul_graph(*request.shape)
         (result,) = pipeline.front_graph(graph, spec, request.settings, progress=progress).values()
-        return front_answer(result, request.shape, spec, "hardware-loop")
+        return front_answer(result, request, spec, "hardware-loop")
     return _hardware_loop_answer(request, spec, progress)
 
 
@@ -66,8 +66,9 @@ def _hardware_loop_answer(request: MapRequest, spec: HardwareSpec, progress: Sea
     if chosen.finalists is not None:
         above += [finalists_table(chosen.finalists, settings.finalists or SHOWN), ""]
     answer = run_answer(
-        result, explained=request.explain, above=above, below=far_off_lines(result), window=request.window
-    )
+        result, explained=request.explain, above=above, below=far_off_lines(result), window=request.window,
+        size=request.size,
+    )  # fmt: skip
     return Answer(answer.text, {"yaml": mapping_file(chosen.mapping), **answer.files})
 
 

@@ -70,7 +70,7 @@ def nest_answer(request: MapRequest, spec: HardwareSpec, progress: SearchProgres
         print("tilewright: interrupted; nothing has been evaluated yet", file=sys.stderr)
         return Answer("", interrupted=True)
     if request.settings.objective == "pareto":
-        return front_answer(result, request.shape, spec, "loop-nest")
+        return front_answer(result, request, spec, "loop-nest")
     lines = [*wrapped(result.statement), *_mapspace_lines(nests)]
     answer = _nest_answer(case.report(result.mapping), lines, result.details)
     return Answer(answer.text, answer.files, result.interrupted)

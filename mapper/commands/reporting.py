@@ -15,6 +15,7 @@ from mapper.reports.host_constants import constants_sentence, host_constants, un
 from mapper.reports.roofline import closing_sentence
 from mapper.reports.run_json import run_dict
 from mapper.reports.text import wrapped
+from simulator.views.style import NOTEBOOK, Size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,17 +93,18 @@ def run_answer(
     above: Sequence[str] = (),
     below: Sequence[str] = (),
     window: tuple[int, int] | None = None,
+    size: Size = NOTEBOOK,
 ) -> Answer:
     """What ``run`` and ``map`` say of a run, between more lines; the report as JSON, the trace and the breakdown.
 
-    ``window``: first cycle, and the one after the last, of what the trace shows.
+    ``window``: first cycle, and the one after the last, of what the trace shows; ``size``: that of the breakdown.
     """
     return Answer(
         "\n".join([*above, summary(result, explained=explained), *below]),
         {
             "json": json_file(lambda: run_dict(result)),
             "trace": lambda path, ending: _write_trace(result, path, ending, window),
-            "plot": picture_file(lambda: _breakdown(result)),
+            "plot": picture_file(lambda: _breakdown(result, size)),
         },
     )
 
@@ -116,10 +118,10 @@ def _write_trace(result: RunResult, path: Path, ending: str, window: tuple[int, 
     write_trace(result.simulation, path, compressed=ending == ".gz", window=window)
 
 
-def _breakdown(result: RunResult) -> Figure:
+def _breakdown(result: RunResult, size: Size) -> Figure:
     from simulator.views.plots import breakdown, draw_breakdown
 
     marks = host_constants(result).marks
     estimated = tuple(part for part in result.estimate.by_op if part.name not in marks)
     absorbed = {op.name: group.name for group in result.groups for op in group.epilogue}
-    return draw_breakdown(breakdown(result.simulation, replace(result.estimate, by_op=estimated), absorbed))
+    return draw_breakdown(breakdown(result.simulation, replace(result.estimate, by_op=estimated), absorbed), size)

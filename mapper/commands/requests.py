@@ -21,6 +21,7 @@ from mapper.search import registry
 from mapper.search.budget import Budget
 from mapper.search.registry import SearchMethod
 from mapper.settings import CUTS, RunSettings
+from simulator.views.style import NOTEBOOK, SIZES, Size
 
 LARGEST = 2**31
 """Largest extent accepted in one dimension."""
@@ -50,6 +51,8 @@ class RunRequest:
     """Real value of a step of the sums then; None: as they spread."""
     window: Window | None = None
     """What the trace shows."""
+    size: Size = NOTEBOOK
+    """Of the picture."""
 
     @property
     def reads(self) -> tuple[str | Path | None, ...]:
@@ -98,6 +101,8 @@ class MapRequest:
     nest: NestOptions
     window: Window | None = None
     """What the trace shows."""
+    size: Size = NOTEBOOK
+    """Of the picture."""
 
     @property
     def reads(self) -> tuple[str | Path | None, ...]:
@@ -129,8 +134,9 @@ def run_request(options: argparse.Namespace) -> RunRequest:
     if step is not None and not options.check:
         raise CommandError("--check-step needs --check")
     return RunRequest(
-        options.model, options.hw, settings, files, options.explain, options.check, step, _window(options)
-    )
+        options.model, options.hw, settings, files, options.explain, options.check, step, _window(options),
+        SIZES[options.size],
+    )  # fmt: skip
 
 
 def map_request(options: argparse.Namespace) -> MapRequest:
@@ -151,8 +157,9 @@ def map_request(options: argparse.Namespace) -> MapRequest:
     files = {"json": options.json, "trace": options.trace, "plot": options.plot, "yaml": options.yaml}
     nest = NestOptions(options.accounting, options.factors, options.constraints, options.units)
     return MapRequest(
-        shape, repeat, options.hw, settings, files, options.explain, loop_nest, given, nest, _window(options)
-    )
+        shape, repeat, options.hw, settings, files, options.explain, loop_nest, given, nest, _window(options),
+        SIZES[options.size],
+    )  # fmt: skip
 
 
 def _shared_settings(options: argparse.Namespace, changes: Mapping[str, object] | None) -> RunSettings:

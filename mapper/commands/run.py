@@ -27,7 +27,7 @@ def execute(options: argparse.Namespace) -> int:
         with OperatorProgress() as progress:
             result = pipeline.run(request.model, request.hw, request.settings, progress=progress)
         below = [*fusion_lines(result), *settled_lines(result), *far_off_lines(result)]
-        answer = run_answer(result, explained=request.explain, below=below, window=request.window)
+        answer = run_answer(result, explained=request.explain, below=below, window=request.window, size=request.size)
         plan = text_file(lambda: dump_plan(result.plan, result.graph, result.spec))
         code = replace(answer, files={**answer.files, "yaml": plan}).deliver(outputs)
         if not request.check:

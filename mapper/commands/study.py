@@ -22,6 +22,9 @@ from simulator.views.style import SIZES, Size, drawn_at, save
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PICTURE = "picture"
+"""Purpose of a file."""
+
 
 def execute(options: argparse.Namespace) -> int:
     """Run a study, print its table and write its files; an interrupt keeps what is finished."""
@@ -37,7 +40,8 @@ def _planned(options: argparse.Namespace) -> int:
     plan: StudyPlan = study_plans.PLANS[options.name](options)
     interrupted = False
     with ExitStack() as stack:
-        outputs = _outputs(stack, options.out, {name: name for name in (f"{options.name}.png", *plan.tables)})
+        picture = f"{options.name}.{options.format}"
+        outputs = _outputs(stack, options.out, {name: name for name in (picture, *plan.tables)})
         advance = stack.enter_context(_bar(plan.steps))
         done = 0
         try:
@@ -53,7 +57,7 @@ def _planned(options: argparse.Namespace) -> int:
         if interrupted:
             print(f"interrupted: {done} of {plan.steps} steps", flush=True)
         if outputs:
-            _finish(outputs, f"{options.name}.png", drawn_at(SIZES[options.size], outcome.figure), outcome.tables)
+            _finish(outputs, picture, drawn_at(SIZES[options.size], outcome.figure), outcome.tables)
     return INTERRUPTED if interrupted else 0
 
 
@@ -65,7 +69,7 @@ def _mapspace(options: argparse.Namespace) -> int:
     name = "mapspace_iso_macs" if options.iso_macs else "mapspace"
     finished: list[Distribution] = []
     with ExitStack() as stack:
-        names = {"png": f"{name}.png", "summary": f"{name}.csv", "cdf": f"{name}_cdf.csv"}
+        names = {PICTURE: f"{name}.{options.format}", "summary": f"{name}.csv", "cdf": f"{name}_cdf.csv"}
         outputs = _outputs(stack, options.out, names)
         advance = stack.enter_context(_bar(len(layers) * len(samplers)))
 
@@ -105,12 +109,13 @@ def _write(finished: list[Distribution], outputs: dict[str, Output], size: Size)
         return
     figure = drawn_at(size, lambda: mapspace_report.draw(mapspace_report.curves(finished)))
     tables = {"summary": mapspace_report.summary_csv(finished), "cdf": mapspace_report.cdf_csv(finished)}
-    _finish(outputs, "png", figure, tables)
+    _finish(outputs, PICTURE, figure, tables)
 
 
 def _finish(outputs: Mapping[str, Output], picture: str, figure: Figure, tables: Mapping[str, str]) -> None:
     """Write the picture and the tables of a study."""
-    outputs[picture].finish(lambda path: save(figure, path, "png"))
+    output = outputs[picture]
+    output.finish(lambda path: save(figure, path, output.path.suffix[1:]))
     for purpose, content in tables.items():
         outputs[purpose].finish(lambda path, content=content: path.write_text(content, encoding="utf-8"))  # type: ignore[misc]
 

@@ -61,5 +61,6 @@ def add_study(study: argparse.ArgumentParser, name: NameType) -> None:
         "--spatial", choices=("rows", "free", "full"),
         help="how much of the array every mapping uses: full rows, any part, all it can; default: one after another",
     )  # fmt: skip
-    study.add_argument("--out", type=name, metavar="DIR", help="write PNG and CSV files there")
+    study.add_argument("--out", type=name, metavar="DIR", help="write a picture and CSV files there")
+    study.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of the picture; default: png")
     add_size(study)

@@ -71,7 +71,15 @@ def _of_the_simulation(run: SavedRun) -> list[Deviation]:
             "D9", "every repetition", not exact, "simulated exactly" if exact else "steady loops are passed over"
         ),
         Deviation("D10", "clock domains, thermal limits, several accelerators, sparsity, accuracy", True, "in no run"),
+        _written_before_it_leaves(run),
     ]  # fmt: skip
+
+
+def _written_before_it_leaves(run: SavedRun) -> Deviation:
+    port = run.machine.section("dram").number("bytes_per_cycle")
+    over = [part.name for part in run.simulation.by_op or (run.simulation,) if part.dram_bytes > port * part.cycles]
+    why = f"above the port's peak: {', '.join(over)}" if over else "no operator is above the port's peak"
+    return Deviation("D11", "one bus for DRAM reads and writes: stored lines count at once", bool(over), why)
 
 
 def _settings(run: SavedRun) -> dict[str, Any]:

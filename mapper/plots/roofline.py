@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+NAME_LENGTH = 1.5
+"""Intensity at the end of the name of the slanted roof, relative to that at its begin."""
+
+ABOVE = 0.001
+"""Share above its roof from which a point is told of."""
+
 OPERATOR, GROUP, WHOLE = "operator", "group of several", "whole block"
 
 BOUND_MARKERS = {bound: SERIES[place % len(SERIES)][2] for place, bound in enumerate(BOUND_COLOURS)}
@@ -63,6 +69,11 @@ class RooflineInfo:
     def ridge(self) -> float:
         """Intensity from which on the array is the lower roof [operations per byte]."""
         return self.peak_gops / self.dram_gbytes_per_s
+
+    def above(self) -> list[str]:
+        """Return the operators that are faster than the roofs allow, and by how much."""
+        over = [(point.name, point.gops / point.roof_gops - 1.0) for point in self.points if point.kind != WHOLE]
+        return [f"{name} by {share:.1%}" for name, share in over if share > ABOVE]
 
 
 def roofline_info(
@@ -141,6 +152,8 @@ def draw_roofline(info: RooflineInfo, size: Size = NOTEBOOK) -> Figure:
     if info.without:
         names = ", ".join(info.without)
         title += f"\nwithout multiply-accumulates, {info.without_share:.0%} of the cycles: {names}"
+    if info.above():
+        title += f"\nabove the DRAM's roof, for written lines count before they leave (D11): {', '.join(info.above())}"
     figure.suptitle(title, fontsize=size.font_points)
     spread = [left * (right / left) ** (step / 200) for step in range(201)]
     roof = [(x, min(info.peak_gops, info.dram_gbytes_per_s * x)) for x in spread]
@@ -154,13 +167,24 @@ def _name_roofs(axes: Axes, info: RooflineInfo, size: Size) -> None:
     axes.text(
         right, info.peak_gops * 1.08, f"array: {info.peak_gops:,.4g} · 10⁹/s ", ha="right", va="bottom", fontsize=small
     )
-    x = max(axes.get_xlim()[0] * 1.4, top[0] * 2 / info.dram_gbytes_per_s)
+    x = _apart(info, max(axes.get_xlim()[0] * 1.4, top[0] * 2 / info.dram_gbytes_per_s))
     angle = math.degrees(math.atan(info.dram_gbytes_per_s))
     axes.text(
         x, info.dram_gbytes_per_s * x * 1.25, f"DRAM: {info.dram_gbytes_per_s:,.3g} GB/s", fontsize=small,
         rotation=angle, rotation_mode="anchor", transform_rotates_text=True, va="bottom",
     )  # fmt: skip
     axes.text(info.ridge, top[0] * 1.15, f" {info.ridge:,.3g} operations/byte", fontsize=small, color="#555555")
+
+
+def _apart(info: RooflineInfo, least: float) -> float:
+    """Return where the name of the slanted roof begins: as far from the points as it can, from an intensity on."""
+    places = [least * math.pow(max(1.0, info.ridge / 2 / least), step / 8) for step in range(9)]
+
+    def distance(x: float) -> float:
+        middle, height = math.log(x * NAME_LENGTH**0.5), math.log(info.dram_gbytes_per_s * x * NAME_LENGTH**0.5)
+        return min(math.hypot(math.log(one.intensity) - middle, math.log(one.gops) - height) for one in info.points)
+
+    return max(places, key=distance)
 
 
 def _explain(figure: Figure, info: RooflineInfo, size: Size) -> None:

@@ -58,6 +58,8 @@ def draw_bars(
     axes: Axes, info: Bars, looks: Mapping[str, dict[str, object]], size: Size, marks: Sequence[float | None] = ()
 ) -> None:
     """Draw the bars, the length of each beside it, and marks on bars that are whole."""
+    from matplotlib.patheffects import withStroke
+
     rows = range(len(info.rows))
     shrink = [info.end / length if broken else 1.0 for length, broken in zip(info.totals, info.broken, strict=True)]
     left = [0.0] * len(info.rows)
@@ -77,11 +79,14 @@ def draw_bars(
             fontweight="bold" if broken else "normal",
         )  # fmt: skip
         if mark is not None and not broken:
-            axes.plot([mark], [row], "k|", markersize=size.font_points)
+            # A white rim keeps the mark visible on a dark part of the bar.
+            rim = [withStroke(linewidth=2.6, foreground="#ffffff")]
+            axes.plot([mark], [row], "k|", markersize=size.font_points, path_effects=rim)
     axes.set_yticks(rows, info.rows)
     axes.set_ylim(len(info.rows) - 0.4, -0.6)
     longest = max([info.end, *(mark for mark, broken in zip(marks, info.broken, strict=False) if mark and not broken)])
     axes.set_xlim(0.0, TEXT_ROOM * longest)
+    axes.xaxis.set_major_formatter("{x:,.6g}")
 
 
 def _draw_break(axes: Axes, row: int, end: float) -> None:

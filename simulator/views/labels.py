@@ -180,4 +180,5 @@ def _write(axes: Axes, label: Placed, height: float, size: Size) -> None:
         label.text, (x, y), xytext=(across * to_points, up * to_points), textcoords="offset points", ha="center",
         va="center", fontsize=size.font_points * 0.8,
         arrowprops={"arrowstyle": "-", "color": "#888888", "linewidth": 0.5} if is_far else None,
+        zorder=2,
     )  # fmt: skip

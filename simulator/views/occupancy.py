@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from simulator.report import Level, Report
 from simulator.residency import OTHER, OTHER_PROGRAMS
 from simulator.views.operator_strip import OperatorStrip, draw_operators, operator_strip
-from simulator.views.style import NOTEBOOK, OTHER_COLOUR, SERIES, Size, dress, filled, legend_below, new_figure
+from simulator.views.style import NOTEBOOK, OTHER_COLOUR, Size, dress, filled, legend_below, new_figure, series_look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MEMORIES = ("scratchpad", "accumulator", "l2")
 
-SHOWN = 9
+SHOWN = 15
 """Tensors with a look of their own; the rest is one area."""
 
 REST = "other tensors"
@@ -106,11 +106,11 @@ def draw_occupancy(info: Occupancy, size: Size = NOTEBOOK) -> Figure:
     ratios = [1.0, *([4.5] * panels)]
     strip, *memories = figure.subplots(panels + 1, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     looks = _looks(info)
-    draw_operators(strip, info.operators, size)
+    letters = draw_operators(strip, info.operators, size)
     for axes, memory in zip(memories, info.memories, strict=True):
         _draw_memory(axes, memory, info, looks, size)
     dress(memories[-1], size, x=f"simulated time [{info.operators.time_unit}]")
-    figure.suptitle(info.title, fontsize=size.font_points)
+    figure.suptitle(info.title + letters, fontsize=size.font_points)
     handles = [Patch(label=name, **look) for name, look in looks.items()]  # type: ignore[arg-type]
     legend_below(figure, size, handles, columns=6)
     return figure
@@ -127,7 +127,7 @@ def _looks(info: Occupancy) -> dict[str, dict[str, object]]:
             weight[tensor] = weight.get(tensor, 0.0) + area / peak
     named = [tensor for tensor in weight if tensor not in (OTHER, OTHER_PROGRAMS)]
     largest = set(sorted(named, key=lambda tensor: (-weight[tensor], tensor))[:SHOWN])
-    looks = {tensor: filled(*SERIES[place][:2]) for place, tensor in enumerate(t for t in named if t in largest)}
+    looks = {tensor: series_look(place) for place, tensor in enumerate(t for t in named if t in largest)}
     if len(looks) < len(named):
         looks[REST] = filled("#999999", "")
     if len(named) < len(weight):

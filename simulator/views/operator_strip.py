@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from string import ascii_lowercase
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from simulator.report import Report
@@ -65,19 +67,30 @@ def operator_strip(report: Report, window: tuple[int, int] | None = None) -> Ope
     return OperatorStrip(report.clock_mhz, (first, min(last, length)), names, ends)
 
 
-def draw_operators(axes: Axes, info: OperatorStrip, size: Size) -> None:
-    """A box for each operator, alternately grey and white; its name where there is room."""
+def draw_operators(axes: Axes, info: OperatorStrip, size: Size) -> str:
+    """A box for each operator, alternately grey and white; its name where there is room.
+
+    Where there is room for a letter only, it has one.
+
+    Returns
+    -------
+    Lines that tell what the letters stand for, each with a line break before it; empty if there are none.
+    """
     first, last = info.window
+    short: list[str] = []
     for place, (name, (start, end)) in enumerate(zip(info.names, info.ends, strict=True)):
         left, right = max(start, first) * info.per_cycle, min(end, last) * info.per_cycle
         colour = ("#e4e4e4", "#ffffff")[place % 2]
         axes.axvspan(left, right, facecolor=colour, edgecolor="#999999", linewidth=0.5)
         share = (min(end, last) - max(start, first)) / (last - first)
         room = int(share * LETTERS * size.width_inches / size.font_points)
-        if room >= 2:
-            text = name if len(name) <= room else f"{name[: room - 1]}…"
-            axes.text((left + right) / 2, 0.5, text, ha="center", va="center", fontsize=size.font_points * 0.75)
+        text = name if len(name) <= room else ""
+        if not text and room >= 1 and len(short) < len(ascii_lowercase):
+            text = ascii_lowercase[len(short)]
+            short.append(f"{text}: {name}")
+        axes.text((left + right) / 2, 0.5, text, ha="center", va="center", fontsize=size.font_points * 0.75)
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.tick_params(bottom=False, labelbottom=False)
+    return "".join(f"\n{line}" for line in wrap(",  ".join(short), int(LETTERS * size.width_inches / size.font_points)))

@@ -127,7 +127,7 @@ def _draw_energy(axes: Axes, info: Breakdown, size: Size) -> list[Artist]:
     bars = Bars(info.operators, stacks, info.notes)
     draw_bars(axes, bars, looks, size)
     dress(axes, size, x=f"energy [{joule}]{_broken(bars)}", grid="x")
-    axes.tick_params(labelleft=False)
+    axes.tick_params(left=False, labelleft=False)
     return [Patch(label=unit, **look) for unit, look in looks.items()]  # type: ignore[arg-type]
 
 

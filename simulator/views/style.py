@@ -87,6 +87,12 @@ def filled(colour: str, hatch: str) -> dict[str, object]:
     return {"facecolor": colour, "hatch": hatch, "edgecolor": "#555555" if light else "#ffffff", "linewidth": 0.0}
 
 
+def series_look(place: int) -> dict[str, object]:
+    """Return the look of the area at a place in a series; after all colours come the same with other hatchings."""
+    rounds, colour = divmod(place, len(SERIES))
+    return filled(SERIES[colour][0], SERIES[(colour + 3 * rounds) % len(SERIES)][1])
+
+
 def bound_look(bound: str) -> dict[str, object]:
     """Return the look of a cause of cycles."""
     return filled(BOUND_COLOURS.get(bound, OTHER_COLOUR), HATCHES.get(bound, "///"))

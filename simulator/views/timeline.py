@@ -98,7 +98,7 @@ def draw_timeline(info: Timeline, size: Size = NOTEBOOK) -> Figure:
     """One row per unit; in a short window equal looks are one tile, and lines lead from its loads to its compute."""
     figure = new_figure(size, size.row_inches * (4.5 + 1.7 * len(info.rows)))
     strip, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 1.6 * len(info.rows)])
-    draw_operators(strip, info.operators, size)
+    letters = draw_operators(strip, info.operators, size)
     first, last = info.operators.window
     scale = info.operators.per_cycle
     if info.by_tile:
@@ -114,7 +114,7 @@ def draw_timeline(info: Timeline, size: Size = NOTEBOOK) -> Figure:
     axes.set_ylim(len(info.rows) - 0.4, -0.6)
     axes.set_xlim(first * scale, last * scale)
     dress(axes, size, x=f"simulated time [{info.operators.time_unit}]", grid="x")
-    figure.suptitle(info.title, fontsize=size.font_points)
+    figure.suptitle(info.title + letters, fontsize=size.font_points)
     _explain(figure, info, size)
     return figure
 

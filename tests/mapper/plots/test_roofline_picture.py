@@ -45,6 +45,15 @@ def test_names_are_apart(report: Report, size: Size) -> None:
     assert not any(a.overlaps(b) for a, b in combinations([extent.shrunk(0.9, 0.9) for extent in extents], 2))
 
 
+def test_what_is_above_a_roof_is_told(report: Report) -> None:
+    """Half of the port puts every point under the slanted roof twice as near to it."""
+    assert roofline_info(report, 8.0).above() == []
+    slow = roofline_info(report, 4.0)
+    over = [point.name for point in slow.points[:-1] if point.intensity * 4.0 < 0.999 * point.gops]
+    assert over and [line.split(" by ")[0] for line in slow.above()] == over
+    assert f"(D11): {slow.above()[0]}" in draw_roofline(slow).get_suptitle()
+
+
 def test_without_products_there_is_no_roofline(report: Report) -> None:
     norm = next(part for part in report.by_op if part.name == "ffn_norm")
     with pytest.raises(ValueError, match="no operator has multiply-accumulates"):

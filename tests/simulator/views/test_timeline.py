@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import hwconfigs
 from mapper import pipeline
 from simulator.report import Counts, Report, Span
-from simulator.views.style import PAPER, SIZES, Size, save
+from simulator.views.style import PAPER, SIZES, Size, save, series_look
 from simulator.views.timeline import TOLD, draw_timeline, timeline
 
 SPANS = (
@@ -53,6 +54,20 @@ def test_a_window_holds_what_reaches_into_it() -> None:
 def test_a_picture_of_nothing_is_refused(spans: tuple[Span, ...], window: tuple[int, int] | None, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         timeline(report(spans), window)
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_operators_that_are_too_short_for_a_name_have_a_letter(size: Size) -> None:
+    """Of 1,000 cycles 20 are room for one letter, two too few for any."""
+    lengths = {"query": 478, "a long name": 20, "short": 2, "scores": 480, "norm": 20}
+    parts = tuple(replace(report(()), name=name, cycles=cycles) for name, cycles in lengths.items())
+    figure = draw_timeline(timeline(replace(report(), cycles=1000, by_op=parts)), size)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["query", "a", "", "scores", "b"]
+    assert figure.get_suptitle() == "one on tiny\na: a long name,  b: norm"
+
+
+def test_looks_of_many_areas_differ() -> None:
+    assert len({(look["facecolor"], look["hatch"]) for look in map(series_look, range(20))}) == 20
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)

@@ -104,6 +104,8 @@ class RooflineChart:
     labels: tuple[Label, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+    above: str
+    """Operators above their roof, and by how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def roofline_chart(info: RooflineInfo) -> RooflineChart:
     )  # fmt: skip
     labels = tuple(_labels(info, dots, roof))
     peak, port = f"array: {info.peak_gops:,.4g} · 10⁹/s", f"DRAM: {info.dram_gbytes_per_s:,.4g} GB/s"
-    return RooflineChart(tuple(roof), peak, port, dots, labels, x.ticks(), y.ticks())
+    return RooflineChart(tuple(roof), peak, port, dots, labels, x.ticks(), y.ticks(), ", ".join(info.above()))
 
 
 def _labels(info: RooflineInfo, dots: tuple[Dot, ...], roof: list[tuple[float, float]]) -> list[Label]:

@@ -70,7 +70,8 @@ def draw_parallel(info: Parallel, size: Size = NOTEBOOK) -> Figure:
                 fontsize=size.font_points * 0.7,
                 bbox={"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
             )  # fmt: skip
-    axes.set_xticks(places, [axis.name for axis in info.axes])
+    # A field of the machine is written in two lines, for it would meet its neighbour.
+    axes.set_xticks(places, [axis.name.replace(".", ".\n") for axis in info.axes])
     axes.set_yticks([])
     axes.set_xlim(-0.1, len(info.axes) - 0.6)
     dress(axes, size)
@@ -95,7 +96,7 @@ def draw_spread(info: Spread, size: Size = NOTEBOOK) -> Figure:
         for axes in (left, right):
             axes.axvline(relative, color="#ee6677", linestyle=("-", "--", ":")[number % 3], linewidth=1.2, label=name)
     for axes, y in ((left, "points [%]"), (right, "points up to here [%]")):
-        axes.set_xlim(1.0, info.edges[-1])
+        axes.set_xlim(1.0, 1.0 + 1.02 * (info.edges[-1] - 1.0))
         if info.edges[-1] > LINEAR:
             axes.set_xscale("log")
             plain_log(axes.xaxis)

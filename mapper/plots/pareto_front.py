@@ -5,6 +5,7 @@ Matplotlib is imported inside the draw functions, and figures are built without 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 LABELLED = 16
 """Points that get their name written beside them; of more, only the ends and the best, and no differences."""
+
+FILLED = 0.25
+"""Least share of either axis that a front takes; beaten points that are further away are counted, not drawn."""
 
 WORTH = 0.06
 """Least share of a panel between neighbours at which their difference is written."""
@@ -47,6 +51,22 @@ class FrontPoints:
             for place in range(1, len(self.x))
         )
 
+    def far(self) -> tuple[float, float]:
+        """Return from where on points are left out, in both costs, so that the front fills a part of the picture."""
+        xs, ys = zip(*self.beaten, strict=True) if self.beaten else ((), ())
+        return _far(self.x, xs), _far(self.y, ys)
+
+    def near(self) -> list[tuple[float, float]]:
+        """Return the beaten points that are not left out."""
+        far = self.far()
+        return [point for point in self.beaten if point[0] <= far[0] and point[1] <= far[1]]
+
+
+def _far(front: Sequence[float], beaten: Sequence[float]) -> float:
+    extent = max(front) - min(front)
+    end = min(front) + extent / FILLED
+    return end if extent > 0 and max((*front, *beaten)) > end else math.inf
+
 
 def front_points(title: str, points: Sequence[tuple[LoopNest, float, float]]) -> FrontPoints:
     """Return the numbers of the picture of (mapping, cycles, energy [pJ])."""
@@ -67,8 +87,11 @@ def draw_front(info: FrontPoints, size: Size = NOTEBOOK) -> Figure:
     """One cost against the other: what is above and right of the steps is beaten."""
     figure = new_figure(size, size.width_inches * 0.62)
     axes = figure.subplots()
+    near = info.near()
     if info.beaten:
-        axes.plot(*zip(*info.beaten, strict=True), "x", color="#999999", markersize=5, label="beaten in both")
+        outside = len(info.beaten) - len(near)
+        label = f"beaten in both; {outside:,} more lie outside" if outside else "beaten in both"
+        axes.plot([x for x, _ in near], [y for _, y in near], "x", color="#999999", markersize=5, label=label)
     axes.step(info.x, info.y, where="post", color="#bbbbbb", linewidth=1.2)
     axes.plot(info.x, info.y, "o", color="#4477aa", label="not beaten in both")
     if info.best is not None:
@@ -100,7 +123,8 @@ def _name(axes: Axes, info: FrontPoints, size: Size) -> None:
         for across in (True, False)
         for at in range(21)
     ]
-    place_labels(axes, [points[place] for place in shown], [info.labels[place] for place in shown], size, avoid=steps)
+    names = [info.labels[place] for place in shown]
+    place_labels(axes, [points[place] for place in shown], names, size, avoid=[*steps, *info.near()])
 
 
 def _differences(axes: Axes, info: FrontPoints, size: Size) -> None:

@@ -318,11 +318,18 @@ def _draw_grid(axes: Axes, found: Findings) -> None:
         sizes = [cell.scratchpad_kib for cell in cells]
         ours = [100 * utilisation(cell.library) for cell in cells]
         axes.plot(sizes, ours, line, marker=marker, color="#4477aa", label=f"{accumulator} KiB accumulator")
-        axes.plot(sizes, [100 * (cell.published or 0.0) for cell in cells], line, marker=marker, color="#999999")
+        axes.plot(
+            sizes,
+            [100 * (cell.published or 0.0) for cell in cells],
+            line,
+            marker=marker,
+            color="#999999",
+            markerfacecolor="none",
+        )
     axes.set_xscale("log", base=2)
     axes.set_xticks(CAPACITIES, [str(size) for size in CAPACITIES])
     axes.set_xlabel("scratchpad [KiB]")
     axes.set_ylabel("utilisation of the products [%]")
-    axes.set_title("library's tile: ours blue, paper grey", fontsize="small")
+    axes.set_title("library's tile: ours filled, paper hollow", fontsize="small")
     axes.legend(frameon=False, fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mapper.reports.text import columns, wrapped
 from mapper.studies.fusion import ACCUMULATORS, BOTH, LENGTHS, PAIRS, Entry, Fused, run
 from mapper.studies.study import StudyPlan, StudyResult
+from simulator.views.style import filled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +23,8 @@ _HEADINGS = (
     "pair", "tokens", "KiB", "paper", "product", "norm.", "fused", "effect", "best two", "best one", "effect",
 )  # fmt: skip
 
-PAPER, HEURISTIC, BEST = "#bbbbbb", "#4477aa", "#228833"
+LOOKS = {"paper": ("#bbbbbb", ""), "its tiles": ("#4477aa", "///"), "best of either": ("#228833", "...")}
+"""Colour and hatching of a bar."""
 """Tol's bright scheme: distinct for colour-blind readers."""
 
 
@@ -170,18 +172,23 @@ def draw(entries: Sequence[Entry]) -> Figure:
     from matplotlib.figure import Figure
 
     shown = [entry for entry in entries if entry.best.effect is not None or entry.published is not None]
-    figure = Figure(figsize=(max(6.0, 0.9 * len(shown) + 2.0), 5.0), layout="constrained")
+    figure = Figure(figsize=(8.0, 0.42 * len(shown) + 1.4), layout="constrained")
     axes = figure.subplots()
-    for place, (label, colour) in enumerate((("paper", PAPER), ("its tiles", HEURISTIC), ("best of either", BEST))):
+    for place, (label, (colour, hatch)) in enumerate(LOOKS.items()):
         values = [_effects(entry)[place] for entry in shown]
         at = [row + 0.27 * (place - 1) for row in range(len(shown))]
-        axes.bar(at, [100 * (value or 0.0) for value in values], 0.25, color=colour, label=label)
-    names = [f"{entry.name}\n{entry.seq}, {entry.accumulator_kib} KiB" for entry in shown]
-    axes.set_xticks(range(len(shown)), names, rotation=60, ha="right", fontsize="small")
-    axes.axhline(0.0, color="black", linewidth=0.8)
-    axes.set_ylabel("change of the latency by fusing [%]")
+        look = filled(colour, hatch)
+        axes.barh(at, [100 * (value or 0.0) for value in values], 0.25, label=label, **look)  # type: ignore[arg-type]
+    axes.set_yticks(
+        range(len(shown)), [f"{entry.name}, {entry.seq:,} tokens, {entry.accumulator_kib} KiB" for entry in shown]
+    )
+    axes.invert_yaxis()
+    axes.axvline(0.0, color="black", linewidth=0.8)
+    axes.set_xlabel("change of the latency by fusing [%], by tokens and accumulator")
+    axes.grid(axis="x", linewidth=0.4, alpha=0.5)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

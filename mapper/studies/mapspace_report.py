@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb", "#222222")
+LINES = ("-", "--", ":", "-.")
 """Tol's bright scheme: distinct for colour-blind readers."""
 BINS = np.logspace(0, 5, 76)
 """Relative EDP, fifteen bins per factor of ten."""
@@ -232,10 +234,10 @@ def draw(info: Sequence[Curves]) -> Figure:
 
 def _draw_shares(axes: Axes, info: Curves) -> None:
     least = 1.0
-    for colour, name, relative in zip(COLOURS, info.names, info.relative, strict=False):
+    for colour, line, name, relative in zip(COLOURS, cycle(LINES), info.names, info.relative, strict=False):
         share = np.arange(1, len(relative) + 1) / len(relative)
         least = min(least, share[0])
-        axes.plot(relative, share, color=colour, linewidth=1.4, label=name)
+        axes.plot(relative, share, line, color=colour, linewidth=1.4, label=name)
     colour_of = dict(zip(info.names, COLOURS, strict=False))
     for name, points in info.published:
         x, y = zip(*points, strict=True)
@@ -246,6 +248,6 @@ def _draw_shares(axes: Axes, info: Curves) -> None:
 
 
 def _draw_histogram(axes: Axes, info: Curves) -> None:
-    for colour, name, share in zip(COLOURS, info.names, info.histogram, strict=False):
-        axes.stairs(100 * share, BINS, color=colour, linewidth=1.4, label=name)
+    for colour, line, name, share in zip(COLOURS, cycle(LINES), info.names, info.histogram, strict=False):
+        axes.stairs(100 * share, BINS, color=colour, linestyle=line, linewidth=1.4, label=name)
     axes.set_ylabel("mappings [%], 15 bins per factor of ten")

@@ -97,8 +97,13 @@ def draw(found: Partitions) -> Figure:
     axes = figure.subplots()
     for name, style in STYLES.items():
         points = [(tokens, volumes[name]) for tokens, volumes in found.volumes]
-        axes.plot([point[0] for point in points], [point[1] for point in points], linestyle=style, label=name)
+        axes.plot(
+            [point[0] for point in points], [point[1] for point in points], linestyle=style, marker=".", label=name
+        )
     axes.set(xscale="log", yscale="log", xlabel="tokens at once", ylabel="elements moved by a chip for one layer")
+    axes.set_title(
+        f"{PALM[2].name} on {' x '.join(map(str, found.chips))} chips, by how the weights are cut", fontsize="medium"
+    )
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, title="layout")
     return figure

@@ -26,6 +26,7 @@ from mapper.studies.roofline import (
     run,
 )
 from mapper.studies.study import StudyPlan, StudyResult
+from simulator.views.style import plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -194,6 +195,7 @@ def draw(found: Roofs) -> Figure:
         right.plot(tokens, [point.ours for point in points], line, color=colour, label=model)
     right.set_xscale("log", base=2)
     right.set_yscale("log")
+    plain_log(right.yaxis)
     right.set_xticks(FIGURE_LENGTHS, [str(tokens) for tokens in FIGURE_LENGTHS])
     right.set_xlabel("tokens")
     right.set_ylabel("latency / BERT-Base with 128 tokens")
@@ -214,14 +216,16 @@ def _draw_roofs(axes: Axes, found: Roofs) -> None:
     for point in found.intensities:
         if point.tokens == shown:
             roof = min(PEAK_FLOPS, IN_SERIES * point.ours)
-            axes.plot(point.ours, roof, MARKERS[point.name], color="#999999", markersize=7)
+            axes.plot(point.ours, roof, MARKERS[point.name], color="#555555", markerfacecolor="none", markersize=8)
     for run_point in found.simulated:
         if run_point.tokens == shown and not math.isinf(run_point.intensity):
             place = run_point.intensity, run_point.flops_per_cycle
             axes.plot(*place, MARKERS[run_point.name], color="#4477aa", label=run_point.name, linestyle="none")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    plain_log(axes.xaxis)
+    plain_log(axes.yaxis)
     axes.set_xlabel("FLOP per byte of DRAM traffic")
     axes.set_ylabel("FLOP per cycle")
-    axes.set_title(f"{shown:,} tokens: simulated blue, the paper's grey", fontsize="small")
+    axes.set_title(f"{shown:,} tokens: simulated filled, the paper's hollow", fontsize="small")
     axes.legend(frameon=False, fontsize="small")

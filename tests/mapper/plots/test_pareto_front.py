@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from mapper import cli
 from mapper.mapping.hardware_loop import HardwareLoop
-from mapper.plots.pareto_front import LABELLED, draw_front, front_points
+from mapper.plots.pareto_front import LABELLED, FrontPoints, draw_front, front_points
 
 DIMS = {"m": 512, "k": 768, "n": 768}
 
@@ -33,6 +35,17 @@ def test_numbers_and_labels() -> None:
     assert texts == ["+100.0%", "-55.6%", "+100.0%", "-25.0%", *info.labels]
     extents = [text.get_window_extent() for text in axes.texts]
     assert not any(a.overlaps(b) for a, b in combinations(extents, 2))
+
+
+def test_a_front_fills_a_quarter_of_the_picture_at_least() -> None:
+    """Extents 2 and 4: drawn up to 1 + 8 and 2 + 16; what lies beyond is counted, and nothing where all are near."""
+    beaten = ((4.0, 7.0), (9.0, 18.0), (9.1, 7.0), (4.0, 18.1))
+    info = FrontPoints("few", "x", "y", (1.0, 3.0), (6.0, 2.0), ("a", "b"), None, beaten)
+    assert info.far() == (9.0, 18.0) and info.near() == [(4.0, 7.0), (9.0, 18.0)]
+    labels = [text.get_text() for text in draw_front(info).legends[0].get_texts()]
+    assert labels == ["beaten in both; 2 more lie outside", "not beaten in both"]
+    assert replace(info, beaten=beaten[:1]).far() == (math.inf, math.inf)
+    assert replace(info, x=(1.0,), y=(6.0,)).near() == list(beaten)
 
 
 def test_many_points_are_not_labelled() -> None:

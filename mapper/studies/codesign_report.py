@@ -331,5 +331,5 @@ def _draw_grid(axes: Axes, found: Findings) -> None:
     axes.set_xlabel("scratchpad [KiB]")
     axes.set_ylabel("utilisation of the products [%]")
     axes.set_title("library's tile: ours filled, paper hollow", fontsize="small")
-    axes.legend(frameon=False, fontsize="small")
+    axes.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16))
     axes.spines[["top", "right"]].set_visible(False)

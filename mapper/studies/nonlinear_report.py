@@ -85,6 +85,7 @@ def as_csv(found: NonlinearTimes) -> str:
 def draw(found: NonlinearTimes) -> Figure:
     """Draw the cycles of each operator against the tokens."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
     figure = Figure(figsize=(10.0, 3.6), layout="constrained")
     for axes, operator in zip(figure.subplots(1, len(OPERATORS), sharey=True), OPERATORS, strict=True):
@@ -96,6 +97,9 @@ def draw(found: NonlinearTimes) -> Figure:
                 label=way,
             )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="tokens", title=operator.name)
+        lengths = sorted({row.tokens for row in rows})
+        axes.set_xticks(lengths, [f"{tokens:,}" for tokens in lengths], minor=False)
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
     figure.axes[0].set_ylabel("cycles of a layer")

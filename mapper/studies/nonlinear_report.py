@@ -94,7 +94,7 @@ def draw(found: NonlinearTimes) -> Figure:
             points = [(row.tokens, cycles) for row in rows if (cycles := _of(row, way)) is not None and cycles > 0]
             axes.plot(
                 [tokens for tokens, _ in points], [cycles for _, cycles in points], line, marker=marker, color=colour,
-                label=way,
+                label=way if points or not any(_of(row, way) == 0 for row in rows) else f"{way}: 0, in the stores",
             )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="tokens", title=operator.name)
         lengths = sorted({row.tokens for row in rows})

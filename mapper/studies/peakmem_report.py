@@ -118,6 +118,6 @@ def draw(found: Peaks) -> Figure:
     axes.invert_yaxis()
     axes.set_xlabel("activations alive [MiB]")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title("most bytes of activations alive at once, by how a block is computed", fontsize="medium")
+    figure.suptitle("most bytes of activations alive at once, by how a block is computed", fontsize="medium")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure

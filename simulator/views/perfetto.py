@@ -151,6 +151,7 @@ def _operator(part: Report, start: int, end: int, scale: TimeScale) -> Event:
         "dram_bytes": part.dram_bytes,
         "utilisation": round(part.utilisation, 6),
     }
+    about |= {f"{unit} busy cycles": time.busy_cycles for unit, time in part.units.items() if time.busy_cycles}
     return _slice(part.name, "operator", OPERATORS, (start, end), scale, about)
 
 

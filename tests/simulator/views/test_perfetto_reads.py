@@ -95,3 +95,23 @@ def test_slices_of_the_normaliser_sum_to_its_busy_cycles(tmp_path: Path) -> None
     (slices,) = asked(tmp_path / "trace.json", SLICES)
     busy = sum(length for row, _, _, length in slices if row.startswith("normaliser"))
     assert busy == report.units["normaliser"].busy_cycles > 0
+
+
+BUSY = """
+    select args.flat_key, sum(args.int_value) from slice join args using (arg_set_id)
+    where args.flat_key like '%busy cycles' group by 1
+"""
+
+
+def test_busy_cycles_of_operators_sum_to_those_of_the_units(report: Report, tmp_path: Path) -> None:
+    """The stretches of a unit hold waits, too: those of the array cover what is busy and what is stalled."""
+    write_trace(report, tmp_path / "trace.json")
+    found, slices = asked(tmp_path / "trace.json", BUSY, SLICES)
+    told = {
+        key.removeprefix("args.").removeprefix("debug.").removesuffix(" busy cycles"): cycles for key, cycles in found
+    }
+    busy = {unit: time.busy_cycles for unit, time in report.units.items() if time.busy_cycles}
+    assert {unit: report.repeat * cycles for unit, cycles in told.items()} == busy
+    array = report.units["execute"]
+    covered = sum(length for row, _, _, length in slices if row == "execute")
+    assert report.repeat * covered == array.busy_cycles + sum(array.stall_cycles.values())

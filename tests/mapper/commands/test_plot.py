@@ -36,6 +36,19 @@ def test_sizes_and_windows(run: Path, tmp_path: Path) -> None:
     assert target.read_bytes().startswith(b"%PDF")
 
 
+def test_every_command_draws_at_paper_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seven inches at 300 dots each: the width is in a PNG's bytes 16 to 19."""
+    shape = ["map", "16x16x16", "--finalists", "0", "--quiet", "--plot", str(tmp_path / "map.png"), "--size", "paper"]
+    assert cli.main(shape) == 0
+    assert int.from_bytes((tmp_path / "map.png").read_bytes()[16:20], "big") == 2100
+    for kind in ("png", "svg", "pdf"):
+        assert cli.main(["study", "partition", "--format", kind, "--out", str(tmp_path), "--size", "paper"]) == 0
+    capsys.readouterr()
+    assert (tmp_path / "partition.pdf").read_bytes().startswith(b"%PDF")
+    assert "</svg>" in (tmp_path / "partition.svg").read_text()
+    assert int.from_bytes((tmp_path / "partition.png").read_bytes()[16:20], "big") == 2100
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -239,9 +239,18 @@ def _draw_shares(axes: Axes, info: Curves) -> None:
         least = min(least, share[0])
         axes.plot(relative, share, line, color=colour, linewidth=1.4, label=name)
     colour_of = dict(zip(info.names, COLOURS, strict=False))
-    for name, points in info.published:
+    for marker, (name, points) in zip(cycle("os^D"), info.published, strict=False):
         x, y = zip(*points, strict=True)
-        axes.plot(x, y, "o", color=colour_of[name], markersize=7, markeredgecolor="black", label=f"{name}, paper")
+        axes.plot(
+            x,
+            y,
+            marker,
+            linestyle="none",
+            color=colour_of[name],
+            markersize=7,
+            markeredgecolor="black",
+            label=f"{name}, paper",
+        )
     axes.set_yscale("log")
     axes.set_ylim(least, 1.3)
     axes.set_ylabel("share of mappings up to here")

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
+from hwconfigs.textfiles.reading import UnreadableFile, read_text
 from workloads.errors import GraphError, nearest
+from workloads.reading import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +64,37 @@ FORMATS: Mapping[str, StorageFormat] = _formats()
 
 
 def storage_format(name: str) -> StorageFormat:
-    """Return a format by name, or of plain numbers by their bits, as in ``"4"``.
+    """Return a format by name, of plain numbers by their bits, as in ``"4"``, or from a YAML file of its fields.
 
     Raises
     ------
     GraphError
-        For a name that no format has.
+        For a name that no format has, and a file that cannot be read or has other keys than ``own``, ``block`` and
+        ``beside``.
     """
+    if name.endswith((".yaml", ".yml")):
+        return _from_file(name)
     if name.isdigit() and 1 <= int(name) <= 64:
         return StorageFormat(f"{name} bits", int(name))
     if name not in FORMATS:
         raise GraphError(f"storage format {name!r:.40} is unknown{nearest(name, FORMATS)} ({', '.join(FORMATS)})")
     return FORMATS[name]
+
+
+def _from_file(path: str) -> StorageFormat:
+    try:
+        raw = parse(read_text(path), path)
+    except UnreadableFile as error:
+        raise GraphError(f"{path}: {error}") from error
+    for key, value in raw.items():
+        if key not in ("own", "block", "beside"):
+            raise GraphError(f"{path}: {key}: a storage format has own, block and beside")
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise GraphError(f"{path}: {key}={value!r:.40} must be a whole number of bits or of numbers in a block")
+    if "own" not in raw:
+        raise GraphError(f"{path}: own is missing, the bits of one number")
+    sizes = {key: int(value) for key, value in raw.items() if isinstance(value, int)}
+    return StorageFormat(path, sizes["own"], sizes.get("block", 1), Fraction(sizes.get("beside", 0)))
 
 
 def per_head(own: int, head_dim: int, beside: int = 32) -> StorageFormat:

@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,34 @@ class Timing(NamedTuple):
     prompt: int
     output: int
     seconds: float
+
+
+def timings(prompts: Sequence[int], outputs: Sequence[int], seconds: Sequence[Sequence[float | None]]) -> list[Timing]:
+    """Return the rows of a grid of measurements.
+
+    Parameters
+    ----------
+    prompts, outputs
+        Lengths, ascending, as the rows and the columns of the grid.
+    seconds
+        Times (prompts x outputs); None where nothing was measured.
+
+    Raises
+    ------
+    ValueError
+        For lengths that do not ascend from one on, and a grid of another shape.
+    """
+    for name, lengths in (("prompts", prompts), ("outputs", outputs)):
+        if any(length < 1 for length in lengths[:1]) or any(low >= high for low, high in itertools.pairwise(lengths)):
+            raise ValueError(f"{name}: {list(lengths)} must ascend, from at least 1 on")
+    if len(seconds) != len(prompts) or any(len(row) != len(outputs) for row in seconds):
+        raise ValueError(f"seconds: must have {len(prompts)} rows of {len(outputs)} times, as prompts and outputs say")
+    return [
+        Timing(prompt, output, time)
+        for prompt, row in zip(prompts, seconds, strict=True)
+        for output, time in zip(outputs, row, strict=True)
+        if time is not None
+    ]
 
 
 @dataclass(frozen=True, slots=True)

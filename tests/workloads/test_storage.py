@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,29 @@ def test_a_format_of_one_s_own() -> None:
         storage_format("q4k")
 
 
+def test_a_format_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("own: 4\nblock: 32\nbeside: 16\n")
+    assert storage_format(str(path)).bits == FORMATS["q4_0"].bits
+    assert storage_format(str(path)).bytes(33) == FORMATS["q4_0"].bytes(33)
+    for wrong, says in (
+        ("own: 4\nscales: 2\n", "scales: a storage format has own, block and beside"),
+        ("own: 4.5\n", "own=4.5 must be a whole number"),
+        ("block: 32\n", "own is missing"),
+        ("own: 4\nblock: 0\n", "bits and block must be at least 1"),
+    ):
+        path.write_text(wrong)
+        with pytest.raises(GraphError, match=re.escape(f"{path}") + f".*{says}"):
+            storage_format(str(path))
+    with pytest.raises(GraphError, match="none.yaml: "):
+        storage_format(str(tmp_path / "none.yaml"))
+
+
 @pytest.mark.parametrize(
     ("config", "total", "relative"),
     [
         (CONFIGS["mixtral-8x7b"], 46_702_792_704, 0),
-        (CONFIGS["deepseek-v3"], 671_026_404_352, 0),  # 671,026,419,200 with a correction of 58 routers x 256 experts
+        (CONFIGS["deepseek-v3"], 671_026_419_200, 0),
         (CONFIGS["qwen3-30b-a3b"], 30_532_122_624, 0),
         (CONFIGS["llama-3.1-8b"], 8_030_261_248, 0),
         (CONFIGS["gpt-oss-20b"], 20_914_757_184, 1e-3),

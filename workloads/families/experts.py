@@ -95,7 +95,7 @@ def _experts(keys: Keys) -> Experts | FeedForward:
         shared = (keys.maybe_size(traits.shared_times, 0) or 0) * each.inner
     return Experts(
         count=count, chosen=chosen, each=each, shared=replace(each, inner=shared) if shared else None,
-        shared_gate=traits.shared_gate and bool(shared),
+        shared_gate=traits.shared_gate and bool(shared), corrected=traits.corrected,
     )  # fmt: skip
 
 

@@ -66,6 +66,8 @@ class ExpertTraits(_Strict):
     """Key of how many inner widths of an expert the shared part has."""
     shared_gate: bool = False
     bias: bool = False
+    corrected: bool = False
+    """Whether a router keeps a term for each expert that only the choice sees, and that balances the loads."""
     layers: Literal["all", "by_step", "after_first", "by_list", "by_type"] = "all"
     """Which layers have experts (`workloads.families.experts`)."""
 

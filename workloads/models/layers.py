@@ -167,6 +167,8 @@ class Experts:
     """Whether a product of one column scales the shared part."""
     beside: bool = False
     """Whether a dense feed-forward part runs beside, with norms of its own around both (Gemma 4)."""
+    corrected: bool = False
+    """Whether the router keeps a number for each expert that only its choice sees: stored, and too few to cost."""
     hit: int = 0
     """Experts that get tokens at all, for one pass; 0 until the number of tokens is known."""
     given_loads: tuple[tuple[int, int], ...] = ()

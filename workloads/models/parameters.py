@@ -1,7 +1,7 @@
 """How many numbers a model stores, and how many of them a token uses.
 
-Matrices of all layers, gains and offsets of normalisations, embedding, final norm and LM head. Biases, tables of
-positions and what is learned for a router's balance are not counted: at most a thousandth of a language model.
+Matrices of all layers, gains and offsets of normalisations, what balances a router, embedding, final norm and LM head.
+Biases and tables of positions are not counted: at most a thousandth of a language model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from workloads.ops import LayerNorm
 
 def total_parameters(stack: Stack) -> int:
     """Return all that is stored; the embedding counts twice where the LM head has weights of its own."""
-    return sum(layer.weights + norm_parameters(layer) for layer in _layers(stack)) + _ends(stack)
+    return sum(layer.weights + norm_parameters(layer) + _balance(layer) for layer in _layers(stack)) + _ends(stack)
 
 
 def active_parameters(stack: Stack) -> int:
@@ -57,6 +57,10 @@ def _ends(stack: Stack) -> int:
     last = stack.groups[-1].layers[-1]
     each = 2 if last.norm == LayerNorm.kind else 1
     return (1 if stack.tied else 2) * stack.vocabulary * last.d_model + each * last.d_model
+
+
+def _balance(layer: Layer) -> int:
+    return layer.experts.count if layer.experts is not None and layer.experts.corrected else 0
 
 
 def _idle(layer: Layer) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from mapper.errors import MappingError
 from mapper.generation.engine import Generation, generate
 from mapper.generation.lines import as_dict, text, three_terms
-from mapper.generation.runtime_model import ThreeTerms, Timing, fit
+from mapper.generation.runtime_model import ThreeTerms, Timing, fit, timings
 from mapper.settings import RunSettings
 
 SEED = Path(__file__).resolve().parents[4] / "shared" / "data" / "seed_tables.json"
@@ -125,10 +126,18 @@ def test_the_published_fits_are_reproduced() -> None:
 
 
 def rows_of(model: dict[str, Any]) -> list[Timing]:
-    times = zip(model["prompt_tokens"], model["T_s"], strict=True)
-    return [
-        Timing(prompt, output, seconds)
-        for prompt, row in times
-        for output, seconds in zip(model["output_tokens"], row, strict=True)
-        if seconds is not None
-    ]
+    return timings(model["prompt_tokens"], model["output_tokens"], model["T_s"])
+
+
+@pytest.mark.parametrize(
+    ("prompts", "outputs", "seconds", "message"),
+    [
+        ([8, 4], [1], [[1.0], [2.0]], "prompts: [8, 4] must ascend"),
+        ([4, 8], [1, 1], [[1.0, 1.0], [2.0, 2.0]], "outputs: [1, 1] must ascend"),
+        ([0, 8], [1], [[1.0], [2.0]], "prompts: [0, 8] must ascend, from at least 1 on"),
+        ([4, 8], [1, 2], [[1.0, 2.0]], "seconds: must have 2 rows of 2 times"),
+    ],
+)
+def test_grids_that_are_none(prompts: list[int], outputs: list[int], seconds: list[list[float]], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        timings(prompts, outputs, seconds)

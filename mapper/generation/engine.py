@@ -77,6 +77,10 @@ class Generation:
         share = (context - low) / (high - low)
         return (1 - share) * of(self.steps[low]) + share * of(self.steps[high])
 
+    def step_at(self, context: int) -> float:
+        """Return the cycles of the step behind ``context`` tokens, one of `contexts`."""
+        return self._between(lambda step: step.cycles, context)
+
     @property
     def step_cycles(self) -> float:
         """Cycles of all steps."""

@@ -143,6 +143,28 @@ def test_an_expert_hides_the_next_one_s_weights(bandwidth: str, tokens: int) -> 
     assert found == pytest.approx(tokens, rel=0.1)
 
 
+FULL_PORT = {
+    "dram.evict": 0, "dma.bus": "32 B/cycle", "dma.max_in_flight": 64, "scratchpad.capacity": "1 MiB",
+    "accumulator.capacity": "256 KiB",
+}  # fmt: skip
+"""A port that delivers what its data sheet says, and room for the next weights."""
+
+
+@pytest.mark.parametrize(("bandwidth", "tokens"), [(8, 32), (16, 16)])
+def test_simulated_experts_begin_to_take_time_there(bandwidth: int, tokens: int) -> None:
+    """Up to that many tokens an expert takes what one token takes, and a row tile more is dearer by a half."""
+    spec = hwconfigs.load("gemmini", {**FULL_PORT, "dram.bandwidth": f"{bandwidth} B/cycle"})
+
+    def cycles(rows: int) -> int:
+        return pipeline.map_matmul(rows, 256, 512, spec, finalists=0).simulation.cycles
+
+    one = cycles(1)
+    swept = {rows: cycles(rows) / one for rows in (16, 17, 32, 33, 48) if rows <= tokens + 16}
+    hidden = max(rows for rows, dearer in swept.items() if dearer < 1.25)
+    assert hidden == pytest.approx(tokens, rel=0.1)
+    assert min(dearer for rows, dearer in swept.items() if rows > hidden) > 1.4
+
+
 @pytest.mark.parametrize(
     ("tokens", "chosen", "experts", "rows", "factor"),
     [

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mapper.errors import MappingError
 from mapper.generation.engine import Generation, generate
 from mapper.generation.lines import as_dict, text, three_terms
-from mapper.generation.runtime_model import ThreeTerms, Timing, fit, timings
+from mapper.generation.runtime_model import ThreeTerms, Timing, fit, through_steps, timings
 from mapper.settings import RunSettings
 
 SEED = Path(__file__).resolve().parents[4] / "shared" / "data" / "seed_tables.json"
@@ -141,3 +142,32 @@ def rows_of(model: dict[str, Any]) -> list[Timing]:
 def test_grids_that_are_none(prompts: list[int], outputs: list[int], seconds: list[list[float]], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         timings(prompts, outputs, seconds)
+
+
+@pytest.mark.slow
+def test_formulas_fit_a_simulated_decoder() -> None:
+    """GPT-2: few rows take the time of one, many take theirs; a third term is right to 1 % where two are to 6."""
+    prompts, outputs = (16, 32, 128, 512), (1, 2, 4, 8, 16, 32, 64)
+    runs = {
+        prompt: generate("gpt2", "gemmini_decoder", prompt=prompt, tokens=64, settings=RunSettings(finalists=0))
+        for prompt in prompts
+    }
+    steps = {at + 1: run.seconds(step.cycles) for run in runs.values() for at, step in run.steps.items()}
+    first = {prompt: run.seconds(run.first.cycles) for prompt, run in runs.items()}
+    grid = [
+        [
+            first[prompt] + sum(run.seconds(run.step_at(prompt + step)) for step in range(output - 1))
+            for output in outputs
+        ]
+        for prompt, run in runs.items()
+    ]
+    rows = timings(prompts, outputs, grid)
+    two, attended = fit(rows, unit=1e-9), sorted(steps)
+    measured = np.array([row.seconds for row in rows])
+    fitted = np.array([two.seconds(row.prompt, row.output) for row in rows])
+    assert 1 - np.sum((measured - fitted) ** 2) / np.sum((measured - measured.mean()) ** 2) >= 0.99
+    for row in rows:
+        three = through_steps(first[row.prompt], attended, [steps[at] for at in attended])
+        assert three.seconds(row.prompt, row.output) == pytest.approx(row.seconds, rel=0.01)
+    assert first[16] < 1.1 * steps[17]
+    assert first[128] / first[32] == pytest.approx(4, rel=0.05)

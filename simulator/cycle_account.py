@@ -16,13 +16,15 @@ class CycleAccount:
         Where the unit's stretches of activity are recorded, for traces; None: nowhere.
     """
 
-    __slots__ = ("busy", "spans", "stalls", "unit")
+    __slots__ = ("_told", "busy", "spans", "stalls", "unit")
 
     def __init__(self, unit: str, spans: list[Span] | None) -> None:
         self.unit = unit
         self.busy = 0
         self.stalls: dict[str, int] = {}
         self.spans = spans
+        self._told = 0
+        """Busy cycles of the stretches recorded so far."""
 
     def stall(self, cause: str, cycles: int) -> None:
         """Book a wait; a wait of zero cycles adds no cause."""
@@ -30,9 +32,10 @@ class CycleAccount:
             self.stalls[cause] = self.stalls.get(cause, 0) + cycles
 
     def span(self, name: str, start: int, end: int, work: int | None = None) -> None:
-        """Record a stretch of activity, if spans are kept and it is not empty."""
+        """Record a stretch of activity, unless it is empty or none are kept: busy in it is what the last left out."""
         if self.spans is not None and end > start:
-            self.spans.append(Span(self.unit, name, start, end, work))
+            self.spans.append(Span(self.unit, name, start, end, work, busy_cycles=self.busy - self._told))
+            self._told = self.busy
 
     def total(self, cycles: int) -> UnitTime:
         """Close the account over a run of ``cycles``; stalls that outlast the run are cut off, busy time never is."""

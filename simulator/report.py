@@ -87,11 +87,13 @@ class Span:
     """Number of the loop or command sequence that it belongs to, the same for each unit that works on it."""
     tensors: tuple[str, ...] = ()
     """What was loaded or stored."""
+    busy_cycles: int = 0
+    """Cycles of it in which the unit worked; in the others it waited for its own commands."""
 
     def later(self, cycles: int, works: int = 0) -> Span:
         """Return it in a run that begins so many cycles, and so many works, later."""
         work = None if self.work is None else self.work + works
-        return Span(self.unit, self.name, self.start + cycles, self.end + cycles, work, self.tensors)
+        return Span(self.unit, self.name, self.start + cycles, self.end + cycles, work, self.tensors, self.busy_cycles)
 
 
 @dataclass(frozen=True, slots=True)

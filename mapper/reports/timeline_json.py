@@ -13,7 +13,7 @@ from simulator.report import Level, Report, Span
 
 Named = TypeVar("Named")
 
-SPAN_COLUMNS = ("unit", "name", "start_cycle", "end_cycle", "work", "tensor_set")
+SPAN_COLUMNS = ("unit", "name", "start_cycle", "end_cycle", "work", "tensor_set", "busy_cycles")
 NONE = -1
 """Work of a span that belongs to none."""
 
@@ -42,6 +42,7 @@ def timeline_dict(report: Report) -> dict[str, object]:
                     span.end,
                     NONE if span.work is None else span.work,
                     sets[span.tensors],
+                    span.busy_cycles,
                 ]
                 for span in report.spans
             ],
@@ -77,14 +78,21 @@ def read_timeline(document: Document) -> tuple[tuple[Span, ...], tuple[Level, ..
             end,
             None if work == NONE else work,
             _at(sets, tensors_of, "tensor_sets"),
+            *busy,
         )
-        for unit, name, start, end, work, tensors_of in _rows(part, "spans", len(SPAN_COLUMNS))
+        for unit, name, start, end, work, tensors_of, *busy in _rows(part, "spans", _span_columns(part))
     )
     levels = tuple(
         Level(_at(memories, memory, "memories"), _at(tensors, tensor, "tensors"), cycle, size)
         for memory, tensor, cycle, size in _rows(part, "levels", len(LEVEL_COLUMNS))
     )
     return spans, levels
+
+
+def _span_columns(part: Document) -> int:
+    """Return how many columns spans have: the first reports with a timeline did not say how busy a unit was in each."""
+    columns = len(SPAN_COLUMNS)
+    return columns - 1 if "span_columns" in part and SPAN_COLUMNS[-1] not in part.listed("span_columns") else columns
 
 
 def _numbered(names: Iterable[str]) -> dict[str, int]:

@@ -73,6 +73,7 @@ class Host(Unit):
         env, front_end, state = self.env, self._spec.front_end, self._state
         if state.next_loop > env.now:
             self.account.busy += state.next_loop - env.now
+            self.account.span("loop commands", env.now, state.next_loop)
             yield env.timeout(state.next_loop - env.now)
         in_flight = state.in_flight
         # A loop runs beside other loops only: single commands and whole-memory tiles use the rows of both halves.
@@ -96,6 +97,7 @@ class Host(Unit):
         yield from self._drain()
         self._configure(index, queues, self.env.now + self._spec.front_end.command_path_cycles)
         self.account.busy += queues.host_cycles
+        self.account.span("commands", self.env.now, self.env.now + queues.host_cycles)
         yield self.env.timeout(queues.host_cycles)
 
     def _configure(self, index: int, queues: CommandQueues, start: int) -> None:

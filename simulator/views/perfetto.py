@@ -88,6 +88,7 @@ def trace_events(report: Report, window: tuple[int, int] | None = None) -> Itera
         # The operator that runs at a span's start; a span on a boundary belongs to the one that begins there.
         part = parts[min(bisect_right(starts, span.start), len(parts)) - 1]
         about = {"operator": part.name, "start_cycle": span.start, "cycles": span.end - span.start}
+        about["busy_cycles"] = span.busy_cycles
         about |= {"tensors": ", ".join(span.tensors)} if span.tensors else {}
         yield _slice(span.name, span.unit, threads[span.unit, lane], (span.start, span.end), scale, about)
     yield from _arrows(spans, [threads[span.unit, lane] for span, lane in zip(spans, lanes, strict=True)], scale)

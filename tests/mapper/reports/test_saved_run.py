@@ -45,7 +45,7 @@ def test_reports_are_equal_after_writing_and_reading(result: RunResult, document
         (("simulation", "operators", 3, "bound"), None, "simulation.operators.3.bound: is 'None'"),
         (("simulation", "counts", "dram", "read_byte"), float("nan"), "dram.read_byte: must be a number"),
         (("simulation", "units"), [], "simulation.units: is '\\[\\]'"),
-        (("timeline", "spans", 0), [0, 0, 1], "timeline.spans.0: must be 6 whole numbers"),
+        (("timeline", "spans", 0), [0, 0, 1], "timeline.spans.0: must be 7 whole numbers"),
         (("timeline", "spans", 0, 0), 99, "timeline.units: has no number 99"),
     ],
 )

@@ -53,7 +53,8 @@ def test_spans_start_with_their_operator(report: Report) -> None:
     (span,) = (
         event
         for event in slices(report)
-        if event["cat"] == "execute" and event["args"] == {"operator": "scores", "start_cycle": 140, "cycles": 32}
+        if event["cat"] == "execute"
+        and event["args"] == {"operator": "scores", "start_cycle": 140, "cycles": 32, "busy_cycles": 0}
     )
     assert (span["ts"], span["dur"], span["name"]) == (pytest.approx(0.28), pytest.approx(0.064), "16x16x16")
 

@@ -103,15 +103,22 @@ BUSY = """
 """
 
 
-def test_busy_cycles_of_operators_sum_to_those_of_the_units(report: Report, tmp_path: Path) -> None:
+BUSY_OF_SLICES = """
+    select slice.category, sum(args.int_value) from slice join args using (arg_set_id)
+    where args.flat_key like '%busy_cycles' and slice.category != 'operator' group by 1
+"""
+
+
+def test_busy_cycles_of_slices_sum_to_those_of_the_units(report: Report, tmp_path: Path) -> None:
     """The stretches of a unit hold waits, too: those of the array cover what is busy and what is stalled."""
     write_trace(report, tmp_path / "trace.json")
-    found, slices = asked(tmp_path / "trace.json", BUSY, SLICES)
+    found, of_slices, slices = asked(tmp_path / "trace.json", BUSY, BUSY_OF_SLICES, SLICES)
     told = {
         key.removeprefix("args.").removeprefix("debug.").removesuffix(" busy cycles"): cycles for key, cycles in found
     }
     busy = {unit: time.busy_cycles for unit, time in report.units.items() if time.busy_cycles}
     assert {unit: report.repeat * cycles for unit, cycles in told.items()} == busy
+    assert {unit: report.repeat * cycles for unit, cycles in of_slices if cycles} == busy
     array = report.units["execute"]
     covered = sum(length for row, _, _, length in slices if row == "execute")
     assert report.repeat * covered == array.busy_cycles + sum(array.stall_cycles.values())

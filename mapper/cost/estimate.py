@@ -77,7 +77,7 @@ def estimate(
     numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
     held = replace(COLD, dirty=0.0) if memory is None else held_in(memory, problem)
     before = MemoryState(spec) if memory is None else memory
-    begun = sample(loop, problem, spec, before) if pace is not None and pace.ratio is None else None
+    begun = sample(loop, problem, spec, before, pace.recalled) if pace is not None and pace.ratio is None else None
     if replayed is None:
         replayed = prepare(lower_matmul(problem, loop, spec), spec, before)
     reuse = loops = None

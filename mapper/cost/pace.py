@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from hwconfigs import HardwareSpec
 from mapper.lowering.matmul import lower_matmul
@@ -40,12 +40,22 @@ mappings of more loops than are simulated (`estimate_error.py`, seed 715): 0.82;
 with 1 within 6.3 %, without a pace within 20.5 %."""
 
 
+Recalled: TypeAlias = Callable[[int | None, Callable[[], int]], int]
+"""Takes a number of loops (None: all, and the fence behind them) and what simulates them; returns their cycles."""
+
+
+def _simulated(_: int | None, cycles: Callable[[], int]) -> int:
+    return cycles()
+
+
 @dataclass(slots=True)
 class Pace:
     """Of one mapping, and of those that differ from it in addresses alone; unknown until the first is estimated."""
 
     ratio: float | None = None
     """Cycles by those of closed forms."""
+    recalled: Recalled = field(default=_simulated, repr=False)
+    """Asks for the cycles of the first loops, which another run may have simulated."""
 
 
 class Elapsed(NamedTuple):
@@ -111,7 +121,13 @@ def sample_size(loop: HardwareLoop, loops: int) -> int:
     return min(size, loops) if size >= min(FEWEST_LOOPS, loops) else 0
 
 
-def sample(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec, memory: MemoryState) -> Sample | None:
+def sample(
+    loop: HardwareLoop,
+    problem: MatmulProblem,
+    spec: HardwareSpec,
+    memory: MemoryState,
+    recalled: Recalled = _simulated,
+) -> Sample | None:
     """Simulate the first loops of a mapping in caches that stay as they are; None if its loops are too long."""
     trips = dict(zip(DIMS, MapSpace(problem, spec).tile_counts(loop), strict=True))
     loops = math.prod(trips.values())
@@ -119,8 +135,11 @@ def sample(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec, memor
     if not size:
         return None
 
-    def cycles(first: int | None) -> int:
+    def simulated(first: int | None) -> int:
         return simulate(lower_matmul(problem, loop, spec, first=first), spec, memory=memory.copy(), exact=True).cycles
+
+    def cycles(first: int | None) -> int:
+        return recalled(first, lambda: simulated(first))
 
     if size == loops:
         return Sample(0, size, 0, cycles(None), whole=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from hwconfigs import HardwareSpec
-from mapper.lowering.repeated_program import CommandInstance, Instance
+from mapper.lowering.repeated_program import CommandInstance, Instance, MatmulInstance
 from mapper.recall.digests import MachineDigests, Recall, digest_of, loop_text, problem_text
 from simulator.memory.request_stream import MemoryState
 from simulator.report import Counts, Report, UnitTime
@@ -42,6 +42,17 @@ class RecalledSimulations:
             report = self.report(instance, before, lambda: report)
         return report, is_certain
 
+    def first_loops(
+        self, instance: MatmulInstance, caches: object, loops: int | None, simulate: Callable[[], int]
+    ) -> int:
+        """Return the cycles of the first loops of a matmul, or of all of them, in caches with a fingerprint."""
+        key = self._matmul_key(f"first {loops}", instance, caches)
+        text = self._recall.find(key)
+        if text is None:
+            text = str(simulate())
+            self._recall.keep(key, text)
+        return int(text)
+
     def _recalled(
         self, how: str, instance: Instance, before: MemoryState, simulate: Callable[[], tuple[Report, bool]]
     ) -> tuple[Report, bool]:
@@ -64,6 +75,9 @@ class RecalledSimulations:
                 items.update(repr(item).encode())
             commands = [items.hexdigest(), instance.rows_below]
             return digest_of(["commands", how, self._machine.of(vector=True), commands, caches])
+        return self._matmul_key(how, instance, caches)
+
+    def _matmul_key(self, how: str, instance: MatmulInstance, caches: object) -> str:
         machine = self._machine.of_problem(instance.problem)
         return digest_of(["matmul", how, machine, problem_text(instance.problem), loop_text(instance.loop), caches])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import time
@@ -34,15 +35,26 @@ def evaluate(task: Task) -> Outcome:
             metrics, digest = _numbers(task)
     except PointTimeout:
         reason = f"took longer than {task.timeout_s:g} s"
-    except MemoryError:
-        reason = "needs more memory than there is" + (
-            "" if task.memory_bytes is None else f": more than {task.memory_bytes / 2**20:,.0f} MiB"
-        )
     except REFUSALS as problem:
         reason = one_line(problem)
     except Exception as problem:
-        reason, trace = f"fault of the program: {type(problem).__name__}: {one_line(problem)}", traceback.format_exc()
+        if _wants_memory(problem):
+            reason = _too_large(task.memory_bytes)
+        else:
+            reason, trace = (
+                f"fault of the program: {type(problem).__name__}: {one_line(problem)}",
+                traceback.format_exc(),
+            )
     return Outcome(metrics, digest, reason, trace, time.process_time() - began)
+
+
+def _wants_memory(problem: Exception) -> bool:
+    """Whether an error says that there was no memory: the system's calls have an error of their own for that."""
+    return isinstance(problem, MemoryError) or (isinstance(problem, OSError) and problem.errno == errno.ENOMEM)
+
+
+def _too_large(limit: int | None) -> str:
+    return "needs more memory than there is" + ("" if limit is None else f": more than {limit / 2**20:,.0f} MiB")
 
 
 def _numbers(task: Task) -> tuple[dict[str, Metric], str]:

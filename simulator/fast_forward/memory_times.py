@@ -19,7 +19,7 @@ from simulator.frontend.command_queues import CommandQueues, Loads, Stores
 from simulator.memory import recurrences
 from simulator.memory.compiled import use
 from simulator.memory.path import Arguments
-from simulator.memory.recurrences import CODE, EVICTIONS, FETCH, LINE, NEXT_REQUEST
+from simulator.memory.recurrences import CODE, FETCH, LINE, NEXT_REQUEST
 from simulator.memory.traffic import Traffic
 
 LOADS, STORES, BEHIND, BESIDE = range(4)
@@ -29,9 +29,6 @@ for each of ``MEETINGS`` ways of meeting: works that meet in different ways are 
 
 MEETINGS, PRIME = 16, 31
 ROWS = BESIDE + MEETINGS
-
-REST = 1 << 20
-"""Cycles between two works in which every port becomes idle."""
 
 PASSES = 3
 """How often the requests of most works go through the memory."""
@@ -43,9 +40,6 @@ neighbours do to each other: at most a few of either."""
 
 UNKNOWN = -1
 """Time of loads that were not put through the memory."""
-
-HALF = 0.5
-"""An eviction is charged once so many and a half are to be expected; every work begins in between."""
 
 
 class WorkTimes(Protocol):
@@ -92,10 +86,10 @@ class MemoryTimes:
         self._wait = max(self._path.limits.latency, spec.line_bytes / spec.dram.bytes_per_cycle)
         self._log = np.empty((2, 64), dtype=np.int64)
         self._done = np.zeros(spec.dma.max_commands_in_flight, dtype=np.int64)
-        self._idle = REST
-        """When all ports are idle."""
-        self._latest = 0
-        """When the last command so far ended."""
+        self._fresh = [port.copy() for port in self._path.ports]
+        """All ports, idle."""
+        self._begin = 0
+        """When the next command begins."""
         self._ahead = (-1, UNKNOWN, UNKNOWN)
         """A work, when its loads end behind those of the work before, and beside its stores."""
         self._rules: dict[int, tuple[Loads, Ints]] = {}
@@ -166,10 +160,9 @@ class MemoryTimes:
 
     def _behind(self, work: int) -> int:
         """When the loads of a work end that begin as soon as the last request before them has left. [cycles]"""
-        begin = self._idle
-        self._idle = max(begin, int(self._path.ports.cycles[NEXT_REQUEST]))
-        end = self._idle + self._loads(work) - begin
-        self._idle = begin
+        self._begin = int(self._path.ports.cycles[NEXT_REQUEST])
+        end = self._begin + self._loads(work)
+        self._begin = 0
         return end
 
     def _may_meet(self, work: int) -> bool:
@@ -178,9 +171,8 @@ class MemoryTimes:
 
     def _rest(self) -> None:
         """Let all ports become idle, so that the next work begins as every work does."""
-        ports = self._path.ports
-        self._idle = int(max(self._latest, ports.cycles[NEXT_REQUEST])) + REST
-        ports.dram[EVICTIONS] = HALF
+        for port, fresh in zip(self._path.ports, self._fresh, strict=True):
+            port[...] = fresh
 
     def _meeting(self, work: int) -> int:
         """Number the places at which a work's loads use sets into which the stores before them fetch."""
@@ -209,10 +201,10 @@ class MemoryTimes:
             traffic.starts,
             rules,
             self._done,
-            self._idle,
+            self._begin,
             self._log,
         )
-        return self._ended(int(end))
+        return int(end) - self._begin
 
     def _stores(self, work: int) -> int:
         """Put the stores of a work through idle ports. [cycles]"""
@@ -224,13 +216,9 @@ class MemoryTimes:
             self._durations[key] = stores, stores.rows * np.array(stores.blocks, dtype=np.int64)
         durations = self._durations[key][1]
         end = recurrences.stores_alone(
-            self._path.constants, self._path.shared, traffic.table, traffic.starts, durations, self._idle
+            self._path.constants, self._path.shared, traffic.table, traffic.starts, durations, self._begin
         )
-        return self._ended(int(end))
-
-    def _ended(self, end: int) -> int:
-        self._latest = max(self._latest, end)
-        return end - self._idle
+        return int(end) - self._begin
 
     def _announce(self, works: Sequence[int]) -> None:
         """Prepare for the requests of some works, and of those before them."""

@@ -13,7 +13,9 @@ from simulator.machine import simulate
 from simulator.program import MatmulLoop, Matrix, Mvin, Mvout, Program, ProgramError
 
 STORED = (IDENTITY, *(kernel for kernel in KERNELS if kernel.is_activation))
-IBERT = hwconfigs.load("gemmini_ibert")
+READ_OUT = {kernel.name for kernel in STORED if kernel.needs_unit}
+IBERT = hwconfigs.override(hwconfigs.load("gemmini_ibert"), {"vector.kernels": sorted(READ_OUT)})
+"""With a readout for every kernel that a store evaluates."""
 A, B, C = Matrix(0, 64), Matrix(0x1000, 64), Matrix(0x2000, 64)
 ROWS, COLS = 20, 40
 """Two blocks of rows and three of columns on a 16 x 16 array, both ragged."""

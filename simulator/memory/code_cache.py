@@ -31,7 +31,7 @@ class CodeCache(FunctionCache):
         super().__init__(function)
         self._cache_file = _SealedFile(
             cache_path=self._cache_path,
-            filename_base=f"{self._impl.filename_base}.sealed",
+            filename_base=f"{self._impl.filename_base}.lean",
             source_stamp=self._impl.locator.get_source_stamp(),
         )
 

@@ -157,6 +157,7 @@ class _Pipeline:
             tables.stacked(number),
             self._replayed(places),
             rules_of(times, self._loops is not None),
+            np.zeros(recurrence.LAST_COLUMN + 1),
             state,
             sums,
         )

@@ -6,8 +6,6 @@ sources: `mapper.cost.latency.loop_pipeline`, which makes the tables.
 
 from __future__ import annotations
 
-import numpy as np
-
 from mapper.cost.latency.loop_rules import Rules
 from simulator.arrays import Bools, Floats, Ints
 
@@ -52,6 +50,7 @@ def run(
     table: Floats,
     replayed: Floats,
     rules: Rules,
+    now: Floats,
     state: Floats,
     sums: Floats,
 ) -> None:
@@ -68,11 +67,13 @@ def run(
         Entries by whether the tile is the last one along m, k and n, and by mapping (rows x 8 mappings).
     replayed
         Of a single mapping, the memory cycles of each step (`REPLAYED` x steps); else `REPLAYED` x 0.
-    rules, state, sums
-        What holds for all of them, and what is advanced (`STATES` and `SUMS`, x mappings).
+    rules, now
+        What holds for all of them; room for what one loop needs (columns).
+    state, sums
+        What is advanced (`STATES` and `SUMS`, x mappings).
     """
     steps, trips, most = axes
-    number, now = steps.shape[1], np.zeros(LAST_COLUMN + 1)
+    number = steps.shape[1]
     for at in range(places.shape[0]):
         m, k, n = places[at, 0], places[at, 1], places[at, 2]
         kind = ((m > 0) * 2 + (k > 0)) * 2 + (n > 0)

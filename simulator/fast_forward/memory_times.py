@@ -14,21 +14,15 @@ from typing import Protocol
 import numpy as np
 
 from hwconfigs import HardwareSpec
-from simulator.arrays import Ints
+from simulator.arrays import Bools, Ints
 from simulator.frontend.command_queues import CommandQueues, Loads, Stores
-from simulator.memory import recurrences
+from simulator.memory import recurrences, work_times
 from simulator.memory.compiled import use
 from simulator.memory.path import Arguments
-from simulator.memory.recurrences import CODE, FETCH, LINE, NEXT_REQUEST
-from simulator.memory.traffic import Traffic
+from simulator.memory.traffic import Stretch, Traffic
+from simulator.memory.work_times import BEHIND, BESIDE, LOADS, ROWS, STORES, Requested, Room
 
-LOADS, STORES, BEHIND, BESIDE = range(4)
-"""Rows of memory times: loads alone, stores alone, by how much loads end later than those of the work before, and by
-how much they take longer beside the stores of that work. Whether those meet depends on the pace, so that there is a row
-for each of ``MEETINGS`` ways of meeting: works that meet in different ways are never alike."""
-
-MEETINGS, PRIME = 16, 31
-ROWS = BESIDE + MEETINGS
+__all__ = ["BEHIND", "BESIDE", "LOADS", "ROWS", "STORES", "KnownTimes", "MemoryTimes", "WorkTimes"]
 
 PASSES = 3
 """How often the requests of most works go through the memory."""
@@ -36,10 +30,6 @@ PASSES = 3
 LONG = 100
 """Works that need the memory for as many latencies, or lines on the DRAM's bus where those take longer, hide what
 neighbours do to each other: at most a few of either."""
-
-
-UNKNOWN = -1
-"""Time of loads that were not put through the memory."""
 
 
 class WorkTimes(Protocol):
@@ -82,16 +72,13 @@ class MemoryTimes:
         self._works = works
         self._traffic = traffic
         self._spec = spec
-        self._path = Arguments(spec)
-        self._wait = max(self._path.limits.latency, spec.line_bytes / spec.dram.bytes_per_cycle)
-        self._log = np.empty((2, 64), dtype=np.int64)
-        self._done = np.zeros(spec.dma.max_commands_in_flight, dtype=np.int64)
-        self._fresh = [port.copy() for port in self._path.ports]
-        """All ports, idle."""
-        self._begin = 0
-        """When the next command begins."""
-        self._ahead = (-1, UNKNOWN, UNKNOWN)
-        """A work, when its loads end behind those of the work before, and beside its stores."""
+        self._path, self._idle = Arguments(spec), Arguments(spec).shared
+        self._long = LONG * max(self._path.limits.latency, spec.line_bytes / spec.dram.bytes_per_cycle)
+        self._room = Room(
+            done=np.zeros(spec.dma.max_commands_in_flight, dtype=np.int64),
+            log=np.empty((2, 64), dtype=np.int64),
+            met=np.zeros((2, max(1, self._path.limits.sets)), dtype=np.int64),
+        )
         self._rules: dict[int, tuple[Loads, Ints]] = {}
         self._durations: dict[int, tuple[Stores, Ints]] = {}
         self._times = np.full((ROWS, len(works)), -1, dtype=np.int64)
@@ -102,11 +89,9 @@ class MemoryTimes:
 
     def of(self, first: int, end: int) -> Ints:
         """Return the times of works ``[first, end)`` (``ROWS`` x works) [cycles]."""
-        unknown = (first + np.flatnonzero(self._times[LOADS, first:end] < 0)).tolist()
-        if unknown:
-            self._announce(unknown)
-        for place, work in enumerate(unknown, start=1):
-            self._find(work, goes_on=work + 1 in unknown[place : place + 1])
+        for begin, behind in _runs(self._times[LOADS, first:end] < 0):
+            self._announce(first + begin, first + behind)
+            self._find(first + begin, first + behind)
         return self._times[:, first:end]
 
     def known(self, first: int, end: int) -> int:
@@ -114,119 +99,35 @@ class MemoryTimes:
         unknown = self._times[LOADS, first:end] < 0
         return int(unknown.argmax()) if unknown.any() else end - first
 
-    def _find(self, work: int, *, goes_on: bool) -> None:
-        """Find the times of a work; ``goes_on``: those of the next one will be asked for, too.
+    def _find(self, begin: int, end: int) -> None:
+        """Find the times of some works; each needs the work before it, too."""
+        while begin < end:
+            first = max(begin - 1, 0)
+            stretch = self._traffic.stretch(first, begin + 1, end)
+            requested = self._requested(first, stretch)
+            times = np.zeros((ROWS, stretch.works), dtype=np.int64)
+            work_times.of_works(
+                self._path.constants, self._path.shared, self._idle, requested, self._room, begin - first, self._long,
+                times,
+            )  # fmt: skip
+            self._times[:, begin : first + stretch.works] = times[:, begin - first :]
+            begin = first + stretch.works
 
-        A run of loads, and one of stores, also tells what they do to the loads behind and beside them: where works are
-        found in their order each of their commands goes through the memory at most three times.
-        """
-        times = self._times[:, work]
-        times[:] = 0
-        times[LOADS] = end = self._loads(work)
-        goes_on = goes_on and self._is_short(times)
-        behind = self._behind(work + 1) - end if goes_on else UNKNOWN
-        self._rest()
-        times[STORES] = self._stores(work)
-        goes_on = goes_on and self._is_short(times)
-        beside = self._loads(work + 1) if goes_on and self._may_meet(work + 1) else UNKNOWN
-        self._rest()
-        if work and self._is_short(times):
-            self._find_beside(work, times)
-        if goes_on:
-            self._ahead = work + 1, behind, beside
+    def _requested(self, first: int, stretch: Stretch) -> Requested:
+        """Return what the recurrences are told of a stretch of works."""
+        works = self._works[first : first + stretch.works]
+        rules, of_loads = _put_together([self._rules_of(work.loads) for work in works])
+        durations, of_stores = _put_together([self._durations_of(work.stores) for work in works])
+        loads, stores = stretch.loads, stretch.stores
+        table = np.array([loads.first, loads.commands, of_loads, stores.first, stores.commands, of_stores])
+        return Requested(stretch.table, stretch.starts, stretch.missed, table, rules, durations)
 
-    def _is_short(self, times: Ints) -> bool:
-        return bool(times[LOADS] + times[STORES] < LONG * self._wait)
-
-    def _find_beside(self, work: int, times: Ints) -> None:
-        """Find what the work before does to the loads of a work."""
-        found, behind, beside = self._ahead
-        if found != work:
-            behind, beside = self._found_behind(work)
-        times[BEHIND] = behind
-        if beside > times[LOADS]:
-            times[BESIDE + self._meeting(work)] = beside - times[LOADS]
-
-    def _found_behind(self, work: int) -> tuple[int, int]:
-        """By how much loads end later than those of the work before, and when they end beside its stores."""
-        end = self._loads(work - 1)
-        behind, beside = self._behind(work) - end, UNKNOWN
-        self._rest()
-        if self._may_meet(work):
-            self._stores(work - 1)
-            beside = self._loads(work)
-            self._rest()
-        return behind, beside
-
-    def _behind(self, work: int) -> int:
-        """When the loads of a work end that begin as soon as the last request before them has left. [cycles]"""
-        self._begin = int(self._path.ports.cycles[NEXT_REQUEST])
-        end = self._begin + self._loads(work)
-        self._begin = 0
-        return end
-
-    def _may_meet(self, work: int) -> bool:
-        """Whether loads of a work may meet stores of the work before in a set of the L2."""
-        return self._path.limits.sets > 0 and len(self._works[work - 1].stores) > 0
-
-    def _rest(self) -> None:
-        """Let all ports become idle, so that the next work begins as every work does."""
-        for port, fresh in zip(self._path.ports, self._fresh, strict=True):
-            port[...] = fresh
-
-    def _meeting(self, work: int) -> int:
-        """Number the places at which a work's loads use sets into which the stores before them fetch."""
-        loads, stores = self._traffic.loads[work], self._traffic.stores[work - 1]
-        sets = self._path.limits.sets
-        fetches = np.flatnonzero(stores.table[CODE, stores.starts[0] : stores.starts[-1]] & FETCH)
-        into = stores.table[LINE, stores.starts[0] + fetches] % sets
-        used = loads.table[LINE, loads.starts[0] : loads.starts[-1]] % sets
-        # Each place is a load and a fetch of one set: how many fetches each load meets, and the sum of their numbers.
-        met, numbers = np.bincount(into, minlength=sets), np.bincount(into, fetches, minlength=sets)
-        loaded = np.arange(len(used), dtype=np.int64) * met[used]
-        return int(loaded.sum() * PRIME + numbers[used].sum()) % MEETINGS
-
-    def _loads(self, work: int) -> int:
-        """Put the loads of a work through idle ports. [cycles]"""
-        loads, traffic = self._works[work].loads, self._traffic.loads[work]
-        if not len(loads):
-            return 0
-        rules = self._rules_of(loads)
-        rules[0] = traffic.missed[1:] == traffic.missed[:-1]
-        self._done[:] = 0
-        end = recurrences.loads_alone(
-            self._path.constants,
-            self._path.shared,
-            traffic.table,
-            traffic.starts,
-            rules,
-            self._done,
-            self._begin,
-            self._log,
-        )
-        return int(end) - self._begin
-
-    def _stores(self, work: int) -> int:
-        """Put the stores of a work through idle ports. [cycles]"""
-        stores, traffic = self._works[work].stores, self._traffic.stores[work]
-        if not len(stores):
-            return 0
-        key = id(stores.blocks)
-        if key not in self._durations:
-            self._durations[key] = stores, stores.rows * np.array(stores.blocks, dtype=np.int64)
-        durations = self._durations[key][1]
-        end = recurrences.stores_alone(
-            self._path.constants, self._path.shared, traffic.table, traffic.starts, durations, self._begin
-        )
-        return int(end) - self._begin
-
-    def _announce(self, works: Sequence[int]) -> None:
+    def _announce(self, first: int, end: int) -> None:
         """Prepare for the requests of some works, and of those before them."""
-        loads, stores = self._traffic.loads, self._traffic.stores
-        use(PASSES * sum(loads.requests(work) + stores.requests(work) for work in works), recurrences)
-        most = max(loads.requests(at) for work in works for at in (max(work - 1, 0), work))
-        if most > self._log.shape[1]:
-            self._log = np.empty((2, most), dtype=np.int64)
+        requests = self._traffic.loads.requests(max(first - 1, 0), end)
+        use(PASSES * int(requests.sum() + self._traffic.stores.requests(first, end).sum()), recurrences, work_times)
+        if requests.max() > self._room.log.shape[1]:
+            self._room = self._room._replace(log=np.empty((2, requests.max()), dtype=np.int64))
 
     def _rules_of(self, loads: Loads) -> Ints:
         """Return what `recurrences.loads_alone` is told of the loads of a work; works of one shape share it."""
@@ -247,3 +148,29 @@ class MemoryTimes:
             )
             self._rules[key] = loads, np.stack(columns).astype(np.int64)
         return self._rules[key][1]
+
+    def _durations_of(self, stores: Stores) -> Ints:
+        """Return the cycles in which the rows of each store are read; works of one shape share it."""
+        key = id(stores.blocks)
+        if key not in self._durations:
+            self._durations[key] = stores, stores.rows * np.array(stores.blocks, dtype=np.int64)
+        return self._durations[key][1]
+
+
+def _runs(wanted: Bools) -> list[tuple[int, int]]:
+    """Return where each run of wanted works begins and ends."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], wanted, [False])))).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _put_together(shapes: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """Put arrays side by side, each one once; return them, and where that of each work begins."""
+    places: dict[int, int] = {}
+    different: list[Ints] = []
+    width = 0
+    for shape in shapes:
+        if id(shape) not in places:
+            places[id(shape)] = width
+            different.append(shape)
+            width += shape.shape[-1]
+    return np.concatenate(different, axis=-1), np.array([places[id(shape)] for shape in shapes], dtype=np.int64)

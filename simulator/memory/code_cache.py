@@ -25,14 +25,17 @@ class DamagedCode(Exception):
 
 
 class CodeCache(FunctionCache):
-    """The machine code of one function; a `RuntimeError` when there is no place for it."""
+    """The machine code of one function; a `RuntimeError` when there is no place for it.
 
-    def __init__(self, function: object) -> None:
+    It is renewed when its file changes, or one of ``stamps``: whatever else it depends on.
+    """
+
+    def __init__(self, function: object, *stamps: object) -> None:
         super().__init__(function)
         self._cache_file = _SealedFile(
             cache_path=self._cache_path,
-            filename_base=f"{self._impl.filename_base}.lean",
-            source_stamp=self._impl.locator.get_source_stamp(),
+            filename_base=f"{self._impl.filename_base}.sealed",
+            source_stamp=(self._impl.locator.get_source_stamp(), *stamps),
         )
 
     def load_overload(self, sig: object, target_context: object) -> Any:

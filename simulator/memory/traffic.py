@@ -77,6 +77,24 @@ class CommandTraffic:
         return (self.missed[1:] == self.missed[:-1]).tolist()  # type: ignore[no-any-return]
 
 
+class Places(NamedTuple):
+    """Where the commands of the loads (or stores) of some works are in a table, and how many."""
+
+    first: Ints
+    commands: Ints
+
+
+class Stretch(NamedTuple):
+    """Requests of some works in a row, among others: rows and columns as of `CommandTraffic`."""
+
+    works: int
+    table: Ints
+    starts: Ints
+    missed: Ints
+    loads: Places
+    stores: Places
+
+
 class _Chunk(NamedTuple):
     """A part of the stream."""
 
@@ -107,6 +125,7 @@ class Traffic:
         self._requests = np.zeros(len(stream), dtype=np.int64)
         self._begins = np.zeros(len(stream), dtype=np.int64)
         """First command of each queue among those of its chunk."""
+        self._commands = np.array([len(queue.base) for queue in stream], dtype=np.int64)
         self._kept_requests = 0
         self._memory = memory
         self._firsts: list[int] = []
@@ -147,7 +166,7 @@ class Traffic:
         self._firsts.append(first)
         requests = replay(self._stream[first:end], self._spec, self._memory)
         self.counts.update(requests.counts)
-        begins = np.cumsum([0, *(len(queue.base) for queue in self._stream[first:end])], dtype=np.int64)
+        begins = np.concatenate(([0], np.cumsum(self._commands[first:end])))
         self._begins[first:end] = begins[:-1]
         self._requests[first:end] = np.diff(requests.starts[begins])
         self._keep(len(self._chunks) - 1, requests)
@@ -159,9 +178,9 @@ class Traffic:
             _, dropped = self._kept.popitem(last=False)
             self._kept_requests -= dropped.table.shape[1]
 
-    def requests(self, queue: int) -> int:
-        """Return the number of requests of one queue of the stream."""
-        return int(self._requests[queue])
+    def requests(self, queues: Ints) -> Ints:
+        """Return the number of requests of some queues of the stream."""
+        return self._requests[queues]
 
     def states(self, most: int) -> Iterator[tuple[int, MemoryState]]:
         """Replay the stream again from its begin; yield the caches behind the loads of some works.
@@ -189,15 +208,66 @@ class Traffic:
 
     def of(self, queue: int) -> CommandTraffic:
         """Return the requests of one queue of the stream; its chunk is replayed again if it was not kept."""
-        number = bisect_right(self._firsts, queue) - 1
-        first, end, before = self._chunks[number]
-        if number not in self._kept:
-            self._keep(number, replay(self._stream[first:end], self._spec, before.copy()))
-        self._kept.move_to_end(number)
-        found = self._kept[number]
+        found = self._found(self._chunk_of(queue))
         begin = int(self._begins[queue])
         columns = slice(begin, begin + len(self._stream[queue].base) + 1)
         return CommandTraffic(found.table, found.starts[columns], found.missed[columns])
+
+    def stretch(self, first: int, least: int, end: int) -> Stretch:
+        """Return the requests of works from ``first`` on in one table.
+
+        Parameters
+        ----------
+        first, least, end
+            The works are ``[first, n)``, ``least <= n <= end``; beyond ``least`` only those that lie in one chunk.
+        """
+        begin = self.loads.place(first)
+        number = self._chunk_of(begin)
+        works = min(end, self.stores.before(self._chunks[number].end))
+        if works >= least:
+            found, places = self._found(number), self._begins
+            table, starts, missed = found.table, found.starts, found.missed
+        else:
+            works = least
+            behind = self.stores.place(least - 1) + 1
+            table, starts, missed = self._joined(begin, behind)
+            places = np.zeros(behind, dtype=np.int64)
+            places[begin + 1 :] = np.cumsum(self._commands[begin : behind - 1])
+        loads, stores = self.loads.queues[first:works], self.stores.queues[first:works]
+        return Stretch(
+            works - first,
+            table,
+            starts,
+            missed,
+            Places(places[loads], self._commands[loads]),
+            Places(places[stores], self._commands[stores]),
+        )
+
+    def _joined(self, begin: int, end: int) -> tuple[Ints, Ints, Ints]:
+        """Join the requests of queues ``[begin, end)`` of the stream, which lie in several chunks."""
+        tables, starts, missed = [], [np.zeros(1, dtype=np.int64)], [np.zeros(1, dtype=np.int64)]
+        while begin < end:
+            number = self._chunk_of(begin)
+            found, last = self._found(number), min(end, self._chunks[number].end) - 1
+            commands = slice(int(self._begins[begin]), int(self._begins[last] + self._commands[last]) + 1)
+            low, high = found.starts[commands][[0, -1]]
+            tables.append(found.table[:, low:high])
+            starts.append(found.starts[commands][1:] - low + starts[-1][-1])
+            missed.append(found.missed[commands][1:] - found.missed[commands][0] + missed[-1][-1])
+            begin = last + 1
+        return np.concatenate(tables, axis=1), np.concatenate(starts), np.concatenate(missed)
+
+    def _chunk_of(self, queue: int) -> int:
+        """Return the number of the chunk in which a queue of the stream lies."""
+        return bisect_right(self._firsts, queue) - 1
+
+    def _found(self, number: int) -> Requests:
+        """Return the requests of a chunk, replayed again if they were not kept."""
+        if number not in self._kept:
+            first, end, before = self._chunks[number]
+            self._keep(number, replay(self._stream[first:end], self._spec, before.copy()))
+        self._kept.move_to_end(number)
+        return self._kept[number]
 
 
 class QueueTraffic:
@@ -205,21 +275,26 @@ class QueueTraffic:
 
     def __init__(self, traffic: Traffic, queues: Sequence[int]) -> None:
         self._traffic = traffic
-        self._queues = queues
+        self.queues: Ints = np.array(queues, dtype=np.int64)
+        """Which queue of the stream is that of each work."""
 
     def __len__(self) -> int:
-        return len(self._queues)
+        return len(self.queues)
 
     def __getitem__(self, work: int) -> CommandTraffic:
-        return self._traffic.of(self._queues[work])
+        return self._traffic.of(self.place(work))
 
     def place(self, work: int) -> int:
         """Return which queue of the stream is that of a work."""
-        return self._queues[work]
+        return int(self.queues[work])
 
-    def requests(self, work: int) -> int:
-        """Return the number of requests of one work."""
-        return self._traffic.requests(self._queues[work])
+    def before(self, queue: int) -> int:
+        """Return the number of works whose queue lies before one of the stream."""
+        return int(np.searchsorted(self.queues, queue))
+
+    def requests(self, first: int, end: int) -> Ints:
+        """Return the number of requests of each of some works."""
+        return self._traffic.requests(self.queues[first:end])
 
 
 _Shapes: TypeAlias = dict[int, tuple[Loads | Stores, Ints, Ints]]

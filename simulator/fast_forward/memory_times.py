@@ -19,7 +19,7 @@ from simulator.frontend.command_queues import CommandQueues, Loads, Stores
 from simulator.memory import recurrences, work_times
 from simulator.memory.compiled import use
 from simulator.memory.path import Arguments
-from simulator.memory.traffic import Stretch, Traffic
+from simulator.memory.traffic import RequestStretch, Traffic
 from simulator.memory.work_times import BEHIND, BESIDE, LOADS, ROWS, STORES, Requested, Room
 
 __all__ = ["BEHIND", "BESIDE", "LOADS", "ROWS", "STORES", "KnownTimes", "MemoryTimes", "WorkTimes"]
@@ -113,7 +113,7 @@ class MemoryTimes:
             self._times[:, begin : first + stretch.works] = times[:, begin - first :]
             begin = first + stretch.works
 
-    def _requested(self, first: int, stretch: Stretch) -> Requested:
+    def _requested(self, first: int, stretch: RequestStretch) -> Requested:
         """Return what the recurrences are told of a stretch of works."""
         works = self._works[first : first + stretch.works]
         rules, of_loads = _put_together([self._rules_of(work.loads) for work in works])

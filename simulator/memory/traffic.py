@@ -84,7 +84,7 @@ class Places(NamedTuple):
     commands: Ints
 
 
-class Stretch(NamedTuple):
+class RequestStretch(NamedTuple):
     """Requests of some works in a row, among others: rows and columns as of `CommandTraffic`."""
 
     works: int
@@ -213,7 +213,7 @@ class Traffic:
         columns = slice(begin, begin + len(self._stream[queue].base) + 1)
         return CommandTraffic(found.table, found.starts[columns], found.missed[columns])
 
-    def stretch(self, first: int, least: int, end: int) -> Stretch:
+    def stretch(self, first: int, least: int, end: int) -> RequestStretch:
         """Return the requests of works from ``first`` on in one table.
 
         Parameters
@@ -234,7 +234,7 @@ class Traffic:
             places = np.zeros(behind, dtype=np.int64)
             places[begin + 1 :] = np.cumsum(self._commands[begin : behind - 1])
         loads, stores = self.loads.queues[first:works], self.stores.queues[first:works]
-        return Stretch(
+        return RequestStretch(
             works - first,
             table,
             starts,

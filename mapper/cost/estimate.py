@@ -92,8 +92,8 @@ def estimate(
 
 
 def _at_pace(pace: Pace | None, begun: Sample | None, known: Known, loops: ReplayedLoops | None) -> PipelineCycles:
-    """Return what closed forms say, at the pace of the first loops if there is one."""
-    pipeline = loop_pipeline.cycles(*known, loops)
+    """Return what closed forms say, at the pace of the loops that were simulated if there is one."""
+    pipeline = loop_pipeline.cycles_one_by_one(*known, loops)
     if pace is None:
         return pipeline
     if begun is not None:
@@ -103,16 +103,14 @@ def _at_pace(pace: Pace | None, begun: Sample | None, known: Known, loops: Repla
 
 
 def _ratio(begun: Sample, pipeline: PipelineCycles, known: Known, loops: ReplayedLoops | None) -> float:
-    """Return how long a mapping takes at the pace of its first loops, relative to what closed forms say."""
-    # The call of the library comes once, before the first loop: it has no pace.
-    call = known[2].spec.host.call_cycles
-    whole = Elapsed(float(pipeline.cycles[0]) - call, float(pipeline.compute[0]))
-    busy = max(whole.array, float(loop_pipeline.memory_cycles(*known)[0])) + call
+    """Return how long a mapping takes at the pace of a sample of its loops, relative to what closed forms say."""
+    whole = Elapsed(float(pipeline.stepped[0]), float(pipeline.compute[0]))
+    busy = max(whole.array, float(loop_pipeline.memory_cycles(*known)[0])) + known[2].spec.host.call_cycles
 
-    def until(first: int) -> Elapsed:
-        return Elapsed(*loop_pipeline.cycles_until(*known, loops, first))
+    def of(part: range) -> Elapsed:
+        return Elapsed(*loop_pipeline.cycles_of(*known, loops, part))
 
-    return begun.cycles(whole, until, busy) / float(pipeline.cycles[0])
+    return begun.cycles(whole, of, busy) / float(pipeline.cycles[0])
 
 
 def estimate_unreplayed(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Report:

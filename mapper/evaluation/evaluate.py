@@ -267,7 +267,7 @@ class Evaluator:
         match instance:
             case MatmulInstance(_, problem, loop):
                 if self.recalled is not None and known.pace.ratio is None:
-                    known.pace.recalled = partial(self.recalled.first_loops, instance, memory.fingerprint())
+                    known.pace.recalled = partial(self.recalled.some_loops, instance, memory.fingerprint())
                 return estimate(loop, problem, self.spec, self.prices, memory, replayed, known.pace)
             case CommandInstance(template, rows_below):
                 known.estimates = known.estimates or CommandEstimates(template, self.spec, self.prices)

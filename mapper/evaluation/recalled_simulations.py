@@ -42,11 +42,11 @@ class RecalledSimulations:
             report = self.report(instance, before, lambda: report)
         return report, is_certain
 
-    def first_loops(
-        self, instance: MatmulInstance, caches: object, loops: int | None, simulate: Callable[[], int]
+    def some_loops(
+        self, instance: MatmulInstance, caches: object, loops: range | None, simulate: Callable[[], int]
     ) -> int:
-        """Return the cycles of the first loops of a matmul, or of all of them, in caches with a fingerprint."""
-        key = self._matmul_key(f"first {loops}", instance, caches)
+        """Return the cycles of some loops of a matmul, or of all of them, in caches with a fingerprint before all."""
+        key = self._matmul_key(f"loops {loops}", instance, caches)
         text = self._recall.find(key)
         if text is None:
             text = str(simulate())

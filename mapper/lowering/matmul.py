@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from hwconfigs import HardwareSpec
 from mapper.lowering.host import call_overhead
@@ -20,7 +21,7 @@ from mapper.mapping.hardware_loop import HardwareLoop, spills
 from mapper.mapping.loop_nest import DIMS
 from mapper.mapping.matmul_problem import INT32_BYTES, MatmulProblem
 from mapper.mapspace.hardware_loops import MapSpace, check
-from simulator.program import Fence, Item, MatmulLoop, Matrix, Program
+from simulator.program import EVERYTHING_ON_CHIP, Fence, Item, MatmulLoop, Matrix, Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,17 @@ def tile_steps(problem: MatmulProblem, loop: HardwareLoop, block: int) -> Iterat
 
 
 def lower_matmul(
-    problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec, *, first: int | None = None
+    problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec, *, part: range | None = None
 ) -> Program:
-    """Return the program of one matmul, or of the ``first`` of its hardware loops without the fence.
+    """Return the program of one matmul.
+
+    Parameters
+    ----------
+    problem, loop, spec
+        What runs where.
+    part
+        Hardware loops that are wanted alone, without the fence: the first ones with the call of the library, others
+        behind the loops before them, whose tiles they find on chip. None: all.
 
     Raises
     ------
@@ -55,13 +64,14 @@ def lower_matmul(
         When the mapping does not fit.
     """
     check(loop, problem, spec)
-    items: list[Item] = [call_overhead(spec)]
-    items += itertools.islice(_loops(problem, loop, spec), first)
-    if first is None:
+    items: list[Item] = [] if part is not None and part.start else [call_overhead(spec)]
+    items += _loops(problem, loop, spec) if part is None else islice(_loops(problem, loop, spec), part.start, part.stop)
+    if part is None:
         items.append(Fence())
     kept = problem.a_kept
     found = () if kept is None else (kept.rows(problem.m, problem.k, spec.array.rows),)
-    return Program(problem.name, tuple(items), problem.regions, found=found)
+    preloaded = EVERYTHING_ON_CHIP if part is not None and part.start else ()
+    return Program(problem.name, tuple(items), problem.regions, preloaded, found)
 
 
 def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> Iterator[MatmulLoop]:

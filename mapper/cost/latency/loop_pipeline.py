@@ -46,41 +46,61 @@ OUTER, INNERMOST = 4, 5
 """Loops stepped through along a dimension, and along the innermost one that has several: there the two loops in flight
 need a few to find their pace."""
 
+MOST_STEPPED = 1 << 16
+"""Loops that are stepped through one by one of a single mapping: those of more stand for each other, as in a search."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PipelineCycles:
     """Cycles of each mapping, and the busy time of each unit (columns)."""
 
     cycles: Floats
+    stepped: Floats
+    """Of the loops alone, without the call of the library, and whatever the DRAM bus needs for all of them."""
     compute: Floats
     load: Floats
     store: Floats
 
 
-def cycles(
-    batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None, replayed: ReplayedLoops | None = None
+def cycles(batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None) -> PipelineCycles:
+    """Return the cycles of each mapping, library call included, as a search sees it."""
+    times = LoopTimes(batch, visits, traffic, reuse)
+    return _at_least(_Pipeline(times, visits).run(), times, visits, memory_cycles(batch, visits, traffic, reuse))
+
+
+def cycles_one_by_one(
+    batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None, replayed: ReplayedLoops | None
 ) -> PipelineCycles:
-    """Return the cycles of each mapping, library call included.
+    """Return the cycles of the only mapping of a batch, library call included, every loop stepped through.
 
-    ``replayed``: memory times of the loops of the only mapping of a batch, if they are known.
+    ``replayed``: memory times of its loops, if they are known. Rare loops that are long then hold up those around them.
     """
-    spec = traffic.spec
     times = LoopTimes(batch, visits, traffic, reuse)
-    stepped = _Pipeline(times, visits, replayed).run()
+    loops = int(visits.loops[0])
+    stepped = _Pipeline(times, visits, replayed, range(loops) if loops <= MOST_STEPPED else None).run()
     memory = memory_cycles(batch, visits, traffic, reuse)
-    if replayed is not None:
-        return replace(stepped, cycles=np.maximum(stepped.cycles, memory) + spec.host.call_cycles)
-    least = lower_bound(times, visits, memory)
-    bunched = bunched_cycles(times, visits)
-    return replace(stepped, cycles=np.maximum(stepped.cycles, least) + bunched + spec.host.call_cycles)
+    if replayed is None:
+        return _at_least(stepped, times, visits, memory)
+    return replace(stepped, cycles=np.maximum(stepped.cycles, memory) + traffic.spec.host.call_cycles)
 
 
-def cycles_until(
-    batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None, replayed: ReplayedLoops | None, loops: int
+def _at_least(stepped: PipelineCycles, times: LoopTimes, visits: Visits, memory: Floats) -> PipelineCycles:
+    """Return cycles with the call of the library, above their bounds, and what bunched misses add."""
+    least, bunched = lower_bound(times, visits, memory), bunched_cycles(times, visits)
+    return replace(stepped, cycles=np.maximum(stepped.cycles, least) + bunched + times.spec.host.call_cycles)
+
+
+def cycles_of(
+    batch: Batch,
+    visits: Visits,
+    traffic: Traffic,
+    reuse: CacheReuse | None,
+    replayed: ReplayedLoops | None,
+    part: range,
 ) -> tuple[float, float]:
-    """Return the cycles of the first loops of the only mapping of a batch, and those in which their array works."""
+    """Return the cycles of some loops of the only mapping of a batch, run alone, and those in which the array works."""
     times = LoopTimes(batch, visits, traffic, reuse)
-    return _Pipeline(times, visits, replayed, first=loops).first_cycles()
+    return _Pipeline(times, visits, replayed, part).part_cycles()
 
 
 def least_cycles(batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None) -> Floats:
@@ -115,13 +135,13 @@ class _Pipeline:
     """The recurrence over the loops of all mappings of a batch, and the sums it adds up."""
 
     def __init__(
-        self, times: LoopTimes, visits: Visits, replayed: ReplayedLoops | None = None, first: int | None = None
+        self, times: LoopTimes, visits: Visits, replayed: ReplayedLoops | None = None, part: range | None = None
     ) -> None:
         self._times, self._loops = times, replayed
-        self._first = first
+        self._part = part
         """Loops to step through of a single mapping, one by one; None: all, which repeat."""
         self._trips = np.stack([visits.trips_m, visits.trips_k, visits.trips_n])
-        self._most = self._steps_at_most() if first is None else self._trips
+        self._most = self._steps_at_most() if part is None else self._trips
         self._steps = np.minimum(self._trips, self._most)
 
     def run(self) -> PipelineCycles:
@@ -133,17 +153,17 @@ class _Pipeline:
             fed, stored = state[recurrence.FED] + completion_delay(spec.array), state[recurrence.TILE_STORED]
             waited = state[recurrence.ACKNOWLEDGED] - np.maximum(fed, stored)
             fence = np.maximum(fence, waited + spec.front_end.fence_cycles)
-        return PipelineCycles(total + fence, compute, load, store)
+        return PipelineCycles(total + fence, total + fence, compute, load, store)
 
-    def first_cycles(self) -> tuple[float, float]:
-        """Step through the first loops; return the cycles until they are complete, and those of the array."""
+    def part_cycles(self) -> tuple[float, float]:
+        """Step through some loops; return the cycles until they are complete, and those of the array."""
         total, array = self._stepped()[1][[recurrence.TOTAL, recurrence.ARRAY], 0]
         return float(total), float(array)
 
     def _stepped(self) -> tuple[Floats, Floats]:
         """Return the state behind the loops, and the sums over them."""
         times, number = self._times, len(self._times.batch)
-        places = self._places() if self._first is None else self._first_places(self._first)
+        places = self._places() if self._part is None else self._places_of(self._part)
         state, sums = np.zeros((len(recurrence.STATES), number)), np.zeros((len(recurrence.SUMS), number))
         state[: recurrence.NEVER] = -np.inf
         tables = KindTables()
@@ -163,11 +183,11 @@ class _Pipeline:
         )
         return state, sums
 
-    def _first_places(self, number: int) -> Ints:
-        """Return the places of the first loops of the only mapping, in their order."""
+    def _places_of(self, part: range) -> Ints:
+        """Return the places of some loops of the only mapping, in their order."""
         order = self._times.batch.order
         trips = [int(self._trips[DIMS.index(name), 0]) for name in order]
-        every = np.stack(np.unravel_index(np.arange(number), trips))
+        every = np.stack(np.unravel_index(np.array(part), trips))
         return np.stack([every[order.index(name)] for name in DIMS], axis=1).astype(np.int64)
 
     def _places(self) -> Ints:
@@ -191,6 +211,8 @@ class _Pipeline:
         """Return the memory cycles of each step: the mean of the loops that it stands for."""
         if self._loops is None:
             return np.zeros((len(recurrence.REPLAYED), 0))
+        if self._part is not None:
+            return self._loops.each(self._part)
         trips = dict(zip(DIMS, self._trips[:, 0].tolist(), strict=True))
         order = [DIMS.index(name) for name in self._times.batch.order]
         number = np.arange(math.prod(trips.values()), dtype=np.int64).reshape([trips[DIMS[axis]] for axis in order])

@@ -44,7 +44,14 @@ class ReplayedLoops:
     def mean(self, loops: Ints) -> Floats:
         """Return the mean cycles of some loops (`mapper.cost.latency.loop_recurrence.REPLAYED`)."""
         some = loops[np.unique(np.linspace(0, len(loops) - 1, SAMPLED).astype(np.int64))]
-        times = np.concatenate([self.times.of(loop, loop + 1) for loop in some.tolist()], axis=1).astype(np.float64)
+        means: Floats = np.concatenate([self.each(range(loop, loop + 1)) for loop in some.tolist()], axis=1).mean(
+            axis=1
+        )
+        return means
+
+    def each(self, part: range) -> Floats:
+        """Return the cycles of each of some loops (`mapper.cost.latency.loop_recurrence.REPLAYED` x loops)."""
+        times = self.times.of(part.start, part.stop).astype(np.float64)
         # Loops that are long, or the first, are not told apart from those behind others.
         behind = np.where((times[BEHIND] > 0) & self.overlap, times[BEHIND], times[LOADS])
-        return np.array([times[LOADS].mean(), behind.mean(), times[STORES].mean()])
+        return np.stack([times[LOADS], behind, times[STORES]])

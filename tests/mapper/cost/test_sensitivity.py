@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
@@ -282,23 +282,6 @@ def test_the_list_names_parameters_that_exist() -> None:
 HELD = [path for path in LEAVES if path not in NEITHER and not path.startswith(tuple(APART))]
 
 
-UNREACHED: dict[str, str] = {
-    "dma.max_commands_in_flight": "spilled sums, x 4: 0 % for -7.7 %",
-    "dma.max_in_flight": "spilled sums, x 4: 0 % for -9.1 %",
-    "dram.evict_cycles": "spilled sums in an L2 of 8 KiB, x 4: +40.4 % for +20.6 %",
-    "dram.latency_cycles": "spilled sums in an L2 of 8 KiB, / 4: 0 % for -15.9 %",
-}
-"""Parameters with a workload on which the estimate does not follow yet: what it says, for what is simulated."""
-
-
-def held(missed: Collection[str]) -> list[object]:
-    """Return the parameters that have to act, those that are known to miss as failures."""
-    return [
-        pytest.param(path, marks=pytest.mark.xfail(reason=UNREACHED[path], strict=True)) if path in missed else path
-        for path in HELD
-    ]
-
-
 @pytest.mark.parametrize("path", HELD)
 def test_a_parameter_moves_both_alike(path: str) -> None:
     """Both directions, on the workloads of its section up to the first that it moves: one that moves none is dead."""
@@ -322,7 +305,7 @@ def test_a_listed_parameter_is_what_the_list_says(path: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", held(UNREACHED))
+@pytest.mark.parametrize("path", HELD)
 def test_a_parameter_moves_every_workload_alike(path: str) -> None:
     """All workloads of its section, both directions."""
     wrong = [text for case in cases(path) if (text := alike(path, *case)[2])]

@@ -1,4 +1,4 @@
-"""The pace of a mapping: closed forms go on as the first loops on the machine do."""
+"""The pace of a mapping: closed forms go on as stretches of its loops on the machine do."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from mapper.cost.counts import Visits
 from mapper.cost.dma_traffic import Traffic
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.loop_pipeline import PipelineCycles
+from mapper.cost.latency.loop_recurrence import ARRAY, TOTAL
 from mapper.cost.latency.replayed_loops import Replayed, ReplayedLoops
 from mapper.cost.model import CostModel, memory_actions, occupied_bytes
 from mapper.cost.pace import Elapsed, Pace, Sample, sample
@@ -97,20 +98,22 @@ def _at_pace(pace: Pace | None, begun: Sample | None, known: Known, loops: Repla
     if pace is None:
         return pipeline
     if begun is not None:
-        pace.ratio = _ratio(begun, pipeline, known, loops)
+        pace.ratio = _ratio(begun, pipeline, known)
     # Units are as busy at any pace: only what they wait for each other takes longer or shorter.
     return pipeline if pace.ratio is None else replace(pipeline, cycles=pipeline.cycles * pace.ratio)
 
 
-def _ratio(begun: Sample, pipeline: PipelineCycles, known: Known, loops: ReplayedLoops | None) -> float:
+def _ratio(begun: Sample, pipeline: PipelineCycles, known: Known) -> float:
     """Return how long a mapping takes at the pace of a sample of its loops, relative to what closed forms say."""
+    call, totals = known[2].spec.host.call_cycles, pipeline.elapsed
+    # What the DRAM bus needs for all loops is no pace of theirs: their own end stands behind the last of them.
     whole = Elapsed(float(pipeline.stepped[0]), float(pipeline.compute[0]))
-    busy = max(whole.array, float(loop_pipeline.memory_cycles(*known)[0])) + known[2].spec.host.call_cycles
+    busy = max(whole.array, float(loop_pipeline.memory_cycles(*known)[0])) + call
 
-    def of(part: range) -> Elapsed:
-        return Elapsed(*loop_pipeline.cycles_of(*known, loops, part))
+    def until(loop: int) -> Elapsed:
+        return Elapsed(float(totals[TOTAL, loop - 1]), float(totals[ARRAY, loop - 1])) if loop else Elapsed(0.0, 0.0)
 
-    return begun.cycles(whole, of, busy) / float(pipeline.cycles[0])
+    return begun.cycles(whole, until, busy) / float(pipeline.cycles[0])
 
 
 def estimate_unreplayed(loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Report:

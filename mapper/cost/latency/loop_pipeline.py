@@ -15,7 +15,6 @@ sections 1.1 to 1.6.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -46,20 +45,20 @@ OUTER, INNERMOST = 4, 5
 """Loops stepped through along a dimension, and along the innermost one that has several: there the two loops in flight
 need a few to find their pace."""
 
-MOST_STEPPED = 1 << 16
-"""Loops that are stepped through one by one of a single mapping: those of more stand for each other, as in a search."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PipelineCycles:
     """Cycles of each mapping, and the busy time of each unit (columns)."""
 
     cycles: Floats
-    stepped: Floats
-    """Of the loops alone, without the call of the library, and whatever the DRAM bus needs for all of them."""
     compute: Floats
     load: Floats
     store: Floats
+    stepped: Floats
+    """Of the loops alone, without the call of the library, and whatever the DRAM bus needs for all of them."""
+    elapsed: Floats
+    """Of a single mapping whose loops are stepped through one by one: the sums behind each of them
+    (`mapper.cost.latency.loop_recurrence.SUMS` x loops), without the call of the library."""
 
 
 def cycles(batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None) -> PipelineCycles:
@@ -76,8 +75,7 @@ def cycles_one_by_one(
     ``replayed``: memory times of its loops, if they are known. Rare loops that are long then hold up those around them.
     """
     times = LoopTimes(batch, visits, traffic, reuse)
-    loops = int(visits.loops[0])
-    stepped = _Pipeline(times, visits, replayed, range(loops) if loops <= MOST_STEPPED else None).run()
+    stepped = _Pipeline(times, visits, one_by_one=True, replayed=replayed).run()
     memory = memory_cycles(batch, visits, traffic, reuse)
     if replayed is None:
         return _at_least(stepped, times, visits, memory)
@@ -88,19 +86,6 @@ def _at_least(stepped: PipelineCycles, times: LoopTimes, visits: Visits, memory:
     """Return cycles with the call of the library, above their bounds, and what bunched misses add."""
     least, bunched = lower_bound(times, visits, memory), bunched_cycles(times, visits)
     return replace(stepped, cycles=np.maximum(stepped.cycles, least) + bunched + times.spec.host.call_cycles)
-
-
-def cycles_of(
-    batch: Batch,
-    visits: Visits,
-    traffic: Traffic,
-    reuse: CacheReuse | None,
-    replayed: ReplayedLoops | None,
-    part: range,
-) -> tuple[float, float]:
-    """Return the cycles of some loops of the only mapping of a batch, run alone, and those in which the array works."""
-    times = LoopTimes(batch, visits, traffic, reuse)
-    return _Pipeline(times, visits, replayed, part).part_cycles()
 
 
 def least_cycles(batch: Batch, visits: Visits, traffic: Traffic, reuse: CacheReuse | None) -> Floats:
@@ -135,36 +120,33 @@ class _Pipeline:
     """The recurrence over the loops of all mappings of a batch, and the sums it adds up."""
 
     def __init__(
-        self, times: LoopTimes, visits: Visits, replayed: ReplayedLoops | None = None, part: range | None = None
+        self, times: LoopTimes, visits: Visits, *, one_by_one: bool = False, replayed: ReplayedLoops | None = None
     ) -> None:
         self._times, self._loops = times, replayed
-        self._part = part
-        """Loops to step through of a single mapping, one by one; None: all, which repeat."""
+        self._one_by_one = one_by_one
+        """Of a single mapping; otherwise loops repeat, and some stand for others."""
         self._trips = np.stack([visits.trips_m, visits.trips_k, visits.trips_n])
-        self._most = self._steps_at_most() if part is None else self._trips
+        self._most = self._steps_at_most() if not one_by_one else self._trips
         self._steps = np.minimum(self._trips, self._most)
 
     def run(self) -> PipelineCycles:
         """Step through the loops; the cycles returned are those from the first loop to the fence."""
-        state, (total, compute, load, store) = self._stepped()
+        state, (total, compute, load, store), elapsed = self._stepped()
         fence = fence_cycles(self._times)
         if self._loops is not None:
             spec = self._times.spec
             fed, stored = state[recurrence.FED] + completion_delay(spec.array), state[recurrence.TILE_STORED]
             waited = state[recurrence.ACKNOWLEDGED] - np.maximum(fed, stored)
             fence = np.maximum(fence, waited + spec.front_end.fence_cycles)
-        return PipelineCycles(total + fence, total + fence, compute, load, store)
+        return PipelineCycles(total + fence, compute, load, store, total + fence, elapsed)
 
-    def part_cycles(self) -> tuple[float, float]:
-        """Step through some loops; return the cycles until they are complete, and those of the array."""
-        total, array = self._stepped()[1][[recurrence.TOTAL, recurrence.ARRAY], 0]
-        return float(total), float(array)
-
-    def _stepped(self) -> tuple[Floats, Floats]:
-        """Return the state behind the loops, and the sums over them."""
+    def _stepped(self) -> tuple[Floats, Floats, Floats]:
+        """Return the state behind the loops, the sums over them, and those sums behind each of them."""
         times, number = self._times, len(self._times.batch)
-        places = self._places() if self._part is None else self._places_of(self._part)
+        places = self._places()
         state, sums = np.zeros((len(recurrence.STATES), number)), np.zeros((len(recurrence.SUMS), number))
+        elapsed = np.zeros((len(recurrence.SUMS), len(places) if self._one_by_one else 0))
+        replayed = np.zeros((len(recurrence.REPLAYED), 0)) if self._loops is None else self._loops.each(len(places))
         state[: recurrence.NEVER] = -np.inf
         tables = KindTables()
         rows = self._rows(tables, places)
@@ -175,20 +157,14 @@ class _Pipeline:
             np.broadcast_to(times.spilled, number).copy(),
             rows,
             tables.stacked(number),
-            self._replayed(places),
+            replayed,
             rules_of(times, self._loops is not None),
             np.zeros(recurrence.LAST_COLUMN + 1),
             state,
             sums,
+            elapsed,
         )
-        return state, sums
-
-    def _places_of(self, part: range) -> Ints:
-        """Return the places of some loops of the only mapping, in their order."""
-        order = self._times.batch.order
-        trips = [int(self._trips[DIMS.index(name), 0]) for name in order]
-        every = np.stack(np.unravel_index(np.array(part), trips))
-        return np.stack([every[order.index(name)] for name in DIMS], axis=1).astype(np.int64)
+        return state, sums, elapsed
 
     def _places(self) -> Ints:
         """Return the places along m, k and n of all steps, in the order of the loops (steps x 3)."""
@@ -207,21 +183,6 @@ class _Pipeline:
             inside |= several
         return most
 
-    def _replayed(self, places: Ints) -> Floats:
-        """Return the memory cycles of each step: the mean of the loops that it stands for."""
-        if self._loops is None:
-            return np.zeros((len(recurrence.REPLAYED), 0))
-        if self._part is not None:
-            return self._loops.each(self._part)
-        trips = dict(zip(DIMS, self._trips[:, 0].tolist(), strict=True))
-        order = [DIMS.index(name) for name in self._times.batch.order]
-        number = np.arange(math.prod(trips.values()), dtype=np.int64).reshape([trips[DIMS[axis]] for axis in order])
-        steps = []
-        for place in places.tolist():
-            stood_for = (_loops_of(place[axis], int(self._trips[axis, 0]), int(self._most[axis, 0])) for axis in order)
-            steps.append(self._loops.mean(number[np.ix_(*stood_for)].ravel()))
-        return np.stack(steps, axis=1)
-
     def _rows(self, tables: KindTables, places: Ints) -> Ints:
         """Return the rows of the stacked tables: of the last k tile and of others, by what is past its first tile."""
         rows = np.zeros((2, 8, len(recurrence.COLUMNS)), dtype=np.int64)
@@ -232,13 +193,6 @@ class _Pipeline:
             rows[0, number] = *of_loop, *kinds.of_stores(tables, kinds.result)
             rows[1, number] = *of_loop, *kinds.of_stores(tables, kinds.partial)
         return rows
-
-
-def _loops_of(place: int, trips: int, most: int) -> Ints:
-    """Return the loops along a dimension that a step stands for, as `loop_recurrence.stands_for` counts them."""
-    first = place if place < most - 1 or trips <= most else trips - 1
-    end = trips - 1 if place == most - 2 and trips > most else first + 1
-    return np.arange(first, end, dtype=np.int64)
 
 
 class _Kinds:

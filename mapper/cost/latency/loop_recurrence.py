@@ -53,6 +53,7 @@ def run(
     now: Floats,
     state: Floats,
     sums: Floats,
+    elapsed: Floats,
 ) -> None:
     """Step through the loops of all mappings.
 
@@ -67,10 +68,10 @@ def run(
         Entries by whether the tile is the last one along m, k and n, and by mapping (rows x 8 mappings).
     replayed
         Of a single mapping, the memory cycles of each step (`REPLAYED` x steps); else `REPLAYED` x 0.
-    rules, now
-        What holds for all of them; room for what one loop needs (columns).
-    state, sums
-        What is advanced (`STATES` and `SUMS`, x mappings).
+    rules, state, sums
+        What holds for all of them, and what is advanced (`STATES` and `SUMS`, x mappings).
+    elapsed
+        Of a single mapping, the sums behind each step, filled in (`SUMS` x steps); else `SUMS` x 0.
     """
     steps, trips, most = axes
     number = steps.shape[1]
@@ -95,6 +96,8 @@ def run(
             sums[ARRAY, mapping] += weight * now[COMPUTE]
             sums[LOADS, mapping] += weight * now[LOAD]
             sums[STORES, mapping] += weight * now[STORE]
+        if elapsed.shape[1]:
+            elapsed[:, at] = sums[:, 0]
 
 
 def look_up(now: Floats, rows: Ints, table: Floats, part: int, kind: int, place: int, stores: bool) -> None:

@@ -41,14 +41,14 @@ def loop_of(tiles: tuple[int, int, int], order: str = "mnk", *, halves: bool = T
 def test_the_rest_goes_on_at_the_pace_of_the_stretches() -> None:
     """A machine slower than closed forms (150 cycles for 100), and one that overlaps half of the waits (75)."""
 
-    def of(part: range) -> Elapsed:
-        return Elapsed(50.0 * len(part), 25.0 * len(part))
+    def until(loops: int) -> Elapsed:
+        return Elapsed(50.0 * loops, 25.0 * loops)
 
     whole, first, stretches = Elapsed(1000.0, 500.0), range(2), (Stretch(4, 5, 6), Stretch(8, 10, 11))
-    assert Sample(first, 120, stretches, (80, 70)).cycles(whole, of, 0.0) == 120 + 900 * 1.5
-    assert Sample(first, 120, stretches, (35, 40)).cycles(whole, of, 0.0) == 120 + 450 + 450 * 0.5
-    assert Sample(first, 120, stretches, (35, 40)).cycles(whole, of, 2000.0) == 2000.0
-    assert Sample(range(4), 321).cycles(whole, of, 2000.0) == 321.0
+    assert Sample(first, 120, stretches, (80, 70)).cycles(whole, until, 0.0) == 120 + 900 * 1.5
+    assert Sample(first, 120, stretches, (35, 40)).cycles(whole, until, 0.0) == 120 + 450 + 450 * 0.5
+    assert Sample(first, 120, stretches, (35, 40)).cycles(whole, until, 2000.0) == 2000.0
+    assert Sample(range(4), 321).cycles(whole, until, 2000.0) == 321.0
 
 
 def test_samples_are_bounded_by_loops_and_commands() -> None:
@@ -97,10 +97,11 @@ def test_stretches_are_spread_over_the_loops_ahead(trips: tuple[int, int, int]) 
 def test_a_stretch_finds_the_caches_that_the_loops_before_it_leave() -> None:
     """B is swept twice: 100 loops fetch it from DRAM, and 100 find it in the L2."""
     spec, problem, loop = load("gemmini", SLOW), contiguous(16, 8, 800), loop_of((2, 2, 2), "mnk")
-    simulated = simulate(lower_matmul(problem, loop, spec), spec, exact=True).cycles
     sampled = sample(loop, problem, spec, MemoryState(spec))
-    assert sampled is not None and len(sampled.stretches) > 1
-    assert estimate(loop, problem, spec, prices(spec), pace=Pace()).cycles == pytest.approx(simulated, rel=0.03)
+    assert sampled is not None
+    first, last = sampled.stretches[0], sampled.stretches[-1]
+    assert first.end <= 100 <= last.first and len(first.loops) == len(last.loops)
+    assert sampled.cycles_found[0] > 1.1 * sampled.cycles_found[-1]
 
 
 @pytest.mark.parametrize("order", ["mnk", "nkm", "kmn"])

@@ -219,6 +219,8 @@ class FastForward:
         self._filling = FILLING_LOOPS
         self._snapshots: dict[int, _Snapshot] = {}
         self._leads: dict[int, int] = {}
+        self._begun: dict[int, int] = {}
+        """When the array began each work, the last one last."""
         self.cycles_passed_over = 0
         self.loops_passed_over = 0
         self.is_certain = True
@@ -237,9 +239,11 @@ class FastForward:
         self._periods = periods(self._shapes)
         self._halves = [work.halves for work in works]
 
-    def begins(self, work: int, lead: int) -> None:
-        """Take note that the array begins a work all of whose loads have been complete for some time. [cycles]"""
-        self._leads[work] = lead
+    def begins(self, work: int, now: int, lead: int | None) -> None:
+        """Take note that the array begins a work, and for how long its loads have been complete. [cycles]"""
+        self._begun[work] = now
+        if lead is not None:
+            self._leads[work] = lead
 
     def next(self, now: int) -> tuple[int, Step] | None:
         """The next step and, for works, its number; None at the end. ``now`` is when the host asks."""
@@ -294,11 +298,18 @@ class FastForward:
         if now is None or middle is None or start is None:
             return False
         latest, before = now.time - middle.time, middle.time - start.time
-        if latest <= 0 or abs(latest - before) > tolerances.time * latest:
+        if latest <= 0 or abs(latest - before) > tolerances.time * latest or self._piles_up(window, latest, tolerances):
             return False
         busy = ([busy for busy, _ in snapshot.accounts] for snapshot in (now, middle, start))
         # The second difference: busy cycles of the latest window less those of the one before it.
         return all(abs(c - 2 * b + a) <= tolerances.busy * latest for c, b, a in zip(*busy, strict=True))
+
+    def _piles_up(self, window: int, latest: int, tolerances: Tolerances) -> bool:
+        """Whether the array begins works more slowly than the host asks for them, as it does until queues are full."""
+        last = next(reversed(self._begun), -1)
+        # What it began before the last works were passed over tells nothing.
+        earlier = self._begun.get(last - window)
+        return earlier is None or self._begun[last] - earlier > (1 + tolerances.time) * latest
 
     def _windows_ahead(self, work: int, window: int, period: Period, tolerances: Tolerances) -> int:
         """Return how many whole windows ahead are alike; the last few works of the program are left to run."""

@@ -153,11 +153,12 @@ class ExecuteController(Controller):
         self.account.span(work.queues.name, began, self.env.now, work.index)
 
     def _report_lead(self, work: WorkInFlight) -> None:
-        """Say by how much a work's loads are complete before it begins; works without loads say nothing."""
+        """Say that a work begins, and by how much its loads are complete before; without loads there is no lead."""
         loads, loaded = len(work.queues.loads), work.loaded.times
+        lead = None
         if loads:
-            lead = self.env.now - loaded[-1] - self._load_to_use if len(loaded) == loads else 0
-            self._steps_ahead.begins(work.index, max(0, lead))
+            lead = max(0, self.env.now - loaded[-1] - self._load_to_use) if len(loaded) == loads else 0
+        self._steps_ahead.begins(work.index, self.env.now, lead)
 
     def _steps_of(self, pairs: Pairs) -> Steps:
         """Costs of ``pairs``; loops of one shape share the object, so its identity is the key."""

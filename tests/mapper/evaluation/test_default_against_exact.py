@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
+import hwconfigs
 from mapper import pipeline
+from mapper.lowering.matmul import lower_matmul
+from mapper.mapping.hardware_loop import HardwareLoop
+from mapper.mapping.matmul_problem import contiguous
+from simulator.machine import prepare
+from simulator.memory.request_stream import MemoryState
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SEED, CASES, SECONDS = 10, 16, 0.8
@@ -67,3 +73,16 @@ def test_cold_loops_lend_no_time_to_warm_ones(shape: tuple[int, int, int], chang
     """Bound by latency, so that the DRAM bus looks idle: what the first loops fetch, later ones find in the cache."""
     quick, exact = (pipeline.map_matmul(*shape, "gemmini", overrides=changes, exact=exact) for exact in (False, True))
     assert quick.simulation.cycles == pytest.approx(exact.simulation.cycles, rel=0.01)
+
+
+def test_loops_that_pile_up_lend_no_time() -> None:
+    """While the array works on loops before them, as many loops as its queues take are asked for at the host's pace."""
+    changes: dict[str, object] = {
+        "array.size": 4, "scratchpad.capacity": 1024, "accumulator.capacity": 131_072, "dram.latency": 15,
+        "dma.max_in_flight": 64, "l2.capacity": 262_144, "l2.ways": 4, "l2.mshrs": 4,
+    }  # fmt: skip
+    spec, problem = hwconfigs.load("gemmini", changes), contiguous(16, 266, 80)
+    prepared = prepare(lower_matmul(problem, HardwareLoop(4, 1, 12), spec), spec, MemoryState(spec), timed=True)
+    exact = prepared.simulate(exact=True).cycles
+    assert prepared.simulate_stretch()[0].cycles == pytest.approx(exact, rel=0.01)
+    assert prepared.simulate().cycles == pytest.approx(exact, rel=0.01)

@@ -159,10 +159,7 @@ class _Pipeline:
             tables.stacked(number),
             replayed,
             rules_of(times, self._loops is not None),
-            np.zeros(recurrence.LAST_COLUMN + 1),
-            state,
-            sums,
-            elapsed,
+            (state, sums, elapsed),
         )
         return state, sums, elapsed
 

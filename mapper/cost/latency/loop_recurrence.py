@@ -50,10 +50,7 @@ def run(
     table: Floats,
     replayed: Floats,
     rules: Rules,
-    now: Floats,
-    state: Floats,
-    sums: Floats,
-    elapsed: Floats,
+    advanced: tuple[Floats, Floats, Floats],
 ) -> None:
     """Step through the loops of all mappings.
 
@@ -66,15 +63,13 @@ def run(
         and whether m, k and n are past their first tile (2 x 8 x columns).
     table
         Entries by whether the tile is the last one along m, k and n, and by mapping (rows x 8 mappings).
-    replayed
-        Of a single mapping, the memory cycles of each step (`REPLAYED` x steps); else `REPLAYED` x 0.
-    rules, state, sums
-        What holds for all of them, and what is advanced (`STATES` and `SUMS`, x mappings).
-    elapsed
-        Of a single mapping, the sums behind each step, filled in (`SUMS` x steps); else `SUMS` x 0.
+    replayed, rules
+        Of a single mapping, memory cycles of each step (`REPLAYED` x steps), else `REPLAYED` x 0; what holds for all.
+    advanced
+        `STATES` and `SUMS`, x mappings; of a single one the sums behind each step (`SUMS` x steps), else `SUMS` x 0.
     """
-    steps, trips, most = axes
-    number = steps.shape[1]
+    (steps, trips, most), (state, sums, elapsed) = axes, advanced
+    number, now = steps.shape[1], np.zeros(LAST_COLUMN + 1)
     for at in range(places.shape[0]):
         m, k, n = places[at, 0], places[at, 1], places[at, 2]
         kind = ((m > 0) * 2 + (k > 0)) * 2 + (n > 0)
@@ -93,9 +88,8 @@ def run(
             before = complete(state, mapping, rules)
             advance(now, state, mapping, rules, addend, spilled[mapping] or k == 0, stores)
             sums[TOTAL, mapping] += weight * (complete(state, mapping, rules) - before)
-            sums[ARRAY, mapping] += weight * now[COMPUTE]
-            sums[LOADS, mapping] += weight * now[LOAD]
-            sums[STORES, mapping] += weight * now[STORE]
+            for unit, column in ((ARRAY, COMPUTE), (LOADS, LOAD), (STORES, STORE)):
+                sums[unit, mapping] += weight * now[column]
         if elapsed.shape[1]:
             elapsed[:, at] = sums[:, 0]
 

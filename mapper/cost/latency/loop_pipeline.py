@@ -159,7 +159,7 @@ class _Pipeline:
             tables.stacked(number),
             replayed,
             rules_of(times, self._loops is not None),
-            (state, sums, elapsed),
+            (state, sums, elapsed, np.zeros(recurrence.LAST_COLUMN + 1)),
         )
         return state, sums, elapsed
 

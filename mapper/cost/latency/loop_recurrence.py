@@ -50,7 +50,7 @@ def run(
     table: Floats,
     replayed: Floats,
     rules: Rules,
-    advanced: tuple[Floats, Floats, Floats],
+    advanced: tuple[Floats, Floats, Floats, Floats],
 ) -> None:
     """Step through the loops of all mappings.
 
@@ -66,10 +66,11 @@ def run(
     replayed, rules
         Of a single mapping, memory cycles of each step (`REPLAYED` x steps), else `REPLAYED` x 0; what holds for all.
     advanced
-        `STATES` and `SUMS`, x mappings; of a single one the sums behind each step (`SUMS` x steps), else `SUMS` x 0.
+        `STATES` and `SUMS`, x mappings; of a single one the sums behind each step (`SUMS` x steps), else `SUMS` x 0; and
+        room for what one loop needs (columns).
     """
-    (steps, trips, most), (state, sums, elapsed) = axes, advanced
-    number, now = steps.shape[1], np.zeros(LAST_COLUMN + 1)
+    (steps, trips, most), (state, sums, elapsed, now) = axes, advanced
+    number = steps.shape[1]
     for at in range(places.shape[0]):
         m, k, n = places[at, 0], places[at, 1], places[at, 2]
         kind = ((m > 0) * 2 + (k > 0)) * 2 + (n > 0)
@@ -90,8 +91,8 @@ def run(
             sums[TOTAL, mapping] += weight * (complete(state, mapping, rules) - before)
             for unit, column in ((ARRAY, COMPUTE), (LOADS, LOAD), (STORES, STORE)):
                 sums[unit, mapping] += weight * now[column]
-        if elapsed.shape[1]:
-            elapsed[:, at] = sums[:, 0]
+        for row in range(len(sums) if elapsed.shape[1] else 0):
+            elapsed[row, at] = sums[row, 0]
 
 
 def look_up(now: Floats, rows: Ints, table: Floats, part: int, kind: int, place: int, stores: bool) -> None:

@@ -9,25 +9,39 @@ beside. Points with an error or of an unknown kind are skipped with the reason. 
 without import: ours here, theirs from the file. The sums of AccelForge's groups for a whole block follow, and what our
 front has within their cycles.
 
-AccelForge is no dependency and is not run here: its seconds are those that the file records. It needs Python 3.12 and
-``pip install accelforge==1.0.467``; with ``--time-peer`` the script looks for an interpreter that has it and says what
-it found, so that the file's figures can be measured anew with the peer's own tools.
+AccelForge is no dependency; unless asked, it is not run, and its seconds are those that the file records. It needs
+Python 3.12 and an environment of its own: ``python3.12 -m venv AF``, ``AF/bin/pip install accelforge==1.0.467``. With
+``--time-peer AF/bin/python`` the gated attention cores and feed-forward pairs are searched by both on this computer,
+one after the other: exit code 1 if ours needs more than a quarter of its CPU seconds for one of them, or more than
+five for the cut of a block.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from mapper.errors import MappingError
 from mapper.fused.cut import FusedCutSearch
 from mapper.validation.fused_peers import PeerComparison, PeerPoint, compare, read_points
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "peers_fused.json"
+PEER = Path(__file__).with_name("accelforge_points.py")
+
+MOST_OF_PEER = 0.25
+"""Of the peer's CPU seconds."""
+MOST_FOR_BLOCK = 5.0
+"""CPU seconds of the cut of a block."""
+
+TIMED_HEADER = """
+| point | AccelForge, here: EDP [J s] | CPU s | tilewright, proved: EDP [J s] | CPU s | CPU |
+|---|--:|--:|--:|--:|--:|"""
 HEADER = (
     "| point | rules | AccelForge 1.0.467: uJ, cycles, s | tilewright, proved: uJ, cycles, s | EDP | CPU | groups |\n"
     "|---|---|---|---|--:|--:|---|"
@@ -41,6 +55,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         points, sums = read_points(options.file), block_sums()
+        if options.time_peer:
+            return time_peer(points, sums, options.time_peer)
     except MappingError as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
@@ -50,8 +66,6 @@ def main() -> int:
     for point in sums:
         say(within_their_cycles(point))
     say(f"\ngated points lost: {', '.join(lost) or 'none'}")
-    if options.time_peer:
-        say(peer_found(options.time_peer))
     return 1 if lost else 0
 
 
@@ -107,17 +121,51 @@ def row(found: PeerComparison) -> str:
     return f"| {point.id} | {kind}{verdict} | {theirs} | {ours} | {found.edp_ratio:.4f} | {ratio} | {groups} |"
 
 
-def peer_found(python: str) -> str:
-    """Say whether an interpreter can run the peer."""
+def time_peer(points: list[PeerPoint], sums: list[PeerPoint], python: str) -> int:
+    """Search gated groups with the peer and with ours, and print both times; return 1 if ours takes too long.
+
+    Raises
+    ------
+    MappingError
+        When the interpreter is none, or has no peer.
+    """
+    chosen = {point.id: point for point in points if is_timed(point)}
+    say(TIMED_HEADER)
+    slow = []
+    for theirs in searched_by_peer(list(chosen.values()), python):
+        ours = compare(chosen[theirs["id"]])
+        edp, share = ours.energy_uj * 1e-6 * ours.cycles * 1e-9, ours.cpu_s / theirs["cpu_s"]
+        cells = f"{theirs['edp']:.6g} | {theirs['cpu_s']:.2f} | {edp:.6g} | {ours.cpu_s:.3f} | {share:.4f}"
+        say(f"| {theirs['id']} | {cells} |")
+        if share > MOST_OF_PEER or not ours.proved:
+            slow.append(theirs["id"])
+    for point in sums:
+        ours = compare(point)
+        say(f"| {point.id} | - | - | {ours.energy_uj * ours.cycles * 1e-15:.6g} | {ours.cpu_s:.2f} | - |")
+        if ours.cpu_s > MOST_FOR_BLOCK:
+            slow.append(point.id)
+    say(f"\nmore than {MOST_OF_PEER} of the peer's seconds, or {MOST_FOR_BLOCK} s: {', '.join(slow) or 'none'}")
+    return 1 if slow else 0
+
+
+def searched_by_peer(points: list[PeerPoint], python: str) -> list[dict[str, Any]]:
+    """Return what the peer finds for each point, and in how many CPU seconds, as accelforge_points.py prints it."""
     path = shutil.which(python)
     if path is None:
-        return (
-            f"--time-peer: no {python} on this machine; AccelForge needs Python 3.12, its seconds above are the file's"
-        )
-    asked = subprocess.run([path, "-c", "import accelforge"], capture_output=True, check=False)
-    if asked.returncode:
-        return f"--time-peer: {python} has no accelforge; in an environment: pip install accelforge==1.0.467"
-    return f"--time-peer: {python} has accelforge; the seconds above are still those of the file"
+        raise MappingError(f"--time-peer: there is no {python}; AccelForge needs Python 3.12")
+    if subprocess.run([path, "-c", "import accelforge"], capture_output=True, check=False).returncode:
+        raise MappingError(f"--time-peer: {python} has no accelforge; there: pip install accelforge==1.0.467")
+    asked = json.dumps([point.model_dump(mode="json") for point in points])
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
+    command = [path, str(PEER)]
+    done = subprocess.run(command, input=asked, stdout=subprocess.PIPE, text=True, env=environment, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def is_timed(point: PeerPoint) -> bool:
+    """Whether both search it against the clock: a gated attention core or feed-forward pair that may run fused."""
+    is_group = point.group.startswith(("attention core", "feed-forward pair"))
+    return point.skipped() is None and point.gated and is_group and point.largest_group > 1
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mapper.errors import MappingError
+from mapper.fused import structures
 from mapper.fused.einsum import Einsum, FusedGraph
 from mapper.fused.flat_machine import FlatMachine
 from mapper.fused.loop_tree import Block, Hold, Leaf, Loop, LoopTree, Step
@@ -87,13 +88,20 @@ def best_trees(group: FusedGraph, machine: FlatMachine, rules: Rules) -> list[Co
     known: dict[object, list[Costs]] = {}
     found: list[Costs] = []
     for skeleton in skeletons(group, machine):
+        held = {step.tensor for step in (*skeleton.top, *skeleton.inner) if isinstance(step, Hold)}
+        lead = set(lead_dims(group))
+        plain = {other: next(nests(other, held, lead, group, machine)) for other in group.operators}
+        try:
+            leaves = require_form(skeleton.tree(plain), group)
+        except MappingError:
+            continue  # the shared steps have not the right form, whatever the nests
         total: list[Costs] = [(0, 0.0)]
         for operator in skeleton.operators:
-            total = added(total, best_nests(operator, skeleton, group, machine, rules, known))
+            total = added(total, best_nests(operator, skeleton, leaves, plain, group, machine, rules, known))
             if not total:
                 break
-        found += total
-    return front(found)
+        found = front(found + total)
+    return found
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,7 @@ class Skeleton:
 def skeletons(group: FusedGraph, machine: FlatMachine) -> Iterator[Skeleton]:
     lead: list[Step] = [Loop(dim, 1) for dim in lead_dims(group)]
     dims = [dim for dim in group.sizes if dim not in {step.dim for step in lead}]
-    for number in range(3 if len(group.operators) > 1 else 1):
+    for number in range(structures.MOST_LOOPS + 1 if len(group.operators) > 1 else 1):
         for loops in itertools.permutations(dims, number):
             for early, inside in splits(group, loops):
                 if any(sum(dim in operator.dims for operator in inside) < 2 for dim in loops):
@@ -187,6 +195,8 @@ def places(
 def best_nests(
     operator: Einsum,
     skeleton: Skeleton,
+    leaves: list[Leaf],
+    plain: dict[Einsum, list[Step]],
     group: FusedGraph,
     machine: FlatMachine,
     rules: Rules,
@@ -194,14 +204,10 @@ def best_nests(
 ) -> list[Costs]:
     """The front of one operator; equal for equal steps around it and equal room, so that it is made once."""
     held = {step.tensor for step in (*skeleton.top, *skeleton.inner) if isinstance(step, Hold)}
-    lead = set(lead_dims(group))
-    plain = {other: next(nests(other, held, lead, group, machine)) for other in group.operators}
-    try:
-        leaves = require_form(skeleton.tree(plain), group)
-    except MappingError:
-        return []  # the shared steps have not the right form, whatever the nests
     leaf = next(leaf for leaf in leaves if leaf.operator == operator.name)
     shared = alive_words(leaf, leaves, group, "scratchpad") - own_words(plain[operator], leaf, group, "scratchpad")
+    if shared > machine.scratchpad:
+        return []
     own = {access.tensor for access in operator.accesses}
     steps = tuple(step for step in skeleton.around(operator) if isinstance(step, Loop) or step.tensor in own)
     loaded = [earlier_readers(operator, tensor, skeleton) for tensor in sorted(own & held)]
@@ -210,7 +216,7 @@ def best_nests(
         around = [step for step in steps if isinstance(step, Loop)]
         trees = (
             (nest, skeleton.tree({**plain, operator: nest}))
-            for nest in nests(operator, held, lead, group, machine, around)
+            for nest in nests(operator, held, set(lead_dims(group)), group, machine, around)
         )
         every = [costs_of(operator, nest, tree, shared, group, machine, rules) for nest, tree in trees]
         known[key] = front([costs for costs in every if costs is not None])

@@ -54,6 +54,25 @@ GRAPHS = {
 }  # fmt: skip
 
 
+FIVE = {
+    "encoder": [
+        product("scores", "q[m,e]", "k[e,p]", "s[m,p]"),
+        rowwise("softmax", ["s[m,p]"], "w[m,p]", "p"),
+        product("context", "w[m,p]", "v[p,f]", "c[m,f]"),
+        rowwise("add", ["c[m,f]", "q2[m,f]"], "z[m,f]"),
+        rowwise("norm", ["z[m,f]"], "n[m,f]", "f"),
+    ],
+    "row": [
+        product("one", "x[m,e]", "a[e,p]", "h[m,p]"),
+        rowwise("softmax", ["h[m,p]"], "s[m,p]", "p"),
+        rowwise("scale", ["s[m,p]"], "g[m,p]"),
+        product("two", "g[m,p]", "b[p,f]", "y[m,f]"),
+        rowwise("norm", ["y[m,f]"], "o[m,f]", "f"),
+    ],
+}
+"""Graphs of five operators whose trees can all be tried."""
+
+
 def random_graph(draw: random.Random, largest: int = 6) -> FusedGraph:
     name = draw.choice(sorted(GRAPHS))
     operators = tuple(GRAPHS[name])

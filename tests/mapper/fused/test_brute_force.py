@@ -9,6 +9,7 @@ import pytest
 
 from mapper.cost.objective import OBJECTIVES, objective_value
 from mapper.errors import MappingError
+from mapper.fused import structures
 from mapper.fused.cut import FusedCutSearch
 from mapper.fused.einsum import FusedGraph
 from mapper.fused.flat_machine import FlatMachine
@@ -16,12 +17,13 @@ from mapper.fused.group_search import search_group
 from mapper.fused.normal_form import merged_dims
 from mapper.fused.rules import STRICT
 from tests.mapper.fused.brute_force import Costs, best_cuts, best_trees
-from tests.mapper.fused.random_trees import GRAPHS, random_machine
+from tests.mapper.fused.random_trees import FIVE, GRAPHS, random_machine
+from tests.mapper.fused.test_tree_costs import compare as walk
 
 
 def small_case(seed: int, name: str, largest: int) -> tuple[FusedGraph, FlatMachine]:
     draw = random.Random(seed)
-    operators = tuple(GRAPHS[name])
+    operators = tuple({**GRAPHS, **FIVE}[name])
     dims = sorted({dim for operator in operators for dim in operator.dims})
     sizes = {dim: draw.randint(1, 2 if dim == "h" else largest) for dim in dims}
     return FusedGraph(name, sizes, operators), random_machine(draw)
@@ -53,6 +55,8 @@ def compare_cut(graph: FusedGraph, machine: FlatMachine, price: Callable[[FusedG
         (best,) = search.run(objective).cuts
         least = min(objective_value(objective, cycles, energy) for cycles, energy in expected)
         assert objective_value(objective, best.cycles, best.energy_pj) == pytest.approx(least, rel=1e-9)
+        for group in best.groups:
+            walk(group.tree, group.graph, machine)
 
 
 def searched(machine: FlatMachine) -> Callable[[FusedGraph], list[Costs]]:
@@ -73,6 +77,32 @@ def test_nests_of_one_product(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_all_cuts_trees_and_residencies(name: str, seed: int) -> None:
     graph, machine = small_case(seed, name, 2)
+    compare_cut(graph, machine, brute(machine))
+
+
+def test_all_cuts_trees_and_residencies_of_five_operators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brute force and search with one shared loop; with two, and other graphs, in the slow version."""
+    monkeypatch.setattr(structures, "MOST_LOOPS", 1)
+    graph, machine = small_case(0, "row", 2)
+    compare_cut(graph, machine, brute(machine))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "loops", "seed", "largest"),
+    [
+        *((name, 1, seed, 3) for name in ("row", "encoder") for seed in (101, 102)),
+        ("residual", 1, 103, 2),
+        ("row", 2, 0, 2),
+        ("row", 2, 104, 2),
+        ("encoder", 2, 105, 2),
+    ],
+)
+def test_all_cuts_trees_and_residencies_of_five_operators_at_length(
+    name: str, loops: int, seed: int, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(structures, "MOST_LOOPS", loops)
+    graph, machine = small_case(seed, name, largest)
     compare_cut(graph, machine, brute(machine))
 
 

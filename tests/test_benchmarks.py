@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from simulator.report import Counts
 
 FOLDER = Path(__file__).parent / "benchmarks"
 SCRIPTS = sorted(
@@ -149,3 +152,33 @@ def test_winners_that_are_known_are_not_asked_again(monkeypatch: pytest.MonkeyPa
     both = list(all_losses(argparse.Namespace(keep=keep, names=["a", "b"])))
     assert both[:1] == first
     assert [loss.case for loss in both] == asked == ["a", "b"]
+
+
+SMALL = {"name": "bert", "family": "bert", "layers": 2, "d_model": 64, "heads": 2, "d_ffn": 96}
+
+
+def test_small_blocks_hold_end_to_end_with_the_best_fusion() -> None:
+    """A small version of ``fused_end_to_end.py``, simulated and on numbers, and what it says of results that are not
+    right."""
+    benchmark = runpy.run_path(str(FOLDER / "fused_end_to_end.py"), run_name="benchmark")
+    options = {"seq": 24, "search": "gemmini_auto"}
+    row = benchmark["Row"](SMALL, options, SMALL, options)
+    cells, problems = benchmark["simulated"](row, "path", "edp")
+    assert problems == []
+    assert float(cells.split("|")[4]) < 1.0
+    cells, problems = benchmark["checked"](row, "path", "edp")
+    assert problems == []
+    assert int(cells.split("|")[1]) > 8
+    result = benchmark["run"](SMALL, "gemmini_ibert", "latency", options)
+    whole = result.simulation
+    slower = replace(whole, cycles=2 * whole.cycles)
+    assert list(benchmark["problems"](replace(result, simulation=slower))) == [
+        "worse than unfused",
+        f"{whole.name}: its energy is not that of its counts",
+    ]
+    fewer = replace(whole.by_op[0], counts=Counts())
+    told = list(benchmark["problems"](replace(result, simulation=replace(whole, by_op=(fewer, *whole.by_op[1:])))))
+    assert told == [
+        f"{fewer.name}: counts of estimate and simulation differ",
+        f"{fewer.name}: its energy is not that of its counts",
+    ]

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from hwconfigs.parts import ArraySpec, CacheSpec, DmaSpec, DramSpec, FrontEndSpec, L2Spec, SramSpec
 from hwconfigs.simd_unit import SimdSpec
+from hwconfigs.unpack_unit import UnpackSpec
 from hwconfigs.vector_unit import VectorSpec
 
 Problem = tuple[str, str]
@@ -186,6 +187,25 @@ def _vector(vector: VectorSpec) -> Iterator[Problem]:
         yield "vector.kernels", f"repeated: {', '.join(vector.kernels)}"
 
 
+def _unpack(unpack: UnpackSpec, array: ArraySpec) -> Iterator[Problem]:
+    if unpack.scale_block & (unpack.scale_block - 1):
+        yield "unpack.scale_block", f"={unpack.scale_block} must be a power of two"
+        return
+    if unpack.scale_bits and unpack.scales == "at_readout":
+        yield (
+            "unpack.scales",
+            "=at_readout cannot apply a scale per block, which must come before the sum; set it to at_load",
+        )
+    for bits in unpack.bits if unpack.scale_bits else ():
+        stored = unpack.stored_bits(bits)
+        told = f"={unpack.scale_bits}: with scale_block={unpack.scale_block} a number of {bits} bits takes {stored:g}"
+        if stored >= 8:
+            yield "unpack.scale_bits", f"{told}, which is no less than a byte"
+        elif array.cols * stored % 8:
+            filled = f"{array.cols} of them fill {array.cols * stored / 8:g} bytes"
+            yield "unpack.scale_bits", f"{told}, and {filled}; blocks of the array begin with a byte"
+
+
 def _simd(simd: SimdSpec, accumulator: SramSpec) -> Iterator[Problem]:
     if len(set(simd.kernels)) < len(simd.kernels):
         yield "simd.kernels", f"repeated: {', '.join(simd.kernels)}"
@@ -211,4 +231,5 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Problem]]], ...] = 
     (("dram", "l2"), _page_of_lines),
     (("vector",), _vector),
     (("simd", "accumulator"), _simd),
+    (("unpack", "array"), _unpack),
 )

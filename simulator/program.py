@@ -90,7 +90,7 @@ class MatmulLoop:
     """Add to the result that the previous loop left in the accumulator."""
     b_transposed: bool = False
     """B is stored n x k."""
-    b_bits: int = 8
+    b_bits: float = 8
     """Width of an element of B in DRAM; fewer than 8 are widened as they are loaded. [bits]"""
     c_full: bool = False
     """Store int32 rows instead of scaled int8 ones."""

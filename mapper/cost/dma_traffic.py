@@ -58,7 +58,7 @@ class Traffic:
         """B as it lies in DRAM, packed or in bytes."""
         p, unpack = self.problem, self.spec.unpack
         cycles = unpack.row_cycles(self._block) if p.b_bits < 8 and unpack is not None else 1
-        block, segment = (width * p.b_bits // 8 for width in (self._block, self._segment))
+        block, segment = (int(width * p.b_bits // 8) for width in (self._block, self._segment))
         return Sweep(p.b, p.b_rows, p.b_row_bytes, block, segment, cycles)
 
     @cached_property

@@ -26,8 +26,9 @@ class Allocation:
     element_bytes: int
     """Width in which an element is stored; of a group's result, as the group computes it."""
     size_bytes: int
-    packed_bits: int = 8
-    """Width of an element of a packed tensor, several of which share a byte; 8: bytes, or wider. [bits]"""
+    packed_bits: float = 8
+    """Width of an element of a packed tensor, several of which share a byte, with its share of a scale; 8: bytes, or
+    wider. [bits]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class DramLayout:
         allocation = self.allocation(tensor or view.tensor)
         bits = allocation.element_bytes * allocation.packed_bits
         offset, stride = view.instance_offset(instance) * bits, view.row_stride * bits
-        return Matrix(allocation.address + offset // 8, stride // 8)
+        return Matrix(allocation.address + int(offset // 8), int(stride // 8))
 
 
 def lay_out(groups: Iterable[FusionGroup], spec: HardwareSpec | None = None, written: Iterable[str] = ()) -> DramLayout:
@@ -85,8 +86,8 @@ def lay_out(groups: Iterable[FusionGroup], spec: HardwareSpec | None = None, wri
             if tensor.name in allocations:
                 continue
             element_bytes = stored_bytes(group.result_bits if tensor == group.result else tensor.bits)
-            bits = tensor.bits if tensor.name in packed else 8
-            size = -(-tensor.elements * element_bytes * bits // 8)
+            bits = packed_bits(tensor, spec) if spec is not None and tensor.name in packed else 8
+            size = int(-(-tensor.elements * element_bytes * bits // 8))
             allocations[tensor.name] = Allocation(address, element_bytes, size, bits)
             address = page_aligned(address + size)
     return DramLayout(allocations, address)
@@ -102,15 +103,22 @@ def _packed(groups: Iterable[FusionGroup], spec: HardwareSpec | None) -> frozens
             continue
         view = op.views[1]
         steps = (view.row_stride, *(stride for _, stride in view.instance_strides))
-        if packed_bits(view.tensor, spec) < 8 and all(step * view.tensor.bits % 8 == 0 for step in steps):
+        bits = packed_bits(view.tensor, spec)
+        if is_packed(view.tensor, spec) and all(step * bits % 8 == 0 for step in steps):
             names.add(view.tensor.name)
     return frozenset(names - written)
 
 
-def packed_bits(tensor: Tensor, spec: HardwareSpec) -> int:
+def is_packed(tensor: Tensor, spec: HardwareSpec) -> bool:
+    """Return whether a machine takes the elements of a weight or a cache packed, as far as its width tells."""
+    return spec.unpack is not None and tensor.bits in spec.unpack.bits and tensor.role in ("weight", "kv_cache")
+
+
+def packed_bits(tensor: Tensor, spec: HardwareSpec) -> float:
     """Return the width in which a machine takes the elements of a weight or a cache; at least 8 if not packed."""
-    unpacks = spec.unpack is not None and tensor.bits in spec.unpack.bits
-    return tensor.bits if unpacks and tensor.role in ("weight", "kv_cache") else 8 * stored_bytes(tensor.bits)
+    if spec.unpack is None or not is_packed(tensor, spec):
+        return 8 * stored_bytes(tensor.bits)
+    return spec.unpack.stored_bits(tensor.bits)
 
 
 def stored_bytes(bits: int) -> int:

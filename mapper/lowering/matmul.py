@@ -118,7 +118,7 @@ def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> It
 def _weights(problem: MatmulProblem, step: TileStep) -> Matrix:
     row, col = problem.b_axes
     # Tiles begin with array blocks, whose rows are whole bytes.
-    return problem.b.part(step.start[row], step.start[col] * problem.b_bits // 8)
+    return problem.b.part(step.start[row], int(step.start[col] * problem.b_bits // 8))
 
 
 def _result(problem: MatmulProblem, step: TileStep, last: bool, spill: bool) -> Matrix | None:

@@ -39,7 +39,7 @@ class MatmulProblem:
     """Workspace for int32 partial sums, used when k is not the innermost loop; C itself if ``c_full``."""
     b_axes: MatrixAxes = OPERAND_AXES["weight"]
     """Dimensions of B as stored: that of its rows, then the contiguous one. A and C have one order only."""
-    b_bits: int = 8
+    b_bits: float = 8
     """Width of an element of B in DRAM; fewer than 8 are widened as they are loaded. [bits]"""
     c_full: bool = False
     """The result is stored as int32."""
@@ -83,7 +83,7 @@ class MatmulProblem:
     @property
     def b_row_bytes(self) -> int:
         """Bytes of a row of B as stored."""
-        return -(-self.b_cols * self.b_bits // 8)
+        return int(-(-self.b_cols * self.b_bits // 8))
 
     @property
     def axes(self) -> dict[str, MatrixAxes]:

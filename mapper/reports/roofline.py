@@ -54,7 +54,7 @@ def roofline(graph: OpGraph, spec: HardwareSpec) -> Roofline:
     read_once = [tensor for tensor in graph.tensors.values() if tensor.role in ("weight", "kv_cache")]
     runs = graph.tensor_runs()
     compulsory = sum(
-        runs[tensor.name] * -(-tensor.elements * packed_bits(tensor, spec) // 8) for tensor in read_once
+        runs[tensor.name] * int(-(-tensor.elements * packed_bits(tensor, spec) // 8)) for tensor in read_once
     )  # fmt: skip
     peak = spec.array.rows * spec.array.cols
     return Roofline(math.ceil(compulsory / spec.dram.bytes_per_cycle), compulsory, -(-graph.macs // peak))

@@ -109,7 +109,7 @@ def loop_accesses(index: int, loop: MatmulLoop, spec: HardwareSpec) -> list[Acce
     accesses = []
     for name, matrix, rows, width, write, operand in (
         ("A", loop.a, loop.m, loop.k, False, True),
-        ("B", loop.b, b_rows, -(-b_cols * loop.b_bits // 8), False, True),
+        ("B", loop.b, b_rows, int(-(-b_cols * loop.b_bits // 8)), False, True),
         ("D", loop.d, loop.m, loop.n * wide, False, False),
         ("residual", loop.residual, loop.m, loop.n, False, False),
         ("C", loop.c, loop.m, loop.n * (wide if loop.c_full else 1), True, False),

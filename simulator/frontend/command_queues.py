@@ -38,7 +38,7 @@ class Loads:
     """Earliest time after the start of the work, for commands issued by the core [cycles]."""
     packed: list[bool] | None = None
     """Which ones widen what they load; None: none does."""
-    packed_bits: int = 8
+    packed_bits: float = 8
     """Width of an element of those in DRAM [bits]."""
 
     def __len__(self) -> int:

@@ -360,7 +360,7 @@ def _row_bytes(loads: Loads, spec: HardwareSpec) -> Ints:
     blocks = np.array(loads.local_rows, dtype=np.int64) // spec.array.rows
     full = np.array(loads.to_accumulator, dtype=bool) & (loads.size_bytes >= blocks * wide)
     if loads.packed is not None:
-        return np.where(full, wide, np.where(loads.packed, narrow * loads.packed_bits // 8, narrow))
+        return np.where(full, wide, np.where(loads.packed, int(narrow * loads.packed_bits // 8), narrow))
     return np.where(full, wide, narrow)
 
 

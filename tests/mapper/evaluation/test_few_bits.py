@@ -10,6 +10,7 @@ from hwconfigs import HardwareSpec
 from mapper import pipeline
 from mapper.result import RunResult
 from workloads import Bits, OpGraph
+from workloads.storage import FORMATS
 
 GPT = {"family": "gpt", "name": "small", "source": "a test", "layers": 1, "d_model": 256, "heads": 4, "d_ffn": 256}
 
@@ -70,11 +71,69 @@ def test_a_narrow_unit_makes_few_bits_slower_than_bytes(runs: dict[int, RunResul
     assert part.cycles == pytest.approx(of(slow, "q")[1], rel=0.1)
 
 
+GROUPS = {"unpack.scales": "at_load", "unpack.scale_block": 32, "unpack.scale_bits": 16}
+"""A scale of 16 bits for 32 weights of 4 bits: 4.5 bits each, as in Q4_0."""
+
+
+@pytest.fixture(scope="module")
+def grouped() -> RunResult:
+    return run(Bits(weight=4, kv=4), machine(**GROUPS))
+
+
+def test_scales_of_groups_cross_the_dram_with_their_weights() -> None:
+    """Behind an L2, which fetches each line once; alone the DMA asks for 36 bytes, 64 weights, in beats of 16."""
+    bytes_of = {}
+    for name, bits, changes in (("int8", 8, {}), ("int4", 4, {}), ("groups", 4, GROUPS)):
+        result = run(Bits(weight=bits), hwconfigs.load("gemmini_decoder", {"dram.bandwidth": 8, **changes}))
+        bytes_of[name] = of(result, "q")[0]
+        assert of(result, "q")[2] == pytest.approx(bytes_of[name] * result.prices.pj["dram", "read_byte"])
+    weights = 256 * 256
+    assert bytes_of["int8"] - bytes_of["groups"] == weights - FORMATS["q4_0"].bytes(weights)
+    assert bytes_of["groups"] - bytes_of["int4"] == weights // 32 * 2
+
+
+def test_scales_take_time_of_the_dram(grouped: RunResult, runs: dict[int, RunResult]) -> None:
+    assert of(runs[4], "q")[1] < of(grouped, "q")[1] < of(runs[8], "q")[1]
+
+
+def test_both_books_count_scales_alike(grouped: RunResult) -> None:
+    for expected, simulated in zip(grouped.estimate.by_op, grouped.simulation.by_op, strict=True):
+        assert expected.counts == simulated.counts, simulated.name
+    assert pipeline.check_numbers(grouped).wrong == []
+
+
+@pytest.mark.parametrize("spec", [machine(**GROUPS), machine(**{**GROUPS, "l2": {}})], ids=["no L2", "L2"])
+@pytest.mark.parametrize("sizes", [(1, 100, 72), (5, 64, 200)])
+def test_ragged_products_with_scales_count_alike(spec: HardwareSpec, sizes: tuple[int, int, int]) -> None:
+    m, k, n = sizes
+    weight = workloads.Tensor("w", (k, n), ("k", "n"), 4, "weight")
+    operator = workloads.matmul("odd", m, k, n, b=weight)
+    result = pipeline.run_graph(OpGraph("odd", [operator]), spec, finalists=0)
+    assert result.estimate.counts == result.simulation.counts
+    assert pipeline.check_numbers(result).wrong == []
+
+
 def test_machines_without_the_unit_keep_bytes() -> None:
     lean = machine(unpack=None)
     four, eight = (run(Bits(weight=bits), lean) for bits in (4, 8))
     assert of(four, "q") == of(eight, "q")
     assert hwconfigs.load("gemmini").unpack is None
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "reason"),
+    [
+        ("scale_block", {"scale_block": 24}, "a power of two"),
+        ("scale_bits", {"scale_bits": -1}, "-1"),
+        ("scales", {"scale_block": 32, "scale_bits": 16}, "at_load"),
+        ("scale_bits", {"scale_block": 32, "scale_bits": 8, "scales": "at_load"}, "8.5 bytes"),
+        ("scale_bits", {"scale_block": 4, "scale_bits": 16, "scales": "at_load"}, "no less than a byte"),
+    ],
+)
+def test_scales_that_cannot_be_are_told(key: str, changes: dict[str, object], reason: str) -> None:
+    with pytest.raises(hwconfigs.SpecError) as caught:
+        machine(**{f"unpack.{name}": value for name, value in changes.items()})
+    assert any(f"unpack.{key}" in line and reason in line for line in caught.value.problems), caught.value.problems
 
 
 def test_numbers_do_not_depend_on_how_weights_lie(runs: dict[int, RunResult]) -> None:

@@ -50,7 +50,8 @@ def quantised(raw: Mapping[str, object], origin: str) -> Quantised:
     if bits is None or in_layers:
         why = f"; it keeps {in_layers[0]!r:.60} as it is" if in_layers else ""
         return Quantised(note=f"quantization_config ({said}) is not applied: tensors have the widths of --bits{why}")
-    return Quantised(bits, f"weights have {bits} bits by quantization_config ({method:.40}); of scales, what the machine stores")
+    told = f"weights have {bits} bits by quantization_config ({method:.40}); of scales, what the machine stores"
+    return Quantised(bits, told)
 
 
 def _bits(method: str, section: Mapping[str, object], origin: str) -> int | None:

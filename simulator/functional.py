@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -97,6 +98,10 @@ class Scaling:
                 raise ProgramError(f"scaling: {name}={value} must be a positive number")
 
 
+PlacedStores: TypeAlias = Callable[[Mvout, Ints], Ints]
+"""Returns what a store writes (rows, bytes) for its sums (rows, columns)."""
+
+
 def execute(
     program: Program,
     memory: Dram,
@@ -105,6 +110,7 @@ def execute(
     scaling: Scaling | None = None,
     host: Callable[[HostTask, Dram], None] | None = None,
     on_chip: LocalMemories | None = None,
+    placed: PlacedStores | None = None,
 ) -> Dram:
     """Run a program on numbers.
 
@@ -122,6 +128,8 @@ def execute(
         Called for each host task with the image to change; host tasks do nothing without it.
     on_chip
         What an earlier program left in the memories; changed. None: zeros, and forgotten.
+    placed
+        Returns what a store writes (rows, bytes) for its sums, where an activation has no definition on sums alone.
 
     Returns
     -------
@@ -136,7 +144,7 @@ def execute(
     check(program, spec)
     if (spec.array.input_bits, spec.array.accumulator_bits) != (8, 32):
         raise ProgramError(f"{spec.name}: numbers are executed for int8 inputs with int32 sums only")
-    executor = _Executor(memory.copy(), spec, scaling or Scaling(), host, on_chip or LocalMemories(spec))
+    executor = _Executor(memory.copy(), spec, scaling or Scaling(), host, on_chip or LocalMemories(spec), placed)
     for index, item in enumerate(program.items):
         try:
             executor.run(item)
@@ -195,12 +203,14 @@ class _Executor:
         scaling: Scaling,
         host: Callable[[HostTask, Dram], None] | None,
         on_chip: LocalMemories,
+        placed: PlacedStores | None,
     ) -> None:
         self.dram = dram
         self._side = spec.array.rows
         self._spec = spec
         self._scaling = scaling
         self._host = host
+        self._placed = placed
         self._expander = LoopExpander(spec, readout_passes(spec))
         self._memories = on_chip.values
         self._weights: Ints = np.zeros((0, 0), dtype=np.int64)
@@ -279,6 +289,9 @@ class _Executor:
         kernel = kernel_named(item.activation)
         if kernel.part_of:
             self._part(item, kernel, np.hstack(blocks))
+            return
+        if kernel.reference is None and self._placed is not None:
+            self.dram.write(item.target, self._placed(item, np.hstack(blocks)), 8)
             return
         values = results(np.hstack(blocks), item.activation, scaling, full=item.element_bits > 8)
         self.dram.write(item.target, values, item.element_bits)

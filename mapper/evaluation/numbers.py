@@ -25,6 +25,7 @@ from hwconfigs import HardwareSpec
 from hwconfigs.kernels import kernel_named
 from mapper.errors import MappingError
 from mapper.evaluation.number_reports import KernelNumbers, NumbersCheck, Wrong
+from mapper.evaluation.placed_numbers import placed_stores
 from mapper.graph.dram_layout import Allocation, DramLayout
 from mapper.graph.fusion_group import FusionGroup, executed
 from mapper.lowering.repeated_program import Instance, MatmulInstance, RepeatedProgram
@@ -32,7 +33,7 @@ from simulator.arrays import Bytes, Ints
 from simulator.functional import Dram, LocalMemories, Scaling, execute, results, saturate, wrap
 from simulator.program import HostTask, ProgramError
 from workloads import Operator, Tensor
-from workloads.ops import Matmul
+from workloads.ops import Matmul, Rope, TopK
 
 SUM_SPREAD = 300.0
 """Standard deviation of the sums of a matmul [steps]."""
@@ -70,6 +71,8 @@ class NumbersRun:
     image: Dram = field(init=False)
     _values: dict[str, Ints] = field(default_factory=dict)
     """What each tensor has to hold, whoever overwrites it in the image."""
+    _choices: set[str] = field(default_factory=set)
+    """Tensors of column numbers that a router chose."""
     _check: NumbersCheck = field(default_factory=NumbersCheck)
 
     def run(self, steps: Iterable[Step]) -> NumbersCheck:
@@ -130,9 +133,10 @@ class NumbersRun:
         before, on_chip = self.image, LocalMemories(self.spec)
         for group, instance in programs:
             scaling, program = expected[group.name].scaling, instance.program
+            placed = placed_stores(group, self.layout)
             with _named(group):
                 self.image = execute(
-                    program, self.image, self.spec, scaling=scaling, host=_library_code, on_chip=on_chip
+                    program, self.image, self.spec, scaling=scaling, host=_library_code, on_chip=on_chip, placed=placed
                 )
             self._check.programs += 1
             if isinstance(instance, MatmulInstance) and instance.problem.c_kept is not None:
@@ -146,7 +150,11 @@ class NumbersRun:
             self._compare(group, expected[group.name])
 
     def _expected(self, group: FusionGroup) -> _Expected:
-        sums = self._sums(group)
+        sums, placed = self._sums(group), placed_stores(group, self.layout)
+        if placed is not None:
+            if isinstance(placed.op, TopK):
+                self._choices.add(group.result.name)
+            return _Expected(sums, Scaling(), placed.rows(sums, 0))
         scaling = self._scaling(group, sums)
         with _named(group):
             return _Expected(sums, scaling, results(sums, group.activation, scaling, full=self._is_full(group)))
@@ -159,7 +167,8 @@ class NumbersRun:
             self._check.wrong.append(Wrong.found(group.name, written, right))
         # A wrong group is one finding: those behind it go on with the right numbers.
         self._write(group.result, right)
-        if kernel_named(group.activation).needs_unit:
+        kernel = kernel_named(group.activation)
+        if kernel.needs_unit and kernel.reference is not None:
             self._check.kernels.append(KernelNumbers.of(group.name, group.activation, written, sums, scaling))
 
     def _sums(self, group: FusionGroup) -> Ints:
@@ -194,8 +203,16 @@ class NumbersRun:
 
     def _on_host(self, group: FusionGroup) -> Ints:
         """Return what the host writes: the float definition, rounded to steps like those of its operands."""
-        operands = [self._values[tensor.name].reshape(tensor.shape) / RESULT_SPREAD for tensor in group.lead.inputs]
-        values = np.rint(group.lead.reference(*operands) * RESULT_SPREAD).astype(np.int64)
+        op = group.lead
+        # Numbers of columns that a router chose are no real values of some step.
+        steps = [1.0 if tensor.name in self._choices else RESULT_SPREAD for tensor in op.inputs]
+        operands = [
+            self._values[tensor.name].reshape(tensor.shape) / step
+            for tensor, step in zip(op.inputs, steps, strict=True)
+        ]
+        if isinstance(op, TopK):
+            self._choices.add(group.result.name)
+        values = np.rint(op.reference(*operands) * (1.0 if isinstance(op, TopK) else RESULT_SPREAD)).astype(np.int64)
         return saturate(values, 8 * self.layout.allocation(group.result).element_bytes)
 
     def _read(self, tensor: Tensor) -> Ints:
@@ -236,8 +253,10 @@ def _library_code(task: HostTask, memory: Dram) -> None:
 
 
 def _is_executed(group: FusionGroup) -> bool:
-    """Whether programs run on numbers: not if results depend on more than operands, as on a position or a choice."""
-    return group.unit != "simd" or kernel_named(group.activation).reference is not None
+    """Whether programs run on numbers: not if rows come from, or go to, where a choice says."""
+    if group.unit != "simd" or isinstance(group.lead, (Rope, TopK)):
+        return True
+    return kernel_named(group.activation).reference is not None
 
 
 def _workspace(group: FusionGroup) -> int:

@@ -60,11 +60,15 @@ class Rope(RowwiseOperator):
         return self.head_dim
 
     def reference(self, *arrays: Array) -> Array:
+        return self.turn(self.matrix(arrays[0]).astype(np.float64), 0).reshape(self.output.shape)
+
+    def turn(self, values: Array, first: int) -> Array:
+        """Turn whole heads of some rows, from row ``first`` on (rows, columns)."""
         half = self.rotary // 2
-        x = self.matrix(arrays[0]).astype(np.float64).reshape(self.rows, -1, self.head_dim)
-        position = self.first_position + np.arange(self.rows) % self.tokens
+        x = values.reshape(len(values), -1, self.head_dim)
+        position = self.first_position + (first + np.arange(len(values))) % self.tokens
         angle = position[:, None] * self.theta ** (-2.0 * np.arange(half) / self.rotary)
         cosine, sine = np.cos(angle)[:, None, :], np.sin(angle)[:, None, :]
         low, high, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
         turned = np.concatenate([low * cosine - high * sine, high * cosine + low * sine, rest], axis=-1)
-        return turned.reshape(self.output.shape)
+        return turned.reshape(values.shape)

@@ -63,6 +63,19 @@ def test_fewer_bits_buy_time_until_the_array_is_the_limit(runs: dict[int, RunRes
     assert cycles[2] >= 256 * 256 // 16
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("bandwidth", "least", "most"), [(8, 1.5, 1.9), (16, 0.95, 1.1)])
+def test_what_four_bits_buy_a_step_of_gpt2(bandwidth: int, least: float, most: float) -> None:
+    """Products with weights, 512 cached tokens: 15.5 of 16 bytes per cycle arrive, and the array takes 16 weights."""
+    cycles = {}
+    for bits in (8, 4):
+        block = workloads.build("gpt2", phase="decode", context=512, bits=Bits(weight=bits, kv=bits))
+        products = [block.operator(name) for name in ("q", "out", "ffn1", "ffn2")]
+        spec = hwconfigs.load("gemmini_decoder", {"dram.bandwidth": bandwidth})
+        cycles[bits] = pipeline.run_graph(OpGraph("products", products), spec, finalists=0).simulation.cycles
+    assert least < cycles[8] / cycles[4] < most
+
+
 def test_a_narrow_unit_makes_few_bits_slower_than_bytes(runs: dict[int, RunResult]) -> None:
     """4 weights per cycle, as Gemmini's load scaler has multipliers, are less than 8 bytes of int8."""
     slow = run(Bits(weight=4), machine(**{"unpack.scales": "at_load", "unpack.elements_per_cycle": 4}))

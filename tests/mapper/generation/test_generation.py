@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import hwconfigs
+import workloads
+from mapper import pipeline
 from mapper.errors import MappingError
 from mapper.generation.engine import Generation, generate
 from mapper.generation.lines import as_dict, text, three_terms
@@ -171,3 +174,16 @@ def test_formulas_fit_a_simulated_decoder() -> None:
         assert three.seconds(row.prompt, row.output) == pytest.approx(row.seconds, rel=0.01)
     assert first[16] < 1.1 * steps[17]
     assert first[128] / first[32] == pytest.approx(4, rel=0.05)
+
+
+@pytest.mark.slow
+def test_a_prompt_is_flat_until_the_array_is_full_and_linear_behind() -> None:
+    """GPT-2: the weights cross the DRAM in any case, and 16 rows of the array wait for them; then rows take turns."""
+    spec = hwconfigs.load("gemmini_decoder")
+    prompts = {
+        tokens: pipeline.run_graph(workloads.build("gpt2", seq=tokens), spec, finalists=0).simulation.cycles
+        for tokens in (1, 16, 32, 64)
+    }
+    assert 1.0 < prompts[16] / prompts[1] < 1.1
+    assert prompts[32] / prompts[16] > 1.5
+    assert prompts[64] / prompts[32] == pytest.approx(2.0, rel=0.02)

@@ -66,8 +66,7 @@ def run(
     replayed, rules
         Of a single mapping, memory cycles of each step (`REPLAYED` x steps), else `REPLAYED` x 0; what holds for all.
     advanced
-        `STATES` and `SUMS`, x mappings; of a single one the sums behind each step (`SUMS` x steps), else `SUMS` x 0; and
-        room for what one loop needs (columns).
+        `STATES` and `SUMS`, x mappings; sums behind each step of a single one, else `SUMS` x 0; room for a loop.
     """
     (steps, trips, most), (state, sums, elapsed, now) = axes, advanced
     number = steps.shape[1]

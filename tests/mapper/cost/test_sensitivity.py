@@ -156,6 +156,8 @@ EXERCISED: dict[str, tuple[tuple[str, tuple[Workload, ...]], ...]] = {
 NEITHER: dict[str, str] = {
     "clock_mhz": "cycles are counted in its periods",
     "supply_v": "scales energies; whether a clock is possible at a supply is not checked",
+    "unpack.scale_bits": "acts where a model is laid out in DRAM (test_few_bits.py), not on given addresses",
+    "unpack.scale_block": "as scale_bits",
     "array.input_bits": "refused: programs of the mapper move elements of a byte",
     "array.accumulator_bits": "refused: four times the width, and what cannot hold a product",
     "array.rows": "refused alone: the array is square",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import hwconfigs
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.estimate import estimate
+from mapper.cost.latency import loop_pipeline
 from mapper.cost.model import CostModel
 from mapper.cost.objective import OBJECTIVES, Objective
 from mapper.errors import MappingError
@@ -175,12 +176,16 @@ def test_few_candidates_need_their_full_cost(shape: tuple[int, int, int]) -> Non
 @pytest.mark.parametrize("shape", [(128, 768, 768), (512, 64, 512), (1, 768, 3072), (100, 90, 70)])
 @pytest.mark.parametrize("name", ["gemmini", "gemmini_chip"])
 def test_the_estimate_agrees_with_the_search(name: str, shape: tuple[int, int, int]) -> None:
-    """Without L2 they are one number; with a cold one the search knows lines and memory times on average only.
+    """Without L2 they are one number where the search steps through every loop, too; where a few stand for all of more
+    than four along a dimension, the worst seen is 0.012 % off. With a cold L2 the search knows lines and memory times
+    on average only.
 
     The worst seen is 100x90x70 on gemmini_chip: the search says 5,980, the estimate 6,305, the simulation 6,423.
     """
     problem = contiguous(*shape)
-    for spec, tolerance in ((machine(name), 0.06), (hwconfigs.override(machine(name), {"l2": None}), 1e-4)):
+    for spec in (machine(name), hwconfigs.override(machine(name), {"l2": None})):
         proved = search(problem, spec, prices(spec))
         expected = estimate(proved.loop, problem, spec, prices(spec))
+        every = max(MapSpace(problem, spec).tile_counts(proved.loop)) <= loop_pipeline.OUTER
+        tolerance = 0.06 if spec.l2 is not None else 1e-4 if every else 2e-4
         assert proved.cycles == pytest.approx(expected.cycles, rel=tolerance)

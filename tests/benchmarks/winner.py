@@ -27,6 +27,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -96,9 +97,9 @@ class Bench:
     reports: dict[HardwareLoop, Report] = field(default_factory=dict)
     stretches: dict[HardwareLoop, TrialReports] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def energy(self) -> EnergyModel:
-        """Prices of the machine."""
+        """Prices of the machine, read once."""
         return hwconfigs.load_energy(self.spec.energy).bind(self.spec)
 
     def __call__(self, loop: HardwareLoop) -> TrialReports:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import yaml
 
@@ -64,7 +65,7 @@ def parse(text: str, file: str) -> Document:
     """Read one YAML document; what is wrong with it is in ``problems``."""
     document = Document(file)
     try:
-        node = yaml.compose(text, Loader=_StrictLoader)
+        node = _composed(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = file if mark is None else f"{file}:{mark.line + 1}"
@@ -85,6 +86,13 @@ def parse(text: str, file: str) -> Document:
         document.data = None
         document.problems[:] = [f"{file}: more than {MOST_VALUES:,} values; no file of ours has as many"]
     return document
+
+
+@lru_cache(maxsize=64)
+def _composed(text: str) -> yaml.Node | None:
+    """Return the nodes of a text, which nobody changes: a sweep reads the same few files for each of its machines."""
+    node: yaml.Node | None = yaml.compose(text, Loader=_StrictLoader)
+    return node
 
 
 class _Reader:

@@ -134,15 +134,17 @@ class Contenders:
         floor, seconds = model.rough_cycles(batch), simulation_seconds(batch, model.traffic)
         return Contender(batch.loop(0), float(cycles), float(energy_pj), float(floor[0]), float(seconds[0]))
 
-    def far(self, simulated: float) -> tuple[Contender, ...]:
+    def far(self, simulated: float, band: float = ERROR_BAND) -> tuple[Contender, ...]:
         """Return those of other kinds and objectives, and the tile of the library.
 
         Parameters
         ----------
         simulated
             The best objective by simulation, above which nobody can win [cycles, pJ, or their product].
+        band
+            How much better than estimated they may be [fraction].
         """
-        limit = max(self.proved.value, simulated) * (1.0 + ERROR_BAND)
+        limit = max(self.proved.value, simulated) * (1.0 + band)
         numbers = np.unique(np.concatenate([*_Band(self._candidates, self.objective, limit).chosen()]))
         return self._short([*self._priced_now(numbers), *self._library()])
 

@@ -15,8 +15,9 @@ replayed through the caches. So whoever is chosen for the energy in its guess is
 is still the one to choose.
 
 While simulations are cheap, more hope is enough, until `CHEAP_SECONDS` are spent, and none at all until `FREE_SECONDS`
-are. When nobody has hope left, those that are most like the best come in. At last come those that may win a tie,
-because they need less energy.
+are, or `MOST_SHORT` short ones were simulated. When nobody has hope left, those that are most like the best come in,
+then those of wider bands, as long as simulations are free. At last come those that may win a tie, because they need
+less energy.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.cost.objective import Objective, cycles_weight, objective_value, tie_metric
+from mapper.cost.simulation_limits import SECONDS_PER_PROGRAM
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.search.contenders import ERROR_BAND, TIE, Contender, Contenders
 from mapper.search.expectations import Expectations
-from simulator.arrays import Floats
+from simulator.arrays import Bools, Floats
 
 CLOSE = 1.5 * TIE
 """How near to the floor there is nothing left to win: filling and draining the machine take some of it [fraction]."""
@@ -49,6 +51,17 @@ LONG_SECONDS = 4.0
 
 CHEAP_SECONDS, FREE_SECONDS = 0.8, 0.6
 """CPU time of simulations that may hope for more, and of those that need no hope [s]."""
+
+WILD = 2.0
+"""How far energies are off for no likeness to be believed [times the usual variance]; the matmuls of BERT at 128 and
+512 tokens and of GPT-2 at 256 are at 0.5 to 1.4 on `gemmini_ibert`."""
+
+SHORT_SECONDS, MOST_SHORT = 0.07, 32
+"""A simulation so short [s] needs no hope either, until there were so many: beside similar tiles the estimate of a few
+dozen loops is off by 3 to 6 % (63x298x2 with an array of 2), which no likeness tells."""
+
+WIDER_BANDS = (2 * ERROR_BAND, 4 * ERROR_BAND)
+"""Bands in which there are more contenders, for those that need no hope when nobody else is left [fraction]."""
 
 MOST_DOUBT = 2.5
 """How much more of both there is where the estimate is further off than usual."""
@@ -82,6 +95,12 @@ def _kind(loop: HardwareLoop) -> tuple[bool, str]:
     return loop.double_buffered, loop.order[-1]
 
 
+def _octave(loop: HardwareLoop) -> tuple[bool, str, int, int, int]:
+    """Return the kind of a mapping and its tiles to factors of two."""
+    tile_m, tile_k, tile_n = (tile.bit_length() for tile in loop.tiles)
+    return *_kind(loop), tile_m, tile_k, tile_n
+
+
 class Contest:
     """Asks for simulations one by one and knows the winner.
 
@@ -106,7 +125,8 @@ class Contest:
         self._floor = contenders.floor(least_cycles)
         self._expected = Expectations(contenders.objective, contenders.static_pj_per_cycle, least_cycles)
         self._expected.join(contenders.near)
-        self._far_wait = True
+        self._bands = [ERROR_BAND, *WIDER_BANDS]
+        """Those whose contenders have not come in."""
         self._around: set[HardwareLoop] = set()
         """Mappings whose like has come in."""
         self._hopeful = self._ties = self._weighed = 0
@@ -153,19 +173,30 @@ class Contest:
         self._expected.tell(winner.contender, float(cycles), energy_pj)
 
     def _hoping(self) -> int | None:
-        """Return who has most to hope for; the like of the best comes in before nobody has."""
-        if self._far_wait:
-            self._far_wait = False
-            self._expected.join(self._contenders.far(self._best))
+        """Return who has most to hope for; others come in before nobody has."""
+        if ERROR_BAND in self._bands:
+            self._join_next_band()
         chosen = self._asked(self._next_kind)
-        if chosen is None:
+        while chosen is None:
             chosen = self._next_with_hope()
+            if chosen is None and not self._have_more_come():
+                return self._asked(self._next_free)
+        return chosen
+
+    def _have_more_come(self) -> bool:
+        """Whether there are more contenders: the like of the best, then those of a wider band."""
         best = min(self.simulated, key=lambda row: row.value(self._objective)).contender.loop
-        if chosen is None and best not in self._around and not self._is_dear():
+        if best not in self._around and not self._is_dear():
             self._around.add(best)
             self._expected.join(self._contenders.around(best, self._best))
-            chosen = self._next_with_hope()
-        return chosen
+            return True
+        if self._bands and self._is_free(SECONDS_PER_PROGRAM):
+            self._join_next_band()
+            return True
+        return False
+
+    def _join_next_band(self) -> None:
+        self._expected.join(self._contenders.far(self._best, self._bands.pop(0)))
 
     def _next_with_hope(self) -> int | None:
         chosen = self._asked(self._next_hopeful)
@@ -207,14 +238,32 @@ class Contest:
         return self._spent() > LONG_SECONDS + 2 * self.simulated[0].contender.seconds
 
     def _next_kind(self) -> int | None:
-        """Return the best of a kind of which nothing was simulated, if a usual error might let it win."""
-        if self._is_dear() or self._by_energy_alone:
+        """Return the best of a kind of which nothing is known, if a usual error might let it win."""
+        if self._is_dear():
+            return None
+        if self._by_energy:
+            self._certain(self._next_unlike)
+        if self._by_energy_alone:
             return None
         known = {_kind(row.contender.loop) for row in self.simulated}
-        is_new = np.array([_kind(row.loop) not in known for row in self._expected.rows])
-        values = np.where(is_new, self._hopes(0.0), np.inf)
+        values = np.where([_kind(row.loop) not in known for row in self._expected.rows], self._hopes(0.0), np.inf)
         row = int(np.argmin(values))
         return row if values[row] <= self._best * (1.0 + ERROR_BAND) else None
+
+    def _next_unlike(self) -> int | None:
+        """Return the best by the estimate of those like none whose energy is certain, if energies are far off.
+
+        What others told must not keep it from being weighed: where sums spill or a cache is too small for the lines of
+        a tile, energies are off by tens of per cent, and those of tiles a little smaller by none.
+        """
+        if self._expected.energy_doubt < WILD:
+            return None
+        kinds = [_octave(row.loop) for row in self._expected.rows]
+        known = {kind for kind, is_weighed in zip(kinds, self._expected.is_weighed, strict=True) if is_weighed}
+        estimates = [row.value(self._objective) for row in self._expected.rows]
+        values = np.where([kind not in known for kind in kinds], estimates, np.inf)
+        row = int(np.argmin(values))
+        return row if values[row] <= self._best * (1.0 - TIE) else None
 
     def _next_hopeful(self) -> int | None:
         if self._is_dear():
@@ -227,13 +276,29 @@ class Contest:
         return row if gain > TIE and self._hopeful < most else None
 
     def _next_cheap(self) -> int | None:
-        worth = self._worth()
-        left = CHEAP_SECONDS * worth - self._spent()
-        values = np.where(self._expected.seconds <= left, self._hopes(CHEAP_HOPE), np.inf)
+        left = CHEAP_SECONDS * self._worth() - self._spent()
+        seconds = self._expected.seconds
+        values = np.where((seconds <= left) | self._are_few_and_short(seconds), self._hopes(CHEAP_HOPE), np.inf)
         row = int(np.argmin(values))
+        return row if values[row] < self._best * (1.0 - TIE) else None
+
+    def _next_free(self) -> int | None:
+        values = self._hopes(CHEAP_HOPE)
+        row = int(np.argmin(values))
+        is_free = values[row] < self._best * (1.0 + HOPELESS) and self._is_free(float(self._expected.seconds[row]))
+        return row if is_free else None
+
+    def _is_free(self, seconds: float) -> bool:
+        """Whether a simulation that takes so long needs no hope."""
         # Of an energy that was replayed a simulation tells nothing new.
-        is_free = not self._by_energy_alone and self._spent() + self._expected.seconds[row] <= FREE_SECONDS * worth
-        return row if values[row] < self._best * (1.0 + (HOPELESS if is_free else -TIE)) else None
+        if self._by_energy_alone:
+            return False
+        is_few = bool(self._are_few_and_short(np.array(seconds)))
+        return is_few or self._spent() + seconds <= FREE_SECONDS * self._worth()
+
+    def _are_few_and_short(self, seconds: Floats) -> Bools:
+        """Return which simulations are short, if there were not `MOST_SHORT` yet, of fewer for less to win."""
+        return (seconds <= SHORT_SECONDS) & (len(self.simulated) < MOST_SHORT * min(1.0, self._worth()))
 
     def _worth(self) -> float:
         """Return what share of the time for cheap simulations a matmul is worth."""

@@ -78,6 +78,11 @@ class Expectations:
         """How large the errors of cycles are [times the usual variance]."""
         return self._errors[0].size
 
+    @property
+    def energy_doubt(self) -> float:
+        """How large the errors of dynamic energies are [times the usual variance]."""
+        return self._errors[1].size
+
     def metrics(self, hope: float) -> tuple[Floats, Floats]:
         """Return cycles and energy of every contender, by so many deviations better than expected [cycles, pJ]."""
         slower, dearer = (errors.factors(hope) for errors in self._errors)

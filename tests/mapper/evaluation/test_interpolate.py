@@ -93,6 +93,13 @@ def test_three_programs_tell_how_far_conflicts_come_and_go(
     assert cycles([51, 51], *programs) == expected
 
 
+@pytest.mark.parametrize(("longest", "expected"), [(100, 1000), (101, None)])
+def test_neighbours_in_the_memory_are_too_much_of_a_run_of_few_works(longest: int, expected: int | None) -> None:
+    """Ten times the longest work; one work alone has no neighbour."""
+    assert cycles([longest, 10], simulated(1000, longest, 10)) == expected
+    assert cycles([longest], simulated(1000, longest)) == 1000
+
+
 def test_short_runs_are_simulated() -> None:
     assert cycles([50, 50], simulated(1000, 50, 50), wait=11) is None
     assert cycles([50, 50]) is None

@@ -56,7 +56,7 @@ WILD = 2.0
 """How far energies are off for no likeness to be believed [times the usual variance]; the matmuls of BERT at 128 and
 512 tokens and of GPT-2 at 256 are at 0.5 to 1.4 on `gemmini_ibert`."""
 
-SHORT_SECONDS, MOST_SHORT = 0.07, 32
+SHORT_SECONDS, MOST_SHORT = 0.07, 48
 """A simulation so short [s] needs no hope either, until there were so many: beside similar tiles the estimate of a few
 dozen loops is off by 3 to 6 % (63x298x2 with an array of 2), which no likeness tells."""
 
@@ -99,6 +99,11 @@ def _octave(loop: HardwareLoop) -> tuple[bool, str, int, int, int]:
     """Return the kind of a mapping and its tiles to factors of two."""
     tile_m, tile_k, tile_n = (tile.bit_length() for tile in loop.tiles)
     return *_kind(loop), tile_m, tile_k, tile_n
+
+
+def _cut(loop: HardwareLoop) -> tuple[bool, str, int, int]:
+    """Return the kind of a mapping and how it cuts k and n: rows of operands are of such lengths."""
+    return *_kind(loop), loop.tile_k, loop.tile_n
 
 
 class Contest:
@@ -190,7 +195,7 @@ class Contest:
             self._around.add(best)
             self._expected.join(self._contenders.around(best, self._best))
             return True
-        if self._bands and self._is_free(SECONDS_PER_PROGRAM):
+        if self._bands and self._are_free(np.array(SECONDS_PER_PROGRAM)):
             self._join_next_band()
             return True
         return False
@@ -260,8 +265,7 @@ class Contest:
             return None
         kinds = [_octave(row.loop) for row in self._expected.rows]
         known = {kind for kind, is_weighed in zip(kinds, self._expected.is_weighed, strict=True) if is_weighed}
-        estimates = [row.value(self._objective) for row in self._expected.rows]
-        values = np.where([kind not in known for kind in kinds], estimates, np.inf)
+        values = np.where([kind not in known for kind in kinds], self._estimates(), np.inf)
         row = int(np.argmin(values))
         return row if values[row] <= self._best * (1.0 - TIE) else None
 
@@ -283,21 +287,32 @@ class Contest:
         return row if values[row] < self._best * (1.0 - TIE) else None
 
     def _next_free(self) -> int | None:
-        values = self._hopes(CHEAP_HOPE)
-        if len(self.simulated) % 2:
-            # The like of a mapping does not always err like it: every other turn nothing but the estimate is asked.
-            values = np.where(np.isfinite(values), [row.value(self._objective) for row in self._expected.rows], np.inf)
-        row = int(np.argmin(values))
-        is_free = values[row] < self._best * (1.0 + HOPELESS) and self._is_free(float(self._expected.seconds[row]))
-        return row if is_free else None
+        """Return who is simulated without hope: in turns the most hopeful, the best by the estimate, or an unlike one.
 
-    def _is_free(self, seconds: float) -> bool:
-        """Whether a simulation that takes so long needs no hope."""
+        The like of a mapping does not always err like it, and of some kinds of tiles nobody may have told yet.
+        """
+        hopes = self._hopes(CHEAP_HOPE)
+        is_open = (hopes < self._best * (1.0 + HOPELESS)) & self._are_free(self._expected.seconds)
+        if not is_open.any():
+            return None
+        turn = len(self.simulated) % 4
+        if turn == 2:
+            known = {_cut(row.contender.loop) for row in self.simulated}
+            is_new = is_open & [_cut(row.loop) not in known for row in self._expected.rows]
+            is_open = is_new if is_new.any() else is_open
+        return int(np.argmin(np.where(is_open, self._estimates() if turn else hopes, np.inf)))
+
+    def _estimates(self) -> Floats:
+        """Return what the search says of every contender."""
+        return np.array([row.value(self._objective) for row in self._expected.rows])
+
+    def _are_free(self, seconds: Floats) -> Bools:
+        """Whether simulations that take so long need no hope."""
         # Of an energy that was replayed a simulation tells nothing new.
         if self._by_energy_alone:
-            return False
-        is_few = bool(self._are_few_and_short(np.array(seconds)))
-        return is_few or self._spent() + seconds <= FREE_SECONDS * self._worth()
+            return np.zeros(seconds.shape, dtype=np.bool_)
+        left = FREE_SECONDS * self._worth() - self._spent()
+        return (seconds <= left) | self._are_few_and_short(seconds)
 
     def _are_few_and_short(self, seconds: Floats) -> Bools:
         """Return which simulations are short, if there were not `MOST_SHORT` yet, of fewer for less to win."""

@@ -287,7 +287,9 @@ class FastForward:
                 windows -= 1
             if windows * window > best[0]:
                 best = windows * window, windows, window
-                is_certain = tolerances is CERTAIN or self._windows_ahead(work, window, period, CERTAIN) >= windows
+                is_certain = window >= CERTAIN.loops and (
+                    tolerances is CERTAIN or self._windows_ahead(work, window, period, CERTAIN) >= windows
+                )
         if best[0]:
             self.is_certain &= is_certain
             self._skip(best[1], best[2])

@@ -13,7 +13,8 @@ from simulator.checks.validate import check
 from simulator.clock import Clock
 from simulator.cycle_account import CycleAccount
 from simulator.fast_forward.memory_times import MemoryTimes
-from simulator.fast_forward.steady_state import CERTAIN, STRETCH, FastForward, Step, Tolerances, Watched
+from simulator.fast_forward.pace import Tolerances
+from simulator.fast_forward.steady_state import CERTAIN, STRETCH, FastForward, Step, Watched
 from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.expand import LoopExpander
 from simulator.frontend.single_commands import expand_commands, moved_down, relocated
@@ -26,6 +27,7 @@ from simulator.units import UNITS, readout_passes
 from simulator.units.execute import BANK_CONFLICT, OPERANDS_LATE, ExecuteController
 from simulator.units.in_flight import WorksInFlight
 from simulator.units.load import LOADING, LoadController
+from simulator.units.store import StoreController
 from simulator.units.unit import Chip
 
 SHOWN = 5
@@ -225,7 +227,7 @@ def simulate(
 def _watched() -> Watched:
     units = [unit.name for unit in UNITS]
     loader, array = units.index(LoadController.name), units.index(ExecuteController.name)
-    return Watched(loader, LOADING, array, BANK_CONFLICT, OPERANDS_LATE)
+    return Watched(loader, LOADING, array, BANK_CONFLICT, OPERANDS_LATE, ExecuteController.name, StoreController.name)
 
 
 class Machine:

@@ -19,8 +19,12 @@ difference in time is bounded below a tolerance by one of two arguments:
 - it is faster by no more than the time in which the busiest unit did nothing, and slower by no more than memory times
   exceed what did not hold that unit up: those that were seen, and for loads as much again as they have been early.
 
-Neither holds for conflicts in the banks of the scratchpad: single cycles decide which rows meet. Where memory times are
-not equal, all the time of such conflicts counts as a difference, unless the loads alone set the pace.
+What a window met is what the units were done with in it: the host asks for loops well before they load and store. What
+loops under way need has held nothing up yet, lends no time, and is met behind the windows that are passed over: they
+have to be alike as well.
+
+Neither argument holds for conflicts in the banks of the scratchpad: single cycles decide which rows meet. Where memory
+times are not equal, all the time of such conflicts counts as a difference, unless the loads alone set the pace.
 
 Error: passed-over windows are at most `Tolerances.mean` off in the mean by these bounds, and the windows that lend
 their time differ by at most `Tolerances.time` from each other, so by half of it from their mean: 0.75 % in all where
@@ -29,16 +33,17 @@ only what is `CERTAIN` is passed over. Mappings that are only compared are judge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from simulator.arrays import Floats, Ints
 from simulator.cycle_account import CycleAccount
-from simulator.fast_forward.memory_differences import conflicts_that_matter, longer
-from simulator.fast_forward.memory_times import BEHIND, STORES, MemoryTimes
+from simulator.fast_forward.memory_differences import conflicts_that_matter
+from simulator.fast_forward.memory_times import STORES, MemoryTimes
+from simulator.fast_forward.pace import Pace, Tolerances
 from simulator.fast_forward.periods import Period, periods
 from simulator.frontend.command_queues import CommandQueues
 from simulator.program import HostTask
@@ -51,24 +56,6 @@ FILLING_LOOPS = 3
 
 MOST_TOGETHER = 256
 """Windows that are compared in one go: enough to keep numpy busy, and few megabytes."""
-
-
-class Tolerances(NamedTuple):
-    """What counts as alike; all are relative to the time of a window."""
-
-    time: float
-    """Difference of the times of two windows that counts as steady."""
-    busy: float
-    """Difference of a unit's busy cycles in two windows that counts as steady."""
-    window: float
-    """Bound of the difference of one window that may be chance."""
-    mean: float
-    """The same for the mean of all windows passed over at once: chance evens out, a drift does not."""
-    conflicts_differ: bool
-    """All the time of bank conflicts counts as a difference; otherwise windows are taken to have equally many."""
-    loops: int
-    """Shortest window whose time is compared [loops]."""
-
 
 CERTAIN = Tolerances(time=0.005, busy=0.05, window=0.05, mean=0.005, conflicts_differ=True, loops=4)
 """What the default simulation passes over (results: see tests/benchmarks/default_against_exact.py)."""
@@ -99,84 +86,10 @@ class Watched:
     """While rows that are written keep others of their bank from being read."""
     awaiting: str
     """While the array waits for loads."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pace:
-    """What two neighbouring windows that took the same time have shown, and how windows ahead compare with them."""
-
-    cycles: float
-    """Time of a window."""
-    usual: Floats
-    """Memory times of its works (rows x works)."""
-    hidden: Floats
-    """Memory times that held nothing up."""
-    lead: float
-    """Least time by which loads were there before the first of them was used [cycles]."""
-    spare: float
-    """By how much a window is longer than its busiest unit works in it [cycles]."""
-    uneven: float
-    """Difference of the memory times of the two windows [cycles]."""
-    conflicts: float
-    """By how much it may matter for how long rows that are written keep rows from being read [cycles]."""
-    tolerances: Tolerances
-
-    def alike(self, windows: Iterable[Ints]) -> int:
-        """Return how many of the windows ahead take this pace.
-
-        Parameters
-        ----------
-        windows
-            Their memory times, some windows at a time (windows x rows x works) [cycles].
-        """
-        passed, alike, total, above = 0, 0, np.zeros_like(self.usual), 0.0
-        chance = self.tolerances.window * self.cycles
-        if min(self.uneven, self.spare) > chance:
-            return 0
-        # Loads that follow each other more slowly than loops do pile up, until the loops have to wait for them.
-        if self.usual[BEHIND].sum() > (1 + self.tolerances.time) * self.cycles:
-            return 0
-        for times in windows:
-            differences, over = times - self.usual, self._over(times)
-            strange = np.minimum(np.abs(differences).sum(axis=(1, 2)), self.spare + over) > chance
-            end = int(strange.argmax()) if strange.any() else len(times)
-            if end:
-                totals = total + np.cumsum(differences[:end], axis=0)
-                aboves = above + np.cumsum(over[:end])
-                within = np.flatnonzero(self._bounds(totals, aboves, passed) <= self._allowed(passed, end))
-                alike = passed + int(within[-1]) + 1 if len(within) else alike
-                passed, total, above = passed + end, totals[-1], float(aboves[-1])
-            if end < len(times):
-                break
-        return alike
-
-    def _over(self, times: Ints) -> Floats:
-        """By how much memory times exceed what held nothing up, in all works of each window. [cycles]"""
-        excess = np.maximum(times - self.hidden, 0.0)
-        stores = excess[:, STORES]
-        # Loads are early by a lead: only what they are later than that is waited for.
-        late = np.maximum(excess.sum(axis=1) - stores - self.lead, 0.0)
-        over: Floats = (late + stores).sum(axis=1)
-        return over
-
-    def _bounds(self, totals: Floats, aboves: Floats, passed: int) -> Floats:
-        """Bounds of what the next windows, each with all before it, differ from the pace. [cycles]
-
-        ``totals`` are the sums of their differences, ``aboves`` those of what did not stay hidden, and ``passed`` is
-        how many windows stand before them.
-        """
-        counts = passed + np.arange(1, len(totals) + 1)
-        bounds = np.minimum(np.maximum(longer(totals), longer(-totals)), counts * self.spare + aboves)
-        # Which rows meet in a bank depends on single cycles: only an exact repetition repeats it.
-        if self.tolerances.conflicts_differ:
-            repeated = ~totals.any(axis=(1, 2)) & (aboves == 0)
-            bounds += np.where(repeated, 0.0, counts * self.conflicts)
-        return bounds
-
-    def _allowed(self, passed: int, number: int) -> Floats:
-        """Differences that the next windows may have, each with all before it. [cycles]"""
-        allowed: Floats = self.tolerances.mean * self.cycles * (passed + np.arange(1.0, number + 1))
-        return allowed
+    uses_loads: str
+    """The unit that waits for loads: loads of works that it is done with have held up what they could."""
+    stores: str
+    """The unit of which the same holds for stores."""
 
 
 class FastForward:
@@ -221,6 +134,10 @@ class FastForward:
         self._leads: dict[int, int] = {}
         self._begun: dict[int, int] = {}
         """When the array began each work, the last one last."""
+        self._handed_out = 0
+        """Works that were handed out, those passed over not counted."""
+        self._done: Counter[str] = Counter()
+        """How many of them each unit is done with."""
         self.cycles_passed_over = 0
         self.loops_passed_over = 0
         self.is_certain = True
@@ -245,6 +162,10 @@ class FastForward:
         if lead is not None:
             self._leads[work] = lead
 
+    def done(self, unit: str) -> None:
+        """Take note that a unit is done with one more work."""
+        self._done[unit] += 1
+
     def next(self, now: int) -> tuple[int, Step] | None:
         """The next step and, for works, its number; None at the end. ``now`` is when the host asks."""
         if self._next == len(self.steps):
@@ -260,6 +181,7 @@ class FastForward:
         self._next += 1
         if isinstance(step, CommandQueues):
             self._works += 1
+            self._handed_out += 1
             return self._works - 1, step
         return -1, step
 
@@ -273,12 +195,12 @@ class FastForward:
 
     def _pass_over(self) -> None:
         """Skip whole windows ahead if the last two took the same time; of several periods, take what skips most."""
-        work, best, tolerances = self._works, (0, 0, 0), self._tolerances
+        work, best, tolerances, under_way = self._works, (0, 0, 0), self._tolerances, max(self._under_way())
         assert tolerances is not None
         for period in self._periods:
             window = -(-tolerances.loops // period.length) * period.length
             # Two windows are compared; nothing stands before their first period that it would have to equal.
-            if period.behind[work] < 2 * window - period.length:
+            if period.behind[work] < window + max(window, under_way) - period.length:
                 continue
             windows = self._windows_ahead(work, window, period, tolerances)
             # The loop after them runs in the place of the loop they begin with, behind loops in the other halves of the
@@ -320,10 +242,13 @@ class FastForward:
         most = min(int(period.ahead[work]) // window, (len(self._shapes) - work - CERTAIN.loops) // window)
         if most < 1:
             return 0
-        return self._pace(work, window, tolerances).alike(self._memory_times(work, window, most))
+        # What works under way need shows in the windows ahead, as if these were behind it.
+        before = -(-max(self._under_way()) // window)
+        times = self._memory_times(work - before * window, window, before + most)
+        return max(0, self._pace(work, window, tolerances).alike(times) - before)
 
     def _memory_times(self, work: int, window: int, most: int) -> Iterator[Ints]:
-        """Yield the memory times of the windows ahead: those that are known together, others one by one."""
+        """Yield the memory times of windows from a work on: those that are known together, others one by one."""
         end = work + most * window
         while work < end:
             together = min(max(1, self._times.known(work, end) // window), MOST_TOGETHER)
@@ -331,7 +256,7 @@ class FastForward:
             yield times.reshape(len(times), together, window).swapaxes(0, 1)
             work += together * window
 
-    def _pace(self, work: int, window: int, tolerances: Tolerances) -> _Pace:
+    def _pace(self, work: int, window: int, tolerances: Tolerances) -> Pace:
         """What the two windows before a work have shown."""
         now, earlier = self._snapshots[work], self._snapshots[work - 2 * window]
         two = now.time - earlier.time
@@ -340,13 +265,34 @@ class FastForward:
         conflicts = _stalled(now, earlier, self._watched.array, self._watched.conflict)
         waited = _stalled(now, earlier, self._watched.array, self._watched.awaiting)
         pause = max(0, two - busy[self._watched.loader] - loading)
-        times = self._times.of(work - 2 * window, work).astype(np.float64)
-        first, second = times[:, :window], times[:, window:]
+        first, second = self._met(work, window)
         hidden = np.maximum(first, second)
         spare, uneven = max(0, two - max(busy)) / 2, float(np.abs(first - second).sum())
         lead = min((self._leads[at] for at in range(work - 2 * window, work) if at in self._leads), default=0)
         matter = conflicts_that_matter(conflicts, waited, pause)
-        return _Pace(two / 2, (first + second) / 2, hidden, lead, spare, uneven, matter / 2, tolerances)
+        return Pace(two / 2, (first + second) / 2, hidden, lead, spare, uneven, matter / 2, tolerances)
+
+    def _under_way(self) -> tuple[int, int]:
+        """Of how many works that were handed out the loads, and the stores, may yet hold something up."""
+        loads, stores = (
+            self._handed_out - self._done[unit] for unit in (self._watched.uses_loads, self._watched.stores)
+        )
+        return loads, stores
+
+    def _met(self, work: int, window: int) -> Floats:
+        """Memory times that the two windows before a work met, by the works they hold: 2 x rows x works. [cycles]"""
+        loads, stores = self._under_way()
+        met = self._met_behind(work, window, loads)
+        met[:, STORES] = self._met_behind(work, window, stores)[:, STORES]
+        return met
+
+    def _met_behind(self, work: int, window: int, under_way: int) -> Floats:
+        """The same if the last works are under way: in their place stand works that are one window older, or more."""
+        at = np.arange(work - 2 * window, work)
+        at -= window * np.maximum(0, (at - work + under_way) // window + 1)
+        first = int(at.min())
+        times = self._times.of(first, work)[:, at - first].astype(np.float64)
+        return times.reshape(-1, 2, window).swapaxes(0, 1)
 
     def _skip(self, windows: int, window: int) -> None:
         """Pass over some windows; each is assumed to last the mean time of the last two."""

@@ -102,7 +102,6 @@ class ExecuteController(Controller):
         super().__init__(chip, account)
         spec = chip.spec
         self._spec = spec
-        self._steps_ahead = chip.steps
         self._load_to_use = spec.front_end.load_to_use_cycles
         self._scratchpad = chip.scratchpad
         self._accumulator = chip.accumulator

@@ -110,6 +110,7 @@ class Controller(Unit):
     def __init__(self, chip: Chip, account: CycleAccount) -> None:
         super().__init__(chip, account)
         self.inbox = simpy.Store(chip.clock)
+        self._steps_ahead = chip.steps
 
     def start(self) -> None:
         """Start taking works."""
@@ -134,6 +135,7 @@ class Controller(Unit):
             work = yield self.inbox.get()
             self.idle = False
             yield from self.execute(work)
+            self._steps_ahead.done(self.name)
 
     def until_start(self, work: WorkInFlight) -> Process:
         """Wait until the first command of a work may enter the queues."""

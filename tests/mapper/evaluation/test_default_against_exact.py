@@ -86,3 +86,21 @@ def test_loops_that_pile_up_lend_no_time() -> None:
     exact = prepared.simulate(exact=True).cycles
     assert prepared.simulate_stretch()[0].cycles == pytest.approx(exact, rel=0.01)
     assert prepared.simulate().cycles == pytest.approx(exact, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("shape", "tile", "latency", "l2"),
+    [((120, 16, 80), HardwareLoop(2, 1, 1), 20, 1_048_576), ((80, 16, 48), HardwareLoop(1, 1, 1), 1, 16_384)],
+    ids=["dear stores lend no time", "dear stores wait behind what is passed over"],
+)
+def test_what_loops_under_way_need_was_not_met(
+    shape: tuple[int, int, int], tile: HardwareLoop, latency: int, l2: int
+) -> None:
+    """Narrow stores fetch their lines: some loops take ten times the time of others, well after they are asked for."""
+    changes: dict[str, object] = {
+        "array.size": 8, "scratchpad.capacity": 262_144, "accumulator.capacity": 262_144, "dram.latency": latency,
+        "dram.bandwidth": "1 B/cycle", "l2.capacity": l2, "l2.ways": 8, "l2.mshrs": 15,
+    }  # fmt: skip
+    spec = hwconfigs.load("gemmini_ibert", changes)
+    prepared = prepare(lower_matmul(contiguous(*shape), tile, spec), spec, MemoryState(spec), timed=True)
+    assert prepared.simulate().cycles == pytest.approx(prepared.simulate(exact=True).cycles, rel=0.005)

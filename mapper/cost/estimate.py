@@ -8,7 +8,7 @@ and the memory path, while a search estimates them from reuse distances. Without
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from mapper.mapping.matmul_problem import MatmulProblem
 from mapper.mapspace.batch import Batch, batch_of
 from simulator.machine import prepare
 from simulator.memory.request_stream import MemoryState
-from simulator.report import Counts, Report
+from simulator.report import Action, Counts, Report
 from simulator.units import readout_unit
 from simulator.units.execute import ExecuteController
 from simulator.units.host import Host
@@ -43,6 +43,31 @@ Known: TypeAlias = tuple[Batch, Visits, Traffic, CacheReuse | None]
 """What every formula of a mapping is told."""
 
 
+class Formulas(NamedTuple):
+    """What closed forms know of a mapping whatever the caches hold, and of those that differ in addresses alone."""
+
+    batch: Batch
+    """The mapping as a batch of one: kernels work on columns, so that search and report share every formula."""
+    traffic: Traffic
+    visits: Visits
+    numbers: dict[Action, int]
+    """Actions that no cache decides."""
+
+    @classmethod
+    def of(cls, loop: HardwareLoop, problem: MatmulProblem, spec: HardwareSpec, energy: EnergyModel) -> Formulas:
+        """Return those of one mapping."""
+        batch = batch_of(loop)
+        traffic = CostModel.of(problem, spec, energy, batch).traffic
+        visits = counts.count_visits(batch, problem, spec)
+        numbers = {action: int(column[0]) for action, column in counts.count(batch, traffic).items()}
+        return cls(batch, traffic, visits, numbers)
+
+
+def are_shared(spec: HardwareSpec) -> bool:
+    """Return whether `Formulas` do not depend on addresses but for their place in a line."""
+    return spec.dram.pages is None and spec.dma.max_request_bytes % spec.line_bytes == 0
+
+
 def estimate(
     loop: HardwareLoop,
     problem: MatmulProblem,
@@ -51,6 +76,7 @@ def estimate(
     memory: MemoryState | None = None,
     replayed: Replayed | None = None,
     pace: Pace | None = None,
+    formulas: Formulas | None = None,
 ) -> Report:
     """Return what the analytical model says about one mapping.
 
@@ -65,17 +91,16 @@ def estimate(
         alone.
     pace
         At which its loops run; found if it is not known. None: they run as closed forms say.
+    formulas
+        Of the mapping, or of one that differs in addresses alone where they `are_shared`. None: made here.
 
     Raises
     ------
     MappingError
         When the mapping does not fit.
     """
-    # The kernel works on columns: a single mapping is a batch of one, so that search and report share every formula.
-    batch = batch_of(loop)
-    model = CostModel.of(problem, spec, energy, batch)
-    visits = counts.count_visits(batch, problem, spec)
-    numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
+    batch, traffic, visits, known = Formulas.of(loop, problem, spec, energy) if formulas is None else formulas
+    numbers = dict(known)
     held = replace(COLD, dirty=0.0) if memory is None else held_in(memory, problem)
     before = MemoryState(spec) if memory is None else memory
     begun = sample(loop, problem, spec, before, pace.recalled) if pace is not None and pace.ratio is None else None
@@ -86,8 +111,8 @@ def estimate(
         loops = ReplayedLoops(replayed.memory_times, spec.dma.max_commands_in_flight > 1)
         moved = replayed.counts
         numbers.update({action: number for action, number in moved.items() if action[0] in MEMORY_UNITS})
-        reuse = scaled(estimate_reuse(batch, visits, model.traffic, held), moved)
-    pipeline = _at_pace(pace, begun, (batch, visits, model.traffic, reuse), loops)
+        reuse = scaled(estimate_reuse(batch, visits, traffic, held), moved)
+    pipeline = _at_pace(pace, begun, (batch, visits, traffic, reuse), loops)
     times = _times(pipeline, visits, numbers["dma", "read_beat"], problem, spec)
     return report_of(problem.name, times, Counts(numbers), spec, energy, _peak_bytes(batch, spec))
 
@@ -121,16 +146,14 @@ def estimate_unreplayed(loop: HardwareLoop, problem: MatmulProblem, spec: Hardwa
 
     Its requests are not replayed: how many lines are fetched again is known by reuse distances only.
     """
-    batch = batch_of(loop)
-    model = CostModel.of(problem, spec, energy, batch)
-    visits = counts.count_visits(batch, problem, spec)
-    numbers = {action: int(column[0]) for action, column in counts.count(batch, model.traffic).items()}
+    batch, traffic, visits, known = Formulas.of(loop, problem, spec, energy)
+    numbers = dict(known)
     reuse = None
     # What lies behind the L2 follows from the lines that it fetches; without one the counts know it already.
     if spec.l2 is not None:
-        reuse = estimate_reuse(batch, visits, model.traffic)
+        reuse = estimate_reuse(batch, visits, traffic)
         numbers.update({action: round(float(column[0])) for action, column in memory_actions(reuse, spec).items()})
-    pipeline = loop_pipeline.cycles(batch, visits, model.traffic, reuse)
+    pipeline = loop_pipeline.cycles(batch, visits, traffic, reuse)
     times = _times(pipeline, visits, numbers["dma", "read_beat"], problem, spec)
     return report_of(problem.name, times, Counts(numbers), spec, energy, _peak_bytes(batch, spec))
 

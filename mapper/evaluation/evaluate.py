@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hwconfigs import EnergyModel, HardwareSpec
 from mapper.cost.energy import dynamic_pj, priced
-from mapper.cost.estimate import estimate, estimate_unreplayed
+from mapper.cost.estimate import Formulas, are_shared, estimate, estimate_unreplayed
 from mapper.cost.estimate_commands import CommandEstimates
 from mapper.cost.latency.replayed_loops import Replayed
 from mapper.cost.memory_floor import memory_floor
@@ -41,6 +41,9 @@ from simulator.memory.path import first_data_cycles
 from simulator.memory.request_stream import MemoryState
 from simulator.program import Program, Region
 from simulator.report import Report
+
+PROGRAMS_KEPT = 2
+"""Programs of trials that are kept until one has won: the fastest, and one that may win a tie with it."""
 
 
 class Evaluation(NamedTuple):
@@ -73,7 +76,6 @@ class _Known:
     """Of a stream."""
     simulated: list[Simulated] = field(default_factory=list)
     pace: Pace = field(default_factory=Pace)
-    """Of a matmul."""
     evaluated: dict[bytes | None, Evaluation] = field(default_factory=dict)
     """By likeness."""
 
@@ -98,6 +100,8 @@ class Evaluator:
     """What was tried in the caches as they are."""
     _matmuls: dict[tuple[MatmulProblem, HardwareLoop], _Known] = field(default_factory=dict)
     """What is known of matmuls, by signature and mapping."""
+    _formulas: dict[tuple[MatmulProblem, HardwareLoop], Formulas] = field(default_factory=dict)
+    """What closed forms know of matmuls, by signature and mapping."""
     recalled: RecalledSimulations | None = None
     """Simulations of other runs; None: there are none."""
     tensors: Sequence[Region] = ()
@@ -132,14 +136,19 @@ class Evaluator:
         """Return the default simulation of a matmul that was tried; it is the one that runs if it runs next."""
         trial = self._trials.get((instance.problem, instance.loop))
         if trial is None or not trial.is_confirmed:
-            trial = MatmulTrial(instance, self.spec, self.memory.copy())
-            simulated = self._simulated(instance, self.memory, lambda: trial.prepared().simulate())
+            if trial is None or not trial.has_program:
+                trial = MatmulTrial(instance, self.spec, self.memory.copy())
+            simulated = self._simulated(instance, self.memory, trial.simulated)
             self._keep(instance, trial, simulated, is_confirmed=True)
         return trial.report
 
     def _keep(self, instance: MatmulInstance, trial: MatmulTrial, simulated: Report, is_confirmed: bool) -> None:
         trial.tell(priced(simulated, self.prices), is_confirmed=is_confirmed)
         self._trials[instance.problem, instance.loop] = trial
+        # The program of a winner is simulated again, and the fastest may win; the others' would only take memory.
+        with_program = [one for one in self._trials.values() if one.has_program]
+        for other in sorted(with_program, key=lambda one: one.report.cycles)[PROGRAMS_KEPT:]:
+            other.forget_program()
 
     def dynamic_pj(self, instance: MatmulInstance) -> float:
         """Return the dynamic energy that a matmul would need if it ran next, counted and not simulated [pJ]."""
@@ -268,10 +277,20 @@ class Evaluator:
             case MatmulInstance(_, problem, loop):
                 if self.recalled is not None and known.pace.ratio is None:
                     known.pace.recalled = partial(self.recalled.some_loops, instance, memory.fingerprint())
-                return estimate(loop, problem, self.spec, self.prices, memory, replayed, known.pace)
+                formulas = self._formulas_of(problem, loop)
+                return estimate(loop, problem, self.spec, self.prices, memory, replayed, known.pace, formulas)
             case CommandInstance(template, rows_below):
                 known.estimates = known.estimates or CommandEstimates(template, self.spec, self.prices)
                 return known.estimates.report(memory, replayed.counts, rows_below)
+
+    def _formulas_of(self, problem: MatmulProblem, loop: HardwareLoop) -> Formulas | None:
+        """Return what closed forms know of a matmul whatever the caches hold; None where its addresses matter."""
+        if not are_shared(self.spec):
+            return None
+        key = problem.signature(self.spec.dma.max_request_bytes), loop
+        if key not in self._formulas:
+            self._formulas[key] = Formulas.of(loop, problem, self.spec, self.prices)
+        return self._formulas[key]
 
 
 def _summed(group: FusionGroup, results: Sequence[tuple[Evaluation, int]]) -> Evaluation:

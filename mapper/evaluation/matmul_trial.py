@@ -40,9 +40,23 @@ class MatmulTrial:
             self._prepared = after, prepare(self._instance.program, self._spec, after, timed=True)
         return self._prepared[1]
 
+    def simulated(self) -> Report:
+        """Return the default simulation."""
+        return self.prepared().simulate()
+
     def tell(self, report: Report, *, is_confirmed: bool) -> None:
-        """Hear what the simulation says; the program, which may be long, is forgotten once it was put through."""
+        """Hear what the simulation says; with the last word on it the program, which may be long, is forgotten."""
         self._report, self.is_confirmed = report, is_confirmed
+        if is_confirmed:
+            self.forget_program()
+
+    @property
+    def has_program(self) -> bool:
+        """Whether the program was put through the caches and is still there to be simulated again."""
+        return self._prepared is not None
+
+    def forget_program(self) -> None:
+        """Keep of the program what is left to ask for: its memory times, and the caches behind it."""
         if self._prepared is not None:
             self._end()
 

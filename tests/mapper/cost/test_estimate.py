@@ -13,7 +13,7 @@ import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.cost import counts
 from mapper.cost.cache_reuse import estimate_reuse
-from mapper.cost.estimate import estimate
+from mapper.cost.estimate import Formulas, are_shared, estimate
 from mapper.cost.latency import loop_pipeline
 from mapper.cost.latency.load_times import Addend, Touch
 from mapper.cost.latency.loop_times import LoopTimes
@@ -141,6 +141,17 @@ def test_waiting_for_the_memory_is_no_load_work() -> None:
     assert expected.bound == "bandwidth"
     measured = simulate(lower_matmul(problem, loop, spec), spec).units["load"]
     assert load.busy_cycles == pytest.approx(measured.busy_cycles, rel=0.1)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_matmuls_that_lie_elsewhere_share_their_formulas(name: str) -> None:
+    spec = machine(name)
+    here, there = (contiguous(24, 70, 50, bias=True, address=address) for address in (1 << 12, 1 << 20))
+    loop = HardwareLoop(1, 1, 1, "mnk")
+    shared = Formulas.of(loop, here, spec, prices(spec))
+    alone = estimate(loop, there, spec, prices(spec), MemoryState(spec))
+    assert are_shared(spec) == (spec.dram.pages is None)
+    assert estimate(loop, there, spec, prices(spec), MemoryState(spec), formulas=shared) == alone
 
 
 @pytest.mark.parametrize("loop", [HardwareLoop(8, 4, 7), HardwareLoop(4, 4, 2, "nmk"), HardwareLoop(8, 4, 4)])

@@ -6,7 +6,7 @@ settled when the first of equal matmuls is about to run, in the caches that it w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from hwconfigs import EnergyModel, HardwareSpec
@@ -28,7 +28,8 @@ from mapper.mapspace.hardware_loops import MapSpace, check
 from mapper.search.mapping_result import FrontPoint, MappingResult
 from mapper.search.recalled_mappings import RecalledMappings
 from mapper.search.settle import Trial, settled
-from mapper.search.strategies import Strategy
+from mapper.search.shares import LITTLE, little_ones
+from mapper.search.strategies import SearchStrategy, Strategy
 from simulator.memory.request_stream import MemoryState
 from simulator.report import Report
 
@@ -49,6 +50,8 @@ class Compiler:
     """Mappings that other runs settled; None: there are none. What is recalled is searched by nobody."""
     given: Mapping[str, HardwareLoop] = field(default_factory=dict)
     """Mappings that are taken as they are, by name of their group."""
+    _little: frozenset[MatmulProblem] = frozenset()
+    """Signatures of matmuls whose mapping is the estimate's, for they are next to nothing of the model."""
     _blocks: dict[MatmulProblem, MappingResult] = field(default_factory=dict)
     """Mappings of blocks of rows by signature: the estimate's, whatever was settled for a matmul of that size."""
 
@@ -101,19 +104,36 @@ class Compiler:
             energy_pj += repeated.count * report.energy_pj
         return cycles, energy_pj
 
-    def search(self, groups: Iterable[FusionGroup]) -> None:
+    def search(self, groups: Iterable[FusionGroup], layers: Callable[[str], int] = lambda name: 1) -> None:
         """Find the mapping of every matmul before anything is simulated.
+
+        Parameters
+        ----------
+        groups
+            All that will run.
+        layers
+            Returns how many layers run a group, by its name.
 
         Raises
         ------
         MappingError
             When a matmul has no mapping, or is too large to be counted.
         """
+        groups = tuple(groups)
+        line = self.spec.dma.max_request_bytes
+        arrays = [group for group in groups if group.unit == "array"]
+        runs = ((self.problem(group).signature(line), group.lead.repeat * layers(group.name)) for group in arrays)
+        self._little = frozenset() if self._asks_for_finalists else little_ones(runs, self.spec)
         for group in groups:
             if group.name in self.given:
                 self.searches[group.name] = self._given(group)
             elif group.unit == "array" and self.recalled is None:
                 self.searches[group.name] = self._search_once(self.problem(group))
+
+    @property
+    def _asks_for_finalists(self) -> bool:
+        """Whether the user said how many mappings of every matmul are simulated."""
+        return isinstance(self.strategy, SearchStrategy) and self.strategy.options.finalists is not None
 
     def _given(self, group: FusionGroup) -> MappingResult:
         """Return the mapping that a group was given, if it fits."""
@@ -134,7 +154,9 @@ class Compiler:
         problem = self.problem(group)
         key = problem.signature(self.spec.dma.max_request_bytes)
         trial = _InstanceTrial(problem, evaluator)
-        if self.recalled is None:
+        if key in self._little:
+            self._known[key] = _as_estimated(self._known[key] if key in self._known else self._found(problem, key))
+        elif self.recalled is None:
             self._known[key] = self._settled(problem, trial)
         elif key not in self._known or self._known[key].contenders is not None:
             self._known[key] = self.recalled.settled(
@@ -273,6 +295,14 @@ class _InstanceTrial:
 
     def _instance(self, loop: HardwareLoop) -> MatmulInstance:
         return MatmulInstance(lower_matmul(self.problem, loop, self.evaluator.spec), self.problem, loop)
+
+
+def _as_estimated(found: MappingResult) -> MappingResult:
+    """Return a result whose mapping stays the estimate's."""
+    if found.contenders is None:
+        return found
+    reason = f"not settled by simulation: less than {LITTLE:.1%} of the model's matmuls"
+    return replace(found, statement=f"{found.statement}; {reason}", contenders=None)
 
 
 def _renamed(known: MappingResult, problem: MatmulProblem) -> MappingResult:

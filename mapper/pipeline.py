@@ -216,7 +216,7 @@ def _run_cut(
     groups = fusion_groups(graph, spec, plan.cut)
     compiler = compiler.laid_out(groups, plan.mappings)
     evaluator.tensors = compiler.layout.regions()
-    compiler.search(groups)
+    compiler.search(groups, graph.runs)
     estimates: dict[str, Report] = {}
     simulations: dict[str, Report] = {}
     turns: list[TurnsChoice] = []

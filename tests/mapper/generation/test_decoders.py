@@ -63,7 +63,10 @@ def test_nothing_is_left_to_the_host(model: str, machine: str) -> None:
 def test_published_decoders_keep_the_bounds(model: str, machine: str, batch: int) -> None:
     done = generate(MODELS[model], machine, prompt=32, tokens=2, batch=batch, settings=ESTIMATED)  # type: ignore[arg-type]
     keeps_the_bounds(done)
-    assert all(step.host_cycles < 0.25 * step.cycles for step in done.steps.values())
+    # Whose cycles are those of the host: it calls the library once per matmul of every head, and issues loops.
+    for context in done.steps:
+        graph = workloads.build(MODELS[model], phase="decode", context=context, batch=batch, lm_head=True)  # type: ignore[arg-type]
+        assert [group.name for group in fusion_groups(graph, done.spec) if group.unit == "host"] == []
 
 
 @pytest.mark.slow

@@ -132,6 +132,26 @@ def test_the_default_is_as_good_as_its_rivals_on_a_few_machines() -> None:
     assert [loss for loss in losses if loss.fraction > winner["BOUND"]] == []
 
 
+@pytest.mark.parametrize(
+    ("seed", "number"),
+    [
+        (60, 56),
+        pytest.param(60, 124, marks=pytest.mark.slow),
+        pytest.param(61, 157, marks=pytest.mark.slow),
+        pytest.param(61, 174, marks=pytest.mark.slow),
+        pytest.param(62, 305, marks=pytest.mark.slow),
+    ],
+)
+def test_pairs_that_the_default_once_lost(seed: int, number: int) -> None:
+    """A kind far from the best by the estimate, errors of similar tiles that differ, and energies far off."""
+    winner = runpy.run_path(str(FOLDER / "winner.py"), run_name="benchmark")
+    asked = argparse.Namespace(pairs=1, seed=seed, first=number, seconds=0.05, reported=False)
+    ((bench, rng),) = winner["benches"](asked)
+    assert bench.name.startswith(f"{number}: ")
+    rows = [loss for loss in winner["losses"](bench, rng) if not loss.rival.startswith("half")]
+    assert [loss for loss in rows if loss.fraction > winner["BOUND"]] == []
+
+
 def test_winners_that_are_known_are_not_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     winner = runpy.run_path(str(FOLDER / "winner.py"), run_name="benchmark")
     asked: list[str] = []

@@ -148,8 +148,8 @@ class Contenders:
         numbers = np.unique(np.concatenate([*_Band(self._candidates, self.objective, limit).chosen()]))
         return self._short([*self._priced_now(numbers), *self._library()])
 
-    def around(self, loop: HardwareLoop, simulated: float) -> tuple[Contender, ...]:
-        """Return those that differ by at most a factor of two in each tile; ``simulated`` as of `far`."""
+    def around(self, loop: HardwareLoop, value: float) -> tuple[Contender, ...]:
+        """Return those that differ by at most a factor of two in each tile, within `ERROR_BAND` of a value."""
         candidates = self._candidates
         choices = loop.order, loop.double_buffered, loop.held
         all_choices = [(batch.order, batch.double_buffered, batch.held) for batch in candidates.batches]
@@ -160,7 +160,7 @@ class Contenders:
         tiles = zip((members.tile_m, members.tile_k, members.tile_n), loop.tiles, strict=True)
         rows = np.flatnonzero(np.all([(column <= 2 * tile) & (2 * column >= tile) for column, tile in tiles], axis=0))
         least = candidates.bound(self.objective, batch, candidates.least_cycles(batch, rows), rows)
-        is_open = least <= max(self.proved.value, simulated) * (1.0 + ERROR_BAND)
+        is_open = least <= max(self.proved.value, value) * (1.0 + ERROR_BAND)
         return self._short(self._priced_now(_first(rows[is_open], least[is_open], AROUND) + candidates.starts[batch]))
 
     def _priced_now(self, numbers: Ints) -> list[Contender]:

@@ -190,10 +190,11 @@ class Contest:
 
     def _have_more_come(self) -> bool:
         """Whether there are more contenders: the like of the best, then those of a wider band."""
-        best = min(self.simulated, key=lambda row: row.value(self._objective)).contender.loop
-        if best not in self._around and not self._is_dear():
-            self._around.add(best)
-            self._expected.join(self._contenders.around(best, self._best))
+        best = min(self.simulated, key=lambda row: row.value(self._objective)).contender
+        if best.loop not in self._around and not self._is_dear():
+            self._around.add(best.loop)
+            # Those like it may be as much better than estimated as it is.
+            self._expected.join(self._contenders.around(best.loop, max(self._best, best.value(self._objective))))
             return True
         if self._bands and self._are_free(np.array(SECONDS_PER_PROGRAM)):
             self._join_next_band()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, islice
+
+import numpy as np
 
 from hwconfigs import HardwareSpec
 from simulator.bottleneck import bound_of
@@ -14,10 +17,12 @@ from simulator.clock import Clock
 from simulator.cycle_account import CycleAccount
 from simulator.fast_forward.memory_times import MemoryTimes
 from simulator.fast_forward.pace import Tolerances
-from simulator.fast_forward.steady_state import CERTAIN, STRETCH, FastForward, Step, Watched
+from simulator.fast_forward.steady_state import CERTAIN, STRETCH, FastForward, Watched
 from simulator.frontend.command_queues import CommandQueues
 from simulator.frontend.expand import LoopExpander
+from simulator.frontend.loop_works import LoopSteps, Step, templates
 from simulator.frontend.single_commands import expand_commands, moved_down, relocated
+from simulator.loop_columns import LoopItems
 from simulator.memory.request_stream import MemoryState
 from simulator.memory.traffic import Traffic, trace, traffic_of
 from simulator.program import Fence, HostTask, MatmulLoop, Program, ProgramError, Region
@@ -38,11 +43,17 @@ class DeadlockError(ProgramError):
     """Every unit waits for another one; the message names the stuck commands and what each unit waits for."""
 
 
-def program_steps(program: Program, spec: HardwareSpec, like: Sequence[Step] | None = None) -> list[Step]:
+def program_steps(program: Program, spec: HardwareSpec, like: Sequence[Step] | None = None) -> Sequence[Step]:
     """What the host does, in order: works, host tasks, and None for fences. Adjacent single commands are one work.
 
     ``like``: steps of a program that differs only in its DRAM addresses; what single commands wait for is taken over.
     """
+    items = program.items
+    if isinstance(items, LoopItems):
+        before, behind = (
+            [task if isinstance(task, HostTask) else None for task in part] for part in (items.before, items.behind)
+        )
+        return LoopSteps(before, LoopExpander(spec, readout_passes(spec)).expand_columns(items.loops), behind)
     return list(_steps(program, spec, iter(like) if like is not None else None))
 
 
@@ -77,14 +88,25 @@ def count(program: Program, spec: HardwareSpec, memory: MemoryState | None = Non
 
 
 def _counts(steps: Sequence[Step], traffic: Traffic) -> Counts:
-    total = dict(traffic.counts)
-    for step in steps:
+    total = Counter(traffic.counts)
+    for step, times in _counted(steps):
         if isinstance(step, CommandQueues):
-            for key, number in step.counts.items():
-                total[key] = total.get(key, 0) + number
+            total.update({action: times * number for action, number in step.counts.items()})
         elif isinstance(step, HostTask):
-            total["host", "cycle"] = total.get(("host", "cycle"), 0) + step.cycles
+            total["host", "cycle"] += times * step.cycles
     return Counts(total)
+
+
+def _counted(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
+    """Yield steps, each with how many count as much, in the order in which the first of them stands."""
+    if not isinstance(steps, LoopSteps):
+        yield from ((step, 1) for step in steps)
+        return
+    works = steps.works
+    yield from ((step, 1) for step in steps.before)
+    numbers = np.bincount(works.layout, minlength=len(works.layouts)).tolist()
+    yield from zip((layout.queues for layout in works.layouts), numbers, strict=True)
+    yield from ((step, 1) for step in steps.behind)
 
 
 @dataclass(frozen=True)
@@ -93,12 +115,14 @@ class PreparedProgram:
 
     program: Program
     spec: HardwareSpec
-    steps: list[Step]
+    steps: Sequence[Step]
     traffic: Traffic
 
     @property
     def to_take_over(self) -> list[Step]:
         """Steps for `prepare` to take over; loops are expanded again, and are not worth their memory."""
+        if isinstance(self.steps, LoopSteps):
+            return []
         return [None if isinstance(step, CommandQueues) and step.is_loop else step for step in self.steps]
 
     @cached_property
@@ -109,8 +133,7 @@ class PreparedProgram:
     @cached_property
     def memory_times(self) -> MemoryTimes:
         """What tells it from programs that differ in addresses alone."""
-        works = [step for step in self.steps if isinstance(step, CommandQueues)]
-        return MemoryTimes(works, self.traffic, self.spec)
+        return MemoryTimes(templates(self.steps), self.traffic, self.spec)
 
     def simulate(self, *, spans: bool = False, exact: bool = False, owners: Sequence[Region] = ()) -> Report:
         """Run it; see `simulate`. ``owners``: ranges of DRAM by tensor; default: the program's regions."""

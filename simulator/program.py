@@ -7,6 +7,7 @@ operators run. Addresses are bytes in DRAM; rows of on-chip memories are counted
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -226,7 +227,8 @@ class Program:
     """An ordered list of items and the DRAM regions they use."""
 
     name: str
-    items: tuple[Item, ...]
+    items: Sequence[Item]
+    """A tuple, or what makes them when somebody asks (`simulator.loop_columns.LoopItems`)."""
     regions: tuple[Region, ...] = ()
     preloaded: tuple[OnChip, ...] = ()
     """Where the caller answers for what is on chip before and during the program: reads of rows that no command wrote,
@@ -248,37 +250,7 @@ class Program:
         regions = tuple(dict.fromkeys(self.regions + other.regions))
         preloaded = tuple(dict.fromkeys(self.preloaded + other.preloaded))
         found = tuple(dict.fromkeys(self.found + other.found))
-        return Program(f"{self.name}+{other.name}", self.items + other.items, regions, preloaded, found)
-
-
-def loop_kinds(items: tuple[Item, ...]) -> list[int]:
-    """Number of the kind of each hardware loop, -1 for other items; loops of one kind differ by addresses alone."""
-    numbers: dict[tuple[object, ...], int] = {}
-    return [numbers.setdefault(_kind(item), len(numbers)) if isinstance(item, MatmulLoop) else -1 for item in items]
-
-
-def _kind(loop: MatmulLoop) -> tuple[object, ...]:
-    a, b, c, d = loop.a, loop.b, loop.c, loop.d
-    return (
-        loop.m,
-        loop.k,
-        loop.n,
-        None if a is None else a.row_stride_bytes,
-        None if b is None else b.row_stride_bytes,
-        None if c is None else c.row_stride_bytes,
-        None if d is None else d.row_stride_bytes,
-        None if loop.residual is None else loop.residual.row_stride_bytes,
-        loop.accumulate,
-        loop.b_transposed,
-        loop.c_full,
-        loop.activation,
-        loop.a_half,
-        loop.b_half,
-        loop.whole_memory,
-        loop.a_kept,
-        loop.c_kept,
-        loop.reserved_rows,
-    )
+        return Program(f"{self.name}+{other.name}", (*self.items, *other.items), regions, preloaded, found)
 
 
 def _at(matrix: Matrix | None) -> str:

@@ -77,7 +77,7 @@ AT_THE_ROOT = {"__init__", "__main__", "cli", "pipeline", "compiler", "settings"
 ABOVE_VALIDATION = {"mapper/commands", "mapper/studies"}
 
 SIMULATOR = (
-    "arrays", "clock", "program", "report", "tile_footprint", "cycle_account", "frontend", "memory",
+    "arrays", "clock", "program", "loop_columns", "report", "tile_footprint", "cycle_account", "frontend", "memory",
     "fast_forward", "units", "residency", "bottleneck", "checks", "views", "functional", "machine",
 )  # fmt: skip
 """Files and folders of the simulator from the ground up: each imports only what stands before it."""

@@ -35,7 +35,7 @@ from mapper.lowering.repeated_program import (
 )
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import MatmulProblem
-from simulator.fast_forward.steady_state import Step
+from simulator.frontend.loop_works import Step
 from simulator.machine import PreparedProgram, prepare, prepare_moved
 from simulator.memory.path import first_data_cycles
 from simulator.memory.request_stream import MemoryState

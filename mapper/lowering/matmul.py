@@ -10,39 +10,20 @@ leave as int32 and come back as D. Bias and residual enter with the first k tile
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from hwconfigs import HardwareSpec
 from mapper.lowering.host import call_overhead
 from mapper.mapping.hardware_loop import HardwareLoop, spills
 from mapper.mapping.loop_nest import DIMS
 from mapper.mapping.matmul_problem import INT32_BYTES, MatmulProblem
-from mapper.mapspace.hardware_loops import MapSpace, check
-from simulator.program import EVERYTHING_ON_CHIP, Fence, Item, MatmulLoop, Matrix, Program
-
-
-@dataclass(frozen=True, slots=True)
-class TileStep:
-    """One visit of the DRAM loops: index of the tile along each dimension, and its first element and size."""
-
-    index: dict[str, int]
-    start: dict[str, int]
-    size: dict[str, int]
-
-
-def tile_steps(problem: MatmulProblem, loop: HardwareLoop, block: int) -> Iterator[TileStep]:
-    """Yield the tiles in the order of the DRAM loops; tile sizes count array blocks of ``block`` x ``block``."""
-    extent = problem.dims
-    step = {name: blocks * block for name, blocks in zip(DIMS, loop.tiles, strict=True)}
-    trips = [range(-(-extent[name] // step[name])) for name in loop.order]
-    for visit in itertools.product(*trips):
-        index = dict(zip(loop.order, visit, strict=True))
-        start = {name: index[name] * step[name] for name in DIMS}
-        size = {name: min(step[name], extent[name] - start[name]) for name in DIMS}
-        yield TileStep(index, start, size)
+from mapper.mapspace.hardware_loops import check
+from simulator.arrays import Bools, Ints
+from simulator.loop_columns import MATRICES, LoopColumns, LoopItems, numbered
+from simulator.program import EVERYTHING_ON_CHIP, Fence, MatmulLoop, Matrix, Program
 
 
 def lower_matmul(
@@ -64,73 +45,151 @@ def lower_matmul(
         When the mapping does not fit.
     """
     check(loop, problem, spec)
-    items: list[Item] = [] if part is not None and part.start else [call_overhead(spec)]
-    items += _loops(problem, loop, spec) if part is None else islice(_loops(problem, loop, spec), part.start, part.stop)
-    if part is None:
-        items.append(Fence())
+    loops = _Visits(problem, loop, spec.array.rows).loops()
+    items = LoopItems(
+        () if part is not None and part.start else (call_overhead(spec),),
+        loops if part is None else loops.part(part),
+        (Fence(),) if part is None else (),
+    )
     kept = problem.a_kept
     found = () if kept is None else (kept.rows(problem.m, problem.k, spec.array.rows),)
     preloaded = EVERYTHING_ON_CHIP if part is not None and part.start else ()
-    return Program(problem.name, tuple(items), problem.regions, preloaded, found)
+    return Program(problem.name, items, problem.regions, preloaded, found)
 
 
-def _loops(problem: MatmulProblem, loop: HardwareLoop, spec: HardwareSpec) -> Iterator[MatmulLoop]:
-    tiles_m, tiles_k, tiles_n = MapSpace(problem, spec).tile_counts(loop)
-    spill = spills(loop.order, tiles_m, tiles_k, tiles_n) > 0
-    loaded: dict[str, set[int]] = {"input": set(), "weight": set()}
-    kept, left, side = problem.a_kept, problem.c_kept, spec.array.rows
-    for step in tile_steps(problem, loop, side):
-        first, last = step.index["k"] == 0, step.index["k"] == tiles_k - 1
-        number = {
-            "input": step.index["m"] * tiles_k + step.index["k"],
-            "weight": step.index["k"] * tiles_n + step.index["n"],
+class _Place(NamedTuple):
+    """Where in DRAM the tiles of a matrix lie."""
+
+    where: Bools
+    """Visits whose loop loads or stores it there."""
+    row_stride_bytes: int
+    address: Ints
+    """Of each visit [bytes]."""
+
+
+class _Visits:
+    """Tiles in the order of the DRAM loops, as columns.
+
+    Parameters
+    ----------
+    problem, loop
+        What is tiled how.
+    side
+        Rows of the array.
+    """
+
+    def __init__(self, problem: MatmulProblem, loop: HardwareLoop, side: int) -> None:
+        self._problem, self._loop, self._side = problem, loop, side
+        self._step = {name: blocks * side for name, blocks in zip(DIMS, loop.tiles, strict=True)}
+        number = {name: -(-problem.dims[name] // self._step[name]) for name in DIMS}
+        visits = np.indices([number[name] for name in loop.order], dtype=np.int64).reshape(len(DIMS), -1)
+        self._index = dict(zip(loop.order, visits, strict=True))
+        self._start = {name: self._index[name] * self._step[name] for name in DIMS}
+        self._is_first, self._is_last = self._index["k"] == 0, self._index["k"] == number["k"] - 1
+        self._spill = spills(loop.order, number["m"], number["k"], number["n"]) > 0
+        self._tile = {
+            "input": self._index["m"] * number["k"] + self._index["k"],
+            "weight": self._index["k"] * number["n"] + self._index["n"],
         }
-        fresh = {name: name not in loop.held or number[name] not in loaded[name] for name in number}
-        for name in number:
-            loaded[name].add(number[name])
-        yield MatmulLoop(
-            m=step.size["m"],
-            k=step.size["k"],
-            n=step.size["n"],
-            a=None if kept is not None or not fresh["input"] else problem.a.part(step.start["m"], step.start["k"]),
-            b=_weights(problem, step) if fresh["weight"] else None,
-            c=_result(problem, step, last, spill),
-            d=_addend(problem, step, first, spill),
-            residual=problem.residual.part(step.start["m"], step.start["n"]) if problem.residual and first else None,
+        # Tiles that are held are loaded where they are first needed, all others whenever they are.
+        always = np.ones(visits.shape[1], dtype=bool)
+        self._fresh = {name: _firsts(tile) if name in loop.held else always for name, tile in self._tile.items()}
+
+    def loops(self) -> LoopColumns:
+        """Return the hardware loop of each visit."""
+        places = self._places()
+        code: Ints = np.zeros(1, dtype=np.int64)
+        for column in self._columns():
+            code = code * (int(column.max()) + 1) + column
+        first, kind = numbered(code)
+        addresses = np.zeros((len(MATRICES), len(kind)), dtype=np.int64)
+        for name, of_matrix in places.items():
+            for place in of_matrix:
+                np.copyto(addresses[MATRICES.index(name)], place.address, where=place.where)
+        return LoopColumns(tuple(self._at_zero(visit, places) for visit in first.tolist()), kind, addresses)
+
+    def _columns(self) -> Iterator[Ints | Bools]:
+        """Yield what tells loops apart but for their addresses."""
+        problem, index = self._problem, self._index
+        for name in DIMS:
+            yield self._start[name] + self._step[name] > problem.dims[name]
+        yield self._is_first
+        yield self._is_last
+        for name in sorted(self._loop.held):
+            yield self._fresh[name]
+            yield self._tile[name]
+        if problem.a_kept is not None:
+            yield self._tile["input"]
+        if problem.c_kept is not None:
+            yield index["m"]
+            yield index["n"]
+
+    def _places(self) -> dict[str, list[_Place]]:
+        """Return where each matrix of the loops lies, by attribute of `MatmulLoop`."""
+        problem, start, bias = self._problem, self._start, self._problem.bias_address
+        first, last, residual = self._is_first, self._is_last, problem.residual
+        row, col = (start[name] for name in problem.b_axes)
+        sums = problem.partial
+        partial = _part(sums, start["m"], start["n"] * INT32_BYTES)
+        places: dict[str, list[_Place]] = {name: [] for name in MATRICES}
+        if problem.a_kept is None:
+            a = _part(problem.a, start["m"], start["k"])
+            places["a"].append(_Place(self._fresh["input"], problem.a.row_stride_bytes, a))
+        # Tiles begin with array blocks, whose rows are whole bytes.
+        b = _part(problem.b, row, (col * problem.b_bits // 8).astype(np.int64))
+        places["b"].append(_Place(self._fresh["weight"], problem.b.row_stride_bytes, b))
+        if bias is not None:
+            places["d"].append(_Place(first, 0, bias + INT32_BYTES * start["n"]))
+        if residual is not None:
+            added = _part(residual, start["m"], start["n"])
+            places["residual"].append(_Place(first, residual.row_stride_bytes, added))
+        if problem.c_kept is None:
+            c = _part(problem.c, start["m"], start["n"] * problem.c_bytes)
+            places["c"].append(_Place(last, problem.c.row_stride_bytes, c))
+        if self._spill:
+            places["d"].append(_Place(~first, sums.row_stride_bytes, partial))
+            places["c"].append(_Place(~last, sums.row_stride_bytes, partial))
+        return places
+
+    def _at_zero(self, visit: int, places: Mapping[str, Sequence[_Place]]) -> MatmulLoop:
+        """Return the loop of a visit, with its matrices at address 0."""
+        problem, held, side = self._problem, self._loop.held, self._side
+        start = {name: int(self._start[name][visit]) for name in DIMS}
+        m, k, n = (min(self._step[name], problem.dims[name] - start[name]) for name in DIMS)
+        first, last = bool(self._is_first[visit]), bool(self._is_last[visit])
+        matrices = {
+            name: next((Matrix(0, place.row_stride_bytes) for place in of_matrix if place.where[visit]), None)
+            for name, of_matrix in places.items()
+        }
+        kept, left = problem.a_kept, problem.c_kept
+        return MatmulLoop(
+            m=m,
+            k=k,
+            n=n,
+            **matrices,
             # Spilled sums come back as D, which starts the accumulation anew.
-            accumulate=not first and not spill,
+            accumulate=not first and not self._spill,
             b_transposed=problem.transposes_b,
             b_bits=problem.b_bits,
             c_full=problem.c_full or not last,
             activation=problem.activation if last else "none",
             # At most two tiles of an operand are held: their numbers are the halves that hold them.
-            a_half=number["input"] if "input" in loop.held else None,
-            b_half=number["weight"] if "weight" in loop.held else None,
-            whole_memory=not loop.double_buffered,
-            a_kept=None if kept is None else kept.part(step.start["m"] // side, step.start["k"] // side, side),
-            c_kept=(
-                None if left is None or not last else left.part(step.start["m"] // side, step.start["n"] // side, side)
-            ),
+            a_half=int(self._tile["input"][visit]) if "input" in held else None,
+            b_half=int(self._tile["weight"][visit]) if "weight" in held else None,
+            whole_memory=not self._loop.double_buffered,
+            a_kept=None if kept is None else kept.part(start["m"] // side, start["k"] // side, side),
+            c_kept=None if left is None or not last else left.part(start["m"] // side, start["n"] // side, side),
             reserved_rows=problem.reserved_rows,
         )
 
 
-def _weights(problem: MatmulProblem, step: TileStep) -> Matrix:
-    row, col = problem.b_axes
-    # Tiles begin with array blocks, whose rows are whole bytes.
-    return problem.b.part(step.start[row], int(step.start[col] * problem.b_bits // 8))
+def _part(matrix: Matrix, row: Ints, col_bytes: Ints) -> Ints:
+    """Return the addresses of elements of a matrix."""
+    return matrix.address + row * matrix.row_stride_bytes + col_bytes
 
 
-def _result(problem: MatmulProblem, step: TileStep, last: bool, spill: bool) -> Matrix | None:
-    if last:
-        if problem.c_kept is not None:
-            return None
-        return problem.c.part(step.start["m"], step.start["n"], problem.c_bytes)
-    return problem.partial.part(step.start["m"], step.start["n"], INT32_BYTES) if spill else None
-
-
-def _addend(problem: MatmulProblem, step: TileStep, first: bool, spill: bool) -> Matrix | None:
-    if first:
-        bias = problem.bias_address
-        return None if bias is None else Matrix(bias + INT32_BYTES * step.start["n"], 0)
-    return problem.partial.part(step.start["m"], step.start["n"], INT32_BYTES) if spill else None
+def _firsts(numbers: Ints) -> Bools:
+    """Return where each number stands for the first time."""
+    found = np.zeros(len(numbers), dtype=bool)
+    found[np.unique(numbers, return_index=True)[1]] = True
+    return found

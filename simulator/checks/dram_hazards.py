@@ -25,6 +25,7 @@ import numpy as np
 
 from hwconfigs import HardwareSpec
 from simulator.arrays import Bytes, Ints
+from simulator.loop_columns import MATRICES, LoopColumns, LoopItems, besides_columns
 from simulator.program import Fence, HostTask, Item, MatmulLoop, Matrix, Mvin, Mvout, Program, Region
 
 WINDOW = 1 << 24
@@ -81,6 +82,14 @@ class Access:
 
 def clashes(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iterator[tuple[int, str]]:
     """Yield the number of each command that gets in another's way, and how; ``kinds`` of `loop_kinds`."""
+    yield from _loops_that_clash(program, spec, kinds)
+    yield from _regions_in_use(program, spec)
+
+
+def _loops_that_clash(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """`clashes` of loops."""
+    if isinstance(program.items, LoopItems) and _are_apart(program.items.loops, spec):
+        return
     stretch = _Unfenced()
     reach: dict[int, tuple[int, int, int]] = {}
     for index, (item, kind) in enumerate(zip(program.items, kinds, strict=True)):
@@ -93,7 +102,18 @@ def clashes(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Itera
             yield from stretch.clashes(spec)
             stretch = _Unfenced()
     yield from stretch.clashes(spec)
-    yield from _regions_in_use(program, spec)
+
+
+def _are_apart(loops: LoopColumns, spec: HardwareSpec) -> bool:
+    """Whether the hull of everything that loops write meets no A or B of theirs."""
+    # A matrix that a kind has not, reaches over no bytes.
+    reach = np.array([_reach(0, kind, spec) for kind in loops.kinds], dtype=np.int64).reshape(-1, 3)[loops.kind].T
+    start = loops.addresses[[MATRICES.index(name) for name in "abc"]]
+    end, there = start + reach, reach > 0
+    if not there[2].any():
+        return True
+    first, last = start[2][there[2]].min(), end[2][there[2]].max()
+    return not bool((there[:2] & (start[:2] < last) & (first < end[:2])).any())
 
 
 def _reach(index: int, loop: MatmulLoop, spec: HardwareSpec) -> tuple[int, int, int]:
@@ -240,7 +260,7 @@ def _overwritten(accesses: Sequence[Access], start: int, end: int) -> tuple[Acce
 def _regions_in_use(program: Program, spec: HardwareSpec) -> Iterator[tuple[int, str]]:
     """Named regions that overlap in part while both are in use."""
     regions = dict.fromkeys(program.regions)
-    for item in program.items:
+    for item in besides_columns(program.items):
         if isinstance(item, HostTask):
             regions |= dict.fromkeys(item.reads) | dict.fromkeys(item.writes)
     pairs = list(_partly_overlapping([region for region in regions if region.size_bytes > 0]))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hwconfigs import HardwareSpec
+from simulator.loop_columns import LoopItems
 from simulator.program import Fence, Item, KeptBlocks, MatmulLoop
 
 
@@ -48,6 +49,8 @@ def kept_problems(loop: MatmulLoop, spec: HardwareSpec) -> Iterator[str]:
 
 def unfenced(items: Sequence[Item], side: int) -> Iterator[tuple[int, str]]:
     """Yield each loop that reads or overwrites rows that a loop since the last fence writes or reads."""
+    if isinstance(items, LoopItems) and not any(kind.a_kept or kind.c_kept for kind in items.loops.kinds):
+        return
     written: list[range] = []
     read: list[range] = []
     for index, item in enumerate(items):

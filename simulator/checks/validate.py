@@ -15,6 +15,7 @@ from simulator.checks.dram_hazards import clashes
 from simulator.checks.kept_blocks import kept_problems, unfenced
 from simulator.checks.on_chip_contents import DefUseCheck
 from simulator.frontend.loop_unroller import blocks
+from simulator.loop_columns import LoopItems, loop_kinds
 from simulator.program import (
     EVERYTHING_ON_CHIP,
     Compute,
@@ -30,7 +31,6 @@ from simulator.program import (
     ProgramError,
     Region,
     listed,
-    loop_kinds,
 )
 from simulator.tile_footprint import accumulator_blocks, scratchpad_blocks
 
@@ -59,7 +59,8 @@ def _misfits(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iter
     yield from _region_problems(program.regions)
     preload: Preload | None = None
     fitting: set[int] = set()
-    for index, (item, kind) in enumerate(zip(program.items, kinds, strict=True)):
+    for index, item in _different(program.items):
+        kind = kinds[index]
         if kind in fitting and isinstance(item, MatmulLoop) and _addresses_fit(item):
             preload = None
             continue
@@ -77,6 +78,15 @@ def _misfits(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Iter
             fitting.add(kind)
         for complaint in complaints:
             yield _named(index, item, complaint)
+
+
+def _different(items: Sequence[Item]) -> Iterator[tuple[int, Item]]:
+    """Yield items and their indices, without loops in columns whose like stands before them."""
+    if isinstance(items, LoopItems) and len(items.loops):
+        addresses = items.loops.addresses
+        if addresses.min() >= 0 and addresses.max() < MOST_ADDRESS:
+            return items.firsts()
+    return enumerate(items)
 
 
 def _addresses_fit(loop: MatmulLoop) -> bool:
@@ -104,9 +114,10 @@ def _nonsense(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> Ite
 def _all_written(program: Program, spec: HardwareSpec, kinds: Sequence[int]) -> bool:
     """Whether there is no complaint about rows on chip; loops of a known kind in a known state are looked up."""
     contents = DefUseCheck(spec, program.preloaded, program.found)
-    for index, (item, kind) in enumerate(zip(program.items, kinds, strict=True)):
+    for index, kind in enumerate(kinds):
         if kind >= 0 and contents.repeats(kind):
             continue
+        item = program.items[index]
         before = contents.state
         if next(contents.enter(index, item), None) is not None:
             return False

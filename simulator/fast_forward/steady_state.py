@@ -46,10 +46,7 @@ from simulator.fast_forward.memory_times import STORES, MemoryTimes
 from simulator.fast_forward.pace import Pace, Tolerances
 from simulator.fast_forward.periods import Period, periods
 from simulator.frontend.command_queues import CommandQueues
-from simulator.program import HostTask
-
-Step = CommandQueues | HostTask | None
-"""What the host does next; None is a fence."""
+from simulator.frontend.loop_works import Step, templates
 
 FILLING_LOOPS = 3
 """Loops at the start whose pace says nothing: the machine takes in as many as it holds before one has run."""
@@ -128,7 +125,7 @@ class FastForward:
         self._periods: list[Period] = []
         self._times = times
         if tolerances is not None:
-            self._learn([step for step in steps if isinstance(step, CommandQueues)])
+            self._learn(templates(steps))
         self._filling = FILLING_LOOPS
         self._snapshots: dict[int, _Snapshot] = {}
         self._leads: dict[int, int] = {}
@@ -172,9 +169,11 @@ class FastForward:
             return None
         step = self.steps[self._next]
         if isinstance(step, CommandQueues) and step.is_loop and self._tolerances is not None:
+            ahead = self._next
             self._record(now)
             self._pass_over()
-            step = self.steps[self._next]
+            if self._next != ahead:
+                step = self.steps[self._next]
         elif not isinstance(step, CommandQueues):
             self._snapshots.clear()
             self._filling = FILLING_LOOPS

@@ -9,21 +9,12 @@ import numpy as np
 
 from hwconfigs import HardwareSpec
 from hwconfigs.kernels import kernel_named
-from simulator.arrays import Ints
 from simulator.frontend import loop_unroller
 from simulator.frontend.command_queues import CommandQueues, Loads, Pairs, Stores
+from simulator.frontend.loop_works import LoopLayout, LoopWorks
 from simulator.frontend.transfer_counts import count_transfers
+from simulator.loop_columns import LoopColumns, numbered, strides
 from simulator.program import MatmulLoop, Matrix
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Layout:
-    """What loops have in common that differ by the addresses of their matrices alone."""
-
-    queues: CommandQueues
-    """Of a loop whose matrices all start at address 0."""
-    load_kind: Ints
-    """Matrix of each load: INPUT, WEIGHT, BIAS or RESIDUAL."""
 
 
 @dataclass(slots=True)
@@ -35,26 +26,43 @@ class LoopExpander:
     """How often a row is read, for activations that a readout unit handles; once for all others."""
     loops: int = 0
     stored: int = 0
-    _layouts: dict[tuple[object, ...], _Layout] = field(default_factory=dict)
+    _layouts: dict[tuple[object, ...], LoopLayout] = field(default_factory=dict)
 
     def expand(self, loop: MatmulLoop) -> CommandQueues:
         """Return the command queues of the next loop."""
-        halves = loop_unroller.halves(loop, self.loops, self.stored)
+        layout = self._layout_of(loop, loop_unroller.halves(loop, self.loops, self.stored))
         self.loops += 1
         self.stored += loop.stores
         matrices = (loop.a, loop.b, loop.d, loop.residual, loop.c)
-        strides = tuple(None if matrix is None else matrix.row_stride_bytes for matrix in matrices)
+        addresses = [0 if matrix is None else matrix.address for matrix in matrices]
+        return layout.at(np.array(addresses, dtype=np.int64))
+
+    def expand_columns(self, loops: LoopColumns) -> LoopWorks:
+        """Return the command queues of the next loops, which are made when somebody asks for them."""
+        stores = np.array([kind.stores for kind in loops.kinds], dtype=np.int64)[loops.kind]
+        before = self.loops + np.arange(len(loops), dtype=np.int64)
+        stored = self.stored + np.cumsum(stores) - stores
+        # Halves alternate: loops of one kind are laid out alike behind as many loops and stores modulo 2.
+        first, alike = numbered((loops.kind * 2 + before % 2) * 2 + stored % 2)
+        found: list[LoopLayout] = []
+        for at in first.tolist():
+            kind = loops.kinds[int(loops.kind[at])]
+            found.append(self._layout_of(kind, loop_unroller.halves(kind, int(before[at]), int(stored[at]))))
+        self.loops += len(loops)
+        self.stored += int(stores.sum())
+        layouts = list(dict.fromkeys(found))
+        return LoopWorks(layouts, np.array([layouts.index(one) for one in found])[alike], loops.addresses)
+
+    def _layout_of(self, loop: MatmulLoop, halves: tuple[int, int, int]) -> LoopLayout:
+        """Return what a loop has in common with others, wherever its matrices lie."""
         flags = (loop.accumulate, loop.b_transposed, loop.b_bits, loop.c_full, loop.activation, loop.whole_memory)
-        key = (loop.m, loop.k, loop.n, halves, strides, flags, loop.a_kept, loop.c_kept, loop.reserved_rows)
+        kept = loop.a_kept, loop.c_kept, loop.reserved_rows
+        key = (loop.m, loop.k, loop.n, halves, *strides(loop).values(), flags, kept)
         if key not in self._layouts:
             self._layouts[key] = self._lay_out(loop, halves)
-        layout = self._layouts[key]
-        *loaded, c = (0 if matrix is None else matrix.address for matrix in matrices)
-        queues = layout.queues
-        loads = queues.loads.base + np.array(loaded, dtype=np.int64)[layout.load_kind]
-        return queues.at(loads, queues.stores.base + c)
+        return self._layouts[key]
 
-    def _lay_out(self, loop: MatmulLoop, halves: tuple[int, int, int]) -> _Layout:
+    def _lay_out(self, loop: MatmulLoop, halves: tuple[int, int, int]) -> LoopLayout:
         spec = self.spec
         matrices = {"a": loop.a, "b": loop.b, "c": loop.c, "d": loop.d, "residual": loop.residual}
         at_zero = {name: Matrix(0, matrix.row_stride_bytes) for name, matrix in matrices.items() if matrix is not None}
@@ -78,7 +86,7 @@ class LoopExpander:
             halves=halves,
             batchable=not loop.whole_memory and spec.scratchpad.banks % 2 == 0 and halves[0] == halves[1],
         )
-        return _Layout(queues, loop_unroller.plan(shape).kind)
+        return LoopLayout(queues, loop_unroller.plan(shape).kind)
 
     def _loads(self, loop: MatmulLoop, shape: loop_unroller.Shape, where: loop_unroller.Placement) -> Loads:
         columns = loop_unroller.load_columns(loop, shape, self.spec, where)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from simulator.arrays import Bools, Ints
 from simulator.frontend.dma_requests import request_patterns
 from simulator.memory import cache_replay
 from simulator.memory.cache import CacheState
+from simulator.memory.command_stream import Commands
 from simulator.memory.open_pages import OpenPages
 from simulator.memory.recurrences import (
     BEATS,
@@ -63,31 +63,6 @@ class MemoryState:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
-    """Commands that follow one another in the stream, or accesses of the host core (columns of equal length)."""
-
-    base: Ints
-    rows: Ints
-    """Row segments that are moved."""
-    size: Ints
-    stride: Ints
-    row_bytes: Ints
-    """Bytes of an on-chip row."""
-    write: bool
-    dma: bool
-    """The DMA moves them, not the host core."""
-
-    @property
-    def segments(self) -> int:
-        """Row segments of all of them."""
-        return int(self.rows.sum())
-
-    def columns(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-        """Return first byte, row segments, bytes of each, distance, and bytes of an on-chip row."""
-        return self.base, self.rows, self.size, self.stride, self.row_bytes
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Requests:
     """Requests of commands in a row, and what became of them."""
@@ -102,22 +77,17 @@ class Requests:
     """Accesses of the memories."""
 
 
-def replay(stream: Sequence[Commands], spec: HardwareSpec, memory: MemoryState) -> Requests:
+def replay(commands: Commands, spec: HardwareSpec, memory: MemoryState) -> Requests:
     """List the requests of some commands and run them through the caches of ``memory``, which is advanced."""
-    columns = zip(*(commands.columns() for commands in stream), strict=True)
-    base, rows, size, stride, row_bytes = (np.concatenate(column) for column in columns)
+    base, rows, size, stride, row_bytes = commands.columns
     table, starts = requests_of(base, rows, size, stride, row_bytes, spec)
-    numbers = [len(commands.base) for commands in stream]
-    writes = np.repeat(np.array([commands.write for commands in stream], dtype=bool), numbers)
-    counts = _decide(table, starts, writes, spec, memory)
+    counts = _decide(table, starts, np.repeat(commands.writes, commands.numbers), spec, memory)
     missed, beats = np.empty_like(starts), np.empty_like(starts)
     cache_replay.running_sums(starts, table[CODE], table[BEATS], missed, beats)
-    ends = np.cumsum(numbers, dtype=np.int64)
-    for commands, end, number in zip(stream, ends.tolist(), numbers, strict=True):
-        if commands.dma:
-            action = "write" if commands.write else "read"
-            counts["dma", f"{action}_request"] += int(starts[end] - starts[end - number])
-            counts["dma", f"{action}_beat"] += int(beats[end] - beats[end - number])
+    ends = np.concatenate(([0], np.cumsum(commands.numbers)))
+    for action, chosen in (("read", commands.dma & ~commands.writes), ("write", commands.dma & commands.writes)):
+        counts["dma", f"{action}_request"] += int(np.diff(starts[ends])[chosen].sum())
+        counts["dma", f"{action}_beat"] += int(np.diff(beats[ends])[chosen].sum())
     return Requests(table, starts, missed, counts)
 
 

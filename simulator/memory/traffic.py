@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
 from hwconfigs import HardwareSpec
 from simulator.arrays import Ints
-from simulator.frontend.command_queues import CommandQueues, Loads, Stores
+from simulator.frontend.loop_works import Step
 from simulator.memory import cache_replay, recurrences
+from simulator.memory.command_stream import CommandStream, stream_of
 from simulator.memory.compiled import use
 from simulator.memory.recurrences import BEATS
-from simulator.memory.request_stream import Commands, MemoryState, Requests, replay
-from simulator.program import HostTask, Region
+from simulator.memory.request_stream import MemoryState, Requests, replay
 from simulator.report import Action
 
 CHUNK_SEGMENTS = 1 << 16
@@ -116,7 +116,7 @@ class Traffic:
         The machine, and its caches before the program; advanced to those after it.
     """
 
-    def __init__(self, stream: Sequence[Commands], spec: HardwareSpec, memory: MemoryState) -> None:
+    def __init__(self, stream: CommandStream, spec: HardwareSpec, memory: MemoryState) -> None:
         self._stream = stream
         self._spec = spec
         self.counts: Counter[Action] = Counter()
@@ -125,13 +125,12 @@ class Traffic:
         self._requests = np.zeros(len(stream), dtype=np.int64)
         self._begins = np.zeros(len(stream), dtype=np.int64)
         """First command of each queue among those of its chunk."""
-        self._commands = np.array([len(queue.base) for queue in stream], dtype=np.int64)
         self._kept_requests = 0
         self._memory = memory
         self._firsts: list[int] = []
-        self._segments = np.cumsum([0, *(queue.segments for queue in stream)])
-        self.loads = QueueTraffic(self, [at for at, queue in enumerate(stream) if queue.dma and not queue.write])
-        self.stores = QueueTraffic(self, [at for at, queue in enumerate(stream) if queue.dma and queue.write])
+        self._segments = np.concatenate(([0], np.cumsum(stream.segments)))
+        self.loads = QueueTraffic(self, np.flatnonzero(stream.dma & ~stream.writes))
+        self.stores = QueueTraffic(self, np.flatnonzero(stream.dma & stream.writes))
 
     @property
     def is_kept(self) -> bool:
@@ -147,13 +146,12 @@ class Traffic:
         """Replay the whole stream; yield after each chunk the number of works all of whose requests are known."""
         segments = self._segments
         use(int(segments[-1]), cache_replay, recurrences)
-        first = works = 0
+        first = 0
         while first < len(self._stream):
             end = int(np.searchsorted(segments, segments[first] + CHUNK_SEGMENTS, side="right")) - 1
             end = max(first + 1, end)
             self._replay_chunk(first, end)
-            works += sum(queue.dma and queue.write for queue in self._stream[first:end])
-            yield works
+            yield self.stores.before(end)
             first = end
 
     def tables(self) -> Iterator[Ints]:
@@ -164,9 +162,9 @@ class Traffic:
     def _replay_chunk(self, first: int, end: int) -> None:
         self._chunks.append(_Chunk(first, end, self._memory.copy()))
         self._firsts.append(first)
-        requests = replay(self._stream[first:end], self._spec, self._memory)
+        requests = replay(self._stream.commands(first, end), self._spec, self._memory)
         self.counts.update(requests.counts)
-        begins = np.concatenate(([0], np.cumsum(self._commands[first:end])))
+        begins = np.concatenate(([0], np.cumsum(self._stream.numbers[first:end])))
         self._begins[first:end] = begins[:-1]
         self._requests[first:end] = np.diff(requests.starts[begins])
         self._keep(len(self._chunks) - 1, requests)
@@ -202,7 +200,7 @@ class Traffic:
         works = len(self.loads)
         for work in range(0, works, max(1, -(-works // most))):
             end = self.loads.place(work) + 1
-            replay(self._stream[done:end], self._spec, memory)
+            replay(self._stream.commands(done, end), self._spec, memory)
             done = end
             yield work, memory
 
@@ -210,7 +208,7 @@ class Traffic:
         """Return the requests of one queue of the stream; its chunk is replayed again if it was not kept."""
         found = self._found(self._chunk_of(queue))
         begin = int(self._begins[queue])
-        columns = slice(begin, begin + len(self._stream[queue].base) + 1)
+        columns = slice(begin, begin + int(self._stream.numbers[queue]) + 1)
         return CommandTraffic(found.table, found.starts[columns], found.missed[columns])
 
     def stretch(self, first: int, least: int, end: int) -> RequestStretch:
@@ -232,15 +230,15 @@ class Traffic:
             behind = self.stores.place(least - 1) + 1
             table, starts, missed = self._joined(begin, behind)
             places = np.zeros(behind, dtype=np.int64)
-            places[begin + 1 :] = np.cumsum(self._commands[begin : behind - 1])
+            places[begin + 1 :] = np.cumsum(self._stream.numbers[begin : behind - 1])
         loads, stores = self.loads.queues[first:works], self.stores.queues[first:works]
         return RequestStretch(
             works - first,
             table,
             starts,
             missed,
-            Places(places[loads], self._commands[loads]),
-            Places(places[stores], self._commands[stores]),
+            Places(places[loads], self._stream.numbers[loads]),
+            Places(places[stores], self._stream.numbers[stores]),
         )
 
     def _joined(self, begin: int, end: int) -> tuple[Ints, Ints, Ints]:
@@ -249,7 +247,7 @@ class Traffic:
         while begin < end:
             number = self._chunk_of(begin)
             found, last = self._found(number), min(end, self._chunks[number].end) - 1
-            commands = slice(int(self._begins[begin]), int(self._begins[last] + self._commands[last]) + 1)
+            commands = slice(int(self._begins[begin]), int(self._begins[last] + self._stream.numbers[last]) + 1)
             low, high = found.starts[commands][[0, -1]]
             tables.append(found.table[:, low:high])
             starts.append(found.starts[commands][1:] - low + starts[-1][-1])
@@ -265,7 +263,7 @@ class Traffic:
         """Return the requests of a chunk, replayed again if they were not kept."""
         if number not in self._kept:
             first, end, before = self._chunks[number]
-            self._keep(number, replay(self._stream[first:end], self._spec, before.copy()))
+            self._keep(number, replay(self._stream.commands(first, end), self._spec, before.copy()))
         self._kept.move_to_end(number)
         return self._kept[number]
 
@@ -273,9 +271,9 @@ class Traffic:
 class QueueTraffic:
     """Requests of the loads, or of the stores, of every work of a program, found when they are asked for."""
 
-    def __init__(self, traffic: Traffic, queues: Sequence[int]) -> None:
+    def __init__(self, traffic: Traffic, queues: Ints) -> None:
         self._traffic = traffic
-        self.queues: Ints = np.array(queues, dtype=np.int64)
+        self.queues = queues
         """Which queue of the stream is that of each work."""
 
     def __len__(self) -> int:
@@ -297,12 +295,7 @@ class QueueTraffic:
         return self._traffic.requests(self.queues[first:end])
 
 
-_Shapes: TypeAlias = dict[int, tuple[Loads | Stores, Ints, Ints]]
-"""A queue of each shape, its row segments and the bytes of its on-chip rows, by the identity of the list of its rows.
-"""
-
-
-def trace(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
+def trace(steps: Sequence[Step], spec: HardwareSpec, memory: MemoryState) -> Traffic:
     """List all requests of a program and replay them through the caches of ``memory``, which is advanced.
 
     Parameters
@@ -316,59 +309,6 @@ def trace(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, 
     return traffic
 
 
-def traffic_of(steps: Iterable[CommandQueues | HostTask | None], spec: HardwareSpec, memory: MemoryState) -> Traffic:
+def traffic_of(steps: Sequence[Step], spec: HardwareSpec, memory: MemoryState) -> Traffic:
     """Return the traffic of a program, about to be replayed; the parameters are those of `trace`."""
-    stream: list[Commands] = []
-    shapes: _Shapes = {}
-    # The stores of a loop run beside the loads of the next one and are requested after those.
-    waiting: Commands | None = None
-    for step in steps:
-        if isinstance(step, CommandQueues):
-            stream.append(_queue(step.loads, spec, shapes, write=False))
-            if waiting is not None:
-                stream.append(waiting)
-            waiting = _queue(step.stores, spec, shapes, write=True)
-            continue
-        if waiting is not None:
-            stream.append(waiting)
-            waiting = None
-        if step is not None:
-            for region in step.reads:
-                stream.extend(_host_accesses(region, spec, write=False))
-            for region in step.writes:
-                stream.extend(_host_accesses(region, spec, write=True))
-    if waiting is not None:
-        stream.append(waiting)
-    return Traffic(stream, spec, memory)
-
-
-def _queue(commands: Loads | Stores, spec: HardwareSpec, shapes: _Shapes, *, write: bool) -> Commands:
-    """Rows of DMA commands; queues that differ in addresses alone share the list of their rows."""
-    key = id(commands.rows)
-    if key not in shapes:
-        # Stride 0 reads one row.
-        fetched = np.where(commands.stride == 0, 1, commands.rows)
-        narrow = np.full(len(commands.base), spec.scratchpad.row_bytes, dtype=np.int64)
-        shapes[key] = commands, fetched, _row_bytes(commands, spec) if isinstance(commands, Loads) else narrow
-    _, fetched, row_bytes = shapes[key]
-    return Commands(commands.base, fetched, commands.size_bytes, commands.stride, row_bytes, write, True)
-
-
-def _row_bytes(loads: Loads, spec: HardwareSpec) -> Ints:
-    """Bytes of the on-chip rows that each load writes; int8 data in the accumulator come in blocks of the array."""
-    narrow, wide = spec.scratchpad.row_bytes, spec.accumulator.row_bytes
-    blocks = np.array(loads.local_rows, dtype=np.int64) // spec.array.rows
-    full = np.array(loads.to_accumulator, dtype=bool) & (loads.size_bytes >= blocks * wide)
-    if loads.packed is not None:
-        return np.where(full, wide, np.where(loads.packed, int(narrow * loads.packed_bits // 8), narrow))
-    return np.where(full, wide, narrow)
-
-
-def _host_accesses(region: Region, spec: HardwareSpec, *, write: bool) -> Iterator[Commands]:
-    """Yield lines of a range that the host core touches once each, no more at a time than a chunk may have."""
-    line = spec.dma.max_request_bytes
-    begin, last = region.address // line, -(-(region.address + region.size_bytes) // line)
-    for first in range(begin, last, CHUNK_SEGMENTS):
-        number = min(CHUNK_SEGMENTS, last - first)
-        base, rows, size = (np.array([value], dtype=np.int64) for value in (first * line, number, line))
-        yield Commands(base, rows, size, size, size, write, False)
+    return Traffic(stream_of(steps, spec), spec, memory)

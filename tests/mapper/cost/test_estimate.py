@@ -19,7 +19,7 @@ from mapper.cost.latency.load_times import Addend, Touch
 from mapper.cost.latency.loop_times import LoopTimes
 from mapper.cost.model import CostModel
 from mapper.cost.sweep import BEATS, BYTES, REQUESTS, Sweep
-from mapper.lowering.matmul import lower_matmul, tile_steps
+from mapper.lowering.matmul import lower_matmul
 from mapper.mapping.hardware_loop import HardwareLoop
 from mapper.mapping.matmul_problem import contiguous
 from mapper.mapspace.batch import batch_of
@@ -29,6 +29,7 @@ from simulator.machine import simulate
 from simulator.memory.request_stream import MemoryState
 from simulator.program import MatmulLoop, Matrix, Program
 from simulator.report import Action
+from tests.mapper.lowering.plain_loops import tile_steps
 from tests.mapper.tiny import MACHINES, legal_loops, machine, prices, problems
 
 

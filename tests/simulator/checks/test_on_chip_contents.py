@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hwconfigs import HardwareSpec, load
 from simulator.checks.on_chip_contents import PAGE_ROWS, DefUseCheck, WrittenRows, tile_columns
 from simulator.frontend.expand import LoopExpander
+from simulator.loop_columns import loop_kinds
 from simulator.machine import count, simulate
 from simulator.program import (
     EVERYTHING_ON_CHIP,
@@ -25,7 +26,6 @@ from simulator.program import (
     Preload,
     Program,
     ProgramError,
-    loop_kinds,
 )
 
 A, B, C, D = (Matrix(address, 64) for address in (0x1000, 0x3000, 0x5000, 0x7000))

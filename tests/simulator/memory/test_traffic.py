@@ -11,7 +11,7 @@ import hwconfigs
 from hwconfigs import HardwareSpec
 from mapper.lowering.gemmini_library import Product, Tiling, tiled
 from simulator.machine import prepare, program_steps
-from simulator.memory import traffic
+from simulator.memory import command_stream, traffic
 from simulator.memory.request_stream import MemoryState
 from simulator.memory.traffic import Traffic, trace
 from simulator.program import Fence, HostTask, Matrix, Program, Region
@@ -83,6 +83,7 @@ def test_what_the_host_reads_and_writes_is_cut_as_well(monkeypatch: pytest.Monke
     whole, memory = MemoryState(spec), MemoryState(spec)
     expected = trace(steps, spec, whole)
     monkeypatch.setattr(traffic, "CHUNK_SEGMENTS", 100)
+    monkeypatch.setattr(command_stream, "MOST_LINES", 100)
     cut = trace(steps, spec, memory)
     assert cut.counts == expected.counts
     assert memory.fingerprint() == whole.fingerprint()

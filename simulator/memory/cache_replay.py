@@ -49,6 +49,21 @@ def list_requests(
     columns, at = len(patterns), 0
     for command in range(len(base)):
         address, by_phase, entries = base[command], pieces[kind[command]], first[kind[command]]
+        # Rows that are whole lines apart are split alike: copied column by column, without a division for each.
+        if stride[command] % len(by_phase) == 0:
+            phase = address % len(by_phase)
+            number, end = by_phase[phase], at + rows[command] * by_phase[phase]
+            for entry in range(number):
+                place = address - phase + patterns[0, entries[phase] + entry]
+                for to in range(at + entry, end, number):
+                    table[0, to] = place
+                    place += stride[command]
+                for column in range(1, columns):
+                    value = patterns[column, entries[phase] + entry]
+                    for to in range(at + entry, end, number):
+                        table[column, to] = value
+            at = end
+            continue
         for _ in range(rows[command]):
             phase = address % len(by_phase)
             line = address - phase

@@ -57,8 +57,9 @@ WILD = 2.0
 512 tokens and of GPT-2 at 256 are at 0.5 to 1.4 on `gemmini_ibert`."""
 
 SHORT_SECONDS, MOST_SHORT = 0.07, 48
-"""A simulation so short [s] needs no hope either, until there were so many: beside similar tiles the estimate of a few
-dozen loops is off by 3 to 6 % (63x298x2 with an array of 2), which no likeness tells."""
+"""Where the first simulation is so short [s], those of up to twice that need no hope either, until there were so many:
+beside similar tiles the estimate of a few dozen loops is off by 3 to 6 % (63x298x2 with an array of 2), which no
+likeness tells."""
 
 WIDER_BANDS = (2 * ERROR_BAND, 4 * ERROR_BAND)
 """Bands in which there are more contenders, for those that need no hope when nobody else is left [fraction]."""
@@ -298,10 +299,17 @@ class Contest:
             return None
         turn = len(self.simulated) % 4
         if turn == 2:
-            known = {_cut(row.contender.loop) for row in self.simulated}
-            is_new = is_open & [_cut(row.loop) not in known for row in self._expected.rows]
-            is_open = is_new if is_new.any() else is_open
+            is_open = self._unlike(is_open)
         return int(np.argmin(np.where(is_open, self._estimates() if turn else hopes, np.inf)))
+
+    def _unlike(self, is_open: Bools) -> Bools:
+        """Return which of some cut k and n, or have tiles of a size, as nobody who was simulated; all if none does."""
+        for kind in (_cut, _octave):
+            known = {kind(row.contender.loop) for row in self.simulated}
+            is_new: Bools = is_open & [kind(row.loop) not in known for row in self._expected.rows]
+            if is_new.any():
+                return is_new
+        return is_open
 
     def _estimates(self) -> Floats:
         """Return what the search says of every contender."""
@@ -317,7 +325,9 @@ class Contest:
 
     def _are_few_and_short(self, seconds: Floats) -> Bools:
         """Return which simulations are short, if there were not `MOST_SHORT` yet, of fewer for less to win."""
-        return (seconds <= SHORT_SECONDS) & (len(self.simulated) < MOST_SHORT * min(1.0, self._worth()))
+        is_short = self.simulated[0].contender.seconds <= SHORT_SECONDS
+        is_few = len(self.simulated) < MOST_SHORT * min(1.0, self._worth())
+        return (seconds <= 2 * SHORT_SECONDS) & (is_short and is_few)
 
     def _worth(self) -> float:
         """Return what share of the time for cheap simulations a matmul is worth."""

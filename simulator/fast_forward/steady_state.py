@@ -239,12 +239,28 @@ class FastForward:
         if not self._steady(work, window, tolerances):
             return 0
         most = min(int(period.ahead[work]) // window, (len(self._shapes) - work - CERTAIN.loops) // window)
-        if most < 1:
+        if most < 1 or self._loads_fall_back(work, window, tolerances):
             return 0
         # What works under way need shows in the windows ahead, as if these were behind it.
         before = -(-max(self._under_way()) // window)
         times = self._memory_times(work - before * window, window, before + most)
         return max(0, self._pace(work, window, tolerances).alike(times) - before)
+
+    def _loads_fall_back(self, work: int, window: int, tolerances: Tolerances) -> bool:
+        """Whether loads take longer and longer, and will set the pace once they are no earlier than they are used.
+
+        Loads run ahead of the array at first. Where they cannot keep its pace they lose a little of that in every
+        window, unseen, until nothing of it is left.
+        """
+        now, middle, start = (self._snapshots[work - back * window] for back in range(3))
+        latest, before = self._loading(middle, now), self._loading(start, middle)
+        return latest - before > tolerances.time * (now.time - middle.time)
+
+    def _loading(self, start: _Snapshot, end: _Snapshot) -> int:
+        """Return how long loads were under way between two moments. [cycles]"""
+        loader, causes = self._watched.loader, self._watched.loading
+        busy = end.accounts[loader][0] - start.accounts[loader][0]
+        return busy + sum(_stalled(end, start, loader, cause) for cause in causes)
 
     def _memory_times(self, work: int, window: int, most: int) -> Iterator[Ints]:
         """Yield the memory times of windows from a work on: those that are known together, others one by one."""
@@ -260,10 +276,9 @@ class FastForward:
         now, earlier = self._snapshots[work], self._snapshots[work - 2 * window]
         two = now.time - earlier.time
         busy = [end - start for (end, _), (start, _) in zip(now.accounts, earlier.accounts, strict=True)]
-        loading = sum(_stalled(now, earlier, self._watched.loader, cause) for cause in self._watched.loading)
         conflicts = _stalled(now, earlier, self._watched.array, self._watched.conflict)
         waited = _stalled(now, earlier, self._watched.array, self._watched.awaiting)
-        pause = max(0, two - busy[self._watched.loader] - loading)
+        pause = max(0, two - self._loading(earlier, now))
         first, second = self._met(work, window)
         hidden = np.maximum(first, second)
         spare, uneven = max(0, two - max(busy)) / 2, float(np.abs(first - second).sum())

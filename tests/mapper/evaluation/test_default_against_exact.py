@@ -88,6 +88,18 @@ def test_loops_that_pile_up_lend_no_time() -> None:
     assert prepared.simulate().cycles == pytest.approx(exact, rel=0.01)
 
 
+def test_loads_that_fall_back_lend_no_time() -> None:
+    """Loads run ahead at first and lose some cycles in every loop, until the array has to wait for them."""
+    changes: dict[str, object] = {
+        "array.size": 2, "scratchpad.capacity": 16_384, "accumulator.capacity": 65_536, "dram.latency": 6,
+        "dram.bandwidth": "64 B/cycle", "dma.max_in_flight": 64, "l2.capacity": 1_048_576, "l2.ways": 4, "l2.mshrs": 2,
+    }  # fmt: skip
+    spec = hwconfigs.load("gemmini_lean", changes)
+    program = lower_matmul(contiguous(2, 768, 384), HardwareLoop(1, 8, 64), spec)
+    prepared = prepare(program, spec, MemoryState(spec), timed=True)
+    assert prepared.simulate().cycles == pytest.approx(prepared.simulate(exact=True).cycles, rel=0.005)
+
+
 @pytest.mark.parametrize(
     ("shape", "tile", "latency", "l2"),
     [((120, 16, 80), HardwareLoop(2, 1, 1), 20, 1_048_576), ((80, 16, 48), HardwareLoop(1, 1, 1), 1, 16_384)],
